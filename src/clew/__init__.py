@@ -1,0 +1,77 @@
+"""clew: one thread, ``session.id`` and ``user.id``, through every span of an LLM application.
+
+    from clew import instrument_all, using_session
+
+    instrument_all()
+    with using_session("chat-42", user_id="ada"):
+        ...
+
+This file re-exports. Each name is loaded when it is first used, so that ``import clew`` costs
+next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clew.context import current as current
+    from clew.context import isolated as isolated
+    from clew.context import using_attributes as using_attributes
+    from clew.context import using_metadata as using_metadata
+    from clew.context import using_prompt_template as using_prompt_template
+    from clew.context import using_session as using_session
+    from clew.context import using_tags as using_tags
+    from clew.context import using_user as using_user
+    from clew.errors import ActivationError as ActivationError
+    from clew.errors import ClewError as ClewError
+    from clew.errors import ConfigurationError as ConfigurationError
+    from clew.errors import IdentityTypeError as IdentityTypeError
+    from clew.errors import IdentityValueError as IdentityValueError
+    from clew.frameworks import Framework as Framework
+    from clew.frameworks import Layer as Layer
+    from clew.identity import Identity as Identity
+    from clew.report import Activation as Activation
+    from clew.report import Report as Report
+    from clew.report import State as State
+    from clew.start import instrument_all as instrument_all
+    from clew.start import uninstrument_all as uninstrument_all
+
+_HOMES = {
+    "ActivationError": "errors",
+    "Activation": "report",
+    "ClewError": "errors",
+    "ConfigurationError": "errors",
+    "Framework": "frameworks",
+    "Identity": "identity",
+    "IdentityTypeError": "errors",
+    "IdentityValueError": "errors",
+    "Layer": "frameworks",
+    "Report": "report",
+    "State": "report",
+    "current": "context",
+    "instrument_all": "start",
+    "isolated": "context",
+    "uninstrument_all": "start",
+    "using_attributes": "context",
+    "using_metadata": "context",
+    "using_prompt_template": "context",
+    "using_session": "context",
+    "using_tags": "context",
+    "using_user": "context",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above, said once
+__version__ = "0.1.0.dev0"
+
+
+def __getattr__(name: str) -> object:
+    if home := _HOMES.get(name):
+        value = getattr(import_module(f"clew.{home}"), name)
+        globals()[name] = value
+        return value
+    message = f"module 'clew' has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

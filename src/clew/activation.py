@@ -1,0 +1,291 @@
+"""Activates each instrumentor when the application imports its framework, and keeps the ledger.
+
+Nothing here is done under a lock that an import could wait for: one thread may import a framework,
+and run into the hook, while another is inside ``instrument_all()`` waiting for that very import.
+So a framework is claimed, under a lock that is held for two assignments only, and then activated
+by whoever claimed it.
+"""
+
+import logging
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from threading import Event, Lock
+from typing import Any
+
+from opentelemetry.trace import TracerProvider
+from wrapt import register_post_import_hook
+
+from clew.boundary import contain
+from clew.discovery import Armable, armable
+from clew.errors import ActivationError, ConfigurationError
+from clew.repairs import repairs_for
+from clew.report import Activation, Report, State
+
+logger = logging.getLogger("clew")
+
+_WAIT_FOR_ANOTHER_THREAD = 10.0
+"""Seconds; only ever spent where two threads call ``instrument_all()`` at once."""
+
+_REFUSED = {State.MISSING, State.INCOMPATIBLE, State.FOREIGN, State.FAILED}
+
+
+class _Entry:
+    """One framework in the ledger."""
+
+    def __init__(self, item: Armable, excluded: str | None) -> None:
+        self.item = item
+        self.state = State.EXCLUDED if excluded else State.WAITING
+        self.reason = excluded or ""
+        self.error: BaseException | None = None
+        self.instrumentor: Any = None
+        self.before_uninstrument: list[Any] = []
+        self.claimed = bool(excluded)
+        self.settled = Event()
+        if excluded:
+            self.settled.set()
+
+    def become(self, state: State, reason: str, error: BaseException | None = None) -> None:
+        self.reason, self.error, self.state = reason, error, state
+
+    def activation(self) -> Activation:
+        state, reason = self.state, self.reason
+        if state is State.WAITING:
+            state, reason = self._expected()
+        return Activation(self.item.framework, state, reason, self.error)
+
+    def _expected(self) -> tuple[State, str]:
+        """Say what the import of the framework would come to."""
+        item = self.item
+        if not item.found:
+            package = item.framework.instrumentor.partition(":")[0].replace(".", "-")
+            package = package.replace("_", "-")
+            return State.MISSING, f"its instrumentor is missing: python -m pip install {package}"
+        if not item.present():
+            return State.MISSING, f"not installed: {item.pip_line()}"
+        if conflict := item.conflict():
+            return State.INCOMPATIBLE, _incompatible(*conflict)
+        return State.WAITING, f"traced as soon as {' or '.join(item.triggers)} is imported"
+
+
+class Ledger:
+    """What `instrument_all` has armed: one entry per framework."""
+
+    def __init__(self, tracer_provider: TracerProvider, config: Any) -> None:
+        self._options = {"tracer_provider": tracer_provider}
+        if config is not None:
+            self._options["config"] = config
+        self._entries: dict[str, _Entry] = {}
+        self._lock = Lock()
+        self._open = True
+        self.report = Report(self._read)
+
+    def arm(
+        self, only: Collection[str] | None, exclude: Collection[str], disabled: Collection[str]
+    ) -> None:
+        """Fill the ledger, and hook the import of what is not excluded."""
+        items = armable()
+        only = None if only is None else _known(only, items, "only")
+        exclude = _known(exclude, items, "exclude")
+        for item in items:
+            name = item.framework.name
+            excluded = None
+            if "*" in disabled or name in disabled:
+                excluded = "left out by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+            elif name in exclude:
+                excluded = "left out by exclude="
+            elif only is not None and name not in only:
+                excluded = "left out: not named in only="
+            self._entries[name] = _Entry(item, excluded)
+
+    def watch(self) -> None:
+        """Activate what is imported already, and the rest when it is imported."""
+        for entry in self._entries.values():
+            if entry.claimed:
+                continue
+            for trigger in entry.item.triggers:
+                _hook(trigger, self)
+        # An import that began before its hook was registered is not seen by the hook.
+        for entry in self._entries.values():
+            if self._imported(entry):
+                self._activate(entry)
+
+    def imported(self, trigger: str) -> None:
+        """Activate what waits for *trigger*. Called right after its import, or after arming."""
+        for entry in self._entries.values():
+            if trigger in entry.item.triggers:
+                self._activate(entry)
+
+    def preload(self) -> None:
+        """Import, and thereby activate, every installed framework that is not excluded."""
+        for entry in self._entries.values():
+            if not entry.claimed and entry.activation().state is State.WAITING:
+                for trigger in entry.item.triggers:
+                    try:
+                        import_module(trigger)
+                    except Exception as error:  # noqa: BLE001 - the framework's own code
+                        self._claim(entry)
+                        entry.become(State.FAILED, f"its import raised {_described(error)}", error)
+                        entry.settled.set()
+
+    def wait(self) -> None:
+        """Wait for activations that another thread is busy with."""
+        for entry in self._entries.values():
+            if entry.claimed:
+                entry.settled.wait(_WAIT_FOR_ANOTHER_THREAD)
+
+    def demand(self, only: Collection[str] | None, *, strict: bool) -> None:
+        """Raise where something that was asked for cannot be activated."""
+        named = _known(only or (), [entry.item for entry in self._entries.values()], "only")
+        wrong = []
+        for name, activation in self.report.items():
+            if activation.state in _REFUSED and (
+                name in named or (strict and activation.state is not State.MISSING)
+            ):
+                wrong.append(activation)
+        if wrong:
+            lines = (f"{it.framework.name} is {it.state.value}: {it.reason}" for it in wrong)
+            raise ActivationError("; ".join(lines)) from wrong[0].error
+
+    def close(self) -> None:
+        """Take every patch back, and let no hook do anything any more."""
+        with self._lock:
+            self._open = False
+        for entry in self._entries.values():
+            if entry.state is State.ACTIVE:
+                try:
+                    for prepare in reversed(entry.before_uninstrument):
+                        prepare()
+                    entry.instrumentor.uninstrument()
+                except Exception:  # noqa: BLE001 - the boundary to the application
+                    contain(f"uninstrumenting {entry.item.framework.name}")
+            if entry.state is not State.EXCLUDED:
+                entry.become(State.EXCLUDED, "uninstrument_all() was called")
+                entry.claimed = True
+
+    def _read(self) -> Mapping[str, Activation]:
+        for entry in self._entries.values():
+            if not entry.claimed and self._imported(entry):
+                self._activate(entry)
+        return {name: entry.activation() for name, entry in self._entries.items()}
+
+    def _imported(self, entry: _Entry) -> bool:
+        return any(trigger in sys.modules for trigger in entry.item.triggers)
+
+    def _claim(self, entry: _Entry) -> bool:
+        with self._lock:
+            if entry.claimed or not self._open:
+                return False
+            entry.claimed = True
+            return True
+
+    def _activate(self, entry: _Entry) -> None:
+        if entry.claimed:
+            return
+        for trigger in entry.item.triggers:
+            if trigger in sys.modules:
+                _wait_for_import(trigger)
+        if not self._claim(entry):
+            return
+        try:
+            self._instrument(entry)
+        except Exception as error:  # noqa: BLE001 - the instrumentor's own code
+            entry.become(State.FAILED, f"its instrumentor raised {_described(error)}", error)
+        finally:
+            entry.settled.set()
+        if entry.state in {State.FAILED, State.INCOMPATIBLE}:
+            name = entry.item.framework.name
+            logger.warning("clew does not trace %s: %s", name, entry.reason)
+
+    def _instrument(self, entry: _Entry) -> None:
+        item = entry.item
+        if conflict := item.conflict():
+            entry.become(State.INCOMPATIBLE, _incompatible(*conflict))
+            return
+        module, _, name = item.framework.instrumentor.partition(":")
+        instrumentor = getattr(import_module(module), name)()
+        if instrumentor.is_instrumented_by_opentelemetry:
+            reason = (
+                f"{name}().instrument() was called before clew came to it; "
+                "call instrument_all() instead of it, or before it"
+            )
+            entry.become(State.FOREIGN, reason)
+            return
+        # The check of versions that this skips was made above, from the same package metadata.
+        # Upstream's own knows less (no range for Mistral) and more (boto3, where botocore will do).
+        instrumentor.instrument(skip_dep_check=True, **self._options)
+        entry.instrumentor = instrumentor
+        for repair in repairs_for(item.framework.name):
+            entry.before_uninstrument.append(repair(instrumentor))
+        entry.become(State.ACTIVE, item.versions() or "traced")
+
+
+# --- import hooks ---
+
+_hooked: set[str] = set()
+_ledgers: dict[str, Ledger] = {}
+
+
+def _hook(trigger: str, ledger: Ledger) -> None:
+    """Tell *ledger* when *trigger* is imported; at once if it is already.
+
+    wrapt cannot unregister a hook. So there is at most one per module, and it tells the ledger
+    that asked last; a closed ledger does nothing.
+    """
+    _ledgers[trigger] = ledger
+    if trigger not in _hooked:
+        _hooked.add(trigger)
+        register_post_import_hook(_imported, trigger)
+
+
+def _imported(module: Any) -> None:
+    """Run right after the import of a trigger. Must not raise: it would fail that import."""
+    trigger = module.__name__
+    _hooked.discard(trigger)
+    try:
+        _ledgers[trigger].imported(trigger)
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain(f"activating on the import of {trigger}")
+
+
+def _wait_for_import(module: str) -> None:
+    """Wait until another thread is through with importing *module*, if one is at it."""
+    try:
+        import_module(module)
+    except Exception:
+        logger.debug("the import of %s failed", module, exc_info=True)
+
+
+# --- names and reasons ---
+
+
+def _known(names: Iterable[str], items: Iterable[Armable], argument: str) -> set[str]:
+    """Return the frameworks that *names* mean, each given by its name or its pip extra."""
+    by_name = {}
+    for item in items:
+        framework = item.framework
+        by_name[framework.name] = framework.name
+        if framework.extra:
+            by_name.setdefault(framework.extra, framework.name)
+    names = [names] if isinstance(names, str) else list(names)
+    for name in names:
+        if name not in by_name:
+            close = get_close_matches(str(name), by_name, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            known = ", ".join(dict.fromkeys(by_name.values()))
+            message = f"{argument}={name!r} is not a framework clew knows{hint} There are: {known}"
+            raise ConfigurationError(message)
+    return {by_name[name] for name in names}
+
+
+def _incompatible(requirement: Any, version: str) -> str:
+    wanted = f"{requirement.name}{requirement.specifier}"
+    return (
+        f"found {requirement.name} {version}, its instrumentor wants {wanted}: "
+        f'python -m pip install "{wanted}"'
+    )
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

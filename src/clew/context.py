@@ -1,0 +1,325 @@
+"""Puts an Identity into the OpenTelemetry context, and says what a span would carry from there.
+
+The values live under OpenInference's own context keys. So upstream's ``using_session`` and clew's
+are two hands on one thread: each is seen by the other, and by every instrumentor.
+"""
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+
+from opentelemetry.context import Context, attach, get_current
+from opentelemetry.trace import get_current_span
+from opentelemetry.util.types import AttributeValue
+
+from clew.errors import IdentityTypeError
+from clew.identity import (
+    CARRIED,
+    IDS,
+    SESSION_ID,
+    USER_ID,
+    Identity,
+    admitted_id,
+    checked_id,
+    checked_identity,
+    pseudonymised,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+IdSource = str | Callable[..., str | None]
+
+_ISOLATED = "clew.isolated"
+
+
+class Carried(NamedTuple):
+    """What a span carries: its attributes, and which of its ids are only its parent's."""
+
+    attributes: dict[str, AttributeValue]
+    inherited: frozenset[str]
+
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+def carried(parent_context: Context | None = None) -> Carried:
+    """Return what a span started now, under *parent_context*, carries.
+
+    The context given to ``start_span`` counts most, then the current one, then the local parent
+    span, which may have been given an id by ``set_attribute`` alone.
+    """
+    current = get_current()
+    given = current if parent_context is None else parent_context
+    attributes: dict[str, AttributeValue] = {}
+    if _ISOLATED in given:
+        current = given
+    for key in CARRIED:
+        value = given.get(key)
+        if value is None and given is not current:
+            value = current.get(key)
+        if value is not None and (usable := _usable(key, value)) is not None:
+            attributes[key] = usable
+    if (SESSION_ID in attributes and USER_ID in attributes) or _ISOLATED in given:
+        return Carried(attributes, _NOTHING)
+    return _with_parents_ids(attributes, given)
+
+
+def _with_parents_ids(attributes: dict[str, AttributeValue], given: Context) -> Carried:
+    said = getattr(get_current_span(given), "attributes", None)
+    if not said:
+        return Carried(attributes, _NOTHING)
+    inherited = set()
+    for key in IDS:
+        value = said.get(key) if key not in attributes else None
+        if value is not None and (usable := _usable(key, value)) is not None:
+            attributes[key] = usable
+            inherited.add(key)
+    return Carried(attributes, frozenset(inherited))
+
+
+def _usable(key: str, value: Any) -> AttributeValue | None:
+    if key == SESSION_ID:
+        return admitted_id(value)
+    if key == USER_ID:
+        return None if (user_id := admitted_id(value)) is None else pseudonymised(user_id)
+    usable: AttributeValue = value
+    return usable
+
+
+def current() -> Identity:
+    """Return what the next span will carry; an empty, false Identity outside every block.
+
+    >>> with using_session("chat-42", user_id="ada"):
+    ...     current().session_id
+    'chat-42'
+    """
+    return Identity.from_attributes(carried().attributes)
+
+
+# --- blocks ---
+
+
+class _Entry(NamedTuple):
+    """One entry into a block that has not been left yet, and what to go back to."""
+
+    block: "_Block"
+    before: Context
+    below: "_Entry | None"
+
+
+_entries: ContextVar[_Entry | None] = ContextVar("clew.entries", default=None)
+
+
+class _Block:
+    """A piece of code in which the context is another: ``with``, ``async with`` or a decorator.
+
+    A block keeps nothing about its entries on itself, so that one object can be entered many
+    times: again inside itself, and in any number of tasks and threads at once. What has to be
+    undone is kept where it was done, in a context variable.
+    """
+
+    __slots__ = ("_identity",)
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    def _inside(self, before: Context) -> Context:
+        """Return the context inside the block, entered from *before*."""
+        return Context({**before, **self._identity.attributes()})
+
+    def __enter__(self) -> Self:
+        before = get_current()
+        inside = self._inside(before)
+        _entries.set(_Entry(self, before, _entries.get()))
+        attach(inside)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        above: list[_Entry] = []
+        entry = _entries.get()
+        while entry is not None and entry.block is not self:
+            above.append(entry)
+            entry = entry.below
+        if entry is None:
+            return  # Left in another context than it was entered in: there is nothing to undo here.
+        if not above:
+            attach(entry.before)
+            _entries.set(entry.below)
+            return
+        # Other blocks were entered since and are still open, as when a forgotten generator is
+        # collected: they stay as they are, but go back to where this block would have gone.
+        below = _Entry(above[-1].block, entry.before, entry.below)
+        for other in reversed(above[:-1]):
+            below = _Entry(other.block, other.before, below)
+        _entries.set(below)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(exc_type, exc_value, traceback)
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, coroutine function, generator or asynchronous generator."""
+        from clew.decorating import decorated  # noqa: PLC0415 - wrapt is loaded by its users only
+
+        return decorated(function, lambda _arguments, _named: self._inside(get_current()))
+
+
+class isolated(_Block):  # noqa: N801 - reads like the with-statement it is
+    """A block that inherits nothing: no session, no user, not even the parent span's.
+
+    >>> with using_session("chat-42"), isolated():
+    ...     current().session_id is None
+    True
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Identity())
+
+    def _inside(self, before: Context) -> Context:
+        kept = {key: value for key, value in before.items() if key not in CARRIED}
+        return Context({**kept, _ISOLATED: True})
+
+
+class using_session(_Block):  # noqa: N801 - OpenInference's name
+    """Every span made inside carries ``session.id``, and ``user.id`` where one is given.
+
+    >>> with using_session("chat-42", user_id="ada"):
+    ...     client.chat.completions.create(...)  # doctest: +SKIP
+
+    As a decorator it also takes a function that computes an id from the call's arguments, by their
+    names or as they were passed:
+
+    >>> @using_session(session_id=lambda request: request["session"])
+    ... def answer(question, request): ...
+    """
+
+    __slots__ = ("_session_id", "_user_id")
+
+    def __init__(self, session_id: IdSource, *, user_id: IdSource | None = None) -> None:
+        self._session_id = session_id
+        self._user_id = user_id
+        computed = callable(session_id) or callable(user_id)
+        super().__init__(Identity() if computed else _required(session_id, user_id))
+
+    def _inside(self, before: Context) -> Context:
+        for name, value in (("session_id", self._session_id), ("user_id", self._user_id)):
+            if callable(value):
+                message = (
+                    f"{name} is a function, which needs a call to compute an id from: "
+                    f"use using_session as a decorator, or give {name} as a string"
+                )
+                raise IdentityTypeError(message)
+        return super()._inside(before)
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, coroutine function, generator or asynchronous generator."""
+        if not callable(self._session_id) and not callable(self._user_id):
+            return super().__call__(function)
+        from clew.decorating import computed_from, decorated  # noqa: PLC0415 - as above
+
+        session_id = computed_from(self._session_id, function)
+        user_id = computed_from(self._user_id, function)
+
+        def inside(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Context:
+            identity = _required(session_id(arguments, named), user_id(arguments, named))
+            return Context({**get_current(), **identity.attributes()})
+
+        return decorated(function, inside)
+
+
+def _required(session_id: object, user_id: object) -> Identity:
+    return Identity(
+        session_id=checked_id(session_id, "session_id"),
+        user_id=None if user_id is None else pseudonymised(checked_id(user_id, "user_id")),
+    )
+
+
+class using_user(_Block):  # noqa: N801 - OpenInference's name
+    """Every span made inside carries ``user.id``."""
+
+    __slots__ = ()
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(Identity(user_id=pseudonymised(checked_id(user_id, "user_id"))))
+
+
+class using_metadata(_Block):  # noqa: N801 - OpenInference's name
+    """Every span made inside carries ``metadata``, as JSON."""
+
+    __slots__ = ()
+
+    def __init__(self, metadata: Mapping[str, Any]) -> None:
+        super().__init__(checked_identity(metadata=metadata))
+
+
+class using_tags(_Block):  # noqa: N801 - OpenInference's name
+    """Every span made inside carries ``tag.tags``."""
+
+    __slots__ = ()
+
+    def __init__(self, tags: list[str]) -> None:
+        super().__init__(checked_identity(tags=tags))
+
+
+class using_prompt_template(_Block):  # noqa: N801 - OpenInference's name
+    """Every span made inside carries the prompt template, its version and its variables."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        *,
+        template: str = "",
+        version: str = "",
+        variables: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            checked_identity(
+                prompt_template=template,
+                prompt_template_version=version,
+                prompt_template_variables=variables,
+            )
+        )
+
+
+class using_attributes(_Block):  # noqa: N801 - OpenInference's name
+    """All of the above in one block; what is left away or empty is not set."""
+
+    __slots__ = ()
+
+    def __init__(  # noqa: PLR0913 - OpenInference's own signature
+        self,
+        *,
+        session_id: str = "",
+        user_id: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        tags: list[str] | None = None,
+        prompt_template: str = "",
+        prompt_template_version: str = "",
+        prompt_template_variables: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            checked_identity(
+                session_id=session_id,
+                user_id=user_id,
+                metadata=metadata,
+                tags=tags,
+                prompt_template=prompt_template,
+                prompt_template_version=prompt_template_version,
+                prompt_template_variables=prompt_template_variables,
+            )
+        )

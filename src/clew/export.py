@@ -1,0 +1,141 @@
+"""The tracer provider of an application that has set none: where its spans go.
+
+The OTEL_* variables decide. With none of them, the default export does: for now spans are written
+to standard error, one line of JSON each, until the embedded store takes that place.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from urllib.parse import urlsplit
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+
+logger = logging.getLogger("clew")
+
+MAX_ATTRIBUTES = 10_000
+"""OpenInference's own limit; the SDK's 128 cannot hold a conversation."""
+
+_OTLP_VARIABLES = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+)
+_OTLP_BY_PROTOCOL = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
+_PACKAGES = {
+    "otlp_proto_grpc": "opentelemetry-exporter-otlp-proto-grpc",
+    "otlp_proto_http": "opentelemetry-exporter-otlp-proto-http",
+    "zipkin": "opentelemetry-exporter-zipkin",
+    "zipkin_json": "opentelemetry-exporter-zipkin-json",
+}
+
+
+class _Unusable(Exception):  # noqa: N818 - never leaves this module
+    """An exporter that was asked for and cannot be had; the message says what to do."""
+
+
+def provider_of_the_application() -> trace.TracerProvider | None:
+    """Return the tracer provider that the application has set, if it has."""
+    provider = trace.get_tracer_provider()
+    return None if isinstance(provider, trace.ProxyTracerProvider) else provider
+
+
+def make_provider() -> TracerProvider:
+    """Make a tracer provider as the OTEL_* variables say, and set it as the global one."""
+    limited = any(
+        os.environ.get(name, "").strip()
+        for name in ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
+    )
+    limits = SpanLimits() if limited else SpanLimits(max_span_attributes=MAX_ATTRIBUTES)
+    provider = TracerProvider(span_limits=limits)
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":
+        for exporter in exporters():
+            provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+def exporters() -> list[SpanExporter]:
+    """Return the exporters that the environment asks for, or the default one."""
+    names = [
+        name for part in _variable("OTEL_TRACES_EXPORTER").split(",") if (name := part.strip())
+    ]
+    if not names and any(map(_variable, _OTLP_VARIABLES)):
+        names = ["otlp"]
+    if not names:
+        return [default_exporter("no exporter is configured")]
+    wanted = [name for name in names if name.lower() != "none"]
+    found = []
+    for name in wanted:
+        try:
+            found.append(_exporter(name))
+        except _Unusable as reason:
+            logger.warning("clew cannot export with OTEL_TRACES_EXPORTER=%s: %s", name, reason)
+    if wanted and not found:
+        return [default_exporter("none of the configured exporters can be used")]
+    return found
+
+
+def default_exporter(because: str) -> SpanExporter:
+    """Return the exporter used where the environment names none that works, and say so."""
+    logger.warning(
+        "clew: %s, so spans are written to standard error; "
+        "set OTEL_EXPORTER_OTLP_ENDPOINT=http://... to send them to a collector, "
+        "or OTEL_TRACES_EXPORTER=none to drop them",
+        because,
+    )
+    return ConsoleSpanExporter(
+        out=sys.stderr, formatter=lambda span: f"{span.to_json(indent=None)}\n"
+    )
+
+
+def _exporter(name: str) -> SpanExporter:
+    if name == "console":
+        return ConsoleSpanExporter()
+    if name == "otlp":
+        name = _otlp_by_protocol()
+    if name == "otlp_proto_http":
+        _check_endpoint()
+    for point in metadata.entry_points(group="opentelemetry_traces_exporter", name=name):
+        try:
+            make: Callable[[], SpanExporter] = point.load()
+            return make()
+        except Exception as error:
+            message = f"it raised {type(error).__name__}: {error}"
+            raise _Unusable(message) from error
+    if package := _PACKAGES.get(name):
+        message = f"its package is not installed; python -m pip install {package}"
+        raise _Unusable(message)
+    points = metadata.entry_points(group="opentelemetry_traces_exporter")
+    known = sorted({"otlp", "console", "none", *(point.name for point in points)})
+    message = f"no installed package offers it; installed are {', '.join(known)}"
+    raise _Unusable(message)
+
+
+def _otlp_by_protocol() -> str:
+    variables = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    protocol = next(filter(None, map(_variable, variables)), "http/protobuf")
+    if protocol not in _OTLP_BY_PROTOCOL:
+        known = " or ".join(_OTLP_BY_PROTOCOL)
+        message = f"the protocol {protocol!r} is not known; set {variables[1]} to {known}"
+        raise _Unusable(message)
+    return _OTLP_BY_PROTOCOL[protocol]
+
+
+def _check_endpoint() -> None:
+    for variable in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        if endpoint := _variable(variable):
+            parts = urlsplit(endpoint)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                message = f"{variable}={endpoint!r} is not a URL; write http://host:4318"
+                raise _Unusable(message)
+            return
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name, "").strip()

@@ -1,0 +1,268 @@
+"""Identity: who a span belongs to. Validated once, immutable, pseudonymised here.
+
+Ids come from two sides. One given in the application's own call is checked by `checked_id`, which
+raises at that line. One from outside (another library's context, a framework, later a header) goes
+through `admitted_id`, which never raises: what cannot be used is dropped and counted.
+"""
+
+import hmac
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from uuid import UUID
+
+from opentelemetry.util.types import AttributeValue
+
+from clew import settings, tally
+from clew.errors import IdentityTypeError, IdentityValueError
+
+SESSION_ID = "session.id"
+USER_ID = "user.id"
+METADATA = "metadata"
+TAGS = "tag.tags"
+PROMPT_TEMPLATE = "llm.prompt_template.template"
+PROMPT_TEMPLATE_VERSION = "llm.prompt_template.version"
+PROMPT_TEMPLATE_VARIABLES = "llm.prompt_template.variables"
+
+IDS = (SESSION_ID, USER_ID)
+CARRIED = (
+    METADATA,
+    TAGS,
+    PROMPT_TEMPLATE,
+    PROMPT_TEMPLATE_VERSION,
+    PROMPT_TEMPLATE_VARIABLES,
+    *IDS,
+)
+"""OpenInference's seven context attributes. The ids come last: where an attribute limit makes the
+SDK drop the oldest, the ids are what stays."""
+
+MAX_LENGTH = 256
+
+
+class Pseudonym(str):
+    """A user id that is an HMAC already; it is never hashed a second time."""
+
+    __slots__ = ()
+
+
+def checked_id(value: object, argument: str) -> str:
+    """Return *value* as a usable id, or raise an error that names *argument*, never the value."""
+    if not isinstance(value, str):
+        message = (
+            f"{argument} must be a string, not {type(value).__name__}; "
+            f"convert it where you pass it: {argument}=str(...)"
+        )
+        raise IdentityTypeError(message)
+    if isinstance(value, Pseudonym):
+        return value
+    if len(value) > MAX_LENGTH and len(value := value.strip()) > MAX_LENGTH:
+        message = f"{argument} has {len(value):,} characters; at most {MAX_LENGTH} are allowed"
+        raise IdentityValueError(message)
+    text = str.strip(value)
+    if not text:
+        message = f"{argument} is empty; to set none, leave the argument or the block away"
+        raise IdentityValueError(message)
+    if fault := _unprintable(text):
+        message = f"{argument} contains {fault}; ids are printable text"
+        raise IdentityValueError(message)
+    return text
+
+
+def admitted_id(value: object) -> str | None:
+    """Return *value*, which came from outside, as a usable id, or None and count it as dropped.
+
+    Integers and UUIDs are taken as their text: upstream's own ``using_session(42)`` passes them on,
+    and so do primary keys given to a framework as its conversation id.
+    """
+    # The common case, at the price of one C call: printable text without space at either end.
+    if (
+        type(value) is str
+        and 0 < len(value) <= MAX_LENGTH
+        and value.isprintable()
+        and value[0] != " "
+        and value[-1] != " "
+    ):
+        return value
+    if isinstance(value, int | UUID) and not isinstance(value, bool):
+        value = str(value)
+    try:
+        return checked_id(value, "id")
+    except (IdentityTypeError, IdentityValueError):
+        tally.count("ids from outside that cannot be used")
+        return None
+
+
+def _unprintable(text: str) -> str | None:
+    if text.isprintable():
+        return None
+    for position, character in enumerate(text):
+        match unicodedata.category(character):
+            case "Cc" | "Zl" | "Zp":
+                return f"a control character (U+{ord(character):04X} at position {position})"
+            case "Cs":
+                return f"half of a surrogate pair (U+{ord(character):04X} at position {position})"
+    return None
+
+
+# --- pseudonyms ---
+
+_key = settings.USER_ID_KEY.read()
+
+
+def read_key() -> None:
+    """Take up ``CLEW_USER_ID_KEY`` as it is now. Spans use it without reading the environment."""
+    global _key  # noqa: PLW0603 - one setting of the process
+    _key = settings.USER_ID_KEY.read()
+
+
+def pseudonymised(user_id: str) -> str:
+    """Return *user_id* as it may leave the process."""
+    if _key is None or isinstance(user_id, Pseudonym):
+        return user_id
+    return _pseudonym(_key, user_id)
+
+
+@lru_cache(maxsize=4096)
+def _pseudonym(key: bytes, user_id: str) -> Pseudonym:
+    return Pseudonym(hmac.new(key, user_id.encode("utf-8", "surrogatepass"), "sha256").hexdigest())
+
+
+# --- Identity ---
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The session, the user, and what else OpenInference carries in its context.
+
+    An empty Identity is false: ``if current(): ...``.
+    """
+
+    session_id: str | None = None
+    user_id: str | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    prompt_template: str | None = None
+    prompt_template_version: str | None = None
+    prompt_template_variables: Mapping[str, object] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)
+
+    def attributes(self) -> dict[str, AttributeValue]:
+        """Return the span attributes that say this identity."""
+        said: dict[str, AttributeValue | None] = {
+            METADATA: as_json(self.metadata),
+            TAGS: self.tags,
+            PROMPT_TEMPLATE: self.prompt_template,
+            PROMPT_TEMPLATE_VERSION: self.prompt_template_version,
+            PROMPT_TEMPLATE_VARIABLES: as_json(self.prompt_template_variables),
+            SESSION_ID: self.session_id,
+            USER_ID: self.user_id,
+        }
+        return {key: value for key, value in said.items() if value}
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, object]) -> "Identity":
+        """Read an identity back from span attributes or context values."""
+
+        def text(key: str) -> str | None:
+            return value if isinstance(value := attributes.get(key), str) else None
+
+        tags = attributes.get(TAGS)
+        return cls(
+            session_id=text(SESSION_ID),
+            user_id=text(USER_ID),
+            metadata=_from_json(attributes.get(METADATA)),
+            tags=tuple(map(str, tags)) if isinstance(tags, Sequence) else (),
+            prompt_template=text(PROMPT_TEMPLATE),
+            prompt_template_version=text(PROMPT_TEMPLATE_VERSION),
+            prompt_template_variables=_from_json(attributes.get(PROMPT_TEMPLATE_VARIABLES)),
+        )
+
+
+def as_json(mapping: Mapping[str, object]) -> str | None:
+    """Return *mapping* as OpenInference writes it: JSON, anything unknown by its text."""
+    if not mapping:
+        return None
+    return _encodable(json.dumps(mapping, default=str, ensure_ascii=False))
+
+
+def _encodable(text: str) -> str:
+    """Replace halves of surrogate pairs, over which an exporter would lose its whole batch."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _from_json(text: object) -> Mapping[str, object]:
+    if not isinstance(text, str):
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def checked_identity(  # noqa: PLR0913 - OpenInference's own signature
+    *,
+    session_id: object = None,
+    user_id: object = None,
+    metadata: object = None,
+    tags: object = None,
+    prompt_template: object = None,
+    prompt_template_version: object = None,
+    prompt_template_variables: object = None,
+) -> Identity:
+    """Check what the application gave; None and the empty string mean "not set", as upstream."""
+    return Identity(
+        session_id=None if _unset(session_id) else checked_id(session_id, "session_id"),
+        user_id=None if _unset(user_id) else pseudonymised(checked_id(user_id, "user_id")),
+        metadata=_checked_mapping(metadata, "metadata"),
+        tags=_checked_tags(tags),
+        prompt_template=_checked_text(prompt_template, "prompt_template"),
+        prompt_template_version=_checked_text(prompt_template_version, "prompt_template_version"),
+        prompt_template_variables=_checked_mapping(
+            prompt_template_variables, "prompt_template_variables"
+        ),
+    )
+
+
+def _unset(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value)
+
+
+def _checked_text(value: object, argument: str) -> str | None:
+    if _unset(value):
+        return None
+    if not isinstance(value, str):
+        message = f"{argument} must be a string, not {type(value).__name__}"
+        raise IdentityTypeError(message)
+    return _encodable(value)
+
+
+def _checked_mapping(value: object, argument: str) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        message = f"{argument} must be a mapping, not {type(value).__name__}"
+        raise IdentityTypeError(message)
+    try:
+        as_json(value)
+    except (TypeError, ValueError) as error:
+        message = f"{argument} cannot be written as JSON: {error}"
+        raise IdentityTypeError(message) from error
+    return dict(value)
+
+
+def _checked_tags(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        message = f"tags must be a list of strings, not {type(value).__name__}"
+        raise IdentityTypeError(message)
+    for tag in value:
+        if not isinstance(tag, str):
+            message = f"tags must be a list of strings; one of them is {type(tag).__name__}"
+            raise IdentityTypeError(message)
+    return tuple(map(_encodable, value))

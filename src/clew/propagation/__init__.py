@@ -1,0 +1,1 @@
+"""Ways by which an identity goes where OpenTelemetry's context does not go by itself."""

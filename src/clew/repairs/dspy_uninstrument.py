@@ -1,0 +1,32 @@
+"""DSPy: ``uninstrument`` strips DSPy's own decorators with its wrappers.
+
+Upstream's ``unwrap_object`` follows ``__wrapped__`` to the end of the chain, through the
+``with_callbacks`` decorator of DSPy itself: afterwards no callback of the application fires.
+The repair puts back what stood there before, one step down the chain.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from wrapt import resolve_path
+
+
+def repair(instrumentor: Any) -> Callable[[], None]:
+    """Remember what each wrapper stands before."""
+    patched = []
+    for module, path in instrumentor._originals:  # noqa: SLF001 - the only list of the patches
+        parent, attribute, wrapper = resolve_path(module, path)
+        patched.append((parent, attribute, wrapper))
+
+    def restore() -> None:
+        for parent, attribute, wrapper in reversed(patched):
+            if vars(parent).get(attribute) is not wrapper:
+                continue  # Somebody else wrapped it since; taking theirs away is not ours to do.
+            original = wrapper.__wrapped__
+            if any(vars(base).get(attribute) is original for base in parent.__mro__[1:]):
+                delattr(parent, attribute)
+            else:
+                setattr(parent, attribute, original)
+        instrumentor._originals.clear()  # noqa: SLF001 - nothing is left for upstream to strip
+
+    return restore

@@ -1,0 +1,95 @@
+"""Every CLEW_* variable: its name, type, default and one line of help. All are read here.
+
+A setting is read when it is used, so that it can be set until then; the parsed value is cached per
+text, which keeps a read at the cost of one look into the environment.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from clew.aliases import ALIASES, Alias
+from clew.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """One environment variable. ``parse`` raises ``ValueError`` with what is allowed."""
+
+    name: str
+    parse: Callable[[str], T]
+    default: T
+    help: str
+    secret: bool = False
+
+    def read(self) -> T:
+        """Return the variable's value, or the default where it is unset or blank."""
+        text = os.environ.get(self.name, "").strip()
+        return _parsed(self, text) if text else self.default
+
+
+@lru_cache(maxsize=64)
+def _parsed(setting: Setting[T], text: str) -> T:
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        given = "its value" if setting.secret else repr(text)
+        message = f"{setting.name}: {given} cannot be used: {error}"
+        raise ConfigurationError(message) from None
+
+
+def _rate(text: str) -> float:
+    allowed = "give a number from 0 (no session) to 1 (every session)"
+    try:
+        rate = float(text)
+    except ValueError:
+        raise ValueError(allowed) from None
+    if not 0 <= rate <= 1:
+        raise ValueError(allowed)
+    return rate
+
+
+def _key(text: str) -> bytes:
+    return text.encode()
+
+
+def _aliases(text: str) -> tuple[Alias, ...]:
+    names = [name for part in text.split(",") if (name := part.strip().lower())]
+    if unknown := [name for name in names if name not in ALIASES]:
+        message = (
+            f"no preset is named {', '.join(map(repr, unknown))}; there are {', '.join(ALIASES)}"
+        )
+        raise ValueError(message)
+    return tuple(ALIASES[name] for name in dict.fromkeys(names))
+
+
+SESSION_SAMPLE_RATE: Setting[float | None] = Setting(
+    "CLEW_SESSION_SAMPLE_RATE",
+    _rate,
+    default=None,
+    help="The share of sessions to keep, 0 to 1; all traces of a session are kept or dropped "
+    "together. Unset: the application's sampler decides.",
+)
+USER_ID_KEY: Setting[bytes | None] = Setting(
+    "CLEW_USER_ID_KEY",
+    _key,
+    default=None,
+    help="A secret; with it, user.id leaves the process only as an HMAC-SHA256 pseudonym.",
+    secret=True,
+)
+ALIASES_TO_WRITE: Setting[tuple[Alias, ...]] = Setting(
+    "CLEW_ALIASES",
+    _aliases,
+    default=(),
+    help=f"Also write the ids under the names that other backends read: {', '.join(ALIASES)}.",
+)
+
+SETTINGS: tuple[Setting[Any], ...] = (
+    SESSION_SAMPLE_RATE,
+    USER_ID_KEY,
+    ALIASES_TO_WRITE,
+)

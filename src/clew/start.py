@@ -1,0 +1,182 @@
+"""`instrument_all` and `uninstrument_all`: they wire the rooms below them, and do nothing else."""
+
+import logging
+import os
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from opentelemetry.trace import TracerProvider
+
+from clew import export, identity, settings
+from clew.activation import Ledger
+from clew.aliases import Alias
+from clew.errors import ConfigurationError
+from clew.propagation.threads import follow_threads
+from clew.report import Report
+from clew.sampling import sample_sessions
+from clew.stamping import IdentityProcessor
+from clew.tracing import ClewTracerProvider
+
+if TYPE_CHECKING:
+    from openinference.instrumentation import TraceConfig
+
+logger = logging.getLogger("clew")
+
+
+@dataclass(frozen=True)
+class _Running:
+    """What one `instrument_all` has switched on."""
+
+    ledger: Ledger
+    options: tuple[object, ...]
+    undo: tuple[Callable[[], None], ...]
+
+
+_lock = RLock()
+_running: _Running | None = None
+_processors: WeakKeyDictionary[Any, IdentityProcessor] = WeakKeyDictionary()
+
+
+def instrument_all(  # noqa: PLR0913 - each is an answer to a question that users ask
+    *,
+    only: Collection[str] | None = None,
+    exclude: Collection[str] = (),
+    tracer_provider: TracerProvider | None = None,
+    config: "TraceConfig | None" = None,
+    threads: bool = True,
+    eager: bool = False,
+    strict: bool = False,
+) -> Report:
+    """Trace every framework that the application uses, now or later, and stamp every span.
+
+    No framework is imported: each is activated when the application imports it, or at once where
+    that has happened. Call it once, at start-up; another call changes nothing and returns the same
+    report.
+
+    Args:
+        only: The frameworks to trace, by name. One that cannot be traced raises `ActivationError`.
+        exclude: The frameworks to leave alone, by name.
+        tracer_provider: Where the spans go. Without it, the application's own global tracer
+            provider; where it has set none, one is made from the OTEL_* variables.
+        config: What OpenInference's instrumentors may record.
+        threads: Let threads and thread pools take the context along.
+        eager: Import the installed frameworks now, for servers that fork or freeze a warm image.
+        strict: Raise `ActivationError` also where a framework that was not named, but is
+            installed, cannot be traced.
+
+    >>> report = instrument_all(exclude=["bedrock"])
+    >>> print(report)  # doctest: +SKIP
+    """
+    global _running  # noqa: PLW0603 - one per process: the instrumentors are singletons
+    options = (_names(only), _names(exclude), tracer_provider, config, threads)
+    with _lock:
+        fresh = _running is None
+        if _running is None:
+            _running = _start(only, exclude, tracer_provider, config, threads=threads)
+            _running = _Running(_running.ledger, options, _running.undo)
+        elif options not in {_running.options, _DEFAULTS}:
+            logger.warning(
+                "clew: instrument_all() was called before with other arguments, which stay in "
+                "force; call uninstrument_all() first to change them"
+            )
+        ledger = _running.ledger
+    ledger.watch() if fresh else ledger.wait()
+    if eager:
+        ledger.preload()
+    ledger.demand(only, strict=strict)
+    return ledger.report
+
+
+_DEFAULTS: tuple[object, ...] = (None, frozenset(), None, None, True)
+
+
+def uninstrument_all() -> None:
+    """Take everything back: hooks, patches, stamping. Spans are no longer made or changed.
+
+    A tracer provider that clew has set stays, because OpenTelemetry has no way to take it back; a
+    later `instrument_all` uses it again.
+    """
+    global _running
+    with _lock:
+        if _running is None:
+            return
+        running, _running = _running, None
+        running.ledger.close()
+        for step in reversed(running.undo):
+            step()
+
+
+def _start(
+    only: Collection[str] | None,
+    exclude: Collection[str],
+    tracer_provider: TracerProvider | None,
+    config: "TraceConfig | None",
+    *,
+    threads: bool,
+) -> _Running:
+    _check(tracer_provider, config)
+    aliases = settings.ALIASES_TO_WRITE.read()
+    rate = settings.SESSION_SAMPLE_RATE.read()
+    identity.read_key()
+    disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
+    disabled = [name.strip() for name in disabled]
+    of_the_application = export.provider_of_the_application()
+    provider = tracer_provider or of_the_application or export.make_provider()
+    ledger = Ledger(ClewTracerProvider(provider), config)
+    ledger.arm(only, exclude, disabled)
+    undo = []
+    for each in dict.fromkeys((provider, of_the_application or provider)):
+        undo.append(_stamp_spans_of(each, aliases))
+        if rate is not None and (sampler := getattr(each, "sampler", None)):
+            undo.append(sample_sessions(sampler, rate))
+    if threads and not {"*", "threading"} & set(disabled):
+        undo.append(follow_threads())
+    return _Running(ledger, (), tuple(undo))
+
+
+def _check(tracer_provider: Any, config: Any) -> None:
+    if tracer_provider is not None and not hasattr(tracer_provider, "get_tracer"):
+        message = (
+            f"tracer_provider must be an OpenTelemetry TracerProvider, "
+            f"not {type(tracer_provider).__name__}"
+        )
+        raise ConfigurationError(message)
+    if config is not None:
+        from openinference.instrumentation import TraceConfig  # noqa: PLC0415 - heavy, rarely used
+
+        if not isinstance(config, TraceConfig):
+            message = (
+                "config must be an openinference.instrumentation.TraceConfig, "
+                f"not {type(config).__name__}"
+            )
+            raise ConfigurationError(message)
+
+
+def _stamp_spans_of(provider: Any, aliases: tuple[Alias, ...]) -> Callable[[], None]:
+    processor = _processors.get(provider)
+    if processor is None:
+        processor = IdentityProcessor()
+        if not hasattr(provider, "add_span_processor"):
+            logger.warning(
+                "clew: %s takes no span processors; only the spans of instrumentors carry ids",
+                type(provider).__name__,
+            )
+            return lambda: None
+        provider.add_span_processor(processor)
+        _processors[provider] = processor
+    processor.aliases = aliases
+    processor.active = True
+
+    def stop() -> None:
+        processor.active = False
+
+    return stop
+
+
+def _names(names: Collection[str] | None) -> frozenset[str] | None:
+    if names is None:
+        return None
+    return frozenset([names] if isinstance(names, str) else names)
