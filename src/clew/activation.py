@@ -104,17 +104,18 @@ class Ledger:
         for entry in self._entries.values():
             if entry.claimed:
                 continue
-            for trigger in entry.item.triggers:
-                _hook(trigger, self)
+            for module in (*entry.item.triggers, *entry.item.framework.companions):
+                _hook(module, self)
         # An import that began before its hook was registered is not seen by the hook.
         for entry in self._entries.values():
             if self._imported(entry):
                 self._activate(entry)
 
-    def imported(self, trigger: str) -> None:
-        """Activate what waits for *trigger*. Called right after its import, or after arming."""
+    def imported(self, module: str) -> None:
+        """Activate what waits for *module*. Called right after its import, or after arming."""
         for entry in self._entries.values():
-            if trigger in entry.item.triggers:
+            awaited = module in entry.item.triggers or module in entry.item.framework.companions
+            if awaited and self._imported(entry):
                 self._activate(entry)
 
     def preload(self) -> None:
@@ -171,6 +172,8 @@ class Ledger:
         return {name: entry.activation() for name, entry in self._entries.items()}
 
     def _imported(self, entry: _Entry) -> bool:
+        if any(name in sys.modules and name in _hooked for name in entry.item.framework.companions):
+            return False  # Half imported; its own hook comes next.
         return any(trigger in sys.modules for trigger in entry.item.triggers)
 
     def _claim(self, entry: _Entry) -> bool:
@@ -224,29 +227,35 @@ class Ledger:
 # --- import hooks ---
 
 _hooked: set[str] = set()
+"""The modules whose import is still to be seen."""
 _ledgers: dict[str, Ledger] = {}
 
 
-def _hook(trigger: str, ledger: Ledger) -> None:
-    """Tell *ledger* when *trigger* is imported; at once if it is already.
+def _hook(name: str, ledger: Ledger) -> None:
+    """Tell *ledger* when the module *name* is imported; at once if it is already.
 
     wrapt cannot unregister a hook. So there is at most one per module, and it tells the ledger
     that asked last; a closed ledger does nothing.
     """
-    _ledgers[trigger] = ledger
-    if trigger not in _hooked:
-        _hooked.add(trigger)
-        register_post_import_hook(_imported, trigger)
+    _ledgers[name] = ledger
+    if name not in _hooked:
+        _hooked.add(name)
+        register_post_import_hook(_imported, name)
 
 
 def _imported(module: Any) -> None:
-    """Run right after the import of a trigger. Must not raise: it would fail that import."""
-    trigger = module.__name__
-    _hooked.discard(trigger)
+    """Run right after the import of a module. Must not raise: it would fail that import."""
+    name = module.__name__
+    _hooked.discard(name)
     try:
-        _ledgers[trigger].imported(trigger)
+        # The import system makes a module an attribute of its parent only after this hook, and
+        # what the instrumentor imports next may already reach for it there.
+        parent, _, child = name.rpartition(".")
+        if parent in sys.modules:
+            vars(sys.modules[parent]).setdefault(child, module)
+        _ledgers[name].imported(name)
     except Exception:  # noqa: BLE001 - the boundary to the application
-        contain(f"activating on the import of {trigger}")
+        contain(f"activating on the import of {name}")
 
 
 def _wait_for_import(module: str) -> None:

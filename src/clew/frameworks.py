@@ -32,6 +32,9 @@ class Framework:
     layer: Layer
     extra: str
     """The pip extra, the example's folder, the cassette, and the test environment."""
+    companions: tuple[str, ...] = ()
+    """What its instrumentor patches too, where it is installed. If one of these is what imports
+    the trigger, it is half imported itself at that moment, and activation waits for its end."""
 
 
 FRAMEWORKS = (
@@ -62,6 +65,7 @@ FRAMEWORKS = (
         instrumentor="openinference.instrumentation.bedrock:BedrockInstrumentor",
         layer=Layer.PROVIDER,
         extra="bedrock",
+        companions=("aiobotocore.client",),
     ),
     Framework(
         name="mistralai",

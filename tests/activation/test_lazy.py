@@ -1,0 +1,142 @@
+"""`instrument_all()` imports no framework; each is activated by its own import, whenever that is."""
+
+import importlib.util
+
+import pytest
+
+from clew.frameworks import FRAMEWORKS
+
+
+def installed(framework):
+    try:
+        return importlib.util.find_spec(framework.trigger.partition(".")[0]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+frameworks_here = [
+    pytest.param(
+        framework.trigger,
+        framework.name,
+        marks=[] if installed(framework) else pytest.mark.skip(f"{framework.name} not installed"),
+        id=framework.name,
+    )
+    for framework in FRAMEWORKS
+]
+
+
+def test_import_clew_loads_neither_sdk_nor_openinference(python):
+    python("""
+        import sys, clew
+        loaded = [m for m in sys.modules if m.startswith(("opentelemetry", "openinference", "wrapt"))]
+        assert loaded == [], loaded
+    """)
+
+
+def test_using_session_loads_neither_sdk_nor_openinference(python):
+    python("""
+        import sys
+        from clew import using_session
+        with using_session("s"): pass
+        loaded = [m for m in sys.modules if m.startswith(("opentelemetry.sdk", "openinference"))]
+        assert loaded == [], loaded
+    """)
+
+
+def test_instrument_all_imports_no_framework_and_no_instrumentor(python):
+    python("""
+        import sys
+        from clew import instrument_all
+        instrument_all()
+        heavy = ("openai", "langchain_core", "llama_index.core", "botocore", "mistralai.client",
+                 "dspy", "openinference.instrumentation", "pydantic", "httpx")
+        loaded = [m for m in sys.modules if m in heavy or m.startswith("openinference.")]
+        assert loaded == [], loaded
+    """)
+
+
+@pytest.mark.parametrize(("trigger", "name"), frameworks_here)
+def test_imported_after(python, trigger, name):
+    python(f"""
+        from clew import State, instrument_all
+        report = instrument_all()
+        assert report[{name!r}].state is State.WAITING, report
+        import {trigger}
+        assert report[{name!r}].state is State.ACTIVE, report
+    """)
+
+
+@pytest.mark.parametrize(("trigger", "name"), frameworks_here)
+def test_imported_before(python, trigger, name):
+    python(f"""
+        import {trigger}
+        from clew import State, instrument_all
+        assert instrument_all()[{name!r}].state is State.ACTIVE
+    """)
+
+
+def test_eager_imports_what_is_installed(python):
+    python("""
+        import sys
+        from clew import State, instrument_all
+        report = instrument_all(eager=True)
+        states = {activation.state for activation in report.values()}
+        assert states <= {State.ACTIVE, State.MISSING}, report
+    """)
+
+
+def test_a_namespace_package_is_waited_for_at_its_first_real_package(
+    python, install, install_instrumentor
+):
+    install("maze-core", files={"maze/core/__init__.py": "", "maze/core/walls.py": ""})
+    install_instrumentor("maze", requires=["maze-core>=0.5"])
+    done = python("""
+        from clew import State, instrument_all
+        report = instrument_all()
+        assert report["maze"].framework.trigger == "maze.core", report
+        assert report["maze"].state is State.WAITING, report
+        import maze.core
+        assert report["maze"].state is State.ACTIVE, report
+        from clew import uninstrument_all
+        uninstrument_all()
+    """)
+    assert done.stdout.split() == ["instrumented", "uninstrumented"]
+
+
+def test_other_instrumentors_are_known_by_name(python, install, install_instrumentor):
+    install("maze", files={"maze/__init__.py": ""})
+    install_instrumentor("maze", requires=["maze"])
+    python("""
+        from clew import State, instrument_all
+        report = instrument_all(exclude=["maze"])
+        assert report["maze"].state is State.EXCLUDED
+        import maze
+        assert report["maze"].state is State.EXCLUDED
+    """)
+
+
+def test_aiobotocore_that_imports_the_trigger_is_waited_for(python, install):
+    pytest.importorskip("botocore")
+    # As the real one does: it needs botocore.client as an attribute, and is itself half imported
+    # when the import of botocore.client ends.
+    install(
+        "aiobotocore",
+        files={
+            "aiobotocore/__init__.py": "",
+            "aiobotocore/client.py": """
+                import botocore.client
+
+                class AioClientCreator(botocore.client.ClientCreator):
+                    pass
+            """,
+        },
+    )
+    for first in ("import boto3", "import aiobotocore.client", "import botocore.client"):
+        python(f"""
+            from clew import State, instrument_all
+            report = instrument_all()
+            {first}
+            assert report["bedrock"].state is State.ACTIVE, report
+            import aiobotocore.client
+            assert hasattr(aiobotocore.client.AioClientCreator.create_client, "__wrapped__")
+        """)

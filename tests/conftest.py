@@ -1,0 +1,52 @@
+"""What every test gets: no environment of the developer's, and clew's own errors raised."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from clew import boundary
+
+for _name in [name for name in os.environ if name.startswith(("OTEL_", "CLEW_", "OPENINFERENCE_"))]:
+    if _name != "CLEW_RECORDINGS":
+        del os.environ[_name]
+# The SDKs of some frameworks report home, or fetch price lists, unless told not to.
+os.environ |= {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "true",
+    "LANGSMITH_TRACING": "false",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+boundary.reraise = True
+
+
+@pytest.fixture(autouse=True)
+def _leaves_no_trace():
+    """After each test nothing is left in the context."""
+    from clew import current
+
+    yield
+    assert not current()
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Run code in a fresh interpreter, which finds what lies in ``tmp_path`` before all else."""
+
+    def run(code, *arguments, **environment):
+        path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), *arguments],
+            env={"OTEL_TRACES_EXPORTER": "none", **os.environ, "PYTHONPATH": path, **environment},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run

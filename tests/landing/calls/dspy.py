@@ -1,0 +1,148 @@
+"""DSPy, by its own engine and through LiteLLM."""
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from tests.landing.calls import cell, run
+from tests.landing.calls.openai import City
+from tests.providers import ProviderServer
+
+natively = partial(cell, "dspy", needs=("dspy",))
+through_litellm = partial(cell, "dspy", needs=("dspy", "litellm"))
+
+
+def lm(server: ProviderServer, **options):
+    import dspy
+
+    defaults = {"cache": False, "num_retries": 0}
+    return dspy.LM(
+        "openai/gpt-4o-mini", api_base=server.openai_url, api_key="key", **defaults | options
+    )
+
+
+def predict(server: ProviderServer, signature: object = "question -> answer", **options):
+    import dspy
+
+    program = dspy.Predict(signature)
+    program.set_lm(lm(server, **options))
+    return program
+
+
+def weather(city: str) -> str:
+    """The weather in a city."""
+    return f"sunny in {city}"
+
+
+@natively("sync")
+def call(server):
+    assert predict(server)(question="Where?").answer
+
+
+@natively("sync")
+def chain_of_thought(server):
+    import dspy
+
+    program = dspy.ChainOfThought("question -> answer")
+    program.set_lm(lm(server))
+    assert program(question="Where?").answer
+
+
+@natively("async")
+def acall(server):
+    async def main():
+        program = predict(server)
+        await asyncio.gather(*(program.acall(question="Where?") for _ in range(3)))
+
+    run(main())
+
+
+@natively("async_stream")
+def streamify(server):
+    import dspy
+
+    async def main():
+        program = dspy.streamify(predict(server))
+        assert [part async for part in program(question="Where?")]
+
+    run(main())
+
+
+@natively("stream")
+def streamify_sync(server):
+    import dspy
+
+    program = dspy.streamify(predict(server), async_streaming=False)
+    assert list(program(question="Where?"))
+
+
+@natively("tools")
+def react(server):
+    import dspy
+
+    program = dspy.ReAct("question -> answer", tools=[weather], max_iters=3)
+    program.set_lm(lm(server))
+    assert program(question="The weather in Knossos?").answer
+
+
+@natively("embeddings")
+def embeddings(server):
+    import dspy
+
+    embedder = dspy.Embedder(
+        "openai/text-embedding-3-small",
+        api_base=server.openai_url,
+        api_key="key",
+        caching=False,
+    )
+    assert len(embedder(["one", "two"])) == 2
+
+
+@natively("structured")
+def typed(server):
+    import dspy
+
+    signature = dspy.Signature({"question": (str, dspy.InputField()), "city": (City, dspy.OutputField())})
+    assert isinstance(predict(server, signature)(question="A city").city, City)
+
+
+@natively("error_4xx")
+def bad_request(server):
+    server.fail(400, times=4)
+    with pytest.raises(Exception, match=r"."):
+        predict(server)(question="Where?")
+
+
+@natively("error_5xx")
+def server_error(server):
+    server.fail(500, times=4)
+    with pytest.raises(Exception, match=r"."):
+        predict(server)(question="Where?")
+
+
+@natively("timeout")
+def timeout(server):
+    server.hang(times=4)
+    with pytest.raises(Exception, match=r"."):
+        predict(server, timeout=0.2)(question="Where?")
+    server.release()
+
+
+@natively("retry")
+def retry(server):
+    server.fail(500, times=1)
+    assert predict(server, num_retries=2)(question="Where?").answer
+
+
+@through_litellm("sync")
+def litellm_call(server):
+    assert predict(server, engine="litellm")(question="Where?").answer
+
+
+@through_litellm("async")
+def litellm_acall(server):
+    async def main():
+        assert (await predict(server, engine="litellm").acall(question="Where?")).answer
+
+    run(main())

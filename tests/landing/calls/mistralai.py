@@ -1,0 +1,120 @@
+"""Mistral's SDK, called directly."""
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from tests.landing.calls import cell, run
+from tests.landing.calls.openai import WEATHER, City
+from tests.providers import ProviderServer
+
+mistral_cell = partial(cell, "mistralai", needs=("mistralai.client",))
+
+MESSAGES = [{"role": "user", "content": "Where does the thread lead?"}]
+MODEL = "mistral-small-latest"
+
+
+def client(server: ProviderServer, **options):
+    from mistralai.client import Mistral
+
+    return Mistral(api_key="key", server_url=server.mistral_url, **options)
+
+
+@mistral_cell("sync")
+def chat(server):
+    with client(server) as mistral:
+        assert mistral.chat.complete(model=MODEL, messages=MESSAGES).choices
+
+
+@mistral_cell("sync")
+def agent(server):
+    with client(server) as mistral:
+        assert mistral.agents.complete(agent_id="ag-1", messages=MESSAGES).choices
+
+
+@mistral_cell("async")
+def chat_async(server):
+    async def main():
+        async with client(server) as mistral:
+            calls = (mistral.chat.complete_async(model=MODEL, messages=MESSAGES) for _ in range(3))
+            await asyncio.gather(*calls)
+
+    run(main())
+
+
+@mistral_cell("stream")
+def chat_stream(server):
+    with client(server) as mistral:
+        assert len(list(mistral.chat.stream(model=MODEL, messages=MESSAGES))) > 1
+
+
+@mistral_cell("async_stream")
+def chat_stream_async(server):
+    async def main():
+        async with client(server) as mistral:
+            stream = await mistral.chat.stream_async(model=MODEL, messages=MESSAGES)
+            assert [event async for event in stream]
+
+    run(main())
+
+
+@mistral_cell("tools")
+def chat_tools(server):
+    with client(server) as mistral:
+        first = mistral.chat.complete(model=MODEL, messages=MESSAGES, tools=[WEATHER])
+        message = first.choices[0].message
+        assert message.tool_calls
+        answer = {
+            "role": "tool",
+            "name": "weather",
+            "tool_call_id": message.tool_calls[0].id,
+            "content": "sunny",
+        }
+        mistral.chat.complete(model=MODEL, messages=[*MESSAGES, message, answer], tools=[WEATHER])
+
+
+@mistral_cell("structured")
+def chat_parse(server):
+    with client(server) as mistral:
+        result = mistral.chat.parse(model=MODEL, messages=MESSAGES, response_format=City)
+        assert isinstance(result.choices[0].message.parsed, City)
+
+
+@mistral_cell("error_4xx")
+def bad_request(server):
+    from mistralai.client.errors import SDKError
+
+    server.fail(400)
+    with client(server) as mistral, pytest.raises(SDKError):
+        mistral.chat.complete(model=MODEL, messages=MESSAGES)
+
+
+@mistral_cell("error_5xx")
+def server_error(server):
+    from mistralai.client.errors import SDKError
+
+    server.fail(500)
+    with client(server) as mistral, pytest.raises(SDKError):
+        mistral.chat.complete(model=MODEL, messages=MESSAGES)
+
+
+@mistral_cell("timeout")
+def timeout(server):
+    server.hang()
+    with client(server, timeout_ms=200) as mistral, pytest.raises(Exception, match="(?i)timed? ?out"):
+        mistral.chat.complete(model=MODEL, messages=MESSAGES)
+    server.release()
+
+
+@mistral_cell("retry")
+def retry(server):
+    from mistralai.client.utils import BackoffStrategy, RetryConfig
+
+    server.fail(500, times=1)
+    backoff = BackoffStrategy(
+        initial_interval=1, max_interval=10, exponent=1.0, max_elapsed_time=10_000
+    )
+    retries = RetryConfig(strategy="backoff", backoff=backoff, retry_connection_errors=True)
+    with client(server, retry_config=retries) as mistral:
+        assert mistral.chat.complete(model=MODEL, messages=MESSAGES).choices

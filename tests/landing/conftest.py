@@ -1,0 +1,62 @@
+"""One tracer provider, one `instrument_all`, one provider server for the whole table."""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+from clew import instrument_all, uninstrument_all
+from tests.providers import ProviderServer
+
+
+class Started(SpanProcessor):
+    """Keeps every span from its start on, so that one which never ends is seen as well."""
+
+    def __init__(self):
+        self.spans = []
+
+    def on_start(self, span, parent_context=None):
+        self.spans.append(span)
+
+
+@pytest.fixture(scope="session")
+def started():
+    """A tracer provider as an application makes it: default limits, set as the global one."""
+    recorder = Started()
+    provider = TracerProvider()
+    provider.add_span_processor(recorder)
+    trace.set_tracer_provider(provider)
+    return recorder
+
+
+@pytest.fixture(scope="session")
+def report(started):
+    _instrument_http_clients()
+    yield instrument_all()
+    uninstrument_all()
+
+
+def _instrument_http_clients():
+    """Spans of other libraries carry the ids too, where their instrumentations are installed."""
+    for name, instrumentor in (
+        ("httpx", "HTTPXClientInstrumentor"),
+        ("requests", "RequestsInstrumentor"),
+        ("botocore", "BotocoreInstrumentor"),
+    ):
+        module = f"opentelemetry.instrumentation.{name}"
+        if find_spec(module) is not None and find_spec(name) is not None:
+            getattr(import_module(module), instrumentor)().instrument()
+
+
+@pytest.fixture(scope="session")
+def _server():
+    with ProviderServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(_server):
+    _server.clear()
+    return _server
