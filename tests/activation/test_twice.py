@@ -67,8 +67,13 @@ def test_an_import_racing_it(python, install, install_instrumentor, who_is_first
             """
         },
     )
-    install("race", files={"race.py": "import threading\nimport_began = threading.Event()\n"
-                                      "may_go_on = threading.Event()\n"})
+    install(
+        "race",
+        files={
+            "race.py": "import threading\nimport_began = threading.Event()\n"
+            "may_go_on = threading.Event()\n"
+        },
+    )
     install_instrumentor(
         "maze", requires=["maze"], instrument="import maze; print('ready' if maze.ready else '')"
     )

@@ -103,7 +103,9 @@ def embeddings(server):
 def typed(server):
     import dspy
 
-    signature = dspy.Signature({"question": (str, dspy.InputField()), "city": (City, dspy.OutputField())})
+    signature = dspy.Signature(
+        {"question": (str, dspy.InputField()), "city": (City, dspy.OutputField())}
+    )
     assert isinstance(predict(server, signature)(question="A city").city, City)
 
 

@@ -102,7 +102,10 @@ def server_error(server):
 @mistral_cell("timeout")
 def timeout(server):
     server.hang()
-    with client(server, timeout_ms=200) as mistral, pytest.raises(Exception, match="(?i)timed? ?out"):
+    with (
+        client(server, timeout_ms=200) as mistral,
+        pytest.raises(Exception, match=r"(?i)timed? ?out"),
+    ):
         mistral.chat.complete(model=MODEL, messages=MESSAGES)
     server.release()
 

@@ -193,9 +193,7 @@ def server_error(server):
 def stream_breaks_off(server):
     server.fail(500, after_events=1)
     with client(server) as openai:
-        stream = openai.chat.completions.create(
-            model="gpt-4o-mini", messages=MESSAGES, stream=True
-        )
+        stream = openai.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True)
         with pytest.raises(Exception, match=r"."):
             list(stream)
 

@@ -1,0 +1,127 @@
+"""Every task of the project. ``nox -l`` lists them; the README names the two that matter first."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.sessions = ["tests", "lint", "types"]
+
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+EXTRAS = sorted(PROJECT["optional-dependencies"])
+CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _pythons() -> list[str]:
+    """Return the Pythons to test on: this one, and what else is installed of those we claim.
+
+    Under pyenv the commands of its versions work only while the versions are chosen.
+    """
+    if shutil.which("pyenv"):
+        listed = subprocess.run(
+            ["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False
+        )
+        versions = [it for it in listed.stdout.split() if re.fullmatch(r"[\d.]+", it)]
+        chosen = os.environ.get("PYENV_VERSION") or ".".join(map(str, sys.version_info[:3]))
+        os.environ["PYENV_VERSION"] = ":".join(dict.fromkeys([*chosen.split(":"), *versions]))
+    claimed = [
+        found[1]
+        for line in PROJECT["classifiers"]
+        if (found := re.search(r":: (3\.\d+)$", line)) and found[1] != CURRENT
+    ]
+    return [CURRENT, *filter(_runs, claimed)]
+
+
+def _runs(version: str) -> bool:
+    command = shutil.which(f"python{version}")
+    if command is None:
+        return False
+    done = subprocess.run([command, "--version"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+PYTHONS = _pythons()
+
+
+def _install(session: nox.Session, *extras: str, groups: tuple[str, ...] = ("test",)) -> None:
+    chosen = f".[{','.join(extras)}]" if extras else "."
+    arguments = [argument for group in groups for argument in ("--group", group)]
+    session.install("-e", chosen, *arguments)
+
+
+def _pytest(session: nox.Session, *arguments: str) -> None:
+    session.run("pytest", *arguments, *session.posargs)
+
+
+@nox.session(python=CURRENT)
+def demo(session: nox.Session) -> None:
+    """Hold a conversation over several frameworks, without keys, and show it as a session."""
+    _install(session, "openai", "langchain", "bedrock", "mistral", groups=())
+    session.run("python", "-m", "demo")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Test with all six frameworks in one environment; the fast suite only on other Pythons."""
+    _install(session, *EXTRAS, groups=("test", "all"))
+    _pytest(session, *(() if session.python == CURRENT else ("-m", "not slow")))
+
+
+@nox.session(python=CURRENT)
+@nox.parametrize("extra", EXTRAS, ids=EXTRAS)
+def frameworks(session: nox.Session, extra: str) -> None:
+    """Test with the newest release of one framework."""
+    _install(session, extra)
+    _pytest(session, "tests/landing", "tests/activation", "tests/contract")
+
+
+@nox.session(python=CURRENT)
+def lowest(session: nox.Session) -> None:
+    """Test with the lowest versions that we claim."""
+    session.install(
+        "-e", f".[{','.join(EXTRAS)}]", "--group", "test", "--resolution", "lowest-direct"
+    )
+    _pytest(session, "-m", "not slow")
+
+
+@nox.session(python=CURRENT)
+def lint(session: nox.Session) -> None:
+    """Check style, and that each room imports only from the floors below it."""
+    _install(session, groups=("lint",))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+
+
+@nox.session(python=CURRENT)
+def types(session: nox.Session) -> None:
+    """Check the types of the package, and what users' type checkers see of it."""
+    _install(session, groups=("types",))
+    session.run("mypy")
+    session.run("mypy", "--strict", "tests/typing", "--no-namespace-packages")
+
+
+@nox.session(python=CURRENT)
+def package(session: nox.Session) -> None:
+    """Build the wheel, install it where nothing else is, and use it."""
+    wheels = Path(session.create_tmp()).resolve()
+    session.run("uv", "build", "--out-dir", str(wheels), external=True)
+    wheel = max(wheels.glob("*.whl"), key=lambda it: it.stat().st_mtime)
+    session.install(str(wheel), "openai")
+    session.chdir(wheels)
+    session.run("python", "-I", str(Path(__file__).parent / "tests" / "package" / "first_use.py"))
+
+
+@nox.session(python=CURRENT)
+def bench(session: nox.Session) -> None:
+    """Measure against the named peers, in one run."""
+    _install(session, *EXTRAS, groups=("bench",))
+    session.run("python", "-m", "bench", *session.posargs)

@@ -1,0 +1,35 @@
+"""Run by ``nox -s package`` where the built wheel is, and nothing of the tree."""
+
+import logging
+from importlib.metadata import distribution
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import clew
+from clew import State, instrument_all, using_session
+
+memory = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(memory))
+trace.set_tracer_provider(provider)
+
+report = instrument_all()
+import openai  # noqa: E402 - after instrument_all, as it may be
+
+assert report["openai"].state is State.ACTIVE, report
+with using_session("chat-42", user_id="ada"):
+    client = openai.OpenAI(base_url="http://127.0.0.1:9/v1", api_key="key", max_retries=0)
+    try:
+        client.chat.completions.create(model="gpt-4o-mini", messages=[])
+    except openai.APIConnectionError:
+        logging.getLogger(__name__).debug("nothing listens there, as meant")
+(span,) = memory.get_finished_spans()
+assert dict(span.attributes).items() >= {"session.id": "chat-42", "user.id": "ada"}.items()
+
+files = {str(file) for file in distribution("clew").files or ()}
+assert "clew/py.typed" in files, "the package does not say that it is typed"
+assert not any(file.startswith("tests/") for file in files), "the tests are in the wheel"
+assert distribution("clew").version == clew.__version__

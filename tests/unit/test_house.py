@@ -1,0 +1,83 @@
+"""The house is as its plans say: the tables, extras, tests and public names agree."""
+
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+import clew
+from clew import aliases, settings
+from clew.frameworks import FRAMEWORKS
+from tests.landing.calls import CELLS
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_rows_and_extras_agree():
+    assert {row.extra for row in FRAMEWORKS} == set(PROJECT["optional-dependencies"])
+
+
+def test_rows_and_landing_calls_agree():
+    assert {row.name for row in FRAMEWORKS} == {cell.framework for cell in CELLS}
+
+
+def test_every_instrumentor_is_a_dependency():
+    packages = {re.split(r"[><=]", it)[0] for it in PROJECT["dependencies"]}
+    for row in FRAMEWORKS:
+        module = row.instrumentor.partition(":")[0]
+        assert re.sub(r"[._]", "-", module) in packages
+
+
+def test_names_are_said_once():
+    names = [row.name for row in FRAMEWORKS]
+    assert len(set(names)) == len(names)
+    source = "".join(path.read_text() for path in (ROOT / "src" / "clew").rglob("*.py"))
+    assert not re.search(
+        r"name\s*==\s*[\"'](openai|langchain|llama_index|bedrock|mistralai|dspy)", source
+    )
+
+
+def test_the_public_face():
+    assert sorted(clew.__all__) == [
+        "Activation",
+        "ActivationError",
+        "ClewError",
+        "ConfigurationError",
+        "Framework",
+        "Identity",
+        "IdentityTypeError",
+        "IdentityValueError",
+        "Layer",
+        "Report",
+        "State",
+        "current",
+        "instrument_all",
+        "isolated",
+        "uninstrument_all",
+        "using_attributes",
+        "using_metadata",
+        "using_prompt_template",
+        "using_session",
+        "using_tags",
+        "using_user",
+    ]
+    for name in clew.__all__:
+        assert inspect.getdoc(getattr(clew, name)), f"{name} has no docstring"
+    assert set(clew.__all__) <= set(dir(clew))
+
+
+def test_every_setting_is_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    defined = [it for it in vars(settings).values() if isinstance(it, settings.Setting)]
+    assert set(settings.SETTINGS) == set(defined)
+    for setting in settings.SETTINGS:
+        assert f"`{setting.name}`" in readme
+    for alias in aliases.ALIASES:
+        assert f"`{alias}`" in readme
+
+
+def test_files_are_short():
+    for folder in ("src", "tests", "bench", "demo"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert len(path.read_text().splitlines()) <= 400, path
