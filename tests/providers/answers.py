@@ -1,0 +1,208 @@
+"""What is answered, whatever the wire: texts, tool decisions, structured output, token counts.
+
+A wire reads its request into a ``Question`` and writes the ``Answer`` in its own form, so all
+providers decide alike and a test can compare them. Everything is a function of the request.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from tests.providers.exchange import Json, Usage
+from tests.providers.field_prompts import FieldPrompt, without_markers
+from tests.providers.schemas import example
+
+CREATED = 1_735_689_600
+"""The one moment at which everything is created: 2025-01-01."""
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_IMAGE_TOKENS = 85
+_serial = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool as offered: its name and the JSON schema of its arguments."""
+
+    name: str
+    schema: Json
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call the model decided on."""
+
+    id: str
+    name: str
+    arguments: Json
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a request asks, free of any wire.
+
+    ``choice`` is "auto", "none" or "required"; ``forced`` names a tool that must be called.
+    ``answered`` says that the last message is a tool's result, ``transcript`` is all that was said.
+    """
+
+    model: str
+    system: str
+    user: str
+    prompt_tokens: int
+    tools: tuple[Tool, ...] = ()
+    choice: str = "auto"
+    forced: str | None = None
+    answered: bool = False
+    schema: Json | None = None
+    wants_json: bool = False
+    max_tokens: int | None = None
+    transcript: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A text or tool calls, whether the token limit cut it short, and what it all cost."""
+
+    text: str
+    calls: tuple[ToolCall, ...]
+    truncated: bool
+    usage: Usage
+
+    @property
+    def pieces(self) -> list[str]:
+        """The text as a stream delivers it, word by word."""
+        return pieces(self.text)
+
+
+def respond(question: Question, call_id: str = "call_", id_length: int = 24) -> Answer:
+    """Decide on an answer. ``call_id`` and its length give tool-call ids the provider's form."""
+    calls = tuple(
+        ToolCall(mint(call_id, id_length), tool.name, example(tool.schema))
+        for tool in _called(question)
+    )
+    text = "" if calls else _text(question)
+    written = text + "".join(call.name + json.dumps(call.arguments) for call in calls)
+    spent = count_tokens(written)
+    truncated = not calls and question.max_tokens is not None and spent > question.max_tokens
+    if truncated:
+        text, spent = _cut(text, question.max_tokens or 0)
+    reasoning = question.prompt_tokens // 2 + 1 if "reason" in question.model else 0
+    cached = question.prompt_tokens // 2 if "cached" in question.model else 0
+    completion = spent + reasoning
+    total = question.prompt_tokens + completion
+    usage = Usage(question.prompt_tokens, completion, total, cached, reasoning)
+    return Answer(text, calls, truncated, usage)
+
+
+def _called(question: Question) -> list[Tool]:
+    """Which tools to call.
+
+    A tool that is forced is called every time. If merely some call is required, the first tool
+    is called, and after a result the last one: that is where agent frameworks put the tool by
+    which a structured answer is given, so agents come to an end.
+    """
+    offered = list(question.tools)
+    if question.forced is not None:
+        return [tool for tool in offered if tool.name == question.forced][:1]
+    if not offered or question.choice == "none":
+        return []
+    if question.choice == "required":
+        return [offered[-1 if question.answered else 0]]
+    return [] if question.answered else offered[:1]
+
+
+def _text(question: Question) -> str:
+    subject = subject_of(question.user)
+    prompt = FieldPrompt.read(question.system, question.user, question.transcript)
+    if question.schema is not None:
+        return json.dumps(example(question.schema))
+    if prompt is not None:
+        return prompt.answer(subject)
+    if question.wants_json:
+        return json.dumps({"answer": f"A short answer about {subject}."})
+    return f"A short answer about {subject}."
+
+
+def subject_of(text: str) -> str:
+    """The first words of a message, by which answers to different messages differ."""
+    words = without_markers(text).split()[:8]
+    return " ".join(words).strip(" .,:;!?{}[]\"'") or "nothing"
+
+
+def count_tokens(text: str) -> int:
+    """Words and punctuation marks: simple, deterministic, never zero for a text."""
+    return len(_TOKEN.findall(text))
+
+
+def count_input(*parts: Any) -> int:
+    """Tokens of everything a request says, plus a few per message, as chat formats add them."""
+    total = 0
+    for part in parts:
+        total += 3 * len(part) if isinstance(part, list) else 0
+        total += sum(_IMAGE_TOKENS if _is_media(s) else count_tokens(s) for s in _strings(part))
+    return max(1, total)
+
+
+def _is_media(text: str) -> bool:
+    return text.startswith("data:") or (len(text) > 500 and " " not in text)
+
+
+def _strings(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from itertools.chain.from_iterable(_strings(one) for one in value.values())
+    elif isinstance(value, list):
+        yield from itertools.chain.from_iterable(_strings(one) for one in value)
+
+
+def text_of(content: Any) -> str:
+    """The text in a message's content, in any of the forms the wires have for it."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(filter(None, map(text_of, content)))
+    if isinstance(content, dict):
+        return text_of(content.get("text"))
+    return ""
+
+
+def last_text(messages: list[Json], role: str = "user") -> str:
+    """The text of the last message of that role which has any."""
+    texts = (text_of(one.get("content")) for one in reversed(messages) if one.get("role") == role)
+    return next(filter(None, texts), "")
+
+
+def pieces(text: str) -> list[str]:
+    return re.findall(r"\s*\S+|\s+$", text)
+
+
+def fragments(arguments: Json, size: int = 8) -> list[str]:
+    """Tool arguments as a stream delivers them: JSON text cut without regard to its syntax."""
+    text = json.dumps(arguments)
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def _cut(text: str, limit: int) -> tuple[str, int]:
+    ends = [match.end() for match in itertools.islice(_TOKEN.finditer(text), limit)]
+    return (text[: ends[-1]] if ends else ""), len(ends)
+
+
+def mint(prefix: str, length: int = 24) -> str:
+    """An id of a provider's form: no two alike, and none that looks like another's."""
+    return prefix + sha256(f"{prefix}{next(_serial)}".encode()).hexdigest()[:length]
+
+
+def vector(text: str, dimensions: int = 8) -> list[float]:
+    """A unit vector drawn from the text: equal texts embed alike, different ones do not."""
+    digests = (sha256(f"{text}|{index}".encode()).digest() for index in range(dimensions))
+    raw = [int.from_bytes(digest[:4], "big") / 2**31 - 1 for digest in digests]
+    norm = math.sqrt(sum(one * one for one in raw)) or 1.0
+    return [round(one / norm, 6) for one in raw]
