@@ -89,7 +89,8 @@ def lowest(session: nox.Session) -> None:
     session.install(
         "-e", f".[{','.join(EXTRAS)}]", "--group", "test", "--resolution", "lowest-direct"
     )
-    _pytest(session, "-m", "not slow")
+    contract = "tests/contract/test_repairs.py"
+    _pytest(session, "-m", "not slow", "tests/unit", "tests/activation", "tests/landing", contract)
 
 
 @nox.session(python=CURRENT)

@@ -5,7 +5,6 @@ are two hands on one thread: each is seen by the other, and by every instrumento
 """
 
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -23,6 +22,7 @@ from clew.identity import (
     admitted_id,
     checked_id,
     checked_identity,
+    encodable,
     pseudonymised,
 )
 
@@ -65,7 +65,9 @@ def carried(parent_context: Context | None = None) -> Carried:
 
 
 def _with_parents_ids(attributes: dict[str, AttributeValue], given: Context) -> Carried:
-    said = getattr(get_current_span(given), "attributes", None)
+    parent = get_current_span(given)
+    # What is kept of a span outlasts the eviction of its attributes.
+    said = getattr(parent, "clew_kept", None) or getattr(parent, "attributes", None)
     if not said:
         return Carried(attributes, _NOTHING)
     inherited = set()
@@ -82,8 +84,22 @@ def _usable(key: str, value: Any) -> AttributeValue | None:
         return admitted_id(value)
     if key == USER_ID:
         return None if (user_id := admitted_id(value)) is None else pseudonymised(user_id)
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, list | tuple):
+        return [encodable(item) if isinstance(item, str) else item for item in value]
     usable: AttributeValue = value
     return usable
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values are the same text or object; other values may not bear comparing."""
+    return one is other or (isinstance(one, str) and isinstance(other, str) and one == other)
+
+
+def echoed(key: str, value: object) -> bool:
+    """Whether *value* is what the current context holds, as OpenInference's code reads it off."""
+    return same(get_current().get(key), value)
 
 
 def current() -> Identity:
@@ -99,15 +115,43 @@ def current() -> Identity:
 # --- blocks ---
 
 
+_ENTRY = "clew.entry"
+_ABSENT = object()
+Changes = Mapping[str, object]
+
+
 class _Entry(NamedTuple):
-    """One entry into a block that has not been left yet, and what to go back to."""
+    """One entry into a block that has not been left yet."""
 
     block: "_Block"
+    changes: Changes
     before: Context
-    below: "_Entry | None"
 
 
-_entries: ContextVar[_Entry | None] = ContextVar("clew.entries", default=None)
+def _changed(context: Context, changes: Changes) -> Context:
+    values = {**context, **changes}
+    return Context({key: value for key, value in values.items() if value is not _ABSENT})
+
+
+def _without(context: Context, gone: _Entry) -> Context:
+    """Return *context* as it would be had the block of *gone* never been entered.
+
+    Blocks entered since, and what else was attached since, stay as they are.
+    """
+    undone = dict(gone.changes)
+    entry: object = context.get(_ENTRY)
+    if not isinstance(entry, _Entry):
+        return context
+    if entry is gone:
+        above: object = gone.before.get(_ENTRY, _ABSENT)
+    else:
+        above = entry._replace(before=_without(entry.before, gone))
+        while isinstance(entry, _Entry) and entry is not gone:
+            for key in entry.changes:
+                undone.pop(key, None)
+            entry = entry.before.get(_ENTRY)
+    back = {key: gone.before.get(key, _ABSENT) for key in undone}
+    return _changed(context, {**back, _ENTRY: above})
 
 
 class _Block:
@@ -115,7 +159,7 @@ class _Block:
 
     A block keeps nothing about its entries on itself, so that one object can be entered many
     times: again inside itself, and in any number of tasks and threads at once. What has to be
-    undone is kept where it was done, in a context variable.
+    undone is kept where it was done: in the context that was entered.
     """
 
     __slots__ = ("_identity",)
@@ -123,15 +167,16 @@ class _Block:
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
 
+    def _changes(self) -> Changes:
+        """Return what is different in the context inside the block."""
+        return self._identity.attributes()
+
     def _inside(self, before: Context) -> Context:
-        """Return the context inside the block, entered from *before*."""
-        return Context({**before, **self._identity.attributes()})
+        changes = self._changes()
+        return _changed(before, {**changes, _ENTRY: _Entry(self, changes, before)})
 
     def __enter__(self) -> Self:
-        before = get_current()
-        inside = self._inside(before)
-        _entries.set(_Entry(self, before, _entries.get()))
-        attach(inside)
+        attach(self._inside(get_current()))
         return self
 
     def __exit__(
@@ -140,23 +185,14 @@ class _Block:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        above: list[_Entry] = []
-        entry = _entries.get()
-        while entry is not None and entry.block is not self:
-            above.append(entry)
-            entry = entry.below
-        if entry is None:
+        current = get_current()
+        innermost = entry = current.get(_ENTRY)
+        while isinstance(entry, _Entry) and entry.block is not self:
+            entry = entry.before.get(_ENTRY)
+        if not isinstance(entry, _Entry):
             return  # Left in another context than it was entered in: there is nothing to undo here.
-        if not above:
-            attach(entry.before)
-            _entries.set(entry.below)
-            return
-        # Other blocks were entered since and are still open, as when a forgotten generator is
-        # collected: they stay as they are, but go back to where this block would have gone.
-        below = _Entry(above[-1].block, entry.before, entry.below)
-        for other in reversed(above[:-1]):
-            below = _Entry(other.block, other.before, below)
-        _entries.set(below)
+        # Out of order where blocks entered since are still open, as in a forgotten generator.
+        attach(entry.before if entry is innermost else _without(current, entry))
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -189,9 +225,8 @@ class isolated(_Block):  # noqa: N801 - reads like the with-statement it is
     def __init__(self) -> None:
         super().__init__(Identity())
 
-    def _inside(self, before: Context) -> Context:
-        kept = {key: value for key, value in before.items() if key not in CARRIED}
-        return Context({**kept, _ISOLATED: True})
+    def _changes(self) -> Changes:
+        return {**dict.fromkeys(CARRIED, _ABSENT), _ISOLATED: True}
 
 
 class using_session(_Block):  # noqa: N801 - OpenInference's name
@@ -215,7 +250,7 @@ class using_session(_Block):  # noqa: N801 - OpenInference's name
         computed = callable(session_id) or callable(user_id)
         super().__init__(Identity() if computed else _required(session_id, user_id))
 
-    def _inside(self, before: Context) -> Context:
+    def _changes(self) -> Changes:
         for name, value in (("session_id", self._session_id), ("user_id", self._user_id)):
             if callable(value):
                 message = (
@@ -223,7 +258,7 @@ class using_session(_Block):  # noqa: N801 - OpenInference's name
                     f"use using_session as a decorator, or give {name} as a string"
                 )
                 raise IdentityTypeError(message)
-        return super()._inside(before)
+        return super()._changes()
 
     def __call__(self, function: F) -> F:
         """Decorate a function, coroutine function, generator or asynchronous generator."""

@@ -6,6 +6,8 @@ returns takes its first step: what is made inside a block belongs to that block.
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, TypeVar, cast
 
 import wrapt
@@ -18,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Inside = Callable[[tuple[Any, ...], Mapping[str, Any]], Context]
 
 
-class _Decorated(wrapt.FunctionWrapper[..., Any]):
+class _Decorated(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
     """A function wrapper that keeps the function's signature and kind, and can be pickled.
 
     It is pickled as a function is: by its name. So a decorated function can go to a process pool.
@@ -42,55 +44,55 @@ def decorated(function: F, inside: Inside) -> F:
             "decorate the methods whose calls belong to the session"
         )
         raise IdentityTypeError(message)
-    plain = inspect.unwrap(getattr(function, "__func__", function))
-    if inspect.isasyncgenfunction(plain):
-        run = _run_async_generator
-    elif inspect.isgeneratorfunction(plain):
-        run = _run_generator
-    elif inspect.iscoroutinefunction(plain):
-        run = _run_coroutine
-    else:
-        run = _run
+    run = _runner(function)
 
     def wrapper(
         wrapped: Callable[..., Any],
-        _instance: Any,
+        instance: Any,
         arguments: tuple[Any, ...],
         named: dict[str, Any],
     ) -> Any:
-        bound_to = getattr(wrapped, "__self__", None)
-        all_arguments = arguments if bound_to is None else (bound_to, *arguments)
-        return run(wrapped, arguments, named, inside(all_arguments, named))
+        passed = arguments if instance is None else (instance, *arguments)
+        return run(partial(wrapped, *arguments, **named), inside(passed, named))
 
     return cast("F", _Decorated(function, wrapper))
 
 
-def _run(
-    function: Callable[..., Any], arguments: Any, named: Mapping[str, Any], context: Context
-) -> Any:
+def _runner(function: Callable[..., Any]) -> Callable[[Callable[[], Any], Context], Any]:
+    plain = getattr(function, "__func__", function)
+    if not inspect.isroutine(plain) and not isinstance(plain, partial):
+        plain = type(plain).__call__  # An object that can be called.
+    if inspect.isgeneratorfunction(plain):
+        return stepped
+    if inspect.isasyncgenfunction(plain):
+        return stepped_async
+    if inspect.iscoroutinefunction(plain):
+        return awaited
+    return _run
+
+
+def _run(call: Callable[[], Any], context: Context) -> Any:
     token = attach(context)
     try:
-        return function(*arguments, **named)
+        result = call()
     finally:
         detach(token)
+    # A plain function may hand on what another has made, as the wrappers of other decorators do.
+    for kind, run in _STEPWISE:
+        if isinstance(result, kind):
+            return run(partial(_itself, result), context)
+    return result
 
 
-def _run_coroutine(
-    function: Callable[..., Any], arguments: Any, named: Mapping[str, Any], context: Context
-) -> Any:
-    return awaited(function, arguments, named, context)
+def _itself(result: Any) -> Any:
+    return result
 
 
-def _run_generator(
-    function: Callable[..., Any], arguments: Any, named: Mapping[str, Any], context: Context
-) -> Any:
-    return stepped(function(*arguments, **named), context)
-
-
-def _run_async_generator(
-    function: Callable[..., Any], arguments: Any, named: Mapping[str, Any], context: Context
-) -> Any:
-    return stepped_async(function(*arguments, **named), context)
+_STEPWISE: tuple[tuple[type, Callable[[Callable[[], Any], Context], Any]], ...] = (
+    (CoroutineType, awaited),
+    (GeneratorType, stepped),
+    (AsyncGeneratorType, stepped_async),
+)
 
 
 def computed_from(source: Any, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,8 +103,11 @@ def computed_from(source: Any, function: Callable[..., Any]) -> Callable[..., An
     """
     if not callable(source):
         return lambda _arguments, _named: source
-    signature = inspect.signature(getattr(function, "__func__", function))
-    wanted = inspect.signature(source).parameters
+    try:
+        signature = inspect.signature(getattr(function, "__func__", function))
+        wanted = inspect.signature(source).parameters
+    except ValueError:  # Some of what is built in does not say.
+        return lambda arguments, named: source(*arguments, **named)
     nameable = {
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,

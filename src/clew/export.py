@@ -130,11 +130,18 @@ def _otlp_by_protocol() -> str:
 def _check_endpoint() -> None:
     for variable in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
         if endpoint := _variable(variable):
-            parts = urlsplit(endpoint)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
+            if not _is_url(endpoint):
                 message = f"{variable}={endpoint!r} is not a URL; write http://host:4318"
                 raise _Unusable(message)
             return
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # A port out of range, half an IPv6 address.
+        return False
 
 
 def _variable(name: str) -> str:

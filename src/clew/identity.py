@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 from uuid import UUID
 
 from opentelemetry.util.types import AttributeValue
@@ -40,6 +41,8 @@ SDK drop the oldest, the ids are what stays."""
 
 MAX_LENGTH = 256
 
+T = TypeVar("T")
+
 
 class Pseudonym(str):
     """A user id that is an HMAC already; it is never hashed a second time."""
@@ -57,10 +60,11 @@ def checked_id(value: object, argument: str) -> str:
         raise IdentityTypeError(message)
     if isinstance(value, Pseudonym):
         return value
-    if len(value) > MAX_LENGTH and len(value := value.strip()) > MAX_LENGTH:
-        message = f"{argument} has {len(value):,} characters; at most {MAX_LENGTH} are allowed"
+    # Joined, a subclass or a proxy becomes the text that it holds, whatever its methods say.
+    text = (value if type(value) is str else "".join(value)).strip()
+    if len(text) > MAX_LENGTH:
+        message = f"{argument} has {len(text):,} characters; at most {MAX_LENGTH} are allowed"
         raise IdentityValueError(message)
-    text = str.strip(value)
     if not text:
         message = f"{argument} is empty; to set none, leave the argument or the block away"
         raise IdentityValueError(message)
@@ -85,11 +89,11 @@ def admitted_id(value: object) -> str | None:
         and value[-1] != " "
     ):
         return value
-    if isinstance(value, int | UUID) and not isinstance(value, bool):
-        value = str(value)
     try:
+        if isinstance(value, int | UUID) and not isinstance(value, bool):
+            value = str(value)
         return checked_id(value, "id")
-    except (IdentityTypeError, IdentityValueError):
+    except Exception:  # noqa: BLE001 - what others put into a context can be anything
         tally.count("ids from outside that cannot be used")
         return None
 
@@ -117,11 +121,11 @@ def read_key() -> None:
     _key = settings.USER_ID_KEY.read()
 
 
-def pseudonymised(user_id: str) -> str:
+def pseudonymised(user_id: T) -> T | str:
     """Return *user_id* as it may leave the process."""
     if _key is None or isinstance(user_id, Pseudonym):
         return user_id
-    return _pseudonym(_key, user_id)
+    return _pseudonym(_key, str(user_id))
 
 
 @lru_cache(maxsize=4096)
@@ -186,10 +190,10 @@ def as_json(mapping: Mapping[str, object]) -> str | None:
     """Return *mapping* as OpenInference writes it: JSON, anything unknown by its text."""
     if not mapping:
         return None
-    return _encodable(json.dumps(mapping, default=str, ensure_ascii=False))
+    return encodable(json.dumps(mapping, default=str, ensure_ascii=False))
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """Replace halves of surrogate pairs, over which an exporter would lose its whole batch."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
@@ -238,7 +242,7 @@ def _checked_text(value: object, argument: str) -> str | None:
     if not isinstance(value, str):
         message = f"{argument} must be a string, not {type(value).__name__}"
         raise IdentityTypeError(message)
-    return _encodable(value)
+    return encodable(value)
 
 
 def _checked_mapping(value: object, argument: str) -> Mapping[str, object]:
@@ -265,4 +269,4 @@ def _checked_tags(value: object) -> tuple[str, ...]:
         if not isinstance(tag, str):
             message = f"tags must be a list of strings; one of them is {type(tag).__name__}"
             raise IdentityTypeError(message)
-    return tuple(map(_encodable, value))
+    return tuple(map(encodable, value))

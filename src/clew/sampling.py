@@ -5,7 +5,7 @@ a session are left to the application's sampler.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any
 
@@ -32,7 +32,7 @@ def sample_sessions(sampler: Sampler, rate: float) -> Callable[[], None]:
     else public leads to those tracers. So the object is taught, not exchanged: an application
     that made its tracer before clew was started has its sessions sampled as well.
     """
-    if "should_sample" in vars(sampler):
+    if "should_sample" in getattr(sampler, "__dict__", {}):
         return lambda: None  # Shared with another provider, by which it has been taught already.
     original = sampler.should_sample
 
@@ -55,12 +55,9 @@ def sample_sessions(sampler: Sampler, rate: float) -> Callable[[], None]:
         parent = get_current_span(parent_context).get_span_context()
         return SamplingResult(decision, attributes, trace_state or parent.trace_state)
 
-    sampler.should_sample = should_sample  # type: ignore[method-assign]
-
-    def undo() -> None:
-        del sampler.should_sample
-
-    return undo
+    # The way around a class that forbids assignment, as a frozen dataclass does.
+    object.__setattr__(sampler, "should_sample", should_sample)
+    return partial(object.__delattr__, sampler, "should_sample")
 
 
 def _decision(parent_context: Context | None, attributes: Any, rate: float) -> Decision | None:

@@ -54,7 +54,7 @@ def _rate(text: str) -> float:
 
 
 def _key(text: str) -> bytes:
-    return text.encode()
+    return os.fsencode(text)
 
 
 def _aliases(text: str) -> tuple[Alias, ...]:

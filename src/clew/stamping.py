@@ -12,13 +12,13 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.util.types import AttributeValue
 
 from clew.aliases import GENAI_OPERATIONS, GENAI_SPAN_KINDS, Alias
 from clew.boundary import contain
-from clew.context import carried
+from clew.context import carried, echoed, same
 from clew.identity import CARRIED, IDS, SESSION_ID, USER_ID, admitted_id, pseudonymised
 
 _INSTRUMENTORS = "openinference.instrumentation"
@@ -54,10 +54,12 @@ def _stamp(span: Span, parent_context: Context | None, aliases: tuple[Alias, ...
     fresh: dict[str, AttributeValue] = {}
     for key, value in attributes.items():
         own = said.get(key)
-        if own is None or (own != value and _echoed(key, own)):
+        if own is None:
             kept[key] = fresh[key] = value
-        elif own == value:
-            kept[key] = own
+        elif same(own, value) or _cut_short(own, value):
+            kept[key] = value
+        elif echoed(key, own) and _written_by_an_instrumentor():
+            kept[key] = fresh[key] = value
         else:
             kept[key] = own
             inherited -= {key}
@@ -66,8 +68,8 @@ def _stamp(span: Span, parent_context: Context | None, aliases: tuple[Alias, ...
         if own is not None and key not in kept:
             kept[key] = own
     user_id = kept.get(USER_ID)
-    if isinstance(user_id, str) and (pseudonym := pseudonymised(user_id)) is not user_id:
-        kept[USER_ID] = fresh[USER_ID] = pseudonym
+    if user_id is not None and (private := pseudonymised(user_id)) is not user_id:
+        kept[USER_ID] = fresh[USER_ID] = private
     if fresh:
         span.set_attributes(fresh)
     try:
@@ -78,12 +80,9 @@ def _stamp(span: Span, parent_context: Context | None, aliases: tuple[Alias, ...
     span._clew = _Kept(kept, inherited, aliases)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _echoed(key: str, value: object) -> bool:
-    """Whether *value* is only what OpenInference's tracer read off the current context.
-
-    It does so even when ``start_span`` was given another one; the given one counts.
-    """
-    return get_current().get(key) == value and _written_by_an_instrumentor()
+def _cut_short(own: object, value: object) -> bool:
+    """Whether *own* is *value* after the SDK's limit on the length of a value."""
+    return isinstance(own, str) and isinstance(value, str) and value.startswith(own)
 
 
 def _written_by_an_instrumentor() -> bool:
@@ -115,16 +114,18 @@ class _Kept:
     def admitted(self, key: str, value: Any) -> Any:
         """Return what to write when *key* is set to *value*, or None to leave all as it is."""
         known = None if key in self.inherited else self.values.get(key)
-        if value == known:
+        if same(value, known):
             return None
         if _written_by_an_instrumentor():
             # Read off the context when the span ends, which may be another session's by then.
-            echo = get_current().get(key) == value
-            if (echo and (known or key in _IDS)) or (known and key in _IDS):
+            echo = echoed(key, value)
+            if key in _IDS and (echo or known is not None):
+                return None
+            if echo and known is not None:
                 return None
             if key in _IDS and (value := admitted_id(value)) is None:
                 return None
-        if key == USER_ID and isinstance(value, str):
+        if key == USER_ID:
             value = pseudonymised(value)
         self.inherited -= {key}
         self.values[key] = value
@@ -136,10 +137,20 @@ class KeptSpan(Span):
 
     _clew: _Kept
 
+    @property
+    def clew_kept(self) -> Mapping[str, AttributeValue]:
+        """What the span carries, whatever the attribute limit has evicted meanwhile."""
+        return self._clew.values
+
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute; an instrumentor cannot overwrite an id."""
-        if key in _CARRIED and (value := self._clew.admitted(key, value)) is None:
-            return
+        if key in _CARRIED:
+            try:
+                value = self._clew.admitted(key, value)
+            except Exception:  # noqa: BLE001 - the boundary to the application
+                contain("setting an attribute")
+            if value is None:
+                return
         super().set_attribute(key, value)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
@@ -162,13 +173,15 @@ class KeptSpan(Span):
 
 
 def _settle(span: KeptSpan, kept: _Kept) -> None:
-    aliased = _aliased(kept.aliases, kept.values, span)
-    if span.dropped_attributes or aliased:
-        said = span.attributes or {}
-        last = {key: kept.values[key] for key in CARRIED if key in kept.values}
-        missing = {**aliased, **{key: value for key, value in last.items() if key not in said}}
-        if missing:
-            Span.set_attributes(span, missing)
+    """Write the ids under their other names, and all again where the limit has evicted any.
+
+    All, because writing one that is missing evicts the oldest, which may be the next; the ids come
+    last, so that they are the newest.
+    """
+    last = _aliased(kept.aliases, kept.values, span)
+    if span.dropped_attributes or last:
+        last |= {key: kept.values[key] for key in CARRIED if key in kept.values}
+        Span.set_attributes(span, last)
 
 
 def _aliased(

@@ -4,9 +4,13 @@ Python runs the body of a generator in whatever context its consumer happens to 
 What is wrapped here runs each step in a context of its own instead: what the body attaches stays
 with the body, the consumer sees none of it, and because each step leaves what it entered, it makes
 no difference from which thread or task the next step comes.
+
+A body is made after what drives it. Where both end up in a cycle of garbage, the collector then
+closes the driver first, which lets the body clean up inside its context.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -42,33 +46,42 @@ class Held:
             detach(token)
 
 
-def stepped(body: Generator[Y, S, R], context: Context) -> Generator[Y, S, R]:
-    """Drive *body*, each of its steps inside *context*."""
-    return _driven(body, Held(context))
+def stepped(make: Callable[[], Generator[Y, S, R]], context: Context) -> Generator[Y, S, R]:
+    """Drive the generator that *make* returns, each of its steps inside *context*."""
+    held, body = Held(context), list[_Steps]()
+    driver = _driven(body, held)
+    body.append(held.run(make))
+    return driver
 
 
-async def awaited(
-    function: Callable[..., Awaitable[R]],
-    arguments: tuple[Any, ...],
-    named: Mapping[str, Any],
-    context: Context,
-) -> R:
-    """Call *function* and await its result, each step of both inside *context*."""
+async def awaited(make: Callable[[], Awaitable[R]], context: Context) -> R:
+    """Await what *make* returns, each of its steps inside *context*."""
     held = Held(context)
-    return await _InSteps(held.run(lambda: function(*arguments, **named)), held)
+    return await _InSteps(held.run(make), held)
 
 
-async def stepped_async(body: AsyncGenerator[Y, S], context: Context) -> AsyncGenerator[Y, S]:
-    """Drive the asynchronous generator *body*, each of its steps inside *context*."""
-    held = Held(context)
+def stepped_async(
+    make: Callable[[], AsyncGenerator[Y, S]], context: Context
+) -> AsyncGenerator[Y, S]:
+    """Drive the asynchronous generator that *make* returns, each of its steps inside *context*."""
+    held, body = Held(context), list[AsyncGenerator[Y, S]]()
+    driver = _driven_async(body, held)
+    body.append(held.run(make))
+    return driver
+
+
+async def _driven_async(bodies: list[AsyncGenerator[Y, S]], held: Held) -> AsyncGenerator[Y, S]:
+    (body,) = bodies
     step: Callable[[Any], Awaitable[Y]] = body.asend
     argument: Any = None
+    first = _unknown_to_the_loop(body)
     try:
         while True:
             try:
-                item = await _InSteps(step(argument), held)
+                item = await _InSteps(first or step(argument), held)
             except StopAsyncIteration:
                 return
+            first = None
             try:
                 argument = yield item
                 step = body.asend
@@ -78,6 +91,25 @@ async def stepped_async(body: AsyncGenerator[Y, S], context: Context) -> AsyncGe
                 step, argument = body.athrow, error
     finally:
         await _InSteps(body.aclose(), held)
+
+
+def _unknown_to_the_loop(body: AsyncGenerator[Y, S]) -> Awaitable[Y] | None:
+    """Take the first step of *body* without telling the event loop that it exists.
+
+    A loop closes the asynchronous generators that it knows when they are forgotten, or when it
+    ends. It knows the driver, which closes the body in its turn, inside its context. Without any
+    finalizer, the collector would close the body itself.
+    """
+    firstiter, finalizer = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, _leave_it_to_the_driver)
+    try:
+        return body.asend(None)  # type: ignore[arg-type]  # the first value sent is always None
+    finally:
+        sys.set_asyncgen_hooks(firstiter, finalizer)
+
+
+def _leave_it_to_the_driver(_body: AsyncGenerator[Any, Any]) -> None:
+    """Do nothing when a body is collected."""
 
 
 class _InSteps(Awaitable[R]):
@@ -93,11 +125,12 @@ class _InSteps(Awaitable[R]):
         steps = self._awaitable.__await__()
         if not hasattr(steps, "throw"):  # a bare iterator, as an awaitable may return
             return (yield from steps)
-        result: R = yield from _driven(steps, self._held)
+        result: R = yield from _driven([steps], self._held)
         return result
 
 
-def _driven(body: _Steps, held: Held) -> Generator[Any, Any, Any]:
+def _driven(bodies: list[_Steps], held: Held) -> Generator[Any, Any, Any]:
+    (body,) = bodies
     step: Callable[[Any], Any] = body.send
     argument: Any = None
     while True:

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Tracer as SDKTracer
 from opentelemetry.trace import Link, Span, SpanKind, TracerProvider
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from clew.boundary import contain
-from clew.context import carried
+from clew.context import carried, echoed
 from clew.identity import CARRIED, IDS
 
 
@@ -91,12 +91,11 @@ class ClewTracer(trace.Tracer):
 
 
 def _with_identity(attributes: Attributes, context: Context | None) -> Attributes:
-    current = get_current()
     found, inherited = carried(context)
     given: dict[str, AttributeValue] = dict(attributes or {})
     for key in CARRIED:
         if key not in given:
             continue
-        if given[key] == current.get(key) or (key in IDS and key in found and key not in inherited):
+        if echoed(key, given[key]) or (key in IDS and key in found and key not in inherited):
             del given[key]  # An echo of the current context, or the framework's own id.
     return {**found, **given} if found else given

@@ -8,6 +8,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from clew import instrument_all, uninstrument_all
+from tests.landing.calls import LOOP
 from tests.providers import ProviderServer
 
 
@@ -34,7 +35,8 @@ def started():
 @pytest.fixture(scope="session")
 def report(started):
     _instrument_http_clients()
-    yield instrument_all()
+    with LOOP:
+        yield instrument_all()
     uninstrument_all()
 
 

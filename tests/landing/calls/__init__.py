@@ -53,12 +53,12 @@ def _installed(module: str) -> bool:
 
 CELLS: list[Cell] = []
 
-_loop = asyncio.Runner()
+LOOP = asyncio.Runner()
 
 
 def run(main: Coroutine[None, None, None]) -> None:
     """Run *main* on one loop for all cells: some SDKs keep a client, and it stays on its loop."""
-    _loop.run(main, context=copy_context())
+    LOOP.run(main, context=copy_context())
 
 
 def cell(framework: str, mode: str, *, needs: tuple[str, ...]) -> Callable[[Call], Call]:

@@ -6,10 +6,11 @@ from functools import partial
 import pytest
 
 from tests.landing.calls import cell, run
-from tests.landing.calls.openai import City
+from tests.landing.calls.openai import city_type
 from tests.providers import ProviderServer
 
 natively = partial(cell, "dspy", needs=("dspy",))
+with_numpy = partial(cell, "dspy", needs=("dspy", "numpy"))
 through_litellm = partial(cell, "dspy", needs=("dspy", "litellm"))
 
 
@@ -86,7 +87,7 @@ def react(server):
     assert program(question="The weather in Knossos?").answer
 
 
-@natively("embeddings")
+@with_numpy("embeddings")
 def embeddings(server):
     import dspy
 
@@ -104,9 +105,9 @@ def typed(server):
     import dspy
 
     signature = dspy.Signature(
-        {"question": (str, dspy.InputField()), "city": (City, dspy.OutputField())}
+        {"question": (str, dspy.InputField()), "city": (city_type(), dspy.OutputField())}
     )
-    assert isinstance(predict(server, signature)(question="A city").city, City)
+    assert isinstance(predict(server, signature)(question="A city").city, city_type())
 
 
 @natively("error_4xx")

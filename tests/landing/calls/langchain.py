@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from tests.landing.calls import cell, run
-from tests.landing.calls.openai import City
+from tests.landing.calls.openai import city_type
 from tests.providers import ProviderServer
 
 over_openai = partial(cell, "langchain", needs=("langchain_openai",))
@@ -95,8 +95,8 @@ def embeddings(server):
 
 @over_openai("structured")
 def structured(server):
-    result = model(server).with_structured_output(City).invoke("A city")
-    assert isinstance(result, City)
+    result = model(server).with_structured_output(city_type()).invoke("A city")
+    assert isinstance(result, city_type())
 
 
 @over_openai("error_4xx")

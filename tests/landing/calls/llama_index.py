@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from tests.landing.calls import cell, run
-from tests.landing.calls.openai import City
+from tests.landing.calls.openai import city_type
 from tests.providers import ProviderServer
 
 over_openai = partial(cell, "llama_index", needs=("llama_index.llms.openai",))
@@ -100,8 +100,8 @@ def query_engine_stream(server):
 
 @over_openai("structured")
 def structured(server):
-    result = llm(server).as_structured_llm(City).complete("A city")
-    assert isinstance(result.raw, City)
+    result = llm(server).as_structured_llm(city_type()).complete("A city")
+    assert isinstance(result.raw, city_type())
 
 
 @over_openai("error_4xx")

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from tests.landing.calls import cell, run
-from tests.landing.calls.openai import WEATHER, City
+from tests.landing.calls.openai import WEATHER, city_type
 from tests.providers import ProviderServer
 
 mistral_cell = partial(cell, "mistralai", needs=("mistralai.client",))
@@ -77,8 +77,8 @@ def chat_tools(server):
 @mistral_cell("structured")
 def chat_parse(server):
     with client(server) as mistral:
-        result = mistral.chat.parse(model=MODEL, messages=MESSAGES, response_format=City)
-        assert isinstance(result.choices[0].message.parsed, City)
+        result = mistral.chat.parse(model=MODEL, messages=MESSAGES, response_format=city_type())
+        assert isinstance(result.choices[0].message.parsed, city_type())
 
 
 @mistral_cell("error_4xx")
