@@ -5,6 +5,7 @@ are two hands on one thread: each is seen by the other, and by every instrumento
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -120,12 +121,26 @@ _ABSENT = object()
 Changes = Mapping[str, object]
 
 
-class _Entry(NamedTuple):
-    """One entry into a block that has not been left yet."""
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One entry into a block, kept in the context that was entered, and so in copies of it."""
 
     block: "_Block"
     changes: Changes
     before: Context
+    left: bool = False
+    """Whether it was left, in whichever copy of the context."""
+
+
+def _pruned(context: Context) -> Context:
+    """Return *context* without the entries on top that were left in the one it was copied from.
+
+    A task that starts the next one inside a block, and so on, would keep them all alive.
+    """
+    top = entry = context.get(_ENTRY)
+    while isinstance(entry, _Entry) and entry.left:
+        entry = entry.before.get(_ENTRY, _ABSENT)
+    return context if entry is top else _changed(context, {_ENTRY: entry})
 
 
 def _changed(context: Context, changes: Changes) -> Context:
@@ -145,7 +160,7 @@ def _without(context: Context, gone: _Entry) -> Context:
     if entry is gone:
         above: object = gone.before.get(_ENTRY, _ABSENT)
     else:
-        above = entry._replace(before=_without(entry.before, gone))
+        above = replace(entry, before=_without(entry.before, gone))
         while isinstance(entry, _Entry) and entry is not gone:
             for key in entry.changes:
                 undone.pop(key, None)
@@ -171,12 +186,10 @@ class _Block:
         """Return what is different in the context inside the block."""
         return self._identity.attributes()
 
-    def _inside(self, before: Context) -> Context:
-        changes = self._changes()
-        return _changed(before, {**changes, _ENTRY: _Entry(self, changes, before)})
-
     def __enter__(self) -> Self:
-        attach(self._inside(get_current()))
+        before = _pruned(get_current())
+        changes = self._changes()
+        attach(_changed(before, {**changes, _ENTRY: _Entry(self, changes, before)}))
         return self
 
     def __exit__(
@@ -191,6 +204,7 @@ class _Block:
             entry = entry.before.get(_ENTRY)
         if not isinstance(entry, _Entry):
             return  # Left in another context than it was entered in: there is nothing to undo here.
+        entry.left = True
         # Out of order where blocks entered since are still open, as in a forgotten generator.
         attach(entry.before if entry is innermost else _without(current, entry))
 
@@ -209,7 +223,7 @@ class _Block:
         """Decorate a function, coroutine function, generator or asynchronous generator."""
         from clew.decorating import decorated  # noqa: PLC0415 - wrapt is loaded by its users only
 
-        return decorated(function, lambda _arguments, _named: self._inside(get_current()))
+        return decorated(function, lambda *_: _changed(get_current(), self._changes()))
 
 
 class isolated(_Block):  # noqa: N801 - reads like the with-statement it is
@@ -271,7 +285,7 @@ class using_session(_Block):  # noqa: N801 - OpenInference's name
 
         def inside(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Context:
             identity = _required(session_id(arguments, named), user_id(arguments, named))
-            return Context({**get_current(), **identity.attributes()})
+            return _changed(get_current(), identity.attributes())
 
         return decorated(function, inside)
 

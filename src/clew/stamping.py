@@ -18,8 +18,8 @@ from opentelemetry.util.types import AttributeValue
 
 from clew.aliases import GENAI_OPERATIONS, GENAI_SPAN_KINDS, Alias
 from clew.boundary import contain
-from clew.context import carried, echoed, same
-from clew.identity import CARRIED, IDS, SESSION_ID, USER_ID, admitted_id, pseudonymised
+from clew.context import Carried, carried, echoed, same
+from clew.identity import CARRIED, IDS, SESSION_ID, USER_ID, Pseudonym, admitted_id, pseudonymised
 
 _INSTRUMENTORS = "openinference.instrumentation"
 _SPAN_PROXY = "openinference.instrumentation._spans"
@@ -48,25 +48,8 @@ class IdentityProcessor(SpanProcessor):
 def _stamp(span: Span, parent_context: Context | None, aliases: tuple[Alias, ...]) -> None:
     if isinstance(span, KeptSpan):
         return  # A second processor of clew's on the same provider.
-    attributes, inherited = carried(parent_context)
     said = span.attributes or {}
-    kept: dict[str, AttributeValue] = {}
-    fresh: dict[str, AttributeValue] = {}
-    for key, value in attributes.items():
-        own = said.get(key)
-        if own is None:
-            kept[key] = fresh[key] = value
-        elif same(own, value) or _cut_short(own, value):
-            kept[key] = value
-        elif echoed(key, own) and _written_by_an_instrumentor():
-            kept[key] = fresh[key] = value
-        else:
-            kept[key] = own
-            inherited -= {key}
-    for key in _IDS:
-        own = said.get(key)
-        if own is not None and key not in kept:
-            kept[key] = own
+    kept, fresh, inherited = _merged(carried(parent_context), said)
     user_id = kept.get(USER_ID)
     if user_id is not None and (private := pseudonymised(user_id)) is not user_id:
         kept[USER_ID] = fresh[USER_ID] = private
@@ -80,9 +63,38 @@ def _stamp(span: Span, parent_context: Context | None, aliases: tuple[Alias, ...
     span._clew = _Kept(kept, inherited, aliases)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
+Attributes = dict[str, AttributeValue]
+
+
+def _merged(
+    found: Carried, said: Mapping[str, AttributeValue]
+) -> tuple[Attributes, Attributes, frozenset[str]]:
+    """Return what the span is to keep, what of it is not *said* yet, and what is inherited.
+
+    What a span says at its start is the application's word, which counts most, unless it is only
+    what OpenInference's tracer read off the current context: `start_span` may have been given
+    another one.
+    """
+    attributes, inherited = found
+    kept = {key: said[key] for key in IDS if key in said}
+    fresh: Attributes = {}
+    for key, value in attributes.items():
+        own = said.get(key)
+        if own is None:
+            kept[key] = fresh[key] = value
+        elif same(own, value) or _cut_short(own, value):
+            kept[key] = value
+        elif echoed(key, own) and _written_by_an_instrumentor():
+            kept[key] = fresh[key] = value
+        else:
+            kept[key] = own
+            inherited -= {key}
+    return kept, fresh, inherited
+
+
 def _cut_short(own: object, value: object) -> bool:
-    """Whether *own* is *value* after the SDK's limit on the length of a value."""
-    return isinstance(own, str) and isinstance(value, str) and value.startswith(own)
+    """Whether *own* is the pseudonym *value* after the SDK's limit on the length of a value."""
+    return isinstance(own, str) and isinstance(value, Pseudonym) and value.startswith(own)
 
 
 def _written_by_an_instrumentor() -> bool:

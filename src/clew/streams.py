@@ -10,7 +10,7 @@ closes the driver first, which lets the body clean up inside its context.
 """
 
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -54,10 +54,21 @@ def stepped(make: Callable[[], Generator[Y, S, R]], context: Context) -> Generat
     return driver
 
 
-async def awaited(make: Callable[[], Awaitable[R]], context: Context) -> R:
+def awaited(make: Callable[[], Awaitable[R]], context: Context) -> Coroutine[Any, Any, R]:
     """Await what *make* returns, each of its steps inside *context*."""
-    held = Held(context)
-    return await _InSteps(held.run(make), held)
+    held, body = Held(context), list[Awaitable[R]]()
+    driver = _driven_await(body, held)
+    try:
+        body.append(held.run(make))
+    except BaseException:
+        driver.close()
+        raise
+    return driver
+
+
+async def _driven_await(bodies: list[Awaitable[R]], held: Held) -> R:
+    (body,) = bodies
+    return await _InSteps(body, held)
 
 
 def stepped_async(

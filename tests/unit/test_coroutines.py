@@ -1,0 +1,144 @@
+"""Decorated coroutines: steps, tasks, cancellation."""
+
+import asyncio
+import contextvars
+
+import pytest
+
+from clew import current, using_session, using_user
+
+session = using_session("chat-42")
+
+
+def ids():
+    said = current()
+    return said.session_id, said.user_id
+
+
+async def in_a_task(step):
+    return await asyncio.create_task(step(), context=contextvars.Context())
+
+
+async def here(step):
+    return await step()
+
+
+@pytest.fixture(params=[here, in_a_task])
+def take(request):
+    async def taken(awaitable):
+        async def step():
+            return await awaitable
+
+        return await request.param(step)
+
+    return taken
+
+
+def test_a_coroutine_belongs_to_the_block_it_was_made_in(take):
+    @session
+    async def answer():
+        before = ids()
+        await asyncio.sleep(0)
+        return before, ids()
+
+    async def main():
+        with using_user("ada"):
+            made = answer()
+        assert not current()
+        result = await take(made)
+        assert not current()
+        return result
+
+    assert asyncio.run(main()) == (("chat-42", "ada"),) * 2
+
+
+def test_coroutines_at_once_do_not_mix():
+    async def one(number):
+        @using_session(f"session-{number}")
+        async def answer():
+            seen = []
+            for _ in range(3):
+                seen.append(current().session_id)
+                await asyncio.sleep(0)
+            return set(seen)
+
+        return await answer()
+
+    async def main():
+        return await asyncio.gather(*map(one, range(10)))
+
+    assert asyncio.run(main()) == [{f"session-{number}"} for number in range(10)]
+
+
+def test_the_awaiting_side_never_sees_the_session():
+    seen = []
+
+    @session
+    async def answer():
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def main():
+        task = asyncio.create_task(answer())
+        while not task.done():
+            seen.append(bool(current()))
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert set(seen) == {False}
+
+
+def test_a_cancelled_coroutine_cleans_up_in_its_session():
+    seen = []
+
+    @session
+    async def answer():
+        with using_user("ada"):
+            try:
+                await asyncio.sleep(10)
+            finally:
+                seen.append(ids())
+                await asyncio.sleep(0)
+                seen.append(ids())
+
+    async def main():
+        task = asyncio.create_task(answer())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not current()
+
+    asyncio.run(main())
+    assert seen == [("chat-42", "ada")] * 2
+
+
+def test_a_coroutine_times_out():
+    @session
+    async def answer():
+        async with asyncio.timeout(0.001):
+            await asyncio.sleep(10)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(answer())
+    assert not current()
+
+
+def test_a_closed_coroutine_cleans_up_in_its_session():
+    seen = []
+
+    @session
+    async def answer():
+        try:
+            await asyncio.Future()
+        finally:
+            seen.append(ids())
+
+    async def main():
+        made = answer()
+        made.send(None)
+        made.close()
+        assert not current()
+
+    asyncio.run(main())
+    assert seen == [("chat-42", None)]

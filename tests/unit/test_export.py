@@ -1,0 +1,173 @@
+"""Where the spans of an application without a tracer provider go: the OTEL_* variables say."""
+
+import io
+import json
+from importlib.util import find_spec
+
+import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+from clew.export import exporters
+
+OTLP = "OTEL_EXPORTER_OTLP_"
+without_grpc = pytest.mark.skipif(
+    find_spec("opentelemetry.exporter.otlp.proto.grpc") is not None, reason="gRPC is installed"
+)
+
+
+@pytest.fixture
+def made(monkeypatch, caplog):
+    """Set the variables; return the exporters, and clew's log lines."""
+
+    def make(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        found = exporters()
+        records = [record for record in caplog.records if record.name == "clew"]
+        for record in records:
+            assert record.exc_info is None
+            assert "\n" not in record.getMessage()
+            assert "Traceback" not in record.getMessage()
+        for exporter in found:
+            exporter.shutdown()
+        return [type(each) for each in found], [record.getMessage() for record in records]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"OTEL_TRACES_EXPORTER": "  "},
+        {"OTEL_TRACES_EXPORTER": ","},
+        {f"{OTLP}ENDPOINT": ""},
+        {f"{OTLP}HEADERS": "a=b"},
+    ],
+)
+def test_none_configured_means_the_default_with_one_line(made, variables):
+    found, (line,) = made(**variables)
+    assert found == [ConsoleSpanExporter]
+    assert line.startswith("clew: no exporter is configured, so spans are written to standard err")
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://" in line
+    assert "OTEL_TRACES_EXPORTER=none" in line
+
+
+def test_the_default_writes_one_line_of_json_to_standard_error(telemetry, monkeypatch):
+    err = io.StringIO()
+    monkeypatch.setattr("sys.stderr", err)
+    (default,) = exporters()
+    telemetry.tracer.start_span("a").end()
+    telemetry.tracer.start_span("b").end()
+    default.export(telemetry.spans())
+    lines = err.getvalue().splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OTEL_TRACES_EXPORTER": "otlp"},
+        {"OTEL_TRACES_EXPORTER": " otlp ,"},
+        {"OTEL_TRACES_EXPORTER": "otlp_proto_http"},
+        {"OTEL_TRACES_EXPORTER": "otlp", f"{OTLP}PROTOCOL": "http/protobuf"},
+        {f"{OTLP}ENDPOINT": "http://localhost:4318"},
+        {f"{OTLP}ENDPOINT": "https://[::1]:4318/x"},
+        {f"{OTLP}TRACES_ENDPOINT": "http://localhost:4318/v1/traces"},
+        {f"{OTLP}PROTOCOL": "http/protobuf"},
+        {f"{OTLP}PROTOCOL": "grpc", f"{OTLP}TRACES_PROTOCOL": "http/protobuf"},
+    ],
+)
+def test_otlp(made, variables):
+    assert made(**variables) == ([OTLPSpanExporter], [])
+
+
+def test_console_and_none(made):
+    assert made(OTEL_TRACES_EXPORTER="console") == ([ConsoleSpanExporter], [])
+    assert made(OTEL_TRACES_EXPORTER="console,otlp") == (
+        [ConsoleSpanExporter, OTLPSpanExporter],
+        [],
+    )
+
+
+@pytest.mark.parametrize("text", ["none", "NONE", " none ", "none,none"])
+def test_none(made, text):
+    assert made(OTEL_TRACES_EXPORTER=text, OTEL_EXPORTER_OTLP_ENDPOINT="http://a:1") == ([], [])
+
+
+def test_an_unknown_exporter_is_named_with_what_there_is(made):
+    found, (named, default) = made(OTEL_TRACES_EXPORTER="fax")
+    assert found == [ConsoleSpanExporter]
+    assert "OTEL_TRACES_EXPORTER=fax" in named
+    assert all(known in named for known in ("console", "none", "otlp", "otlp_proto_http"))
+    assert "none of the configured exporters can be used" in default
+
+
+@without_grpc
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {f"{OTLP}PROTOCOL": "grpc"},
+        {f"{OTLP}TRACES_PROTOCOL": "grpc", f"{OTLP}ENDPOINT": "localhost:4317"},
+        {"OTEL_TRACES_EXPORTER": "otlp", f"{OTLP}PROTOCOL": "grpc"},
+        {"OTEL_TRACES_EXPORTER": "otlp_proto_grpc"},
+    ],
+)
+def test_grpc_without_its_package_says_how_to_get_it(made, variables):
+    found, (named, default) = made(**variables)
+    assert found == [ConsoleSpanExporter]
+    assert "python -m pip install opentelemetry-exporter-otlp-proto-grpc" in named
+    assert "none of the configured exporters can be used" in default
+
+
+def test_zipkin_without_its_package_says_how_to_get_it(made):
+    if find_spec("opentelemetry.exporter.zipkin") is not None:
+        pytest.skip("zipkin is installed")
+    _, (named, _) = made(OTEL_TRACES_EXPORTER="zipkin")
+    assert "python -m pip install opentelemetry-exporter-zipkin" in named
+
+
+@pytest.mark.parametrize("variable", [f"{OTLP}ENDPOINT", f"{OTLP}TRACES_ENDPOINT"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "localhost:4318",
+        "localhost",
+        "ftp://localhost",
+        "http://",
+        "http:///v1/traces",
+        "http://[::1",
+        "http://localhost:port",
+        "http://localhost:99999",
+    ],
+)
+def test_a_bad_endpoint_is_named(made, variable, endpoint):
+    found, (named, _) = made(**{variable: endpoint})
+    assert found == [ConsoleSpanExporter]
+    assert f"{variable}={endpoint!r}" in named
+    assert "http://host:4318" in named
+
+
+@pytest.mark.parametrize("variable", [f"{OTLP}PROTOCOL", f"{OTLP}TRACES_PROTOCOL"])
+def test_an_unknown_protocol_is_named_with_the_known_ones(made, variable):
+    found, (named, _) = made(**{variable: "http/xml"})
+    assert found == [ConsoleSpanExporter]
+    assert "'http/xml'" in named
+    assert "http/protobuf or grpc" in named
+
+
+@pytest.mark.parametrize("text", ["fax,otlp", "otlp,fax"])
+def test_of_two_exporters_the_good_one_is_used(made, text):
+    found, (named,) = made(OTEL_TRACES_EXPORTER=text)
+    assert found == [OTLPSpanExporter]
+    assert "OTEL_TRACES_EXPORTER=fax" in named
+
+
+def test_an_exporter_that_fails_to_start_is_named(made):
+    found, (named, _) = made(
+        OTEL_TRACES_EXPORTER="otlp", OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER="nobody"
+    )
+    assert found == [ConsoleSpanExporter]
+    assert "it raised RuntimeError" in named
+    assert "nobody" in named

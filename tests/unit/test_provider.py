@@ -1,0 +1,89 @@
+"""The provider that clew makes where the application has set none. Each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+PROGRAM = """
+import json, logging, sys
+from opentelemetry import trace
+from clew import export
+assert export.provider_of_the_application() is None
+provider = export.make_provider()
+assert trace.get_tracer_provider() is provider
+assert export.provider_of_the_application() is provider
+span = trace.get_tracer("application").start_span("span")
+for index in range(10_050):
+    span.set_attribute(f"key-{index}", index)
+kept = len(getattr(span, "attributes", ()))
+if "end" in sys.argv:
+    span.end()
+provider.shutdown()
+print(json.dumps({"kept": kept}))
+"""
+CASES = {
+    "default": {"OTEL_TRACES_EXPORTER": "none"},
+    "blank": {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": " ", "OTEL_TRACES_EXPORTER": "none"},
+    "span": {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "7", "OTEL_TRACES_EXPORTER": "none"},
+    "general": {"OTEL_ATTRIBUTE_COUNT_LIMIT": "9", "OTEL_TRACES_EXPORTER": "none"},
+    "disabled": {"OTEL_SDK_DISABLED": "true"},
+    "console": {"OTEL_TRACES_EXPORTER": "console", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "1"},
+    "to standard error": {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "1"},
+}
+
+
+def run(name):
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "CLEW_"))
+    }
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM, "end"],
+        env={**environment, **CASES[name]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def results():
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(CASES, pool.map(run, CASES), strict=True))
+
+
+def said(result):
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("default", 10_000), ("blank", 10_000), ("span", 7), ("general", 9)]
+)
+def test_the_limit_is_openinferences_unless_one_is_set(results, name, kept):
+    assert said(results[name]) == {"kept": kept}
+
+
+def test_a_disabled_sdk_exports_nothing(results):
+    result = results["disabled"]
+    assert result.returncode == 0, result.stderr
+    assert "key-" not in result.stdout + result.stderr
+    assert "clew" not in result.stderr
+
+
+def test_spans_go_to_the_console(results):
+    said(results["console"])
+    assert '"name": "span"' in results["console"].stdout
+    assert "clew" not in results["console"].stderr
+
+
+def test_without_any_variable_spans_go_to_standard_error(results):
+    result = results["to standard error"]
+    assert said(result) == {"kept": 1}
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("{")]
+    assert json.loads(line)["name"] == "span"
+    assert result.stderr.count("clew: no exporter is configured") == 1

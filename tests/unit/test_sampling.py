@@ -1,0 +1,226 @@
+"""Whole sessions are kept or dropped, everywhere alike."""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from openinference import instrumentation as upstream
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import TraceState
+
+from clew import isolated, using_session
+from clew.sampling import sample_sessions, session_is_kept
+
+NUMBER = 2000
+IDS = [f"chat-{number}" for number in range(NUMBER)]
+KEPT = next(name for name in IDS if session_is_kept(name, 0.5))
+DROPPED = next(name for name in IDS if not session_is_kept(name, 0.5))
+
+
+class Own(Sampler):
+    """An application's sampler, which drops what is called a probe of its health."""
+
+    def should_sample(self, parent_context, trace_id, name, *more, **named):
+        decides = ALWAYS_OFF if name == "health" else ALWAYS_ON
+        return decides.should_sample(parent_context, trace_id, name, *more, **named)
+
+    def get_description(self):
+        return "Own"
+
+
+@pytest.fixture
+def sampled(make_telemetry):
+    undo = []
+
+    def made(rate, sampler=None):
+        telemetry = make_telemetry(sampler=sampler or Own())
+        undo.append(sample_sessions(telemetry.provider.sampler, rate))
+        return telemetry
+
+    yield made
+    for each in undo:
+        each()
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(0, 0), (0.0, 0), (1, NUMBER), (1.0, NUMBER)])
+def test_none_and_all(rate, kept):
+    assert sum(session_is_kept(each, rate) for each in IDS) == kept
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.25, 0.5, 0.9])
+def test_the_share_is_close_to_the_rate(rate):
+    share = sum(session_is_kept(each, rate) for each in IDS) / NUMBER
+    deviation = (rate * (1 - rate) / NUMBER) ** 0.5
+    assert abs(share - rate) < 4 * deviation
+
+
+def test_a_higher_rate_keeps_what_a_lower_one_keeps():
+    low = {each for each in IDS if session_is_kept(each, 0.1)}
+    high = {each for each in IDS if session_is_kept(each, 0.6)}
+    assert low < high
+
+
+def test_any_text_has_an_answer():
+    assert session_is_kept("用户 \ud800 🧵", 1)
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF, ParentBased(ALWAYS_OFF)])
+@pytest.mark.parametrize("tracer", ["tracer", "instrumentor", "stranger"])
+def test_all_spans_of_a_session_fare_alike(sampled, sampler, tracer):
+    telemetry = sampled(0.5, sampler)
+    for name in IDS[:50]:
+        for _ in range(2):
+            with (
+                using_session(name),
+                getattr(telemetry, tracer).start_as_current_span("parent"),
+                getattr(telemetry, tracer).start_as_current_span("child"),
+            ):
+                pass
+    landed = [span.attributes["session.id"] for span in telemetry.spans()]
+    kept = [name for name in IDS[:50] if session_is_kept(name, 0.5)]
+    assert sorted(landed) == sorted(kept * 4)
+    assert 0 < len(kept) < 50
+
+
+def test_threads_fare_alike(sampled):
+    telemetry = sampled(0.5)
+
+    def one(name):
+        with using_session(name):
+            telemetry.tracer.start_span(name).end()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, IDS[:100] * 2))
+    kept = [name for name in IDS[:100] if session_is_kept(name, 0.5)]
+    assert sorted(span.name for span in telemetry.spans()) == sorted(kept * 2)
+
+
+def test_processes_fare_alike():
+    program = (
+        "import json, sys; from clew.sampling import session_is_kept\n"
+        "ids = json.load(sys.stdin); print(json.dumps([session_is_kept(i, 0.5) for i in ids]))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(IDS),
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(result.stdout) == [session_is_kept(each, 0.5) for each in IDS]
+    # Pinned: an upgrade of clew must not deal the sessions anew.
+    assert [int(session_is_kept(each, 0.5)) for each in IDS[:8]] == [0, 0, 1, 0, 1, 1, 1, 0]
+
+
+def test_whoever_says_the_session(sampled):
+    telemetry = sampled(0.5, ParentBased(Own()))
+    for name in (KEPT, DROPPED):
+        with upstream.using_session(name):
+            telemetry.tracer.start_span("upstream").end()
+        telemetry.tracer.start_span("start", attributes={"session.id": name}).end()
+        context = otel.set_value("session.id", name, otel.Context())
+        telemetry.tracer.start_span("context", context=context).end()
+        with telemetry.tracer.start_as_current_span("parent", attributes={"session.id": name}):
+            telemetry.tracer.start_span("child").end()
+    names = sorted(span.name for span in telemetry.spans())
+    assert names == ["child", "context", "parent", "start", "upstream"]
+    assert {span.attributes["session.id"] for span in telemetry.spans()} == {KEPT}
+
+
+def test_what_is_outside_a_session_is_the_applications_business(sampled):
+    telemetry = sampled(0)
+    telemetry.tracer.start_span("work").end()
+    telemetry.tracer.start_span("health").end()
+    with using_session(KEPT), isolated():
+        telemetry.tracer.start_span("isolated").end()
+    with using_session(KEPT):
+        telemetry.tracer.start_span("session").end()
+    assert [span.name for span in telemetry.spans()] == ["work", "isolated"]
+
+
+def test_tracers_made_before_are_covered(make_telemetry):
+    telemetry = make_telemetry(sampler=Own())
+    tracer, instrumentor = telemetry.tracer, telemetry.instrumentor
+    undo = sample_sessions(telemetry.provider.sampler, 0)
+    with using_session(KEPT):
+        tracer.start_span("before").end()
+        instrumentor.start_span("before").end()
+    assert telemetry.spans() == ()
+    undo()
+    with using_session(KEPT):
+        tracer.start_span("undone").end()
+    assert [span.name for span in telemetry.spans()] == ["undone"]
+
+
+def test_undo_restores_the_sampler(make_telemetry):
+    sampler = Own()
+    before = vars(sampler).copy()
+    telemetry = make_telemetry(sampler=sampler)
+    undo = sample_sessions(sampler, 0)
+    again = sample_sessions(sampler, 0)
+    again()
+    with using_session(KEPT):
+        telemetry.tracer.start_span("still").end()
+    assert telemetry.spans() == ()
+    undo()
+    assert vars(sampler) == before
+    assert sampler.should_sample.__func__ is Own.should_sample
+
+
+def test_the_trace_state_stays(sampled):
+    telemetry = sampled(1)
+    state = TraceState([("vendor", "1")])
+    remote = trace.SpanContext(1, 2, is_remote=True, trace_state=state)
+    context = trace.set_span_in_context(trace.NonRecordingSpan(remote))
+    with using_session(KEPT):
+        span = telemetry.tracer.start_span("span", context=context, attributes={"a": 1})
+    assert span.get_span_context().trace_state == state
+    assert span.get_span_context().trace_id == 1
+    assert span.attributes["a"] == 1
+    span.end()
+
+
+def test_a_ratio_of_the_applications_own_does_not_cut_a_kept_session(sampled):
+    telemetry = sampled(0.5, TraceIdRatioBased(0.0))
+    with using_session(KEPT), telemetry.tracer.start_as_current_span("parent"):
+        telemetry.tracer.start_span("child").end()
+    assert len(telemetry.spans()) == 2
+
+
+@dataclass(frozen=True)
+class Frozen(Sampler):
+    """A sampler whose attributes cannot be set."""
+
+    rate: float = 1.0
+
+    def should_sample(self, *arguments, **named):
+        return ALWAYS_ON.should_sample(*arguments, **named)
+
+    def get_description(self):
+        return "Frozen"
+
+
+def test_a_frozen_sampler_can_be_taught(make_telemetry):
+    telemetry = make_telemetry(sampler=Frozen())
+    undo = sample_sessions(telemetry.provider.sampler, 0.5)
+    for name in (KEPT, DROPPED):
+        with using_session(name):
+            telemetry.tracer.start_span("span").end()
+    assert [span.attributes["session.id"] for span in telemetry.spans()] == [KEPT]
+    undo()
+    with using_session(DROPPED):
+        assert telemetry.probe() == (DROPPED, None)
