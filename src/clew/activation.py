@@ -138,9 +138,11 @@ class Ledger:
 
     def demand(self, only: Collection[str] | None, *, strict: bool) -> None:
         """Raise where something that was asked for cannot be activated."""
+        if not only and not strict:
+            return
         named = _known(only or (), [entry.item for entry in self._entries.values()], "only")
         wrong = []
-        for name, activation in self.report.items():
+        for name, activation in self._read().items():
             if activation.state in _REFUSED and (
                 name in named or (strict and activation.state is not State.MISSING)
             ):

@@ -7,7 +7,7 @@ are two hands on one thread: each is seen by the other, and by every instrumento
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import get_current_span
@@ -19,8 +19,9 @@ from clew.identity import (
     IDS,
     SESSION_ID,
     USER_ID,
+    Carried,
     Identity,
-    admitted_id,
+    carried_ids,
     checked_id,
     checked_identity,
     encodable,
@@ -33,14 +34,9 @@ IdSource = str | Callable[..., str | None]
 _ISOLATED = "clew.isolated"
 
 
-class Carried(NamedTuple):
-    """What a span carries: its attributes, and which of its ids are only its parent's."""
-
-    attributes: dict[str, AttributeValue]
-    inherited: frozenset[str]
-
-
-_NOTHING: frozenset[str] = frozenset()
+_OTHERS = tuple(key for key in CARRIED if key not in IDS)
+_OTHERS_SET = frozenset(_OTHERS)
+_CARRIED_SET = frozenset(CARRIED)
 
 
 def carried(parent_context: Context | None = None) -> Carried:
@@ -49,42 +45,42 @@ def carried(parent_context: Context | None = None) -> Carried:
     The context given to ``start_span`` counts most, then the current one, then the local parent
     span, which may have been given an id by ``set_attribute`` alone.
     """
-    current = get_current()
-    given = current if parent_context is None else parent_context
-    attributes: dict[str, AttributeValue] = {}
+    given = get_current()
+    if parent_context is not None:
+        given = _over(given, parent_context)
+    try:
+        found = carried_ids(given.get(SESSION_ID), given.get(USER_ID))
+    except TypeError:  # What cannot be hashed.
+        found = carried_ids.__wrapped__(given.get(SESSION_ID), given.get(USER_ID))
+    if len(found.attributes) < len(IDS) and _ISOLATED not in given:
+        found = _with_parents_ids(found.attributes, given)
+    if _OTHERS_SET.isdisjoint(given):
+        return found
+    others = {key: _usable(given[key]) for key in _OTHERS if given.get(key) is not None}
+    return found._replace(attributes={**others, **found.attributes})  # CARRIED says why last.
+
+
+def _over(current: Context, given: Context) -> Context:
+    """Return *given* with what only *current* says: as good as looking into both."""
     if _ISOLATED in given:
-        current = given
-    for key in CARRIED:
-        value = given.get(key)
-        if value is None and given is not current:
-            value = current.get(key)
-        if value is not None and (usable := _usable(key, value)) is not None:
-            attributes[key] = usable
-    if (SESSION_ID in attributes and USER_ID in attributes) or _ISOLATED in given:
-        return Carried(attributes, _NOTHING)
-    return _with_parents_ids(attributes, given)
+        return given
+    said = {key: value for key, value in current.items() if key in _CARRIED_SET}
+    return Context({**said, **given}) if said else given
 
 
-def _with_parents_ids(attributes: dict[str, AttributeValue], given: Context) -> Carried:
+def _with_parents_ids(attributes: Mapping[str, AttributeValue], given: Context) -> Carried:
     parent = get_current_span(given)
     # What is kept of a span outlasts the eviction of its attributes.
-    said = getattr(parent, "clew_kept", None) or getattr(parent, "attributes", None)
-    if not said:
-        return Carried(attributes, _NOTHING)
-    inherited = set()
-    for key in IDS:
-        value = said.get(key) if key not in attributes else None
-        if value is not None and (usable := _usable(key, value)) is not None:
-            attributes[key] = usable
-            inherited.add(key)
-    return Carried(attributes, frozenset(inherited))
+    said = getattr(parent, "clew_kept", None) or getattr(parent, "attributes", None) or {}
+    wanted = [None if key in attributes else said.get(key) for key in IDS]
+    try:
+        found = carried_ids(*wanted).attributes
+    except TypeError:  # As above.
+        found = carried_ids.__wrapped__(*wanted).attributes
+    return Carried({**attributes, **found}, frozenset(found)) if found else Carried(attributes)
 
 
-def _usable(key: str, value: Any) -> AttributeValue | None:
-    if key == SESSION_ID:
-        return admitted_id(value)
-    if key == USER_ID:
-        return None if (user_id := admitted_id(value)) is None else pseudonymised(user_id)
+def _usable(value: Any) -> AttributeValue:
     if isinstance(value, str):
         return encodable(value)
     if isinstance(value, list | tuple):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -19,6 +20,9 @@ logger = logging.getLogger("clew")
 
 MAX_ATTRIBUTES = 10_000
 """OpenInference's own limit; the SDK's 128 cannot hold a conversation."""
+
+ROOMY: WeakSet[TracerProvider] = WeakSet()
+"""The providers made here with that limit, which no span of the application's will reach."""
 
 _OTLP_VARIABLES = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -53,6 +57,8 @@ def make_provider() -> TracerProvider:
     )
     limits = SpanLimits() if limited else SpanLimits(max_span_attributes=MAX_ATTRIBUTES)
     provider = TracerProvider(span_limits=limits)
+    if not limited:
+        ROOMY.add(provider)
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":
         for exporter in exporters():
             provider.add_span_processor(BatchSpanProcessor(exporter))

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from opentelemetry.util.types import AttributeValue
@@ -98,6 +98,27 @@ def admitted_id(value: object) -> str | None:
         return None
 
 
+class Carried(NamedTuple):
+    """What a span carries: its attributes, and which of its ids are only its parent's.
+
+    It may be shared among spans: nobody may change the attributes.
+    """
+
+    attributes: Mapping[str, AttributeValue]
+    inherited: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=4096, typed=True)
+def carried_ids(session_id: object, user_id: object) -> Carried:
+    """Return what says these two ids, of which either may be None or unusable."""
+    attributes: dict[str, AttributeValue] = {}
+    if session_id is not None and (usable := admitted_id(session_id)) is not None:
+        attributes[SESSION_ID] = usable
+    if user_id is not None and (usable := admitted_id(user_id)) is not None:
+        attributes[USER_ID] = pseudonymised(usable)
+    return Carried(attributes)
+
+
 def _unprintable(text: str) -> str | None:
     if text.isprintable():
         return None
@@ -119,6 +140,12 @@ def read_key() -> None:
     """Take up ``CLEW_USER_ID_KEY`` as it is now. Spans use it without reading the environment."""
     global _key  # noqa: PLW0603 - one setting of the process
     _key = settings.USER_ID_KEY.read()
+    carried_ids.cache_clear()
+
+
+def pseudonyms_are_on() -> bool:
+    """Whether user ids have to be replaced."""
+    return _key is not None
 
 
 def pseudonymised(user_id: T) -> T | str:

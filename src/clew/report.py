@@ -1,6 +1,6 @@
 """The Report: for each framework, whether it is traced, and if not, why and what to do."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from enum import Enum
 
@@ -57,6 +57,14 @@ class Report(Mapping[str, Activation]):
 
     def __len__(self) -> int:
         return len(self._read())
+
+    def items(self) -> ItemsView[str, Activation]:
+        """Return the frameworks with their states, read once and at one time."""
+        return dict(self._read()).items()
+
+    def values(self) -> ValuesView[Activation]:
+        """Return the states, read once and at one time."""
+        return dict(self._read()).values()
 
     def __str__(self) -> str:
         rows = [

@@ -129,7 +129,7 @@ def _start(
     ledger.arm(only, exclude, disabled)
     undo = []
     for each in dict.fromkeys((provider, of_the_application or provider)):
-        undo.append(_stamp_spans_of(each, aliases))
+        undo.append(_stamp_spans_of(each, aliases, roomy=each in export.ROOMY))
         if rate is not None and (sampler := getattr(each, "sampler", None)):
             undo.append(sample_sessions(sampler, rate))
     if threads and not {"*", "threading"} & set(disabled):
@@ -155,10 +155,12 @@ def _check(tracer_provider: Any, config: Any) -> None:
             raise ConfigurationError(message)
 
 
-def _stamp_spans_of(provider: Any, aliases: tuple[Alias, ...]) -> Callable[[], None]:
+def _stamp_spans_of(
+    provider: Any, aliases: tuple[Alias, ...], *, roomy: bool
+) -> Callable[[], None]:
     processor = _processors.get(provider)
     if processor is None:
-        processor = IdentityProcessor()
+        processor = IdentityProcessor(aliases, roomy=roomy)
         if not hasattr(provider, "add_span_processor"):
             logger.warning(
                 "clew: %s takes no span processors; only the spans of instrumentors carry ids",
@@ -167,7 +169,7 @@ def _stamp_spans_of(provider: Any, aliases: tuple[Alias, ...]) -> Callable[[], N
             return lambda: None
         provider.add_span_processor(processor)
         _processors[provider] = processor
-    processor.aliases = aliases
+    processor.configure(aliases, roomy=roomy)
     processor.active = True
 
     def stop() -> None:

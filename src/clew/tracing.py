@@ -7,21 +7,23 @@ span really carries, so that samplers and processors see the right ones from the
 """
 
 from collections.abc import Sequence
-from typing import Any
+from secrets import randbits
 
-from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Span as SDKSpan
 from opentelemetry.sdk.trace import Tracer as SDKTracer
-from opentelemetry.trace import Link, Span, SpanKind, TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.trace import Link, Span, SpanKind, Tracer, TracerProvider
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from clew.boundary import contain
 from clew.context import carried, echoed
 from clew.identity import CARRIED, IDS
+from clew.keeping import KeptSpan, keep
 
 
 class ClewTracerProvider(TracerProvider):
-    """Hands out tracers of the real provider, each in a layer of clew's."""
+    """Hands out tracers of the real provider, each with a layer of clew's."""
 
     def __init__(self, real: TracerProvider) -> None:
         self.real = real
@@ -32,28 +34,34 @@ class ClewTracerProvider(TracerProvider):
         instrumenting_library_version: str | None = None,
         schema_url: str | None = None,
         attributes: Attributes = None,
-    ) -> "ClewTracer":
-        """Return a tracer for one instrumentor."""
-        return ClewTracer(
-            self.real.get_tracer(
-                instrumenting_module_name, instrumenting_library_version, schema_url, attributes
-            )
+    ) -> Tracer:
+        """Return a tracer for one instrumentor; one of another make than the SDK's as it is."""
+        real = self.real.get_tracer(
+            instrumenting_module_name, instrumenting_library_version, schema_url, attributes
         )
+        return ClewTracer.over(real) if isinstance(real, SDKTracer) else real
 
 
-class ClewTracer(trace.Tracer):
-    """One instrumentor's tracer.
+class ClewTracer(SDKTracer):
+    """One instrumentor's tracer: the SDK's, state and all, but for two things."""
 
-    `OITracer` calls ``ClewTracer.start_span`` with itself as ``self``, and answers for the id
-    generator (its own is safe from an application that seeds ``random``). So all state is reached
-    by attribute access, which `OITracer` passes on to here, and this class to the real tracer.
-    """
+    @classmethod
+    def over(cls, real: SDKTracer) -> "ClewTracer":
+        """Return a tracer that shares the state of *real*, also what changes later."""
+        tracer = object.__new__(cls)
+        tracer.__dict__ = real.__dict__
+        return tracer
 
-    def __init__(self, real: trace.Tracer) -> None:
-        self.real = real
+    @property
+    def unwrapped(self) -> "ClewTracer":
+        """This tracer, also when asked of the `OITracer` around it."""
+        return self
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
+    @property
+    def id_generator(self) -> IdGenerator:  # type: ignore[override]  # it is never set here
+        """A generator that is safe from an application that seeds ``random``, as `OITracer`'s."""
+        own: IdGenerator = self.__dict__["id_generator"]
+        return _UNSEEDED if type(own) is RandomIdGenerator else own
 
     def start_span(  # noqa: PLR0913, PLR0917 - OpenTelemetry's signature
         self,
@@ -66,36 +74,55 @@ class ClewTracer(trace.Tracer):
         record_exception: bool = True,  # noqa: FBT001, FBT002
         set_status_on_exception: bool = True,  # noqa: FBT001, FBT002
     ) -> Span:
-        """Start a span with the ids that it carries."""
+        """Start a span with the ids that it carries.
+
+        `OITracer` calls this with itself as ``self``; going on with the tracer inside it spares
+        each of the SDK's looks at its own state the way through the proxy.
+        """
         try:
             attributes = _with_identity(attributes, context)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("starting a span")
-        arguments: dict[str, Any] = {
-            "name": name,
-            "context": context,
-            "kind": kind,
-            "attributes": attributes,
-            "links": links,
-            "start_time": start_time,
-            "record_exception": record_exception,
-            "set_status_on_exception": set_status_on_exception,
-        }
-        real = self.real
-        if isinstance(real, SDKTracer):
-            # Unbound, so that the id generator is asked of `self`, which may be an OITracer.
-            return type(real).start_span(self, **arguments)  # type: ignore[arg-type]
-        return real.start_span(**arguments)
+        span = SDKTracer.start_span(
+            self.unwrapped,
+            name,
+            context,
+            kind,
+            attributes,
+            links,
+            start_time,
+            record_exception,
+            set_status_on_exception,
+        )
+        if isinstance(span, SDKSpan) and not isinstance(span, KeptSpan):
+            keep(span, carried(context))  # It may yet be told of another session by its framework.
+        return span
 
-    start_as_current_span = SDKTracer.start_as_current_span
+
+class _Unseeded(RandomIdGenerator):
+    def generate_span_id(self) -> int:
+        return randbits(64) or self.generate_span_id()
+
+    def generate_trace_id(self) -> int:
+        return randbits(128) or self.generate_trace_id()
+
+
+_UNSEEDED = _Unseeded()
 
 
 def _with_identity(attributes: Attributes, context: Context | None) -> Attributes:
     found, inherited = carried(context)
-    given: dict[str, AttributeValue] = dict(attributes or {})
+    if not attributes:
+        return found
+    given: dict[str, AttributeValue] = {**found, **attributes}
     for key in CARRIED:
-        if key not in given:
+        if key not in attributes:
             continue
-        if echoed(key, given[key]) or (key in IDS and key in found and key not in inherited):
-            del given[key]  # An echo of the current context, or the framework's own id.
-    return {**found, **given} if found else given
+        own = attributes[key]
+        # An echo of the current context, or the framework's own id.
+        if echoed(key, own) or (key in IDS and key in found and key not in inherited):
+            if key in found:
+                given[key] = found[key]
+            else:
+                del given[key]
+    return given

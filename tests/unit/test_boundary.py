@@ -2,7 +2,7 @@
 
 import pytest
 
-from clew import boundary, sampling, stamping, tally, tracing, using_session
+from clew import boundary, keeping, sampling, stamping, tally, tracing, using_session
 
 pytestmark = pytest.mark.usefixtures("contained")
 
@@ -25,7 +25,7 @@ class Ambiguous(list):
 
 PLACES = [
     ("stamping a span", stamping, "carried"),
-    ("ending a span", stamping, "_settle"),
+    ("ending a span", keeping, "_settle"),
     ("starting a span", tracing, "carried"),
     ("sampling a session", sampling, "carried"),
 ]

@@ -1,0 +1,72 @@
+"""``python -m bench [startup] [span]``: measure, print, and fail where a promise is broken."""
+
+import argparse
+import json
+import platform
+import sys
+from dataclasses import asdict
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+from bench.pairing import Estimate, Verdict
+
+BENCHES = ("startup", "span")
+
+_VERSIONS_OF = (
+    "clew",
+    "openai",
+    "opentelemetry-sdk",
+    "openinference-instrumentation",
+    "opentelemetry-processor-baggage",
+    "arize-phoenix-otel",
+)
+
+
+def main() -> int:
+    """Run the benches that were asked for; return 1 where a promise is broken."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("benches", nargs="*", metavar="bench", help=f"of {', '.join(BENCHES)}")
+    parser.add_argument("--rounds", type=int, help="how often each row is run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers there")
+    options = parser.parse_args()
+    if unknown := set(options.benches) - set(BENCHES):
+        parser.error(f"there is no bench {', '.join(sorted(unknown))}")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    found: dict[str, Any] = {"versions": _versions()}
+    print(", ".join(f"{name} {version}" for name, version in found["versions"].items()))
+    kept = True
+    for name in BENCHES:
+        if options.benches and name not in options.benches:
+            continue
+        bench = import_module(f"bench.{name}")
+        found[name] = bench.measure(options.rounds or bench.ROUNDS)
+        print(f"\n{bench.report(found[name])}", flush=True)
+        kept = kept and all(verdict.kept for verdict in found[name]["verdicts"])
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2, default=_plain) + "\n", "utf-8")
+    return 0 if kept else 1
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _VERSIONS_OF:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "absent"
+    return versions
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Verdict):
+        return value.as_dict()
+    if isinstance(value, Estimate):
+        return asdict(value)
+    message = f"no JSON for {type(value).__name__}"
+    raise TypeError(message)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+"""``import clew`` and nothing else."""
+
+import clew  # noqa: F401 - the import is what is measured

@@ -1,0 +1,1 @@
+"""What the interpreter costs by itself."""

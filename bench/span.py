@@ -1,0 +1,92 @@
+"""One span: what it costs that it carries a session and a user.
+
+A span is made as an application makes one, ``with tracer.start_as_current_span(...)``, on a tracer
+provider whose spans go nowhere. On one that clew makes, the attribute limit is out of reach; on an
+application's own, with the default limit of 128, clew also keeps each span from losing its ids.
+
+All rows take turns in one process, in small batches; and there are several processes, because each
+has its own luck with memory and hashes, and within one process no number of rounds evens that out.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from operator import sub, truediv
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.pairing import Verdict, paired, table
+
+ROUNDS = 200
+PROCESSES = 10
+SPANS = 200
+LIMIT = 1.0
+LIMIT_KEEPING = 1.1
+
+_TITLES = {
+    "plain": "SDK alone, no ids",
+    "by_hand": "SDK, ids given to each span by hand",
+    "baggage": "SDK + BaggageSpanProcessor",
+    "clew": "clew, on the provider that it makes",
+    "clew_keeping": "clew, on an application's provider",
+    "oi": "OITracer, upstream's blocks",
+    "oi_clew": "OITracer on clew's provider",
+}
+
+
+def measure(rounds: int = ROUNDS) -> dict[str, Any]:
+    """Run one batch of every row per round; return everything that was found, as plain data."""
+    each = -(-rounds // PROCESSES)
+    runs = [_run(each) for _ in range(PROCESSES)]
+    times = {name: [run[name] for run in runs] for name in _TITLES}
+    rows: dict[str, dict[str, Any]] = {
+        name: {
+            "us": median(time for run in times[name] for time in run),
+            "us_to_plain": paired(sub, times[name], times["plain"]),
+            "to_baggage": paired(truediv, times[name], times["baggage"]),
+            "to_oi": paired(truediv, times[name], times["oi"]),
+        }
+        for name in _TITLES
+    }
+    promise = "a span with clew costs at most what it costs with BaggageSpanProcessor"
+    keeping = (
+        "where it also keeps the ids from the attribute limit, which Baggage does not, 10 % more"
+    )
+    verdicts = (
+        Verdict(promise, rows["clew"]["to_baggage"], LIMIT),
+        Verdict(keeping, rows["clew_keeping"]["to_baggage"], LIMIT_KEEPING),
+    )
+    return {"rounds": each * PROCESSES, "spans": SPANS, "rows": rows, "verdicts": verdicts}
+
+
+def report(found: Mapping[str, Any]) -> str:
+    """Return what `measure` found for a person to read."""
+    lines = [["one span", "us", "added to SDK alone", "ratio to Baggage", "ratio to OITracer"]]
+    for name, row in found["rows"].items():
+        of_oi = name.startswith("oi")
+        line = [
+            _TITLES[name],
+            f"{row['us']:.2f}",
+            "-" if name == "plain" else row["us_to_plain"].text(),
+            "-" if of_oi else row["to_baggage"].text(3),
+            row["to_oi"].text(3) if of_oi else "-",
+        ]
+        lines.append(line)
+    verdicts = "\n".join(verdict.text() for verdict in found["verdicts"])
+    return f"{table(lines)}\n\n{verdicts}"
+
+
+def _run(rounds: int) -> dict[str, list[float]]:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OTEL_", "CLEW_", "OPENINFERENCE_"))
+    }
+    command = [sys.executable, "-m", "bench.span_rows", str(rounds), str(SPANS)]
+    root = Path(__file__).parent.parent
+    process = subprocess.run(command, cwd=root, env=environment, check=True, stdout=subprocess.PIPE)
+    times: dict[str, list[float]] = json.loads(process.stdout)
+    return times
