@@ -4,6 +4,8 @@ import textwrap
 
 import pytest
 
+from tests.activation.collector import Collector
+
 INSTRUMENTOR = """
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
@@ -58,3 +60,9 @@ def install_instrumentor(install):
         )
 
     return install_instrumentor
+
+
+@pytest.fixture
+def collector():
+    with Collector() as collector:
+        yield collector

@@ -32,7 +32,7 @@ def started():
     return recorder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def report(started):
     _instrument_http_clients()
     with LOOP:

@@ -1,0 +1,202 @@
+"""What the environment decides, from `instrument_all()` to the spans that leave the process."""
+
+import hmac
+import json
+
+import pytest
+
+SPANS = """
+    import sys
+    from clew import instrument_all, using_session
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    tracer = trace.get_tracer("made before")
+    instrument_all()
+    memory = InMemorySpanExporter()
+    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(memory))
+"""
+
+
+def test_whole_sessions_are_sampled_alike_in_every_process(python):
+    code = (
+        SPANS
+        + """
+    for number in range(200):
+        with using_session(f"session-{number}"):
+            for _ in range(2):
+                with tracer.start_as_current_span("outer"), tracer.start_as_current_span("inner"):
+                    pass
+    tracer.start_span("outside").end()
+    names = [span.attributes.get("session.id", span.name) for span in memory.get_finished_spans()]
+    assert all(names.count(name) in (4, 1) for name in set(names)), "a session in parts"
+    print(",".join(sorted(set(names))))
+    """
+    )
+    runs = [python(code, CLEW_SESSION_SAMPLE_RATE="0.3").stdout for _ in range(2)]
+    assert runs[0] == runs[1]
+    kept = runs[0].strip().split(",")
+    assert "outside" in kept
+    assert 30 < len(kept) < 90
+
+
+def test_sampling_reaches_the_applications_own_provider_and_tracers(python):
+    python(
+        """
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        trace.set_tracer_provider(TracerProvider())
+        tracer = trace.get_tracer("made before")
+        from clew import instrument_all, uninstrument_all, using_session
+        instrument_all()
+        with using_session("chat-42"):
+            assert not tracer.start_span("dropped").is_recording()
+        assert tracer.start_span("outside").is_recording()
+        uninstrument_all()
+        with using_session("chat-42"):
+            assert tracer.start_span("kept").is_recording()
+        """,
+        CLEW_SESSION_SAMPLE_RATE="0",
+    )
+
+
+def test_users_leave_the_process_as_pseudonyms_only(python):
+    done = python(
+        SPANS
+        + """
+    from openinference import instrumentation as upstream
+    with using_session("s", user_id="ada"), tracer.start_as_current_span("a"):
+        pass
+    with upstream.using_user("ada"), tracer.start_as_current_span("b"):
+        pass
+    with tracer.start_as_current_span("c") as span:
+        span.set_attribute("user.id", "ada")
+    users = [span.attributes["user.id"] for span in memory.get_finished_spans()]
+    assert "ada" not in "".join(span.to_json() for span in memory.get_finished_spans())
+    print(" ".join(users))
+    """,
+        CLEW_USER_ID_KEY="secret",
+    )
+    assert set(done.stdout.split()) == {hmac.new(b"secret", b"ada", "sha256").hexdigest()}
+
+
+def test_aliases_are_written_too(python):
+    python(
+        SPANS
+        + """
+    with using_session("s", user_id="ada"), tracer.start_as_current_span("a"):
+        pass
+    (span,) = memory.get_finished_spans()
+    assert span.attributes["langfuse.session.id"] == span.attributes["mlflow.trace.session"] == "s"
+    assert span.attributes["langfuse.user.id"] == "ada"
+    """,
+        CLEW_ALIASES="langfuse, mlflow",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CLEW_SESSION_SAMPLE_RATE", "150%", "a number from 0"),
+        ("CLEW_ALIASES", "langfuse,phoenx", "'phoenx'"),
+    ],
+)
+def test_a_bad_setting_is_an_error_that_names_it(python, name, value, said):
+    done = python(
+        """
+        from clew import ConfigurationError, instrument_all
+        try:
+            instrument_all()
+        except ConfigurationError as error:
+            print(error)
+        """,
+        **{name: value},
+    )
+    for part in (name, repr(value), said):
+        assert part in done.stdout
+
+
+def test_by_default_spans_go_to_standard_error_with_one_line_that_says_so(python):
+    done = python(
+        """
+        from clew import instrument_all, using_session
+        from opentelemetry import trace
+        instrument_all()
+        with using_session("chat-42"):
+            trace.get_tracer("an-application").start_span("a").end()
+        """,
+        OTEL_TRACES_EXPORTER="",
+    )
+    said, span = done.stderr.splitlines()
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in said
+    assert json.loads(span)["attributes"] == {"session.id": "chat-42"}
+    assert done.stdout == ""
+
+
+def test_a_missing_exporter_is_one_line_and_the_application_runs(python):
+    done = python(
+        """
+        from clew import instrument_all
+        instrument_all()
+        print("runs")
+        """,
+        OTEL_TRACES_EXPORTER="nonesuch",
+    )
+    assert done.stdout.strip() == "runs"
+    assert "OTEL_TRACES_EXPORTER=nonesuch" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_spans_arrive_at_a_collector(python, collector):
+    python(
+        """
+        from clew import instrument_all, using_session
+        from opentelemetry import trace
+        instrument_all()
+        with using_session("chat-42", user_id="ada"):
+            with trace.get_tracer("an-application").start_as_current_span("a") as span:
+                span.set_attributes({f"key-{number}": number for number in range(1_000)})
+        """,
+        OTEL_TRACES_EXPORTER="",
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+    )
+    (span,) = collector.spans()
+    attributes = {it.key: it.value.string_value for it in span.attributes}
+    assert (attributes["session.id"], attributes["user.id"]) == ("chat-42", "ada")
+    assert len(attributes) == 1_002, "a provider of clew's has room for all attributes"
+
+
+@pytest.mark.parametrize("how", ["config=TraceConfig(hide_inputs=True)", "environment"])
+def test_openinferences_own_configuration_is_passed_on(python, monkeypatch, request, how):
+    pytest.importorskip("openai")
+    monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
+    arguments, environment = (how, {}) if "=" in how else ("", {"OPENINFERENCE_HIDE_INPUTS": "true"})
+    python(
+        f"""
+        from openinference.instrumentation import TraceConfig
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        from tests.providers import ProviderServer
+        from clew import instrument_all, using_session
+
+        memory = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(memory))
+        instrument_all(tracer_provider=provider{", " + arguments if arguments else ""})
+        import openai
+        with ProviderServer() as server, using_session("chat-42"):
+            client = openai.OpenAI(base_url=server.openai_url, api_key="key")
+            client.chat.completions.create(
+                model="gpt-4o-mini", messages=[{{"role": "user", "content": "my secret"}}]
+            )
+        (span,) = memory.get_finished_spans()
+        assert span.attributes["session.id"] == "chat-42"
+        assert span.attributes["input.value"] == "__REDACTED__"
+        assert trace.get_tracer_provider() is not provider
+        """,
+        **environment,
+    )
