@@ -172,7 +172,8 @@ def test_spans_arrive_at_a_collector(python, collector):
 def test_openinferences_own_configuration_is_passed_on(python, monkeypatch, request, how):
     pytest.importorskip("openai")
     monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
-    arguments, environment = (how, {}) if "=" in how else ("", {"OPENINFERENCE_HIDE_INPUTS": "true"})
+    hide = {"OPENINFERENCE_HIDE_INPUTS": "true"}
+    arguments, environment = (how, {}) if "=" in how else ("", hide)
     python(
         f"""
         from openinference.instrumentation import TraceConfig
