@@ -18,6 +18,7 @@ from opentelemetry.trace import TracerProvider
 from wrapt import register_post_import_hook
 
 from clew.boundary import contain
+from clew.calls import follow
 from clew.discovery import Armable, armable
 from clew.errors import ActivationError, ConfigurationError
 from clew.repairs import repairs_for
@@ -221,6 +222,7 @@ class Ledger:
         # Upstream's own knows less (no range for Mistral) and more (boto3, where botocore will do).
         instrumentor.instrument(skip_dep_check=True, **self._options)
         entry.instrumentor = instrumentor
+        entry.before_uninstrument.append(follow(item.framework.calls))
         for repair in repairs_for(item.framework.name):
             entry.before_uninstrument.append(repair(instrumentor))
         entry.become(State.ACTIVE, item.versions() or "traced")

@@ -89,6 +89,11 @@ def _usable(value: Any) -> AttributeValue:
     return usable
 
 
+def entered(context: Context, identity: Identity) -> Context:
+    """Return *context* with *identity* in it."""
+    return _changed(context, identity.attributes())
+
+
 def same(one: object, other: object) -> bool:
     """Whether two values are the same text or object; other values may not bear comparing."""
     return one is other or (isinstance(one, str) and isinstance(other, str) and one == other)

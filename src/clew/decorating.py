@@ -84,6 +84,16 @@ def _run(call: Callable[[], Any], context: Context) -> Any:
     return result
 
 
+def in_context(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    named: Mapping[str, Any],
+    context: Context,
+) -> Any:
+    """Call *function*, of whatever kind, in *context*; also what it does after it has returned."""
+    return _runner(function)(partial(function, *arguments, **named), context)
+
+
 def _itself(result: Any) -> Any:
     return result
 

@@ -20,6 +20,24 @@ class Layer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Methods of a framework that have to run in the context in which they are called.
+
+    Left alone, their work starts when a stream is first read or a coroutine is awaited, in
+    whatever context that happens; or they name a conversation, which their spans should carry.
+    """
+
+    owner: str
+    """Where they are: ``module:Class`` or ``module``. A class means its subclasses too."""
+    methods: tuple[str, ...]
+    conversation: tuple[str, ...] = ()
+    """Where a call names its conversation, the best place first: an argument's name, and what to
+    look up in it. ``self`` is an argument too."""
+    makes_functions: bool = False
+    """Whether what they return is a function, whose calls are meant."""
+
+
+@dataclass(frozen=True, slots=True)
 class Framework:
     """One framework, and all that has to be known to trace it."""
 
@@ -35,7 +53,17 @@ class Framework:
     companions: tuple[str, ...] = ()
     """What its instrumentor patches too, where it is installed. If one of these is what imports
     the trigger, it is half imported itself at that moment, and activation waits for its end."""
+    calls: tuple[Call, ...] = ()
+    """What has to run in the context in which it is called."""
 
+
+_LANGCHAIN = (
+    "config.metadata.session_id",
+    "config.metadata.conversation_id",
+    "config.metadata.thread_id",
+    "config.configurable.thread_id",
+)
+_OPENAI = ("conversation", "conversation.id", "previous_response_id")
 
 FRAMEWORKS = (
     Framework(
@@ -44,6 +72,13 @@ FRAMEWORKS = (
         instrumentor="openinference.instrumentation.openai:OpenAIInstrumentor",
         layer=Layer.PROVIDER,
         extra="openai",
+        calls=(
+            Call("openai.resources.chat:AsyncCompletions", ("create", "parse")),
+            Call("openai.resources:AsyncCompletions", ("create",)),
+            Call("openai.resources:AsyncEmbeddings", ("create",)),
+            Call("openai.resources.responses:Responses", ("create", "parse"), _OPENAI),
+            Call("openai.resources.responses:AsyncResponses", ("create", "parse"), _OPENAI),
+        ),
     ),
     Framework(
         name="langchain",
@@ -51,6 +86,17 @@ FRAMEWORKS = (
         instrumentor="openinference.instrumentation.langchain:LangChainInstrumentor",
         layer=Layer.ORCHESTRATOR,
         extra="langchain",
+        calls=(
+            Call(
+                "langchain_core.runnables:Runnable",
+                (
+                    *("invoke", "ainvoke", "stream", "astream", "astream_events", "astream_log"),
+                    *("abatch", "batch_as_completed", "abatch_as_completed"),
+                    *("transform", "atransform"),
+                ),
+                _LANGCHAIN,
+            ),
+        ),
     ),
     Framework(
         name="llama_index",
@@ -58,6 +104,29 @@ FRAMEWORKS = (
         instrumentor="openinference.instrumentation.llama_index:LlamaIndexInstrumentor",
         layer=Layer.ORCHESTRATOR,
         extra="llamaindex",
+        calls=(
+            Call(
+                "llama_index.core.base.llms.base:BaseLLM",
+                (
+                    *("achat", "acomplete", "stream_chat", "astream_chat"),
+                    *("stream_complete", "astream_complete"),
+                    *("stream", "astream", "apredict", "apredict_and_call"),
+                    *("stream_structured_predict", "astream_structured_predict"),
+                ),
+            ),
+            Call(
+                "llama_index.core.chat_engine.types:BaseChatEngine",
+                ("chat", "achat", "stream_chat", "astream_chat"),
+                ("self._memory.session_id",),
+            ),
+            Call("llama_index.core.base.base_query_engine:BaseQueryEngine", ("query", "aquery")),
+            Call(
+                "llama_index.core.agent.workflow:BaseWorkflowAgent",
+                ("run",),
+                ("memory.session_id",),
+            ),
+            Call("llama_index.core.agent.workflow:AgentWorkflow", ("run",), ("memory.session_id",)),
+        ),
     ),
     Framework(
         name="bedrock",
@@ -66,6 +135,13 @@ FRAMEWORKS = (
         layer=Layer.PROVIDER,
         extra="bedrock",
         companions=("aiobotocore.client",),
+        calls=(
+            Call(
+                "openinference.instrumentation.bedrock._wrappers:_InvokeAgentWithResponseStream",
+                ("_sync_call", "_async_call"),
+                ("kwargs.sessionId",),
+            ),
+        ),
     ),
     Framework(
         name="mistralai",
@@ -73,6 +149,18 @@ FRAMEWORKS = (
         instrumentor="openinference.instrumentation.mistralai:MistralAIInstrumentor",
         layer=Layer.PROVIDER,
         extra="mistral",
+        calls=(
+            Call("mistralai.client.chat:Chat", ("complete_async", "stream_async", "parse_async")),
+            Call("mistralai.client.agents:Agents", ("complete_async", "stream_async")),
+            Call(
+                "mistralai.client.conversations:Conversations",
+                (
+                    *("append", "append_async", "append_stream", "append_stream_async"),
+                    *("restart", "restart_async", "restart_stream", "restart_stream_async"),
+                ),
+                ("conversation_id",),
+            ),
+        ),
     ),
     Framework(
         name="dspy",
@@ -80,5 +168,10 @@ FRAMEWORKS = (
         instrumentor="openinference.instrumentation.dspy:DSPyInstrumentor",
         layer=Layer.ORCHESTRATOR,
         extra="dspy",
+        calls=(
+            Call("dspy:Module", ("acall",)),
+            Call("dspy:BaseLM", ("acall",)),
+            Call("dspy", ("streamify", "asyncify"), makes_functions=True),
+        ),
     ),
 )

@@ -33,15 +33,16 @@ def started():
 
 
 @pytest.fixture(scope="package")
-def report(started):
-    _instrument_http_clients()
+def report(started, _instrumented_http_clients):
     with LOOP:
         yield instrument_all()
     uninstrument_all()
 
 
-def _instrument_http_clients():
+@pytest.fixture(scope="package")
+def _instrumented_http_clients():
     """Spans of other libraries carry the ids too, where their instrumentations are installed."""
+    switched_on = []
     for name, instrumentor in (
         ("httpx", "HTTPXClientInstrumentor"),
         ("requests", "RequestsInstrumentor"),
@@ -49,7 +50,11 @@ def _instrument_http_clients():
     ):
         module = f"opentelemetry.instrumentation.{name}"
         if find_spec(module) is not None and find_spec(name) is not None:
-            getattr(import_module(module), instrumentor)().instrument()
+            switched_on.append(getattr(import_module(module), instrumentor)())
+            switched_on[-1].instrument()
+    yield
+    for instrumentor in switched_on:
+        instrumentor.uninstrument()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,251 @@
+"""Calls of a framework, run in the context in which they are made.
+
+A stream or a coroutine that is made inside a session and read outside it, in another task or inside
+another session's block, belongs to the session it was made in. And a call that names its own
+conversation (LangGraph's ``thread_id``, an agent's ``sessionId``) puts all its spans into that
+session, where the application has named none. Which methods of which framework these are stands
+in `frameworks.py`.
+"""
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from threading import Lock
+from typing import Any
+
+import wrapt
+from opentelemetry.context import Context, get_current
+
+from clew import tally
+from clew.boundary import contain
+from clew.context import carried, entered
+from clew.decorating import in_context
+from clew.frameworks import Call
+from clew.identity import SESSION_ID, Identity, admitted_id
+
+Undo = Callable[[], None]
+_ABSENT = object()
+
+
+def follow(calls: Sequence[Call]) -> Undo:
+    """Let *calls* run in the context in which they are made; return what undoes it."""
+    undone: list[Undo] = []
+    for call in calls:
+        module, _, name = call.owner.partition(":")
+        try:
+            owner = import_module(module)
+            owner = getattr(owner, name) if name else owner
+        except (ImportError, AttributeError):
+            continue  # A release of the framework that does not have it.
+        undone.extend(_follow(owner, call))
+
+    def undo() -> None:
+        for step in reversed(undone):
+            step()
+
+    return undo
+
+
+def _follow(owner: Any, call: Call) -> Iterator[Undo]:
+    if not inspect.isclass(owner):
+        yield from _wrap(owner, call)
+        return
+    for cls in [owner, *_subclasses(owner)]:
+        yield from _wrap(cls, call)
+    yield _follow_new_subclasses(owner, call)
+
+
+def _subclasses(cls: Any) -> Iterator[Any]:
+    for subclass in type.__subclasses__(cls):
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _follow_new_subclasses(owner: Any, call: Call) -> Undo:
+    """Wrap the methods of subclasses that are yet to be defined, too.
+
+    LangGraph is imported after LangChain, and applications write runnables of their own.
+    """
+    original = vars(owner).get("__init_subclass__", _ABSENT)
+    following = True
+
+    def init_subclass(cls: Any, /, **named: Any) -> None:
+        if original is _ABSENT:
+            super(owner, cls).__init_subclass__(**named)
+        else:
+            original.__get__(None, cls)(**named)
+        if following:
+            list(_wrap(cls, call))
+
+    type.__setattr__(owner, "__init_subclass__", classmethod(init_subclass))
+
+    def undo() -> None:
+        nonlocal following
+        following = False
+        for cls in _subclasses(owner):
+            _unwrap(cls, call)
+        if original is _ABSENT:
+            del owner.__init_subclass__
+        else:
+            type.__setattr__(owner, "__init_subclass__", original)
+
+    return undo
+
+
+class _Followed(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """A method that runs in the context in which it is called."""
+
+    def __copy__(self) -> "_Followed":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "_Followed":
+        return self
+
+
+def _wrap(owner: Any, call: Call) -> Iterator[Undo]:
+    for name in call.methods:
+        method = vars(owner).get(name)
+        if callable(method) and not isinstance(method, _Followed):
+            setattr(owner, name, _Followed(method, _wrapper(method, call)))
+            yield partial(_unwrap, owner, call)
+
+
+def _unwrap(owner: Any, call: Call) -> None:
+    for name in call.methods:
+        method = vars(owner).get(name)
+        if isinstance(method, _Followed):
+            setattr(owner, name, method.__wrapped__)
+
+
+def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
+    places = tuple(_Place(method, place) for place in call.conversation)
+
+    def wrapper(
+        wrapped: Callable[..., Any],
+        instance: Any,
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+    ) -> Any:
+        if call.makes_functions:
+            return _in_the_context_of_each_call(wrapped(*arguments, **named))
+        context = get_current()
+        conversation = None
+        if places:
+            try:
+                conversation = _named_by(places, instance, arguments, named)
+                context = _with_conversation(context, conversation)
+            except Exception:  # noqa: BLE001 - the boundary to the application
+                contain("reading a conversation's id")
+        result = in_context(wrapped, arguments, named, context)
+        if isinstance(result, dict) and "completion" in result:
+            result["completion"] = HeldStream(result["completion"], context)
+        if conversation:
+            _chains.remember(result, conversation)
+        return result
+
+    return wrapper
+
+
+def _in_the_context_of_each_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(
+        wrapped: Callable[..., Any],
+        _instance: Any,
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+    ) -> Any:
+        return in_context(wrapped, arguments, named, get_current())
+
+    made: Callable[..., Any] = _Followed(function, wrapper)
+    return made
+
+
+class HeldStream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """A stream of events, each of which is read in the context that the stream was made in."""
+
+    def __init__(self, stream: Any, context: Context) -> None:
+        super().__init__(stream)
+        self._self_context = context
+
+    def __iter__(self) -> Iterator[Any]:
+        events: Iterator[Any] = in_context(_events, (self.__wrapped__,), {}, self._self_context)
+        return events
+
+
+def _events(stream: Any) -> Iterator[Any]:
+    yield from stream
+
+
+# --- the framework's own conversation ---
+
+
+class _Place:
+    """Where a call names its conversation: an argument, and what to look up in it."""
+
+    def __init__(self, method: Callable[..., Any], place: str) -> None:
+        self._argument, *self._path = place.split(".")
+        names = list(inspect.signature(method).parameters)
+        bound = names[1:] if names[:1] == ["self"] else names
+        self._position = bound.index(self._argument) if self._argument in bound else None
+
+    def read(self, instance: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+        if self._argument == "self":
+            value = instance
+        elif self._argument in named:
+            value = named[self._argument]
+        elif self._position is not None and self._position < len(arguments):
+            value = arguments[self._position]
+        else:
+            return None
+        for part in self._path:
+            value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
+        return value
+
+
+def _named_by(
+    places: Sequence[_Place], instance: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]
+) -> str | None:
+    for place in places:
+        value = place.read(instance, arguments, named)
+        if isinstance(value, str | int) and value and (usable := admitted_id(value)):
+            return _chains.root(usable)
+    return None
+
+
+def _with_conversation(context: Context, conversation: str | None) -> Context:
+    """Return *context* with the framework's own id, unless the application has named a session."""
+    if conversation is None:
+        return context
+    found = carried()
+    session = found.attributes.get(SESSION_ID)
+    if session is None or SESSION_ID in found.inherited:
+        return entered(context, Identity(session_id=conversation))
+    if session != conversation:
+        tally.count("conversations of a framework overruled by the application's session")
+    return context
+
+
+class _Chains:
+    """The conversations that consist of responses which each name the one before."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._roots: OrderedDict[str, str] = OrderedDict()
+        self._most = most
+        self._lock = Lock()
+
+    def root(self, response: str) -> str:
+        """Return the first response of the chain, or the id itself where it is none."""
+        return self._roots.get(response, response)
+
+    def remember(self, result: Any, conversation: str) -> None:
+        """Note that the response *result* goes on with *conversation*."""
+        answer = getattr(result, "id", None)
+        if getattr(result, "object", None) == "response" and isinstance(answer, str):
+            with self._lock:
+                self._roots[answer] = conversation
+                while len(self._roots) > self._most:
+                    self._roots.popitem(last=False)
+
+
+_chains = _Chains()

@@ -1,0 +1,165 @@
+"""Where in a request an id stands. Each source reads an ASGI scope or a WSGI environ.
+
+A source returns what it found, whatever that is. What is not one clean text comes back as it is,
+as bytes or as the list of the several values, and `clew.identity.admitted_id` drops and counts it.
+Nothing here raises because of what a client sent, and everything takes time linear in its size.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from clew.errors import ConfigurationError
+from clew.identity import SESSION_ID
+
+Request = Mapping[str, Any]
+"""An ASGI scope or a WSGI environ."""
+
+MAX_COOKIES = 65_536
+"""Characters of cookies that are looked through; servers allow a fraction of that by default."""
+
+MAX_BAGGAGE = 8_192
+"""What W3C Baggage asks everybody to pass on, in bytes. Nobody has to read more."""
+
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+"""What a header's name is made of (RFC 9110), in lower case."""
+
+
+def from_header(name: str) -> "Header":
+    """Read the id from a request header.
+
+    One that came more than once is dropped: which of them counts would be a guess. WSGI servers
+    join the values of such a header with commas, so an id with a comma in it is dropped as well.
+
+    >>> from_header("x-session-id")({"type": "http", "headers": [(b"x-session-id", b"chat-42")]})
+    'chat-42'
+    """
+    return Header(header_name(name))
+
+
+def from_cookie(name: str) -> "Cookie":
+    """Read the id from a cookie. One that is sent with two different values is dropped.
+
+    >>> from_cookie("sid")({"type": "http", "headers": [(b"cookie", b"a=b; sid=chat-42")]})
+    'chat-42'
+    """
+    if not _is_token(name):
+        message = f"{name!r} cannot be the name of a cookie"
+        raise ConfigurationError(message)
+    return Cookie(name)
+
+
+def from_baggage(key: str | None = None) -> "Baggage":
+    """Read the id from the W3C ``baggage`` header: ``session.id`` or ``user.id``, or *key*.
+
+    >>> from_baggage()({"type": "http", "headers": [(b"baggage", b"session.id=chat%2042")]})
+    'chat 42'
+    """
+    return Baggage(key)
+
+
+def header_name(name: str) -> str:
+    """Return *name* in lower case, if a header can have it."""
+    if not _is_token(name):
+        message = f"{name!r} cannot be the name of a header"
+        raise ConfigurationError(message)
+    return name.lower()
+
+
+def _is_token(name: object) -> bool:
+    return isinstance(name, str) and bool(name) and set(name.lower()) <= _TOKEN
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A source: see `from_header`."""
+
+    name: str
+
+    def __call__(self, request: Request) -> object:
+        """Return the id that *request* names, or what stands in its place."""
+        values = _values(request, self.name)
+        if not values:
+            return None
+        text = _text(values[0])
+        if len(values) > 1 or (isinstance(text, str) and "," in text):
+            return values
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """A source: see `from_cookie`."""
+
+    name: str
+
+    def __call__(self, request: Request) -> object:
+        """Return the id that *request* names, or what stands in its place."""
+        found: list[object] = []
+        left = MAX_COOKIES
+        for value in _values(request, "cookie"):  # HTTP/2 sends one header for each.
+            if (left := left - len(value)) < 0:
+                return value
+            for cookie in value.split(b";"):
+                name, _, content = cookie.partition(b"=")
+                if name.strip() == self.name.encode():
+                    content = content.strip()
+                    quoted = len(content) > 1 and content[:1] == content[-1:] == b'"'
+                    found.append(_text(content[1:-1] if quoted else content))
+        return _only(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Baggage:
+    """A source: see `from_baggage`."""
+
+    key: str | None = None
+
+    def __call__(self, request: Request) -> object:
+        """Return the id that *request* names, or what stands in its place."""
+        wanted = (self.key or SESSION_ID).encode()
+        found: list[object] = []
+        left = MAX_BAGGAGE
+        for value in _values(request, "baggage"):
+            if (left := left - len(value)) < 0:
+                return value
+            for member in value.split(b","):
+                key, _, content = member.partition(b";")[0].partition(b"=")
+                if key.strip() == wanted:
+                    # Decoded once: what is percent-encoded twice was meant to stay encoded.
+                    found.append(_text(unquote_to_bytes(content.strip())))
+        return _only(found)
+
+
+def _only(found: list[object]) -> object:
+    """Return what was found, if it is one thing; all of it, if they disagree."""
+    if not found:
+        return None
+    return found[0] if all(each == found[0] for each in found) else found
+
+
+def _values(request: Request, name: str) -> list[bytes]:
+    """Return the values of a header, as they came over the wire."""
+    if "REQUEST_METHOD" in request:  # Every WSGI environ has it, no ASGI scope does.
+        value = request.get("HTTP_" + name.upper().replace("-", "_"))
+        return [] if value is None else [_wire(value)]
+    wanted = name.encode()
+    headers = request.get("headers") or ()
+    return [bytes(value) for key, value in headers if key == wanted or key.lower() == wanted]
+
+
+def _wire(value: str) -> bytes:
+    """Return the bytes that a WSGI server has decoded as latin-1, as it has to."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:  # Another decoding, by something between the server and here.
+        return value.encode("utf-8", "surrogatepass")
+
+
+def _text(value: bytes) -> str | bytes:
+    """Return *value* as text if it is UTF-8, of which ASCII is a part; else as it is."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
