@@ -7,14 +7,13 @@ returns takes its first step: what is made inside a block belongs to that block.
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, TypeVar, cast
 
 import wrapt
 from opentelemetry.context import Context, attach, detach
 
 from clew.errors import IdentityTypeError
-from clew.streams import awaited, stepped, stepped_async
+from clew.streams import awaited, handed_on, stepped, stepped_async
 
 F = TypeVar("F", bound=Callable[..., Any])
 Inside = Callable[[tuple[Any, ...], Mapping[str, Any]], Context]
@@ -77,11 +76,7 @@ def _run(call: Callable[[], Any], context: Context) -> Any:
         result = call()
     finally:
         detach(token)
-    # A plain function may hand on what another has made, as the wrappers of other decorators do.
-    for kind, run in _STEPWISE:
-        if isinstance(result, kind):
-            return run(partial(_itself, result), context)
-    return result
+    return handed_on(result, context)
 
 
 def in_context(
@@ -92,17 +87,6 @@ def in_context(
 ) -> Any:
     """Call *function*, of whatever kind, in *context*; also what it does after it has returned."""
     return _runner(function)(partial(function, *arguments, **named), context)
-
-
-def _itself(result: Any) -> Any:
-    return result
-
-
-_STEPWISE: tuple[tuple[type, Callable[[Callable[[], Any], Context], Any]], ...] = (
-    (CoroutineType, awaited),
-    (GeneratorType, stepped),
-    (AsyncGeneratorType, stepped_async),
-)
 
 
 def computed_from(source: Any, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ closes the driver first, which lets the body clean up inside its context.
 
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -68,7 +69,23 @@ def awaited(make: Callable[[], Awaitable[R]], context: Context) -> Coroutine[Any
 
 async def _driven_await(bodies: list[Awaitable[R]], held: Held) -> R:
     (body,) = bodies
-    return await _InSteps(body, held)
+    result: R = handed_on(await _InSteps(body, held), held.context)
+    return result
+
+
+def handed_on(result: Any, context: Context) -> Any:
+    """Let *result*, where it works step by step, do so inside *context*.
+
+    A function may hand on what another has made, as the wrappers of other decorators do; and a
+    coroutine may come to an asynchronous generator.
+    """
+    if isinstance(result, GeneratorType):
+        return stepped(lambda: result, context)
+    if isinstance(result, AsyncGeneratorType):
+        return stepped_async(lambda: result, context)
+    if isinstance(result, CoroutineType):
+        return awaited(lambda: result, context)
+    return result
 
 
 def stepped_async(

@@ -5,12 +5,13 @@ from typing import Any
 
 from opentelemetry import trace
 
-from clew import using_session
+from clew import current, using_session
+from tests.landing.ways import Way, inside
 
 SESSION, USER = "chat-42", "ada"
 
 
-def land(call: Callable[[], None], spans: list[Any]) -> int:
+def land(call: Callable[[], None], spans: list[Any], way: Way = inside) -> int:
     """Make *call* inside a session and again outside; return how many spans that made.
 
     *spans* is the list to which every started span is added. Spans of the application's own, made
@@ -20,24 +21,33 @@ def land(call: Callable[[], None], spans: list[Any]) -> int:
     first = len(spans)
     with tracer.start_as_current_span("before"):
         pass
-    with using_session(SESSION, user_id=USER):
-        begin = len(spans)
+    begin = len(spans)
+
+    def call_and_mark() -> None:
         with tracer.start_as_current_span("inside"):
             pass
         call()
-        end = len(spans)
+
+    way(call_and_mark, lambda: using_session(SESSION, user_id=USER))
+    end = len(spans)
+    assert not current()
     with tracer.start_as_current_span("after"):
         pass
     call()
-    inside, outside = spans[begin:end], spans[first:begin] + spans[end:]
+    made, outside = spans[begin:end], spans[first:begin] + spans[end:]
+    check(made, outside)
+    return len(made) + len(outside)
+
+
+def check(made: Sequence[Any], outside: Sequence[Any]) -> None:
+    """Assert that all that was *made* inside carries the ids, and nothing *outside* does."""
     faults = [
-        *(f"missing: {_described(it)}" for it in inside if None in ids(it)),
-        *(f"wrong: {_described(it)}" for it in inside if None not in ids(it) != (SESSION, USER)),
+        *(f"missing: {_described(it)}" for it in made if None in ids(it)),
+        *(f"wrong: {_described(it)}" for it in made if None not in ids(it) != (SESSION, USER)),
         *(f"leaked: {_described(it)}" for it in outside if {SESSION, USER} & set(ids(it))),
     ]
     assert faults == []
-    assert any(map(of_an_instrumentor, inside)), "the call made no span: a vacuous cell"
-    return len(inside) + len(outside)
+    assert any(map(of_an_instrumentor, made)), "the call made no span: a vacuous cell"
 
 
 def ids(span: Any) -> tuple[Any, Any]:

@@ -10,6 +10,7 @@ from clew import State
 from clew.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS, MODES
 from tests.landing.table import land
+from tests.landing.ways import WAYS
 
 NOT_IN_THE_SDK = {
     ("bedrock", "async"): "boto3 is synchronous",
@@ -18,8 +19,9 @@ NOT_IN_THE_SDK = {
 }
 
 
+@pytest.mark.parametrize("way", WAYS, ids=lambda it: it.__name__)
 @pytest.mark.parametrize("cell", CELLS, ids=lambda it: f"{it.framework}-{it.mode}-{it.name}")
-def test_landing(cell, server, started, report):
+def test_landing(cell, way, server, started, report):
     if module := cell.missing():
         pytest.skip(f"{module} is not installed here")
 
@@ -27,7 +29,7 @@ def test_landing(cell, server, started, report):
         server.clear()
         cell.call(server)
 
-    land(call, started.spans)
+    land(call, started.spans, way)
     assert report[cell.framework].state is State.ACTIVE
 
 

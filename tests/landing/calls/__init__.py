@@ -41,10 +41,10 @@ class Cell(NamedTuple):
 
     def missing(self) -> str | None:
         """Return the first module that the cell needs and this environment lacks."""
-        return next((module for module in self.needs if not _installed(module)), None)
+        return next((module for module in self.needs if not installed(module)), None)
 
 
-def _installed(module: str) -> bool:
+def installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:
