@@ -5,14 +5,13 @@ are two hands on one thread: each is seen by the other, and by every instrumento
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from opentelemetry.context import Context, attach, get_current
+from opentelemetry.context import Context, get_current
 from opentelemetry.trace import get_current_span
 from opentelemetry.util.types import AttributeValue
 
+from clew.blocks import ABSENT, IN_A_BODY, Block, Changes, as_the_consumer_sees, changed
 from clew.errors import IdentityTypeError
 from clew.identity import (
     CARRIED,
@@ -46,6 +45,8 @@ def carried(parent_context: Context | None = None) -> Carried:
     span, which may have been given an id by ``set_attribute`` alone.
     """
     given = get_current()
+    if IN_A_BODY in given:
+        given = as_the_consumer_sees(given)
     if parent_context is not None:
         given = _over(given, parent_context)
     try:
@@ -91,7 +92,7 @@ def _usable(value: Any) -> AttributeValue:
 
 def entered(context: Context, identity: Identity) -> Context:
     """Return *context* with *identity* in it."""
-    return _changed(context, identity.attributes())
+    return changed(context, identity.attributes())
 
 
 def same(one: object, other: object) -> bool:
@@ -114,69 +115,11 @@ def current() -> Identity:
     return Identity.from_attributes(carried().attributes)
 
 
-# --- blocks ---
+# --- what users write ---
 
 
-_ENTRY = "clew.entry"
-_ABSENT = object()
-Changes = Mapping[str, object]
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """One entry into a block, kept in the context that was entered, and so in copies of it."""
-
-    block: "_Block"
-    changes: Changes
-    before: Context
-    left: bool = False
-    """Whether it was left, in whichever copy of the context."""
-
-
-def _pruned(context: Context) -> Context:
-    """Return *context* without the entries on top that were left in the one it was copied from.
-
-    A task that starts the next one inside a block, and so on, would keep them all alive.
-    """
-    top = entry = context.get(_ENTRY)
-    while isinstance(entry, _Entry) and entry.left:
-        entry = entry.before.get(_ENTRY, _ABSENT)
-    return context if entry is top else _changed(context, {_ENTRY: entry})
-
-
-def _changed(context: Context, changes: Changes) -> Context:
-    values = {**context, **changes}
-    return Context({key: value for key, value in values.items() if value is not _ABSENT})
-
-
-def _without(context: Context, gone: _Entry) -> Context:
-    """Return *context* as it would be had the block of *gone* never been entered.
-
-    Blocks entered since, and what else was attached since, stay as they are.
-    """
-    undone = dict(gone.changes)
-    entry: object = context.get(_ENTRY)
-    if not isinstance(entry, _Entry):
-        return context
-    if entry is gone:
-        above: object = gone.before.get(_ENTRY, _ABSENT)
-    else:
-        above = replace(entry, before=_without(entry.before, gone))
-        while isinstance(entry, _Entry) and entry is not gone:
-            for key in entry.changes:
-                undone.pop(key, None)
-            entry = entry.before.get(_ENTRY)
-    back = {key: gone.before.get(key, _ABSENT) for key in undone}
-    return _changed(context, {**back, _ENTRY: above})
-
-
-class _Block:
-    """A piece of code in which the context is another: ``with``, ``async with`` or a decorator.
-
-    A block keeps nothing about its entries on itself, so that one object can be entered many
-    times: again inside itself, and in any number of tasks and threads at once. What has to be
-    undone is kept where it was done: in the context that was entered.
-    """
+class _Using(Block):
+    """A block inside which spans carry an identity."""
 
     __slots__ = ("_identity",)
 
@@ -184,50 +127,10 @@ class _Block:
         self._identity = identity
 
     def _changes(self) -> Changes:
-        """Return what is different in the context inside the block."""
         return self._identity.attributes()
 
-    def __enter__(self) -> Self:
-        before = _pruned(get_current())
-        changes = self._changes()
-        attach(_changed(before, {**changes, _ENTRY: _Entry(self, changes, before)}))
-        return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        current = get_current()
-        innermost = entry = current.get(_ENTRY)
-        while isinstance(entry, _Entry) and entry.block is not self:
-            entry = entry.before.get(_ENTRY)
-        if not isinstance(entry, _Entry):
-            return  # Left in another context than it was entered in: there is nothing to undo here.
-        entry.left = True
-        # Out of order where blocks entered since are still open, as in a forgotten generator.
-        attach(entry.before if entry is innermost else _without(current, entry))
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__exit__(exc_type, exc_value, traceback)
-
-    def __call__(self, function: F) -> F:
-        """Decorate a function, coroutine function, generator or asynchronous generator."""
-        from clew.decorating import decorated  # noqa: PLC0415 - wrapt is loaded by its users only
-
-        return decorated(function, lambda *_: _changed(get_current(), self._changes()))
-
-
-class isolated(_Block):  # noqa: N801 - reads like the with-statement it is
+class isolated(Block):  # noqa: N801 - reads like the with-statement it is
     """A block that inherits nothing: no session, no user, not even the parent span's.
 
     >>> with using_session("chat-42"), isolated():
@@ -237,14 +140,11 @@ class isolated(_Block):  # noqa: N801 - reads like the with-statement it is
 
     __slots__ = ()
 
-    def __init__(self) -> None:
-        super().__init__(Identity())
-
     def _changes(self) -> Changes:
-        return {**dict.fromkeys(CARRIED, _ABSENT), _ISOLATED: True}
+        return {**dict.fromkeys(CARRIED, ABSENT), _ISOLATED: True}
 
 
-class using_session(_Block):  # noqa: N801 - OpenInference's name
+class using_session(_Using):  # noqa: N801 - OpenInference's name
     """Every span made inside carries ``session.id``, and ``user.id`` where one is given.
 
     >>> with using_session("chat-42", user_id="ada"):
@@ -286,7 +186,7 @@ class using_session(_Block):  # noqa: N801 - OpenInference's name
 
         def inside(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Context:
             identity = _required(session_id(arguments, named), user_id(arguments, named))
-            return _changed(get_current(), identity.attributes())
+            return changed(get_current(), identity.attributes())
 
         return decorated(function, inside)
 
@@ -298,7 +198,7 @@ def _required(session_id: object, user_id: object) -> Identity:
     )
 
 
-class using_user(_Block):  # noqa: N801 - OpenInference's name
+class using_user(_Using):  # noqa: N801 - OpenInference's name
     """Every span made inside carries ``user.id``."""
 
     __slots__ = ()
@@ -307,7 +207,7 @@ class using_user(_Block):  # noqa: N801 - OpenInference's name
         super().__init__(Identity(user_id=pseudonymised(checked_id(user_id, "user_id"))))
 
 
-class using_metadata(_Block):  # noqa: N801 - OpenInference's name
+class using_metadata(_Using):  # noqa: N801 - OpenInference's name
     """Every span made inside carries ``metadata``, as JSON."""
 
     __slots__ = ()
@@ -316,7 +216,7 @@ class using_metadata(_Block):  # noqa: N801 - OpenInference's name
         super().__init__(checked_identity(metadata=metadata))
 
 
-class using_tags(_Block):  # noqa: N801 - OpenInference's name
+class using_tags(_Using):  # noqa: N801 - OpenInference's name
     """Every span made inside carries ``tag.tags``."""
 
     __slots__ = ()
@@ -325,7 +225,7 @@ class using_tags(_Block):  # noqa: N801 - OpenInference's name
         super().__init__(checked_identity(tags=tags))
 
 
-class using_prompt_template(_Block):  # noqa: N801 - OpenInference's name
+class using_prompt_template(_Using):  # noqa: N801 - OpenInference's name
     """Every span made inside carries the prompt template, its version and its variables."""
 
     __slots__ = ()
@@ -346,7 +246,7 @@ class using_prompt_template(_Block):  # noqa: N801 - OpenInference's name
         )
 
 
-class using_attributes(_Block):  # noqa: N801 - OpenInference's name
+class using_attributes(_Using):  # noqa: N801 - OpenInference's name
     """All of the above in one block; what is left away or empty is not set."""
 
     __slots__ = ()

@@ -1,8 +1,7 @@
 """`carry`: takes today's identity along to where OpenTelemetry's context does not go by itself.
 
-A context follows calls, tasks and, with clew, new threads. It does not follow a job through a queue
-to a worker that was there before, nor into a callback, nor into another process. There, carry the
-job. A worker that was started long ago:
+A context follows calls, tasks and, with clew, new threads; not a job that waits in a queue, not a
+callback, and nothing into another process. There, carry it. A worker that was started long ago:
 
     jobs = queue.Queue()
 
@@ -12,19 +11,15 @@ job. A worker that was started long ago:
 
     threading.Thread(target=work).start()
     with using_session("chat-42", user_id="ada"):
-        jobs.put(carry(answer))               # its spans are in chat-42, whenever they are made
+        jobs.put(carry(answer))             # its spans are in chat-42, whenever they are made
 
-A future's callback, which runs in whichever thread finishes the future:
+A future's callback, which runs in whichever thread finishes the future, and others:
 
     with using_session("chat-42"):
-        future = executor.submit(answer)
-        future.add_done_callback(carry(store))
-
-And a pool of processes, a stream that somebody else reads, an event loop's callback:
-
-    processes.submit(carry(answer), "why?")
-    return StreamingResponse(carry(tokens))
-    loop.call_later(5, carry(remind))
+        executor.submit(answer).add_done_callback(carry(store))
+        processes.submit(carry(answer), "why?")
+        loop.call_later(5, carry(remind))
+        return StreamingResponse(carry(tokens()))
 """
 
 import inspect
@@ -35,16 +30,20 @@ from collections.abc import (
     Coroutine,
     Generator,
     Iterator,
+    Mapping,
 )
 from functools import partial, update_wrapper
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import wrapt
+from opentelemetry import trace
 from opentelemetry.context import Context, get_current
+from opentelemetry.util.types import AttributeValue
 
+from clew.context import carried
 from clew.decorating import decorated
 from clew.errors import IdentityTypeError
-from clew.propagation.parcels import Parcel, packed, unpacked
+from clew.identity import CARRIED, Pseudonym
 from clew.streams import Held, awaited, stepped, stepped_async
 
 T = TypeVar("T")
@@ -84,15 +83,6 @@ def _carried(thing: Any, context: Context) -> Any:
     raise IdentityTypeError(message)
 
 
-def _itself(thing: T) -> T:
-    return thing
-
-
-def _delivered(thing: Any, parcel: Parcel) -> Any:
-    """Return what was carried into this process."""
-    return _carried(thing, unpacked(parcel))
-
-
 class _Job:
     """A callable that runs in one context, and looks like the one that it carries.
 
@@ -104,8 +94,7 @@ class _Job:
         plain = _plain(function)
         update_wrapper(self, plain, updated=())
         self.__wrapped__ = function
-        self._plain = plain
-        self._context = context
+        self._plain, self._context = plain, context
         # A class is called like a function, but cannot be decorated like one.
         callee = partial(function) if inspect.isclass(function) else function
         self._run = decorated(callee, lambda *_: context)
@@ -116,9 +105,7 @@ class _Job:
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Bind, where the function would: a carried function can be a method."""
         bind = getattr(type(self.__wrapped__), "__get__", None)
-        if bind is None or inspect.isclass(self.__wrapped__):
-            return self
-        bound = bind(self.__wrapped__, instance, owner)
+        bound = bind(self.__wrapped__, instance, owner) if bind else self.__wrapped__
         return self if bound is self.__wrapped__ else _Job(bound, self._context)
 
     def __getattr__(self, name: str) -> Any:
@@ -182,27 +169,81 @@ class _AsyncSteps(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
     def __anext__(self) -> Any:
         return awaited(self.__wrapped__.__anext__, self._self_context)
 
-    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
-        return _delivered, (self.__wrapped__, packed(self._self_context))
-
-
-def _generator(thing: Generator[Any, Any, Any], context: Context) -> Any:
-    return stepped(partial(_itself, thing), context)
-
-
-def _coroutine(thing: Coroutine[Any, Any, Any], context: Context) -> Any:
-    return awaited(partial(_itself, thing), context)
-
-
-def _async_generator(thing: AsyncGenerator[Any, Any], context: Context) -> Any:
-    return stepped_async(partial(_itself, thing), context)
-
 
 _KINDS: tuple[tuple[Any, Callable[[Any, Context], Any]], ...] = (
-    (Generator, _generator),
-    (Coroutine, _coroutine),
-    (AsyncGenerator, _async_generator),
+    (Generator, lambda thing, context: stepped(lambda: thing, context)),
+    (Coroutine, lambda thing, context: awaited(lambda: thing, context)),
+    (AsyncGenerator, lambda thing, context: stepped_async(lambda: thing, context)),
     (Callable, _Job),
     (Iterator, _Steps),
     (AsyncIterator, _AsyncSteps),
 )
+
+
+# --- into another process ---
+
+Attributes = Mapping[str, AttributeValue]
+
+
+class Parcel(NamedTuple):
+    """What of a context goes into another process: text and numbers, no live span, no block."""
+
+    said: Attributes
+    """What the context says; a user id that is a pseudonym says so by its type."""
+    inherited: Attributes
+    """Ids that only the parent span has, and which a framework's own may replace."""
+    parent: tuple[int, int, int, tuple[tuple[str, str], ...]] | None
+    """Trace id, span id, flags and state of the current span."""
+
+
+class ParentElsewhere(trace.NonRecordingSpan):
+    """The parent span in another process, and the ids that its children inherit from it."""
+
+    def __init__(self, context: trace.SpanContext, inherited: Attributes) -> None:
+        super().__init__(context)
+        self.clew_kept = inherited
+
+
+def packed(context: Context) -> Parcel:
+    """Return what *context* is to be in another process."""
+    attributes, inherited = Held(context).run(carried)
+    sent = {key: _bare(attributes[key]) for key in CARRIED if key in attributes}
+    span = trace.get_current_span(context).get_span_context()
+    state = tuple(span.trace_state.items())
+    return Parcel(
+        {key: value for key, value in sent.items() if value and key not in inherited},
+        {key: value for key, value in sent.items() if value and key in inherited},
+        (span.trace_id, span.span_id, int(span.trace_flags), state) if span.is_valid else None,
+    )
+
+
+def _bare(value: object) -> AttributeValue | None:
+    """Return *value* as text and no more: what others put into a context may not bear pickling."""
+    if isinstance(value, Pseudonym):
+        return value
+    if isinstance(value, str):
+        return "".join(value)
+    if isinstance(value, list | tuple):
+        return ["".join(item) for item in value if isinstance(item, str)]
+    return None
+
+
+def unpacked(parcel: Parcel) -> Context:
+    """Return the context that *parcel* tells of. It is built on nothing that is here already."""
+    context = Context(dict(parcel.said))
+    if parcel.parent is None:
+        return context
+    trace_id, span_id, flags, state = parcel.parent
+    span = trace.SpanContext(
+        trace_id,
+        span_id,
+        is_remote=True,
+        trace_flags=trace.TraceFlags(flags),
+        trace_state=trace.TraceState(list(state)),
+    )
+    return trace.set_span_in_context(ParentElsewhere(span, parcel.inherited), context)
+
+
+def _delivered(thing: Any, parcel: Parcel) -> Any:
+    """Return what was carried into this process."""
+    return _carried(thing, unpacked(parcel))

@@ -98,7 +98,8 @@ class _Body:
     def __next__(self) -> bytes:
         if self._iterator is None:
             self._iterator = self._held.run(iter, self._body)
-        return self._held.run(self._iterator.__next__)
+        chunk: bytes = self._held.run(self._iterator.__next__)
+        return chunk
 
     def close(self) -> None:
         """Close the body, if it is one that has to be closed."""

@@ -1,0 +1,231 @@
+"""What other processes need: exporters that work in them, and pools that know whom they work for.
+
+OpenTelemetry's BatchSpanProcessor starts anew in a forked child, with an empty queue. Two things
+are left to do. A child made by ``multiprocessing`` ends by ``os._exit``, which skips ``atexit``:
+its last spans are flushed by a finalizer of multiprocessing's own. And a child inherits the
+exporter's open connection: two processes writing requests into one socket corrupt both, so the
+child gets connections of its own.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from copy import copy
+from functools import partial
+from importlib import import_module
+from typing import Any
+from weakref import WeakSet
+
+import wrapt
+from opentelemetry import trace
+from opentelemetry.context import Context, attach
+from opentelemetry.instrumentation.utils import unwrap
+
+from clew.boundary import contain
+from clew.propagation.carrying import carry
+
+# --- exporters that work after a fork ---
+
+_PATIENCE = 5.0
+"""Seconds that the last flush may take; without a flush the process would have ended at once."""
+
+_FLUSH_LAST = -50
+"""Among multiprocessing's finalizers: after all that may still make spans."""
+
+
+class _Followed:
+    """The providers to look after in children; those that clew was started with."""
+
+    def __init__(self) -> None:
+        self.providers: WeakSet[Any] = WeakSet()
+        self._hooked = False
+
+    def hook(self) -> None:
+        """Hear of children. A hook of ``os`` or ``multiprocessing`` cannot be taken back."""
+        if self._hooked:
+            return
+        self._hooked = True
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.after_fork)
+        wrapt.register_post_import_hook(self.follow, "multiprocessing.util")
+
+    def follow(self, util: Any) -> None:
+        util.register_after_fork(self, _Followed.flush_at_exit)
+        self.flush_at_exit()
+
+    def flush_at_exit(self) -> None:
+        process = sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None:
+            util = sys.modules["multiprocessing.util"]
+            util.Finalize(None, self.flush, exitpriority=_FLUSH_LAST)
+
+    def flush(self) -> None:
+        """Export what is left, within limits: a dead collector must not keep the process alive."""
+        providers = {*self.providers, trace.get_tracer_provider()}
+        flushes = [each for it in providers if (each := getattr(it, "force_flush", None))]
+        # A daemon, which a process does not wait for; and whoever calls this may be holding locks.
+        thread = threading.Thread(
+            target=lambda: [flush() for flush in flushes], name="clew-last-flush", daemon=True
+        )
+        thread.start()
+        thread.join(_PATIENCE)
+
+    def after_fork(self) -> None:
+        try:
+            for exporter in {it for provider in self.providers for it in _exporters(provider)}:
+                _renew_connections(exporter)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("renewing connections after a fork")
+
+
+_followed = _Followed()
+_parents: list[object] = []
+"""Connections of the parent's. Collected, they would be closed under a lock that a thread of the
+parent's may have held when the process was forked."""
+
+
+def follow_processes(provider: object) -> Callable[[], None]:
+    """Let the exporters of *provider* work in child processes; return what undoes it."""
+    _followed.providers.add(provider)
+    _followed.hook()
+
+    def stop() -> None:
+        _followed.providers.discard(provider)
+
+    return stop
+
+
+def flush_last_spans() -> None:
+    """Export what is left, in a process that is about to end without running ``atexit``."""
+    _followed.flush()
+
+
+def flush_when_ended() -> None:
+    """Flush when this process ends, also when its pool is terminated; in a child process only.
+
+    ``with multiprocessing.Pool()`` ends its workers by SIGTERM. They die of it as they would have,
+    a flush later. A process that has a handler of its own keeps that.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return  # A pool of threads.
+    _followed.flush_at_exit()
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _flush_and_die)
+
+
+def _flush_and_die(number: int, _frame: object) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    _followed.flush()
+    signal.raise_signal(number)
+
+
+def _exporters(provider: Any) -> Iterator[Any]:
+    # There is no public way from a provider to its exporters.
+    several = getattr(provider, "_active_span_processor", None)
+    for processor in getattr(several, "_span_processors", ()):
+        exporter = getattr(processor, "span_exporter", None)
+        if exporter is not None:
+            yield exporter
+
+
+def _renew_connections(exporter: Any) -> None:
+    """Give *exporter* connections of its own, without touching a lock of the parent's.
+
+    The OTLP/HTTP exporter holds a ``requests.Session``, itself or in the transport of its client,
+    or a ``urllib3.PoolManager`` there.
+    """
+    transport = getattr(getattr(exporter, "_client", None), "_transport", exporter)
+    if (session := getattr(transport, "_session", None)) is not None:
+        for prefix, adapter in list(getattr(session, "adapters", {}).items()):
+            _parents.append(adapter)
+            session.mount(prefix, copy(adapter))  # Its copy has its settings, and no connection.
+    pool = getattr(transport, "_pool", None)
+    if pool is not None and hasattr(pool, "connection_pool_kw"):
+        _parents.append(pool)
+        transport._pool = type(pool)(headers=pool.headers, **pool.connection_pool_kw)  # noqa: SLF001 - as above
+
+
+# --- pools of processes ---
+
+
+def carry_initializer(
+    initializer: Callable[..., object] | None = None, *initargs: object
+) -> Callable[..., None]:
+    """Return an initializer for a pool of processes whose tasks belong to who submits them.
+
+        with ProcessPoolExecutor(initializer=carry_initializer()) as pool:
+            with using_session("chat-42"):
+                pool.submit(answer, "why?")     # in chat-42
+            pool.submit(answer, "what?")        # in no session
+
+    Every function submitted to such a pool is carried: plain functions need no `carry`. It goes by
+    the moment of submission, as with a pool of threads, and not by the moment in which the pool was
+    made. A pool commonly outlives the block that happened to make it, and serves several sessions
+    at once; whatever a worker kept for itself would then be a wrong id on somebody else's span,
+    which is worse than none.
+
+    So a worker keeps nothing: a forked one leaves the context that it inherited. Only
+    *initializer*, which is called with *initargs* and the pool's own, runs in the context of this
+    moment. When a worker ends, also by SIGTERM, its last spans are exported first.
+
+    It works for ``concurrent.futures.ProcessPoolExecutor`` and ``multiprocessing.Pool``, with any
+    start method. Under spawn and forkserver a worker is a fresh interpreter, which needs
+    ``instrument_all`` as well: ``carry_initializer(instrument_all)``. To other pools, submit
+    ``carry(function)``.
+    """
+    _watch_pools()
+    first = None if initializer is None else carry(partial(initializer, *initargs))
+    return _Initializer(first)
+
+
+class _Initializer:
+    """What each worker runs first, and by which a pool is recognised."""
+
+    def __init__(self, first: Callable[..., object] | None) -> None:
+        self._first = first
+
+    def __call__(self, *initargs: object) -> None:
+        attach(Context())
+        if self._first is not None:
+            self._first(*initargs)
+        flush_when_ended()
+
+
+_SUBMITTING = {
+    "concurrent.futures.process": ("ProcessPoolExecutor", ("submit",)),
+    "multiprocessing.pool": (
+        "Pool",
+        ("apply_async", "map", "map_async", "starmap", "starmap_async", "imap", "imap_unordered"),
+    ),
+}
+_watched: list[tuple[type, str]] = []
+
+
+def _watch_pools() -> None:
+    for module in () if _watched else _SUBMITTING:
+        name, methods = _SUBMITTING[module]
+        pool = getattr(import_module(module), name)
+        for method in methods:
+            wrapt.wrap_function_wrapper(pool, method, _submitting)
+            _watched.append((pool, method))
+
+
+def leave_pools() -> None:
+    """Take back what `carry_initializer` has changed in the classes of pools."""
+    while _watched:
+        unwrap(*_watched.pop())
+
+
+def _submitting(
+    submit: Callable[..., Any], pool: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> Any:
+    if isinstance(getattr(pool, "_initializer", None), _Initializer):
+        if arguments and callable(arguments[0]):
+            arguments = (carry(arguments[0]), *arguments[1:])
+        elif callable(function := named.get("func")):
+            named = {**named, "func": carry(function)}
+    return submit(*arguments, **named)
