@@ -1,0 +1,155 @@
+"""The framework's own conversation is the session where the application has named none."""
+
+import asyncio
+from importlib.util import find_spec
+
+import pytest
+
+from clew import using_session, using_user
+from tests.landing.calls import bedrock, installed, langchain, llama_index, openai, run
+from tests.landing.streams import QUESTION
+from tests.landing.table import of_an_instrumentor
+
+OWN = "the-frameworks-own"
+THREAD = {"configurable": {"thread_id": OWN}}
+
+
+def langgraph_invoke(server):
+    langchain.graph(server).invoke(langchain.GRAPH_INPUT, THREAD)
+
+
+def langgraph_stream(server):
+    list(langchain.graph(server).stream(langchain.GRAPH_INPUT, config=THREAD))
+
+
+def langgraph_ainvoke(server):
+    run(langchain.graph(server).ainvoke(langchain.GRAPH_INPUT, THREAD))
+
+
+def langgraph_astream(server):
+    async def main():
+        async for _ in langchain.graph(server).astream(langchain.GRAPH_INPUT, THREAD):
+            await asyncio.sleep(0)
+
+    run(main())
+
+
+def langchain_metadata_session_id(server):
+    langchain.chain(server).invoke({"what": "thread"}, {"metadata": {"session_id": OWN}})
+
+
+def langchain_metadata_conversation_id(server):
+    langchain.chain(server).invoke({"what": "thread"}, {"metadata": {"conversation_id": OWN}})
+
+
+def langchain_bound_config(server):
+    bound = langchain.chain(server).with_config({"metadata": {"session_id": OWN}})
+    bound.invoke({"what": "thread"})
+
+
+def openai_conversation(server):
+    with openai.client(server) as client:
+        client.responses.create(model="gpt-4o-mini", input=QUESTION, conversation=OWN)
+
+
+def openai_conversation_object(server):
+    with openai.client(server) as client:
+        client.responses.create(model="gpt-4o-mini", input=QUESTION, conversation={"id": OWN})
+
+
+def openai_conversation_async(server):
+    async def main():
+        async with openai.async_client(server) as client:
+            await client.responses.create(model="gpt-4o-mini", input=QUESTION, conversation=OWN)
+
+    run(main())
+
+
+def bedrock_agent(server):
+    response = bedrock.client(server, "bedrock-agent-runtime").invoke_agent(
+        agentId="AGENT12345",
+        agentAliasId="ALIAS12345",
+        sessionId=OWN,
+        inputText=QUESTION,
+        enableTrace=True,
+    )
+    assert list(response["completion"])
+
+
+def llama_index_agent(server):
+    from llama_index.core.agent.workflow import FunctionAgent
+    from llama_index.core.memory import Memory
+
+    async def main():
+        agent = FunctionAgent(tools=[lambda city: city], llm=llama_index.llm(server))
+        await agent.run("Where?", memory=Memory.from_defaults(session_id=OWN))
+
+    run(main())
+
+
+def llama_index_chat_engine(server):
+    from llama_index.core.chat_engine import SimpleChatEngine
+    from llama_index.core.memory import Memory
+
+    memory = Memory.from_defaults(session_id=OWN)
+    SimpleChatEngine.from_defaults(llm=llama_index.llm(server), memory=memory).chat("Where?")
+
+
+CALLS = {
+    langgraph_invoke: "langgraph",
+    langgraph_stream: "langgraph",
+    langgraph_ainvoke: "langgraph",
+    langgraph_astream: "langgraph",
+    langchain_metadata_session_id: "langchain_openai",
+    langchain_metadata_conversation_id: "langchain_openai",
+    langchain_bound_config: "langchain_openai",
+    openai_conversation: "openai",
+    openai_conversation_object: "openai",
+    openai_conversation_async: "openai",
+    bedrock_agent: "boto3",
+    llama_index_agent: "llama_index.llms.openai",
+    llama_index_chat_engine: "llama_index.llms.openai",
+}
+
+each_call = pytest.mark.parametrize("call", CALLS, ids=lambda it: it.__name__)
+
+
+def sessions(call, server, started):
+    if not installed(CALLS[call]):
+        pytest.skip(f"{CALLS[call]} is not installed here")
+    begin = len(started.spans)
+    call(server)
+    made = started.spans[begin:]
+    assert any(map(of_an_instrumentor, made)), "the call made no span"
+    return {span.attributes.get("session.id") for span in made}
+
+
+@each_call
+def test_on_all_spans_of_the_call(call, server, started, report):
+    assert sessions(call, server, started) == {OWN}
+    with using_user("ada"):
+        begin = len(started.spans)
+        assert sessions(call, server, started) == {OWN}
+        assert {it.attributes["user.id"] for it in started.spans[begin:]} == {"ada"}
+
+
+@each_call
+def test_the_applications_own_session_wins(call, server, started, report):
+    with using_session("chat-42"):
+        assert sessions(call, server, started) == {"chat-42"}
+
+
+def test_responses_that_follow_one_another_are_one_session(server, started, report):
+    if find_spec("openai") is None:
+        pytest.skip("openai is not installed here")
+    with openai.client(server) as client:
+        first = client.responses.create(model="gpt-4o-mini", input=QUESTION)
+        begin = len(started.spans)
+        answer = first
+        for _ in range(3):
+            answer = client.responses.create(
+                model="gpt-4o-mini", input="And then?", previous_response_id=answer.id
+            )
+    made = started.spans[begin:]
+    assert {span.attributes.get("session.id") for span in made} == {first.id}
+    assert sum(map(of_an_instrumentor, made)) == 3
