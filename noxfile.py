@@ -71,8 +71,15 @@ def demo(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Test with all six frameworks in one environment; the fast suite only on other Pythons."""
-    _install(session, *EXTRAS, groups=("test", "all"))
+    _install(session, *EXTRAS, groups=("test", "all", "web"))
     _pytest(session, *(() if session.python == CURRENT else ("-m", "not slow")))
+
+
+@nox.session(python=CURRENT)
+def landing(session: nox.Session) -> None:
+    """Run the landing table with all six frameworks, and write it to docs/landing.md."""
+    _install(session, *EXTRAS, groups=("test", "all"))
+    session.run("pytest", "tests/landing", "--landing-table", "docs/landing.md", *session.posargs)
 
 
 @nox.session(python=CURRENT)

@@ -23,6 +23,10 @@ os.environ |= {
 boundary.reraise = True
 
 
+def pytest_addoption(parser):
+    parser.addoption("--landing-table", help="write what landed to this file, as Markdown")
+
+
 @pytest.fixture(autouse=True)
 def _leaves_no_trace():
     """After each test nothing is left in the context."""

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from opentelemetry.context import Context, attach, get_current
 
 from clew.bodies import Body, body_of
+from clew.roots import tell_root
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,6 +53,18 @@ def changed(context: Context, changes: Changes) -> Context:
     """Return *context* with *changes*; what is ABSENT there is taken out."""
     values = {**context, **changes}
     return Context({key: value for key, value in values.items() if value is not ABSENT})
+
+
+def inside(context: Context, changes: Changes) -> Context:
+    """Return *context* with the *changes* of a block, which tells them to its request."""
+    context = changed(context, changes)
+    tell_root(context, changes)
+    return context
+
+
+def in_block(context: Context) -> bool:
+    """Whether *context* descends from a block."""
+    return _ENTRY in context
 
 
 def as_the_consumer_sees(context: Context) -> Context:
@@ -108,7 +121,7 @@ class Block:
         body = body_of(frame)
         if body is not None:
             changes = {**changes, IN_A_BODY: True}
-        attach(changed(before, {**changes, _ENTRY: _Entry(self, changes, before, body)}))
+        attach(inside(before, {**changes, _ENTRY: _Entry(self, changes, before, body)}))
         return self
 
     def __exit__(
@@ -145,4 +158,4 @@ class Block:
         """Decorate a function, coroutine function, generator or asynchronous generator."""
         from clew.decorating import decorated  # noqa: PLC0415 - wrapt is loaded by its users only
 
-        return decorated(function, lambda *_: changed(get_current(), self._changes()))
+        return decorated(function, lambda *_: inside(get_current(), self._changes()))

@@ -11,7 +11,7 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.trace import get_current_span
 from opentelemetry.util.types import AttributeValue
 
-from clew.blocks import ABSENT, IN_A_BODY, Block, Changes, as_the_consumer_sees, changed
+from clew.blocks import ABSENT, IN_A_BODY, Block, Changes, as_the_consumer_sees, changed, inside
 from clew.errors import IdentityTypeError
 from clew.identity import (
     CARRIED,
@@ -184,11 +184,11 @@ class using_session(_Using):  # noqa: N801 - OpenInference's name
         session_id = computed_from(self._session_id, function)
         user_id = computed_from(self._user_id, function)
 
-        def inside(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Context:
+        def computed(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Context:
             identity = _required(session_id(arguments, named), user_id(arguments, named))
-            return changed(get_current(), identity.attributes())
+            return inside(get_current(), identity.attributes())
 
-        return decorated(function, inside)
+        return decorated(function, computed)
 
 
 def _required(session_id: object, user_id: object) -> Identity:

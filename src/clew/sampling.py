@@ -16,6 +16,7 @@ from opentelemetry.trace import get_current_span
 from clew.boundary import contain
 from clew.context import carried
 from clew.identity import SESSION_ID
+from clew.serving import put_back
 
 
 @lru_cache(maxsize=4096)
@@ -46,6 +47,7 @@ def sample_sessions(sampler: Sampler, rate: float) -> Callable[[], None]:
         trace_state: Any = None,
     ) -> SamplingResult:
         try:
+            put_back(kind)
             decision = _decision(parent_context, attributes, rate)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("sampling a session")

@@ -11,6 +11,8 @@ from clew.boundary import contain
 from clew.context import carried, echoed, same
 from clew.identity import IDS, USER_ID, Carried, Pseudonym, pseudonymised, pseudonyms_are_on
 from clew.keeping import KeptSpan, keep, written_by_an_instrumentor
+from clew.roots import know_root
+from clew.serving import put_back
 
 
 class IdentityProcessor(SpanProcessor):
@@ -35,6 +37,8 @@ class IdentityProcessor(SpanProcessor):
         if not self.active:
             return
         try:
+            if know_root(span, parent_context):
+                put_back(span.kind)
             found = fresh = carried(parent_context)
             if said := span.attributes:
                 if isinstance(span, KeptSpan):

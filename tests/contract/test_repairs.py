@@ -120,3 +120,106 @@ def test_upstream_still_does_not_trace_such_a_client(python_in_the_tree):
     assert spans_of_a_call(client) == 0
     """
     )
+
+
+REFUSED = """
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    class Started(SpanProcessor):
+        def __init__(self): self.spans = []
+        def on_start(self, span, parent_context=None): self.spans.append(span)
+
+    started = Started()
+    trace.get_tracer_provider().add_span_processor(started)
+
+    def ended_after_a_refusal(client):
+        server.fail(500)
+        message = {"role": "user", "content": [{"text": "Where?"}]}
+        try:
+            client.converse_stream(modelId="amazon.nova-lite-v1:0", messages=[message])
+        except client.exceptions.ClientError:
+            (span,) = [it for it in started.spans if it.name == "bedrock.converse_stream"]
+            return span.end_time is not None
+        raise SystemExit("it was not refused")
+"""
+
+
+def test_the_span_of_a_refused_stream_ends(python_in_the_tree):
+    pytest.importorskip("boto3")
+    python_in_the_tree(
+        BOTO
+        + REFUSED
+        + """
+    from clew import instrument_all, uninstrument_all
+    instrument_all()
+    assert ended_after_a_refusal(create())
+    uninstrument_all()
+    from openinference.instrumentation.bedrock import _wrappers
+    assert "wrapt" not in type(vars(_wrappers._ConverseStream)["_sync_call"]).__module__
+    """,
+        AWS_MAX_ATTEMPTS="1",
+    )
+
+
+def test_upstream_still_does_not_end_it(python_in_the_tree):
+    pytest.importorskip("boto3")
+    python_in_the_tree(
+        BOTO
+        + REFUSED
+        + """
+    from openinference.instrumentation.bedrock import BedrockInstrumentor
+    BedrockInstrumentor().instrument()
+    assert not ended_after_a_refusal(create())
+    """,
+        AWS_MAX_ATTEMPTS="1",
+    )
+
+
+QUERY = """
+    import gc
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from tests.landing.calls import llama_index as calls
+    from tests.providers import ProviderServer
+
+    class Started(SpanProcessor):
+        def __init__(self): self.spans = []
+        def on_start(self, span, parent_context=None): self.spans.append(span)
+
+    started = Started()
+    trace.set_tracer_provider(TracerProvider())
+    trace.get_tracer_provider().add_span_processor(started)
+
+    def open_after_an_abandoned_query():
+        with ProviderServer() as server:
+            engine = calls.index(server).as_query_engine(llm=calls.llm(server), streaming=True)
+            stream = engine.query("Where?").response_gen
+            next(iter(stream))
+            del stream
+            gc.collect()
+        return [span.name for span in started.spans if span.end_time is None]
+"""
+
+
+def test_the_spans_of_an_abandoned_query_end(python_in_the_tree):
+    pytest.importorskip("llama_index.embeddings.openai")
+    python_in_the_tree(
+        QUERY
+        + """
+    from clew import instrument_all
+    instrument_all()
+    assert open_after_an_abandoned_query() == []
+    """
+    )
+
+
+def test_upstream_still_leaves_them_open(python_in_the_tree):
+    pytest.importorskip("llama_index.embeddings.openai")
+    python_in_the_tree(
+        QUERY
+        + """
+    from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
+    LlamaIndexInstrumentor().instrument()
+    assert "RetrieverQueryEngine.query" in open_after_an_abandoned_query()
+    """
+    )

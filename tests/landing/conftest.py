@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from opentelemetry import trace
@@ -9,6 +10,8 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from clew import instrument_all, uninstrument_all
 from tests.landing.calls import LOOP
+from tests.landing.ledger import LEDGER
+from tests.landing.ways import WAYS
 from tests.providers import ProviderServer
 
 
@@ -55,6 +58,17 @@ def _instrumented_http_clients():
     yield
     for instrumentor in switched_on:
         instrumentor.uninstrument()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not LEDGER.rows:
+        return
+    terminalreporter.section("landing")
+    terminalreporter.write_line(LEDGER.summary())
+    for line in LEDGER.unended():
+        terminalreporter.write_line(f"unended: {line}")
+    if file := config.getoption("--landing-table"):
+        LEDGER.write(Path(file), [way.__name__ for way in WAYS])
 
 
 @pytest.fixture(scope="session")

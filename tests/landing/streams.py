@@ -11,6 +11,7 @@ QUESTION = "Where does the thread lead?"
 class Stream(NamedTuple):
     """One thing that a framework makes now and works on later."""
 
+    framework: str
     name: str
     kind: str
     make: Callable[[Any], Any]
@@ -23,88 +24,88 @@ class Stream(NamedTuple):
 STREAMS: list[Stream] = []
 
 
-def stream(kind, *needs):
+def stream(framework, kind, *needs):
     """Enter a maker into the table: of an iterator, an asynchronous one, or a coroutine."""
 
     def enter(make):
-        STREAMS.append(Stream(make.__name__, kind, make, needs))
+        STREAMS.append(Stream(framework, make.__name__, kind, make, needs))
         return make
 
     return enter
 
 
-@stream("iterator", "openai")
+@stream("openai", "iterator", "openai")
 def openai_chat(server):
     return openai.client(server).chat.completions.create(
         model="gpt-4o-mini", messages=openai.MESSAGES, stream=True
     )
 
 
-@stream("iterator", "openai")
+@stream("openai", "iterator", "openai")
 def openai_responses(server):
     return openai.client(server).responses.create(model="gpt-4o-mini", input=QUESTION, stream=True)
 
 
-@stream("coroutine of an iterator", "openai")
+@stream("openai", "coroutine of an iterator", "openai")
 def openai_chat_async(server):
     return openai.async_client(server).chat.completions.create(
         model="gpt-4o-mini", messages=openai.MESSAGES, stream=True
     )
 
 
-@stream("coroutine", "openai")
+@stream("openai", "coroutine", "openai")
 def openai_chat_awaited(server):
     return openai.async_client(server).chat.completions.create(
         model="gpt-4o-mini", messages=openai.MESSAGES
     )
 
 
-@stream("coroutine", "openai")
+@stream("openai", "coroutine", "openai")
 def openai_responses_awaited(server):
     return openai.async_client(server).responses.create(model="gpt-4o-mini", input=QUESTION)
 
 
-@stream("coroutine", "openai")
+@stream("openai", "coroutine", "openai")
 def openai_embeddings_awaited(server):
     return openai.async_client(server).embeddings.create(
         model="text-embedding-3-small", input=["one"]
     )
 
 
-@stream("iterator", "mistralai.client")
+@stream("mistralai", "iterator", "mistralai.client")
 def mistral_chat(server):
     return mistralai.client(server).chat.stream(model=mistralai.MODEL, messages=mistralai.MESSAGES)
 
 
-@stream("coroutine of an iterator", "mistralai.client")
+@stream("mistralai", "coroutine of an iterator", "mistralai.client")
 def mistral_chat_async(server):
     return mistralai.client(server).chat.stream_async(
         model=mistralai.MODEL, messages=mistralai.MESSAGES
     )
 
 
-@stream("coroutine", "mistralai.client")
+@stream("mistralai", "coroutine", "mistralai.client")
 def mistral_chat_awaited(server):
     return mistralai.client(server).chat.complete_async(
         model=mistralai.MODEL, messages=mistralai.MESSAGES
     )
 
 
-@stream("iterator", "boto3")
+@stream("bedrock", "iterator", "boto3")
 def bedrock_converse(server):
     return bedrock.client(server).converse_stream(
         modelId=bedrock.CLAUDE, messages=bedrock.MESSAGES
     )["stream"]
 
 
-@stream("iterator", "boto3")
+@stream("bedrock", "iterator", "boto3")
 def bedrock_invoke_model(server):
     return bedrock.client(server).invoke_model_with_response_stream(
         modelId=bedrock.CLAUDE, body=bedrock.CLAUDE_BODY
     )["body"]
 
 
-@stream("iterator", "boto3")
+@stream("bedrock", "iterator", "boto3")
 def bedrock_invoke_agent(server):
     return bedrock.client(server, "bedrock-agent-runtime").invoke_agent(
         agentId="AGENT12345",
@@ -118,27 +119,27 @@ def bedrock_invoke_agent(server):
 WHAT = {"what": "thread"}
 
 
-@stream("iterator", "langchain_openai")
+@stream("langchain", "iterator", "langchain_openai")
 def langchain_model(server):
     return langchain.model(server).stream(QUESTION)
 
 
-@stream("iterator", "langchain_openai")
+@stream("langchain", "iterator", "langchain_openai")
 def langchain_chain(server):
     return langchain.chain(server).stream(WHAT)
 
 
-@stream("iterator", "langchain_openai")
+@stream("langchain", "iterator", "langchain_openai")
 def langchain_transform(server):
     return langchain.chain(server).transform(iter([WHAT]))
 
 
-@stream("iterator", "langchain_openai")
+@stream("langchain", "iterator", "langchain_openai")
 def langchain_batch_as_completed(server):
     return langchain.chain(server).batch_as_completed([WHAT, WHAT])
 
 
-@stream("iterator", "langchain_openai")
+@stream("langchain", "iterator", "langchain_openai")
 def langchain_agent(server):
     from langchain.agents import create_agent
 
@@ -146,63 +147,63 @@ def langchain_agent(server):
     return agent.stream({"messages": [{"role": "user", "content": "The weather in Knossos?"}]})
 
 
-@stream("asynchronous iterator", "langchain_openai")
+@stream("langchain", "asynchronous iterator", "langchain_openai")
 def langchain_chain_async(server):
     return langchain.chain(server).astream(WHAT)
 
 
-@stream("asynchronous iterator", "langchain_openai")
+@stream("langchain", "asynchronous iterator", "langchain_openai")
 def langchain_events(server):
     return langchain.chain(server).astream_events(WHAT, version="v2")
 
 
-@stream("asynchronous iterator", "langchain_openai")
+@stream("langchain", "asynchronous iterator", "langchain_openai")
 def langchain_abatch_as_completed(server):
     return langchain.chain(server).abatch_as_completed([WHAT, WHAT])
 
 
-@stream("coroutine", "langchain_openai")
+@stream("langchain", "coroutine", "langchain_openai")
 def langchain_awaited(server):
     return langchain.chain(server).ainvoke(WHAT)
 
 
-@stream("coroutine", "langchain_openai")
+@stream("langchain", "coroutine", "langchain_openai")
 def langchain_batch_awaited(server):
     return langchain.chain(server).abatch([WHAT, WHAT])
 
 
-@stream("iterator", "langchain_openai", "langgraph")
+@stream("langchain", "iterator", "langchain_openai", "langgraph")
 def langgraph_graph(server):
     return langchain.graph(server).stream(langchain.GRAPH_INPUT, langchain.THREAD)
 
 
-@stream("asynchronous iterator", "langchain_openai", "langgraph")
+@stream("langchain", "asynchronous iterator", "langchain_openai", "langgraph")
 def langgraph_graph_async(server):
     return langchain.graph(server).astream(langchain.GRAPH_INPUT, langchain.THREAD)
 
 
-@stream("coroutine", "langchain_openai", "langgraph")
+@stream("langchain", "coroutine", "langchain_openai", "langgraph")
 def langgraph_awaited(server):
     return langchain.graph(server).ainvoke(langchain.GRAPH_INPUT, langchain.THREAD)
 
 
-@stream("iterator", "llama_index.llms.openai")
+@stream("llama_index", "iterator", "llama_index.llms.openai")
 def llama_index_chat(server):
     return llama_index.llm(server).stream_chat(llama_index.messages())
 
 
-@stream("iterator", "llama_index.llms.openai")
+@stream("llama_index", "iterator", "llama_index.llms.openai")
 def llama_index_complete(server):
     return llama_index.llm(server).stream_complete(QUESTION)
 
 
-@stream("iterator", "llama_index.llms.openai", "llama_index.embeddings.openai")
+@stream("llama_index", "iterator", "llama_index.llms.openai", "llama_index.embeddings.openai")
 def llama_index_query_engine(server):
     engine = llama_index.index(server).as_query_engine(llm=llama_index.llm(server), streaming=True)
     return engine.query(QUESTION).response_gen
 
 
-@stream("iterator", "llama_index.llms.openai")
+@stream("llama_index", "iterator", "llama_index.llms.openai")
 def llama_index_chat_engine(server):
     from llama_index.core.chat_engine import SimpleChatEngine
 
@@ -210,36 +211,36 @@ def llama_index_chat_engine(server):
     return engine.stream_chat(QUESTION).response_gen
 
 
-@stream("coroutine of an iterator", "llama_index.llms.openai")
+@stream("llama_index", "coroutine of an iterator", "llama_index.llms.openai")
 def llama_index_chat_async(server):
     return llama_index.llm(server).astream_chat(llama_index.messages())
 
 
-@stream("coroutine", "llama_index.llms.openai")
+@stream("llama_index", "coroutine", "llama_index.llms.openai")
 def llama_index_awaited(server):
     return llama_index.llm(server).achat(llama_index.messages())
 
 
-@stream("iterator", "dspy")
+@stream("dspy", "iterator", "dspy")
 def dspy_streamify_sync(server):
     import dspy as sdk
 
     return sdk.streamify(dspy.predict(server), async_streaming=False)(question="Where?")
 
 
-@stream("asynchronous iterator", "dspy")
+@stream("dspy", "asynchronous iterator", "dspy")
 def dspy_streamify(server):
     import dspy as sdk
 
     return sdk.streamify(dspy.predict(server))(question="Where?")
 
 
-@stream("coroutine", "dspy")
+@stream("dspy", "coroutine", "dspy")
 def dspy_awaited(server):
     return dspy.predict(server).acall(question="Where?")
 
 
-@stream("coroutine", "dspy")
+@stream("dspy", "coroutine", "dspy")
 def dspy_asyncify(server):
     import dspy as sdk
 

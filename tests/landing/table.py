@@ -1,18 +1,44 @@
 """What is asserted of every cell, whatever it calls."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry import trace
 
 from clew import current, using_session
+from tests.landing.ledger import LEDGER
 from tests.landing.ways import Way, inside
 
 SESSION, USER = "chat-42", "ada"
 
 
-def land(call: Callable[[], None], spans: list[Any], way: Way = inside) -> int:
-    """Make *call* inside a session and again outside; return how many spans that made.
+@dataclass(frozen=True)
+class Outcome:
+    """The spans made inside the block, and those that have nothing to do with it."""
+
+    made: Sequence[Any]
+    outside: Sequence[Any]
+
+    def enter(self, framework: str, mode: str) -> None:
+        """Enter it into the ledger, and assert that nothing is wrong with it."""
+        missing = [it for it in self.made if None in ids(it)]
+        wrong = [it for it in self.made if None not in ids(it) != (SESSION, USER)]
+        leaked = [it for it in self.outside if {SESSION, USER} & set(ids(it))]
+        row = LEDGER.rows[framework, mode]
+        row.cells += 1
+        row.spans += [*self.made, *self.outside]
+        row.missing += len(missing)
+        row.wrong += len(wrong)
+        row.leaked += len(leaked)
+        faults = {"missing": missing, "wrong": wrong, "leaked": leaked}
+        found = {fault: list(map(_described, spans)) for fault, spans in faults.items() if spans}
+        assert found == {}
+        assert any(map(of_an_instrumentor, self.made)), "the call made no span: a vacuous cell"
+
+
+def land(call: Callable[[], None], spans: list[Any], way: Way = inside) -> Outcome:
+    """Make *call* inside a session and again outside; return what that made.
 
     *spans* is the list to which every started span is added. Spans of the application's own, made
     right before, inside and right after the block, are held to the same.
@@ -34,20 +60,7 @@ def land(call: Callable[[], None], spans: list[Any], way: Way = inside) -> int:
     with tracer.start_as_current_span("after"):
         pass
     call()
-    made, outside = spans[begin:end], spans[first:begin] + spans[end:]
-    check(made, outside)
-    return len(made) + len(outside)
-
-
-def check(made: Sequence[Any], outside: Sequence[Any]) -> None:
-    """Assert that all that was *made* inside carries the ids, and nothing *outside* does."""
-    faults = [
-        *(f"missing: {_described(it)}" for it in made if None in ids(it)),
-        *(f"wrong: {_described(it)}" for it in made if None not in ids(it) != (SESSION, USER)),
-        *(f"leaked: {_described(it)}" for it in outside if {SESSION, USER} & set(ids(it))),
-    ]
-    assert faults == []
-    assert any(map(of_an_instrumentor, made)), "the call made no span: a vacuous cell"
+    return Outcome(spans[begin:end], spans[first:begin] + spans[end:])
 
 
 def ids(span: Any) -> tuple[Any, Any]:

@@ -26,4 +26,4 @@ def test_recording(recording, started, report):
             with pytest.raises(Exception, match=r".") if refused else nullcontext():
                 send_again(recording, url)
 
-        land(call, started.spans)
+        land(call, started.spans).enter(recording.name.partition("/")[0], "recorded traffic")

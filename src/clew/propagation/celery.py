@@ -14,6 +14,7 @@ into its headers only where the application says so, once, in each process that 
 
 import json
 from collections.abc import Callable, Mapping
+from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from opentelemetry.trace import get_current_span, set_span_in_context
 
 from clew import tally
 from clew.boundary import contain
+from clew.context import carried
 from clew.identity import CARRIED, TAGS, USER_ID, Pseudonym
 from clew.propagation.carrying import Attributes, Parcel, packed, unpacked
 from clew.propagation.processes import flush_last_spans
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
 HEADER = "clew"
-_ENTERED = "_clew_before"
+_BEFORE = "_clew_before"
 
 
 def connect() -> Callable[[], None]:
@@ -47,39 +49,51 @@ def connect() -> Callable[[], None]:
     undoes it.
 
     OpenTelemetry's instrumentation of Celery is not needed, and does no harm: it makes spans of
-    the calls and the tasks themselves, which then carry the ids as well.
+    the calls and of the tasks themselves, which then carry the ids as well.
     """
-    signals = import_module("celery.signals")  # Only where the application uses it.
-
-    connections = (
-        (signals.before_task_publish, _publishing),
-        (signals.task_prerun, _starting),
-        (signals.task_postrun, _ended),
-        (signals.worker_process_shutdown, _shutting_down),
-    )
-    for signal, receiver in connections:
-        signal.connect(receiver, weak=False, dispatch_uid=f"clew.{receiver.__name__}")
+    connections = _connections()
+    _connect_last()
 
     def disconnect() -> None:
         for signal, receiver in connections:
-            signal.disconnect(dispatch_uid=f"clew.{receiver.__name__}")
+            signal.disconnect(dispatch_uid=receiver.__name__)
 
     return disconnect
 
 
+def _connections() -> list[tuple[Any, Callable[..., None]]]:
+    signals = import_module("celery.signals")  # Only where the application uses it.
+    return [
+        (signals.before_task_publish, clew_publishing),
+        (signals.task_prerun, clew_starting),
+        (signals.task_postrun, clew_ended),
+        (signals.worker_init, clew_worker_begins),
+        (signals.worker_process_init, clew_worker_begins),
+        (signals.worker_process_shutdown, clew_worker_ends),
+    ]
+
+
+def _connect_last() -> None:
+    """Be called after other instrumentations, which start each task in a context of their own."""
+    for signal, receiver in _connections():
+        signal.disconnect(dispatch_uid=receiver.__name__)
+        signal.connect(receiver, weak=False, dispatch_uid=receiver.__name__)
+
+
 def _contained(receiver: Callable[..., None]) -> Callable[..., None]:
+    @wraps(receiver)
     def contained(**named: Any) -> None:
         try:
             receiver(**named)
         except Exception:  # noqa: BLE001 - the boundary to the application
-            contain(f"Celery was {receiver.__name__.strip('_')} a task")
+            contain(f"Celery called {receiver.__name__}")
 
-    contained.__name__ = receiver.__name__
     return contained
 
 
 @_contained
-def _publishing(headers: Any = None, **_: Any) -> None:
+def clew_publishing(headers: Any = None, **_: Any) -> None:
+    """Write the ids into a message."""
     if not isinstance(headers, dict):
         return  # A message of the protocol before version 2, which has no headers.
     headers.pop(HEADER, None)  # A retried task's message is made from the one that came in.
@@ -89,31 +103,43 @@ def _publishing(headers: Any = None, **_: Any) -> None:
 
 
 @_contained
-def _starting(task: Any = None, **_: Any) -> None:
+def clew_starting(task: Any = None, **_: Any) -> None:
+    """Enter the context that a task's message tells of."""
     request = task.request
     if request.is_eager or request.called_directly:
         return
     header = getattr(request, HEADER, None)
     context = Context() if header is None else unpacked(_read(header))
-    before = get_current()
-    span = get_current_span()
-    if span.is_recording():  # Another instrumentation has opened the task's span already.
-        rest = {key: value for key, value in before.items() if key not in CARRIED}
-        context = set_span_in_context(span, Context({**rest, **context}))
-    setattr(request, _ENTERED, before)
-    attach(context)
+    before, span = get_current(), get_current_span()
+    if not span.is_recording():
+        setattr(request, _BEFORE, before)
+        attach(context)
+        return
+    # Another instrumentation has opened the task's span, and will leave its context as well.
+    rest = {key: value for key, value in before.items() if key not in CARRIED}
+    attach(set_span_in_context(span, Context({**rest, **context})))
+    for key, value in carried().attributes.items():
+        span.set_attribute(key, value)
 
 
 @_contained
-def _ended(task: Any = None, **_: Any) -> None:
-    before = getattr(task.request, _ENTERED, None)
+def clew_ended(task: Any = None, **_: Any) -> None:
+    """Leave a task's context, and whatever the task has left on top of it."""
+    before = getattr(task.request, _BEFORE, None)
     if before is not None:
         attach(before)
 
 
 @_contained
-def _shutting_down(**_: Any) -> None:
-    flush_last_spans()  # The processes of Celery's pool end without running atexit.
+def clew_worker_begins(**_: Any) -> None:
+    """Connect anew: an application may have started others, or may do so in this very signal."""
+    _connect_last()
+
+
+@_contained
+def clew_worker_ends(**_: Any) -> None:
+    """Export the last spans: the processes of Celery's pool end without running ``atexit``."""
+    flush_last_spans()
 
 
 def _written(parcel: Parcel) -> str:

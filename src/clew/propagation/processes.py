@@ -3,8 +3,8 @@
 OpenTelemetry's BatchSpanProcessor starts anew in a forked child, with an empty queue. Two things
 are left to do. A child made by ``multiprocessing`` ends by ``os._exit``, which skips ``atexit``:
 its last spans are flushed by a finalizer of multiprocessing's own. And a child inherits the
-exporter's open connection: two processes writing requests into one socket corrupt both, so the
-child gets connections of its own.
+exporter's open connection and its locks: two processes writing requests into one socket corrupt
+both, so the child gets connections of its own.
 """
 
 import os
@@ -48,7 +48,7 @@ class _Followed:
             return
         self._hooked = True
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.after_fork)
+            os.register_at_fork(before=_before_fork, after_in_child=self.after_fork)
         wrapt.register_post_import_hook(self.follow, "multiprocessing.util")
 
     def follow(self, util: Any) -> None:
@@ -123,6 +123,15 @@ def _flush_and_die(number: int, _frame: object) -> None:
     signal.raise_signal(number)
 
 
+def _before_fork() -> None:
+    """Finish what an exporter's thread may be importing: in the child it would never be finished.
+
+    requests imports netrc in its first request, and holds the lock of that import meanwhile.
+    """
+    if "requests" in sys.modules:
+        import_module("netrc")
+
+
 def _exporters(provider: Any) -> Iterator[Any]:
     # There is no public way from a provider to its exporters.
     several = getattr(provider, "_active_span_processor", None)
@@ -143,6 +152,7 @@ def _renew_connections(exporter: Any) -> None:
         for prefix, adapter in list(getattr(session, "adapters", {}).items()):
             _parents.append(adapter)
             session.mount(prefix, copy(adapter))  # Its copy has its settings, and no connection.
+        session.cookies = copy(session.cookies)  # And this one's has a lock of its own.
     pool = getattr(transport, "_pool", None)
     if pool is not None and hasattr(pool, "connection_pool_kw"):
         _parents.append(pool)

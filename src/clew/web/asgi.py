@@ -5,6 +5,7 @@ from inspect import isawaitable
 from typing import Any
 
 from clew.boundary import contain
+from clew.serving import served
 from clew.web.identifying import READING, Identifying, Ids, Source, admit, block
 
 Scope = MutableMapping[str, Any]
@@ -65,7 +66,7 @@ class SessionMiddleware:
         if not ids:
             await self.app(scope, receive, send)
             return
-        with block(ids):
+        with block(ids), served():
             await self.app(scope, receive, send)
 
     async def _read(self, scope: Scope) -> Ids:

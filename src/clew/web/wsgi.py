@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import get_current
 
+from clew.serving import served
 from clew.streams import Held
 from clew.web.identifying import Identifying, Source, block
 
@@ -66,8 +67,16 @@ class SessionMiddleware:
             return self.app(environ, start_response)
         held = Held(get_current())
         held.run(block(ids).__enter__)
-        body = held.run(self.app, environ, start_response)
+        body = held.run(_called, self.app, environ, start_response)
         return _within(held, body, environ.get("wsgi.file_wrapper"))
+
+
+def _called(
+    app: "WSGIApplication", environ: "WSGIEnvironment", start_response: "StartResponse"
+) -> Iterable[bytes]:
+    """Call *app*, within which an instrumentation may lose the context."""
+    with served():
+        return app(environ, start_response)
 
 
 def _within(held: Held, body: Iterable[bytes], file_wrapper: object) -> Iterable[bytes]:

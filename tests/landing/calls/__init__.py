@@ -27,6 +27,7 @@ MODES = (
     "error_5xx",
     "timeout",
     "retry",
+    "fan_out",
 )
 
 

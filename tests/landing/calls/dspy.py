@@ -149,3 +149,37 @@ def litellm_acall(server):
         assert (await predict(server, engine="litellm").acall(question="Where?")).answer
 
     run(main())
+
+
+@natively("fan_out")
+def parallel(server):
+    import dspy
+
+    program = predict(server)
+    questions = [(program, {"question": f"Where? {number}"}) for number in range(4)]
+    runner = dspy.Parallel(num_threads=2, disable_progress_bar=True)
+    assert len(runner(questions)) == 4
+
+
+@natively("fan_out")
+def batch(server):
+    import dspy
+
+    examples = [dspy.Example(question=f"{it}?").with_inputs("question") for it in range(4)]
+    assert len(predict(server).batch(examples, num_threads=2, disable_progress_bar=True)) == 4
+
+
+@natively("fan_out")
+def evaluate(server):
+    import dspy
+
+    examples = [
+        dspy.Example(question=f"{it}?", answer="out").with_inputs("question") for it in range(4)
+    ]
+    evaluator = dspy.Evaluate(
+        devset=examples,
+        metric=lambda _example, prediction, _trace=None: bool(prediction.answer),
+        num_threads=2,
+        display_progress=False,
+    )
+    assert evaluator(predict(server))

@@ -211,3 +211,34 @@ def graph_stream_async(server):
         assert [part async for part in compiled.astream(GRAPH_INPUT, THREAD)]
 
     run(main())
+
+
+@over_openai("fan_out")
+def runnable_parallel(server):
+    from langchain_core.runnables import RunnableParallel
+
+    line = chain(server)
+    assert set(RunnableParallel(a=line, b=line).invoke({"what": "thread"})) == {"a", "b"}
+
+
+@over_openai("fan_out")
+def batch_in_threads(server):
+    inputs = [{"what": "thread"}] * 4
+    assert len(chain(server).batch(inputs, {"max_concurrency": 2})) == 4
+
+
+@over_langgraph("fan_out")
+def graph_fan_out(server):
+    from langgraph.graph import END, START, MessagesState, StateGraph
+
+    chat = model(server)
+
+    def ask(state: MessagesState):
+        return {"messages": [chat.invoke(state["messages"])]}
+
+    builder = StateGraph(MessagesState)
+    for name in ("left", "right"):
+        builder.add_node(name, ask)
+        builder.add_edge(START, name)
+        builder.add_edge(name, END)
+    assert len(builder.compile().invoke(GRAPH_INPUT)["messages"]) == 3

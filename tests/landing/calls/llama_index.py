@@ -159,3 +159,36 @@ def mistral_chat(server):
 
     model = MistralAI(api_key="key", endpoint=server.mistral_url, model="mistral-small-latest")
     assert model.chat(messages()).message.content
+
+
+@over_openai("fan_out")
+def workflow_with_workers(server):
+    from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
+
+    model = llm(server)
+
+    class Question(Event):
+        number: int
+
+    class Answer(Event):
+        text: str
+
+    class FanOut(Workflow):
+        @step
+        async def begin(self, ctx: Context, _begin: StartEvent) -> Question | None:
+            for number in range(4):
+                ctx.send_event(Question(number=number))
+
+        @step(num_workers=4)
+        async def ask(self, _question: Question) -> Answer:
+            return Answer(text=(await model.achat(messages())).message.content)
+
+        @step
+        async def end(self, ctx: Context, answer: Answer) -> StopEvent | None:
+            answers = ctx.collect_events(answer, [Answer] * 4)
+            return None if answers is None else StopEvent(result=len(answers))
+
+    async def main():
+        assert await FanOut(timeout=60).run() == 4
+
+    run(main())

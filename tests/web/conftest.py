@@ -1,0 +1,93 @@
+"""Servers on loopback, and a tracer provider whose spans are recorded."""
+
+import logging
+import socket
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Tracer
+
+from clew import tally
+from clew.stamping import IdentityProcessor
+from tests.web.recorder import APPLICATION, COMPLAINTS, Record, Recorder
+
+DROPPED = "ids from outside that cannot be used"
+
+
+@dataclass
+class Telemetry:
+    provider: TracerProvider
+    recorder: Recorder
+
+    @property
+    def tracer(self) -> Tracer:
+        return self.provider.get_tracer(APPLICATION)
+
+    @property
+    def record(self) -> Record:
+        return self.recorder.record
+
+
+@pytest.fixture
+def telemetry():
+    provider = TracerProvider(shutdown_on_exit=False)
+    recorder = Recorder()
+    provider.add_span_processor(IdentityProcessor())
+    provider.add_span_processor(recorder)
+    return Telemetry(provider, recorder)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_complained_about(caplog):
+    yield
+    logged = [record.getMessage() for record in caplog.get_records("call")]
+    assert [text for text in logged if any(each in text for each in COMPLAINTS)] == []
+
+
+@pytest.fixture
+def dropped():
+    """How many ids were dropped and counted since the test began."""
+
+    def count():
+        return tally.counted().get(DROPPED, 0) - before
+
+    before = tally.counted().get(DROPPED, 0)
+    return count
+
+
+@pytest.fixture
+def listening():
+    """A socket that takes connections before anybody serves them: no server is ever waited for."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
+        yield server
+
+
+def url_of(listening: socket.socket) -> str:
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture
+def serve(listening):
+    """Serve an ASGI application with uvicorn, in a thread, for the time of a with-statement."""
+    uvicorn = pytest.importorskip("uvicorn")
+    pytest.importorskip("websockets")
+
+    @contextmanager
+    def served(app: Any):
+        config = uvicorn.Config(app, log_config=None, ws="websockets-sansio", lifespan="on")
+        server = uvicorn.Server(config)
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # It logs each error we cause.
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield url_of(listening)
+        finally:
+            server.should_exit = True
+            thread.join(timeout=30)
+            assert not thread.is_alive()
+
+    return served
