@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 _BY_OPENTELEMETRY = re.compile(r"opentelemetry\.instrumentation\.").match
 
 

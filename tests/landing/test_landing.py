@@ -10,7 +10,7 @@ from clew import State
 from clew.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS, MODES
 from tests.landing.table import land
-from tests.landing.ways import WAYS
+from tests.landing.ways import WAYS, first_is_fast
 
 NOT_IN_THE_SDK = {
     ("bedrock", "async"): "boto3 is synchronous",
@@ -22,7 +22,7 @@ NOT_IN_THE_SDK = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda it: it.__name__)
+@pytest.mark.parametrize("way", first_is_fast(WAYS), ids=lambda it: it.__name__)
 @pytest.mark.parametrize("cell", CELLS, ids=lambda it: f"{it.framework}-{it.mode}-{it.name}")
 def test_landing(cell, way, server, started, report):
     if module := cell.missing():

@@ -111,7 +111,7 @@ READ = (
 AREAD = (aoutside, ain_another_session, ain_another_task, aclosed)
 AWAIT = (aoutside, ain_another_session, ain_another_task)
 CELLS = [
-    (stream, how)
+    pytest.param(stream, how, marks=[] if how in {outside, aoutside} else pytest.mark.slow)
     for stream in STREAMS
     for how in {"iterator": READ, "coroutine": AWAIT}.get(stream.kind, AREAD)
 ]

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 Block = Callable[[], object]
 Way = Callable[[Callable[[], None], Block], None]
 
@@ -67,3 +69,9 @@ def in_a_pool(call, block):
 
 
 WAYS = (inside, decorated, entered_twice, asynchronously, in_an_executor, in_a_thread, in_a_pool)
+
+
+def first_is_fast(values):
+    """Mark all but the first as slow: the fast suite takes one way of each call."""
+    first, *others = values
+    return [first, *(pytest.param(it, marks=pytest.mark.slow) for it in others)]
