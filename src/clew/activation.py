@@ -224,7 +224,10 @@ class Ledger:
         entry.instrumentor = instrumentor
         entry.before_uninstrument.append(follow(item.framework.calls))
         for repair in repairs_for(item.framework.name):
-            entry.before_uninstrument.append(repair(instrumentor))
+            try:
+                entry.before_uninstrument.append(repair(instrumentor))
+            except Exception:  # noqa: BLE001 - without it the framework is traced all the same
+                contain(f"mending {repair.__module__}")
         entry.become(State.ACTIVE, item.versions() or "traced")
 
 

@@ -223,3 +223,72 @@ def test_upstream_still_leaves_them_open(python_in_the_tree):
     assert "RetrieverQueryEngine.query" in open_after_an_abandoned_query()
     """
     )
+
+
+SEARCH = """
+    import threading
+    import dspy, numpy
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from clew import instrument_all, uninstrument_all, using_session
+
+    memory = InMemorySpanExporter()
+    trace.set_tracer_provider(TracerProvider())
+    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(memory))
+    tracer = trace.get_tracer("an-application")
+
+    def embed(texts):
+        with tracer.start_as_current_span("embed", attributes={"texts": texts}):
+            return numpy.ones((len(texts), 3))
+
+    def sessions_of_searches():
+        with using_session("maker"):
+            search = dspy.retrievers.Embeddings(["a", "b"], embed, k=1)
+        memory.clear()
+
+        def ask(number):
+            with using_session(f"session-{number % 3}"):
+                assert search(f"session-{number % 3}").passages
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(12)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        search("outside")
+        return [
+            (span.attributes.get("session.id"), set(span.attributes["texts"]))
+            for span in memory.get_finished_spans() if span.name == "embed"
+        ]
+"""
+
+
+def test_each_search_of_dspys_embeddings_is_in_its_own_session(python):
+    pytest.importorskip("dspy")
+    pytest.importorskip("numpy")
+    python(
+        SEARCH
+        + """
+    instrument_all()
+    found = sessions_of_searches()
+    assert all(texts == {session or "outside"} for session, texts in found), found
+    assert {session for session, _ in found} == {"session-0", "session-1", "session-2", None}
+    uninstrument_all()
+    assert len(sessions_of_searches()) >= 2
+    """
+    )
+
+
+def test_without_the_repair_they_are_still_in_their_makers(python):
+    pytest.importorskip("dspy")
+    pytest.importorskip("numpy")
+    python(
+        SEARCH
+        + """
+    from clew import repairs
+    from clew import activation
+    activation.repairs_for = lambda name: iter(())
+    instrument_all()
+    assert {session for session, _ in sessions_of_searches()} == {"maker"}
+    """
+    )
