@@ -1,4 +1,4 @@
-"""FastAPI's own telemetry, on once a tracer provider is set, loses the context; clew puts it back."""
+"""FastAPI has telemetry of its own, which loses the context; clew puts it back."""
 
 import pytest
 
