@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from clew.frameworks import Framework as Framework
     from clew.frameworks import Layer as Layer
     from clew.identity import Identity as Identity
+    from clew.propagation.carrying import carry as carry
+    from clew.propagation.processes import carry_initializer as carry_initializer
     from clew.report import Activation as Activation
     from clew.report import Report as Report
     from clew.report import State as State
@@ -48,6 +50,8 @@ _HOMES = {
     "Layer": "frameworks",
     "Report": "report",
     "State": "report",
+    "carry": "propagation.carrying",
+    "carry_initializer": "propagation.processes",
     "current": "context",
     "instrument_all": "start",
     "isolated": "context",

@@ -14,6 +14,7 @@ from clew import export, identity, settings
 from clew.activation import Ledger
 from clew.aliases import Alias
 from clew.errors import ConfigurationError
+from clew.propagation.processes import follow_processes, leave_pools
 from clew.propagation.threads import follow_threads
 from clew.report import Report
 from clew.sampling import sample_sessions
@@ -127,9 +128,10 @@ def _start(
     provider = tracer_provider or of_the_application or export.make_provider()
     ledger = Ledger(ClewTracerProvider(provider), config)
     ledger.arm(only, exclude, disabled)
-    undo = []
+    undo = [leave_pools]
     for each in dict.fromkeys((provider, of_the_application or provider)):
         undo.append(_stamp_spans_of(each, aliases, roomy=each in export.ROOMY))
+        undo.append(follow_processes(each))
         if rate is not None and (sampler := getattr(each, "sampler", None)):
             undo.append(sample_sessions(sampler, rate))
     if threads and not {"*", "threading"} & set(disabled):

@@ -51,6 +51,8 @@ def test_the_public_face():
         "Layer",
         "Report",
         "State",
+        "carry",
+        "carry_initializer",
         "current",
         "instrument_all",
         "isolated",

@@ -7,6 +7,7 @@ exporter's open connection and its locks: two processes writing requests into on
 both, so the child gets connections of its own.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -30,7 +31,6 @@ from clew.propagation.carrying import carry
 
 _PATIENCE = 5.0
 """Seconds that the last flush may take; without a flush the process would have ended at once."""
-
 _FLUSH_LAST = -50
 """Among multiprocessing's finalizers: after all that may still make spans."""
 
@@ -60,17 +60,26 @@ class _Followed:
         if process is not None and process.parent_process() is not None:
             util = sys.modules["multiprocessing.util"]
             util.Finalize(None, self.flush, exitpriority=_FLUSH_LAST)
+            # Where atexit is run after all, a SIGTERM would end the provider's shutdown half-way.
+            atexit.register(self.flush)
 
     def flush(self) -> None:
         """Export what is left, within limits: a dead collector must not keep the process alive."""
         providers = {*self.providers, trace.get_tracer_provider()}
         flushes = [each for it in providers if (each := getattr(it, "force_flush", None))]
+
+        def flush_all() -> None:
+            for flush in flushes:
+                flush()
+
         # A daemon, which a process does not wait for; and whoever calls this may be holding locks.
-        thread = threading.Thread(
-            target=lambda: [flush() for flush in flushes], name="clew-last-flush", daemon=True
-        )
-        thread.start()
-        thread.join(_PATIENCE)
+        thread = threading.Thread(target=flush_all, name="clew-last-flush", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # Since Python 3.12 no thread can be started at the very end.
+            flush_all()
+        else:
+            thread.join(_PATIENCE)
 
     def after_fork(self) -> None:
         try:
@@ -82,8 +91,7 @@ class _Followed:
 
 _followed = _Followed()
 _parents: list[object] = []
-"""Connections of the parent's. Collected, they would be closed under a lock that a thread of the
-parent's may have held when the process was forked."""
+"""Connections of the parent's. Collected, they would be closed under a lock that may be held."""
 
 
 def follow_processes(provider: object) -> Callable[[], None]:
@@ -118,8 +126,9 @@ def flush_when_ended() -> None:
 
 
 def _flush_and_die(number: int, _frame: object) -> None:
-    signal.signal(number, signal.SIG_DFL)
+    signal.signal(number, signal.SIG_IGN)  # A second one must not cut the flush short.
     _followed.flush()
+    signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
 
 

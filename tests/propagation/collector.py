@@ -1,0 +1,99 @@
+"""An OTLP/HTTP collector on loopback, which keeps connections open as collectors do."""
+
+import gzip
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+from tests.propagation.ledger import Count, Seen, counted
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "Collector"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        try:
+            request = ExportTraceServiceRequest.FromString(body)
+        except DecodeError:
+            self.server.corrupt += 1
+        else:
+            self.server.seen += _seen(request)
+            self.server.connections.add(self.client_address)
+        self.send_response(200)
+        self.send_header("content-type", "application/x-protobuf")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Collector(ThreadingHTTPServer):
+    """What has arrived."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.seen: list[Seen] = []
+        self.corrupt = 0
+        self.connections: set[Any] = set()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def named(self, name: str) -> list[Seen]:
+        return [span for span in self.seen if span.name == name]
+
+    def count(self) -> Count:
+        """Compare what has arrived with what it says about itself."""
+        assert self.corrupt == 0
+        return counted(self.seen)
+
+    def handle_error(self, *_: object) -> None:
+        # A process that was terminated leaves its connection as it is.
+        self.corrupt += not isinstance(sys.exc_info()[1], ConnectionError)
+
+
+def _seen(request: ExportTraceServiceRequest) -> Iterator[Seen]:
+    for resource in request.resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                yield Seen(
+                    span.name,
+                    span.span_id.hex(),
+                    span.parent_span_id.hex(),
+                    span.trace_id.hex(),
+                    {pair.key: _value(pair.value) for pair in span.attributes},
+                )
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return tuple(map(_value, value.array_value.values))
+    return getattr(value, kind) if kind else None
+
+
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    with Collector() as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,103 @@
+"""What the rows stand on: a provider with clew on it, threads that follow, programs to run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from opentelemetry import context as otel
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from clew.propagation.threads import follow_threads
+from clew.stamping import IdentityProcessor
+from tests.propagation.collector import collecting
+from tests.propagation.ledger import Seen, counted
+
+PROGRAMS = Path(__file__).parent / "programs"
+ROOT = Path(__file__).parents[2]
+
+
+class Telemetry:
+    """Finished spans, and a tracer that makes them."""
+
+    def __init__(self):
+        provider = TracerProvider(shutdown_on_exit=False)
+        self.exporter = InMemorySpanExporter()
+        provider.add_span_processor(IdentityProcessor())
+        provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.tracer = provider.get_tracer("application")
+
+    def count(self):
+        return counted(
+            Seen(
+                span.name,
+                f"{span.context.span_id:016x}",
+                f"{span.parent.span_id:016x}" if span.parent else "",
+                f"{span.context.trace_id:032x}",
+                dict(span.attributes or {}),
+            )
+            for span in self.exporter.get_finished_spans()
+        )
+
+
+@pytest.fixture
+def telemetry():
+    return Telemetry()
+
+
+@pytest.fixture
+def threads():
+    stop = follow_threads()
+    yield
+    stop()
+
+
+@pytest.fixture(autouse=True)
+def clean_surroundings():
+    before = otel.attach(otel.Context())
+    yield
+    left = otel.get_current()
+    otel.detach(before)
+    assert not {key for key in left if "span" in key or key == "session.id"}
+
+
+@pytest.fixture
+def collector():
+    with collecting() as server:
+        yield server
+
+
+@pytest.fixture
+def program(collector):
+    """Run one of the programs to its end, with its spans sent to the collector."""
+
+    def run(name, *arguments, timeout=100, **environment):
+        done = subprocess.run(
+            [sys.executable, str(PROGRAMS / name), *arguments],
+            env=environment_for(collector.endpoint) | environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.stdout
+
+    return run
+
+
+def environment_for(endpoint):
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        # Nothing is exported unless something says so: no span arrives by luck.
+        "OTEL_BSP_SCHEDULE_DELAY": "600000",
+        # Since Python 3.12. What is tested here are programs that fork, threads or not.
+        "PYTHONWARNINGS": "ignore:This process:DeprecationWarning",
+    }

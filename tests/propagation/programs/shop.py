@@ -1,0 +1,126 @@
+"""A Celery application: run by the worker's command, and as a program that calls its tasks.
+
+Each task makes two spans. The caller prints how many jobs were done.
+"""
+
+import os
+
+from celery import Celery, chain, chord, group
+from celery.signals import worker_process_init
+from common import ADA, BOB, NOBODY, answer, as_session, caller
+
+from clew import current, isolated
+from clew.propagation.celery import connect
+
+broker = os.environ["BROKER"]
+app = Celery("shop", broker=broker, backend=os.environ.get("BACKEND", broker))
+app.conf.update(broker_connection_retry_on_startup=True, worker_hijack_root_logger=False)
+also = os.environ.get("ALSO", "")
+
+
+def instrument(**_):
+    from opentelemetry.instrumentation.celery import CeleryInstrumentor
+
+    CeleryInstrumentor().instrument()
+
+
+if also == "opentelemetry, connected first":
+    instrument()
+if os.environ.get("CONNECTED", "yes") == "yes":
+    connect()
+    connect()
+if also == "opentelemetry, connected later":
+    instrument()
+if also == "opentelemetry, connected by each worker":
+    worker_process_init.connect(instrument, weak=False)
+
+WAIT = 30
+
+
+@app.task(name="one")
+def one(_=None, who=NOBODY, parent=""):
+    answer(tuple(who), parent)
+    return os.getpid()
+
+
+@app.task(name="again", bind=True, max_retries=2, default_retry_delay=0)
+def again(self, who, parent):
+    answer(tuple(who), parent)
+    if self.request.retries < 2:
+        raise self.retry()
+
+
+@app.task(name="fails")
+def fails(who, parent):
+    answer(tuple(who), parent)
+    raise KeyError
+
+
+@app.task(name="header", bind=True)
+def header(self):
+    return getattr(self.request, "clew", None)
+
+
+@app.task(name="left")
+def left():
+    """What a task finds that nobody sent ids for."""
+    return bool(current())
+
+
+def call(parent):
+    jobs = 0
+    for who in (ADA, BOB) * 2:
+        told = {"who": who, "parent": parent}
+        with as_session(who), caller():
+            later = [
+                one.delay(**told),
+                one.apply_async(kwargs=told, countdown=0),
+                app.send_task("one", kwargs=told),
+                again.delay(**told),
+                chain(one.s(**told), one.s(**told))(),
+                group(one.s(**told) for _ in range(3))(),
+                chord([one.s(**told), one.s(**told)])(one.s(**told)),
+            ]
+            failed = fails.delay(**told)
+        for each in later:
+            each.get(timeout=WAIT)
+        assert isinstance(failed.get(timeout=WAIT, propagate=False), KeyError)
+        jobs += 3 + 3 + 2 + 3 + 3 + 1
+        # Every worker process has had a session by now, and keeps none.
+        for nobody in [one.delay() for _ in range(4)]:
+            nobody.get(timeout=WAIT)
+        assert not any(each.get(timeout=WAIT) for each in [left.delay() for _ in range(4)])
+        jobs += 4
+    with as_session(ADA), isolated():
+        one.delay().get(timeout=WAIT)
+    return jobs + 1
+
+
+def eager():
+    app.conf.update(task_always_eager=True, task_eager_propagates=True)
+    jobs = 0
+    for who in (ADA, BOB, NOBODY):
+        told = {"who": who, "parent": "caller"}
+        with as_session(who) if who != NOBODY else isolated(), caller():
+            one.delay(**told)
+            one.apply(kwargs=told)
+            one(**told)
+            chain(one.s(**told), one.s(**told))()
+            assert current() if who != NOBODY else not current()
+        assert not current()
+        with as_session(who) if who != NOBODY else isolated():
+            one.delay(who=who)
+        jobs += 6
+    return jobs
+
+
+if __name__ == "__main__":
+    import sys
+
+    if also:
+        instrument()
+    if sys.argv[1] == "header":
+        with as_session(ADA):
+            print(header.delay().get(timeout=WAIT))  # noqa: T201 - the test reads it
+    else:
+        print(eager() if sys.argv[1] == "eager" else call("caller"))  # noqa: T201 - as above

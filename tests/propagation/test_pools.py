@@ -1,0 +1,67 @@
+"""Pools of processes: each task in its submitter's session, and nothing left for the next."""
+
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextvars import copy_context
+from multiprocessing.pool import Pool
+
+import pytest
+
+from clew import current, using_session
+from clew.propagation import processes
+from clew.propagation.processes import carry_initializer, leave_pools
+from tests.propagation import kinds
+from tests.propagation.ledger import Count
+
+METHODS = ("fork", "spawn", "forkserver")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("row", ["executor", "pool", "process", "terminated"])
+def test_pools(program, collector, method, row):
+    jobs = int(program("pools.py", method, row))
+    first = len([span for span in collector.seen if span.name == "job"]) - jobs
+    # Each worker of a pool with an initializer runs that once.
+    assert {"executor": first == 1, "pool": first >= 2}.get(row, first == 0)
+    assert collector.count() == Count(spans=2 * (jobs + first))
+
+
+@pytest.fixture
+def pools():
+    yield
+    leave_pools()
+
+
+def test_a_forked_worker_leaves_what_it_inherited(pools):
+    found = []
+
+    def worker():
+        initializer("ready")
+        return current()
+
+    with using_session("chat-1", user_id="ada"):
+        initializer = carry_initializer(lambda *given: found.append((*given, kinds.ids())), 1)
+        inherited = copy_context()
+    assert not inherited.run(worker)
+    assert found == [(1, "ready", ("chat-1", "ada"))]
+
+
+def test_a_pool_of_threads_may_have_it_too(pools):
+    with ThreadPoolExecutor(1, initializer=carry_initializer()) as pool:
+        assert pool.submit(kinds.function).result() == (None, None)
+
+
+def test_pools_without_it_are_left_alone(pools):
+    carry_initializer()
+    with using_session("chat-1"), ProcessPoolExecutor(1) as pool, pytest.raises(TypeError):
+        pool.submit("no function").result()
+
+
+def test_what_was_changed_is_taken_back():
+    before = [vars(Pool)["map"], vars(ProcessPoolExecutor)["submit"]]
+    carry_initializer()
+    carry_initializer()
+    assert len(processes._watched) == 8
+    assert vars(Pool)["map"] is not before[0]
+    leave_pools()
+    assert [vars(Pool)["map"], vars(ProcessPoolExecutor)["submit"]] == before
+    assert processes._watched == []
