@@ -76,17 +76,20 @@ class KeptSpan(Span):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute; an instrumentor cannot overwrite an id."""
-        if key in _CARRIED:
-            try:
-                found = self._clew
-                value = _admitted(found, key, value)
-                if value is None:
-                    return
-                kept = {**found.attributes, key: value}
-                self._clew = Carried(kept, found.inherited - {key})
-            except Exception:  # noqa: BLE001 - the boundary to the application
-                contain("setting an attribute")
-        super().set_attribute(key, value)
+        if key not in _CARRIED:
+            super().set_attribute(key, value)
+            return
+        try:
+            found = self._clew
+            value = _admitted(found, key, value)
+            if value is None:
+                return
+            kept = {**found.attributes, key: value}
+            self._clew = Carried(kept, found.inherited - {key})
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("setting an attribute")
+        # Not by the method for one attribute, which in older SDKs calls that for several: this one.
+        super().set_attributes({key: value})
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Set several attributes; an instrumentor cannot overwrite an id."""
