@@ -100,6 +100,13 @@ def frameworks(session: nox.Session, extra: str) -> None:
 
 
 @nox.session(python=CURRENT)
+def aioboto3(session: nox.Session) -> None:
+    """Test Bedrock's asynchronous clients, which pin a botocore of their own."""
+    _install(session, "bedrock", groups=("test", "aioboto3"))
+    _pytest(session, "tests/contract/test_aioboto3.py", "tests/contract/test_repairs.py")
+
+
+@nox.session(python=CURRENT)
 def lowest(session: nox.Session) -> None:
     """Test with the lowest versions that we claim."""
     session.install(

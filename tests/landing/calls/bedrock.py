@@ -159,7 +159,7 @@ def timeout(server):
     server.hang()
     with pytest.raises(ReadTimeoutError):
         client(server, read_timeout=0.2).converse(modelId=CLAUDE, messages=MESSAGES)
-    server.wait_for(1)  # Under load it may arrive after its client has gone.
+    assert server.wait_for(1)  # Under load it may arrive after its client has gone.
     server.release()
 
 

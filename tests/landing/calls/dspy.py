@@ -129,7 +129,7 @@ def timeout(server):
     server.hang(times=4)
     with pytest.raises(Exception, match=r"."):
         predict(server, timeout=0.2)(question="Where?")
-    server.wait_for(1)  # Under load it may arrive after its client has gone.
+    assert server.wait_for(1)  # Under load it may arrive after its client has gone.
     server.release()
 
 

@@ -124,7 +124,7 @@ def timeout(server):
     server.hang()
     with pytest.raises(openai.APITimeoutError):
         model(server, timeout=0.2).invoke("Where?")
-    server.wait_for(1)  # Under load it may arrive after its client has gone.
+    assert server.wait_for(1)  # Under load it may arrive after its client has gone.
     server.release()
 
 

@@ -129,7 +129,7 @@ def timeout(server):
     server.hang()
     with pytest.raises(openai.APITimeoutError):
         llm(server, timeout=0.2).chat(messages())
-    server.wait_for(1)  # Under load it may arrive after its client has gone.
+    assert server.wait_for(1)  # Under load it may arrive after its client has gone.
     server.release()
 
 

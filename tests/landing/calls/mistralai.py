@@ -107,7 +107,7 @@ def timeout(server):
         pytest.raises(Exception, match=r"(?i)timed? ?out"),
     ):
         mistral.chat.complete(model=MODEL, messages=MESSAGES)
-    server.wait_for(1)  # Under load it may arrive after its client has gone.
+    assert server.wait_for(1)  # Under load it may arrive after its client has gone.
     server.release()
 
 

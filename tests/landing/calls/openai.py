@@ -209,7 +209,7 @@ def timeout(server):
     server.hang()
     with client(server, timeout=0.2) as openai, pytest.raises(sdk.APITimeoutError):
         openai.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
-    server.wait_for(1)  # Under load it may arrive after its client has gone.
+    assert server.wait_for(1)  # Under load it may arrive after its client has gone.
     server.release()
 
 

@@ -1,0 +1,48 @@
+"""Bedrock: a coroutine of aioboto3 that is awaited elsewhere is traced elsewhere.
+
+Upstream's wrapper of an asynchronous client starts its span when the coroutine is awaited, in
+whatever context that happens. The methods are made for each client, so no class has them to follow;
+the repair follows them on the client, right after upstream has wrapped them.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from opentelemetry.context import get_current
+from wrapt import FunctionWrapper, wrap_function_wrapper
+
+from clew.decorating import in_context
+
+_MODULE = "openinference.instrumentation.bedrock"
+
+
+def repair(_instrumentor: Any) -> Callable[[], None]:
+    """Follow the methods of each asynchronous client."""
+    from openinference.instrumentation import bedrock  # noqa: PLC0415 - not at module level
+
+    module: Any = bedrock
+    wrap_function_wrapper(_MODULE, "_instrument_client", _instrument_client)
+
+    def undo() -> None:
+        if isinstance(module._instrument_client, FunctionWrapper):  # noqa: SLF001 - upstream's
+            module._instrument_client = module._instrument_client.__wrapped__  # noqa: SLF001
+
+    return undo
+
+
+def _instrument_client(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    client = wrapped(*arguments, **named)
+    if hasattr(client, "__aenter__"):
+        for name in [it.removeprefix("_unwrapped_") for it in vars(client)]:
+            if f"_unwrapped_{name}" in vars(client) and name in vars(client):
+                setattr(client, name, _here(getattr(client, name)))
+    return client
+
+
+def _here(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def called(*arguments: Any, **named: Any) -> Any:
+        return in_context(method, arguments, named, get_current())
+
+    return called
