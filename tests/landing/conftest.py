@@ -25,6 +25,13 @@ class Started(SpanProcessor):
         self.spans.append(span)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_fails_to_detach(caplog):
+    yield
+    said = [it.getMessage() for it in caplog.records if it.name == "opentelemetry.context"]
+    assert "Failed to detach context" not in said
+
+
 @pytest.fixture(scope="session")
 def started():
     """A tracer provider as an application makes it: default limits, set as the global one."""

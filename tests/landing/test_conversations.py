@@ -4,9 +4,10 @@ import asyncio
 from importlib.util import find_spec
 
 import pytest
+from opentelemetry import trace
 
 from clew import using_session, using_user
-from tests.landing.calls import bedrock, installed, langchain, llama_index, openai, run
+from tests.landing.calls import bedrock, installed, langchain, llama_index, mistralai, openai, run
 from tests.landing.streams import QUESTION
 from tests.landing.table import of_an_instrumentor
 
@@ -153,3 +154,25 @@ def test_responses_that_follow_one_another_are_one_session(server, started, repo
     made = started.spans[begin:]
     assert {span.attributes.get("session.id") for span in made} == {first.id}
     assert sum(map(of_an_instrumentor, made)) == 3
+
+
+def test_mistrals_conversation_on_the_spans_of_its_http_call(server, started, report):
+    """Upstream makes no span for it; what the application makes inside carries the id."""
+    if not installed("mistralai.client"):
+        pytest.skip("mistralai is not installed here")
+    tracer = trace.get_tracer("an-application")
+    begin = len(started.spans)
+    with mistralai.client(server) as client:
+        http = client.sdk_configuration.client
+        send = http.send
+
+        def traced(*arguments, **named):
+            with tracer.start_as_current_span("http"):
+                return send(*arguments, **named)
+
+        http.send = traced
+        client.beta.conversations.append(conversation_id=OWN, inputs="Where?")
+        with using_session("chat-42"):
+            client.beta.conversations.append(conversation_id=OWN, inputs="Where?")
+    sent = [span.attributes.get("session.id") for span in started.spans[begin:]]
+    assert sent == [OWN, "chat-42"]
