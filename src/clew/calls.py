@@ -11,12 +11,12 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from threading import Lock
 from typing import Any
 
 import wrapt
 from opentelemetry.context import Context, get_current
+from wrapt import register_post_import_hook
 
 from clew import tally
 from clew.boundary import contain
@@ -30,22 +30,40 @@ _ABSENT = object()
 
 
 def follow(calls: Sequence[Call]) -> Undo:
-    """Let *calls* run in the context in which they are made; return what undoes it."""
-    undone: list[Undo] = []
+    """Let *calls* run in the context in which they are made; return what undoes it.
+
+    Nothing is imported for it: a framework loads its parts when they are used, and each is followed
+    from then on.
+    """
+    following = _Following()
     for call in calls:
-        module, _, name = call.owner.partition(":")
+        register_post_import_hook(partial(following.follow, call), call.owner.partition(":")[0])
+    return following.undo
+
+
+class _Following:
+    """The calls of one framework that are followed, until it is undone."""
+
+    def __init__(self) -> None:
+        self._steps: list[Undo] | None = []
+
+    def follow(self, call: Call, module: Any) -> None:
+        """Follow *call* in *module*, which has just been imported. Must not raise."""
+        if self._steps is None:
+            return
+        name = call.owner.partition(":")[2]
         try:
-            owner = import_module(module)
-            owner = getattr(owner, name) if name else owner
-        except (ImportError, AttributeError):
-            continue  # A release of the framework that does not have it.
-        undone.extend(_follow(owner, call))
+            owner = getattr(module, name, None) if name else module
+            if owner is not None:  # Otherwise a release of the framework that does not have it.
+                self._steps.extend(_follow(owner, call))
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain(f"following {call.owner}")
 
-    def undo() -> None:
-        for step in reversed(undone):
+    def undo(self) -> None:
+        """Follow nothing any more."""
+        steps, self._steps = self._steps or [], None
+        for step in reversed(steps):
             step()
-
-    return undo
 
 
 def _follow(owner: Any, call: Call) -> Iterator[Undo]:
