@@ -141,3 +141,24 @@ def test_aiobotocore_that_imports_the_trigger_is_waited_for(python, install):
             import aiobotocore.client
             assert hasattr(aiobotocore.client.AioClientCreator.create_client, "__wrapped__")
         """)
+
+
+def test_activating_openai_loads_no_more_of_it(python):
+    pytest.importorskip("openai")
+    loaded = """
+        import openai
+        print(sum(name.startswith("openai.resources") for name in sys.modules))
+    """
+    alone = python(
+        """
+        import sys"""
+        + loaded
+    )
+    traced = python(
+        """
+        import sys
+        from clew import instrument_all
+        instrument_all()"""
+        + loaded
+    )
+    assert traced.stdout == alone.stdout
