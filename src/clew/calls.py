@@ -21,7 +21,7 @@ from wrapt import register_post_import_hook
 from clew import tally
 from clew.boundary import contain
 from clew.context import carried, entered
-from clew.decorating import in_context
+from clew.decorating import Decorated, in_context
 from clew.frameworks import Call
 from clew.identity import SESSION_ID, Identity, admitted_id
 
@@ -112,14 +112,8 @@ def _follow_new_subclasses(owner: Any, call: Call) -> Undo:
     return undo
 
 
-class _Followed(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+class _Followed(Decorated):
     """A method that runs in the context in which it is called."""
-
-    def __copy__(self) -> "_Followed":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "_Followed":
-        return self
 
 
 def _wrap(owner: Any, call: Call) -> Iterator[Undo]:

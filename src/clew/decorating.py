@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Inside = Callable[[tuple[Any, ...], Mapping[str, Any]], Context]
 
 
-class _Decorated(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+class Decorated(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
     """A function wrapper that keeps the function's signature and kind, and can be pickled.
 
     It is pickled as a function is: by its name. So a decorated function can go to a process pool.
@@ -28,10 +28,10 @@ class _Decorated(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 ha
     def __reduce_ex__(self, protocol: object) -> str:
         return self.__wrapped__.__qualname__
 
-    def __copy__(self) -> "_Decorated":
+    def __copy__(self) -> "Decorated":
         return self
 
-    def __deepcopy__(self, memo: object) -> "_Decorated":
+    def __deepcopy__(self, memo: object) -> "Decorated":
         return self
 
 
@@ -54,7 +54,7 @@ def decorated(function: F, inside: Inside) -> F:
         passed = arguments if instance is None else (instance, *arguments)
         return run(partial(wrapped, *arguments, **named), inside(passed, named))
 
-    return cast("F", _Decorated(function, wrapper))
+    return cast("F", Decorated(function, wrapper))
 
 
 def _runner(function: Callable[..., Any]) -> Callable[[Callable[[], Any], Context], Any]:
