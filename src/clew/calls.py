@@ -151,8 +151,8 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
             except Exception:  # noqa: BLE001 - the boundary to the application
                 contain("reading a conversation's id")
         result = in_context(wrapped, arguments, named, context)
-        if isinstance(result, dict) and "completion" in result:
-            result["completion"] = HeldStream(result["completion"], context)
+        if call.stream and isinstance(result, dict) and call.stream in result:
+            result[call.stream] = HeldStream(result[call.stream], context)
         if conversation:
             _chains.remember(result, conversation)
         return result

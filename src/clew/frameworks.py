@@ -35,6 +35,8 @@ class Call:
     look up in it. ``self`` is an argument too."""
     makes_functions: bool = False
     """Whether what they return is a function, whose calls are meant."""
+    stream: str = ""
+    """Under which key of the mapping they return a stream of events lies, if one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ FRAMEWORKS = (
                 "openinference.instrumentation.bedrock._wrappers:_InvokeAgentWithResponseStream",
                 ("_sync_call", "_async_call"),
                 ("kwargs.sessionId",),
+                stream="completion",
             ),
         ),
     ),

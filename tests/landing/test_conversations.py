@@ -176,3 +176,15 @@ def test_mistrals_conversation_on_the_spans_of_its_http_call(server, started, re
             client.beta.conversations.append(conversation_id=OWN, inputs="Where?")
     sent = [span.attributes.get("session.id") for span in started.spans[begin:]]
     assert sent == [OWN, "chat-42"]
+
+
+def test_what_a_chain_returns_is_left_as_it_is(report):
+    if not installed("langchain_core"):
+        pytest.skip("langchain is not installed here")
+    from langchain_core.runnables import RunnableLambda
+
+    returned = {"completion": "text", "body": "text", "stream": "text"}
+    with using_session("chat-42"):
+        found = RunnableLambda(lambda _: returned).invoke("Where?")
+    assert found == returned
+    assert {type(value) for value in found.values()} == {str}
