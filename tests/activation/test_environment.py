@@ -66,19 +66,19 @@ def test_users_leave_the_process_as_pseudonyms_only(python):
         SPANS
         + """
     from openinference import instrumentation as upstream
-    with using_session("s", user_id="ada"), tracer.start_as_current_span("a"):
+    with using_session("s", user_id="ada lovelace"), tracer.start_as_current_span("a"):
         pass
-    with upstream.using_user("ada"), tracer.start_as_current_span("b"):
+    with upstream.using_user("ada lovelace"), tracer.start_as_current_span("b"):
         pass
     with tracer.start_as_current_span("c") as span:
-        span.set_attribute("user.id", "ada")
+        span.set_attribute("user.id", "ada lovelace")
     users = [span.attributes["user.id"] for span in memory.get_finished_spans()]
-    assert "ada" not in "".join(span.to_json() for span in memory.get_finished_spans())
+    assert "ada lovelace" not in "".join(span.to_json() for span in memory.get_finished_spans())
     print(" ".join(users))
     """,
         CLEW_USER_ID_KEY="secret",
     )
-    assert set(done.stdout.split()) == {hmac.new(b"secret", b"ada", "sha256").hexdigest()}
+    assert set(done.stdout.split()) == {hmac.new(b"secret", b"ada lovelace", "sha256").hexdigest()}
 
 
 def test_aliases_are_written_too(python):
