@@ -16,8 +16,8 @@ from clew.propagation.carrying import carry
 from tests.propagation import kinds
 from tests.propagation.kinds import CALLABLES
 
-ADA = ("chat-1", "ada")
-inside = using_session("chat-1", user_id="ada")
+ADA = ("chat-1", "ada lovelace")
+inside = using_session("chat-1", user_id="ada lovelace")
 elsewhere = using_session("chat-2", user_id="bob")
 each_kind = pytest.mark.parametrize(("thing", "result"), CALLABLES.values(), ids=CALLABLES.keys())
 
@@ -60,7 +60,7 @@ def test_it_stays_the_same_kind(thing, result):
     assert job.__wrapped__ is thing
     assert copy.copy(job) is copy.deepcopy(job) is job
     assert repr(thing) in repr(job)
-    assert "ada" not in repr(job)
+    assert "ada lovelace" not in repr(job)
 
 
 @each_kind
