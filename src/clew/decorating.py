@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 import wrapt
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, attach, detach, get_current
 
 from clew.errors import IdentityTypeError
 from clew.streams import awaited, handed_on, stepped, stepped_async
@@ -75,6 +75,7 @@ def _run(call: Callable[[], Any], context: Context) -> Any:
     try:
         result = call()
     finally:
+        context = get_current()  # With what the call has put there.
         detach(token)
     return handed_on(result, context)
 

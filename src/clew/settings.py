@@ -67,6 +67,16 @@ def _aliases(text: str) -> tuple[Alias, ...]:
     return tuple(ALIASES[name] for name in dict.fromkeys(names))
 
 
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            message = f"give {' or '.join(choices)}"
+            raise ValueError(message)
+        return text.lower()
+
+    return parse
+
+
 SESSION_SAMPLE_RATE: Setting[float | None] = Setting(
     "CLEW_SESSION_SAMPLE_RATE",
     _rate,
@@ -87,9 +97,17 @@ ALIASES_TO_WRITE: Setting[tuple[Alias, ...]] = Setting(
     default=(),
     help=f"Also write the ids under the names that other backends read: {', '.join(ALIASES)}.",
 )
+DUPLICATES: Setting[str] = Setting(
+    "CLEW_DUPLICATES",
+    _one_of("merge", "keep"),
+    default="merge",
+    help="What becomes of a provider's span inside an orchestrator's span for the same model call: "
+    "merge makes one LLM span of them, keep leaves both as they are.",
+)
 
 SETTINGS: tuple[Setting[Any], ...] = (
     SESSION_SAMPLE_RATE,
     USER_ID_KEY,
     ALIASES_TO_WRITE,
+    DUPLICATES,
 )

@@ -9,6 +9,7 @@ from opentelemetry.util.types import AttributeValue
 from clew.aliases import Alias
 from clew.boundary import contain
 from clew.context import carried, echoed, same
+from clew.counting import know_call
 from clew.identity import IDS, USER_ID, Carried, Pseudonym, pseudonymised, pseudonyms_are_on
 from clew.keeping import KeptSpan, keep, written_by_an_instrumentor
 from clew.roots import know_root
@@ -39,6 +40,7 @@ class IdentityProcessor(SpanProcessor):
         try:
             if know_root(span, parent_context):
                 put_back(span.kind)
+            know_call(span, parent_context)
             found = fresh = carried(parent_context)
             if said := span.attributes:
                 if isinstance(span, KeptSpan):

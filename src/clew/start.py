@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from opentelemetry.trace import TracerProvider
 
-from clew import export, identity, settings
+from clew import counting, export, identity, settings
 from clew.activation import Ledger
 from clew.aliases import Alias
 from clew.errors import ConfigurationError
@@ -122,6 +122,7 @@ def _start(
     aliases = settings.ALIASES_TO_WRITE.read()
     rate = settings.SESSION_SAMPLE_RATE.read()
     identity.read_key()
+    counting.read_duplicates()
     disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
     disabled = [name.strip() for name in disabled]
     of_the_application = export.provider_of_the_application()

@@ -7,6 +7,7 @@ span really carries, so that samplers and processors see the right ones from the
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from secrets import randbits
 
 from opentelemetry.context import Context
@@ -18,8 +19,11 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 from clew.boundary import contain
 from clew.context import carried, echoed
+from clew.counting import begin
+from clew.frameworks import FRAMEWORKS, Layer
 from clew.identity import CARRIED, IDS
 from clew.keeping import KeptSpan, keep
+from clew.nesting import nested
 
 
 class ClewTracerProvider(TracerProvider):
@@ -39,11 +43,29 @@ class ClewTracerProvider(TracerProvider):
         real = self.real.get_tracer(
             instrumenting_module_name, instrumenting_library_version, schema_url, attributes
         )
-        return ClewTracer.over(real) if isinstance(real, SDKTracer) else real
+        if not isinstance(real, SDKTracer):
+            return real
+        return _tracer_class(_layer_of(instrumenting_module_name)).over(real)
+
+
+def _layer_of(instrumentor: str) -> Layer:
+    for framework in FRAMEWORKS:
+        if framework.instrumentor.partition(":")[0] == instrumentor:
+            return framework.layer
+    return Layer.UNKNOWN
+
+
+@lru_cache
+def _tracer_class(layer: Layer) -> type["ClewTracer"]:
+    """Return a class, because instances share the state of the tracers that they are over."""
+    return type("ClewTracer", (ClewTracer,), {"layer": layer})
 
 
 class ClewTracer(SDKTracer):
-    """One instrumentor's tracer: the SDK's, state and all, but for two things."""
+    """One instrumentor's tracer: the SDK's, state and all, but for what a span of its does."""
+
+    layer = Layer.UNKNOWN
+    """Of the framework whose spans it makes."""
 
     @classmethod
     def over(cls, real: SDKTracer) -> "ClewTracer":
@@ -74,12 +96,13 @@ class ClewTracer(SDKTracer):
         record_exception: bool = True,  # noqa: FBT001, FBT002
         set_status_on_exception: bool = True,  # noqa: FBT001, FBT002
     ) -> Span:
-        """Start a span with the ids that it carries.
+        """Start a span with the ids that it carries, inside the model call that it is part of.
 
         `OITracer` calls this with itself as ``self``; going on with the tracer inside it spares
         each of the SDK's looks at its own state the way through the proxy.
         """
         try:
+            context = nested(context)
             attributes = _with_identity(attributes, context)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("starting a span")
@@ -94,8 +117,14 @@ class ClewTracer(SDKTracer):
             record_exception,
             set_status_on_exception,
         )
-        if isinstance(span, SDKSpan) and not isinstance(span, KeptSpan):
-            keep(span, carried(context))  # It may yet be told of another session by its framework.
+        try:
+            if isinstance(span, SDKSpan):
+                if not isinstance(span, KeptSpan):
+                    # It may yet be told of another session by its framework.
+                    keep(span, carried(context))
+                begin(span, context, self.layer)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("starting a span")
         return span
 
 

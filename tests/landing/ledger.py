@@ -19,6 +19,17 @@ class Row:
     missing: int = 0
     wrong: int = 0
     leaked: int = 0
+    model_calls: int = 0
+    llm_spans: int = 0
+    tokens: int = 0
+    miscounted: int = 0
+
+    def count(self, told: Any, counted: Any) -> None:
+        """Add what a provider told of the model calls of a cell, and what its spans count."""
+        self.model_calls += told.calls
+        self.llm_spans += counted.calls
+        self.tokens += told.usage.total
+        self.miscounted += counted.usage != told.usage
 
     @property
     def unended(self) -> list[Any]:
@@ -48,17 +59,22 @@ class Ledger:
                 ("wrong", sum(row.wrong for row in rows)),
                 ("leaked", sum(row.leaked for row in rows)),
                 ("unended", sum(len(row.unended) for row in rows)),
+                ("miscounted", sum(row.miscounted for row in rows)),
             )
         )
         return f"{cells:,} cells, {spans:,} spans: {faults}"
 
     def table(self) -> Iterator[str]:
         """Yield the lines of the table, as Markdown."""
-        yield "| framework | mode | cells | spans | missing | wrong | leaked | unended |"
-        yield "|---|---|---|---|---|---|---|---|"
+        yield (
+            "| framework | mode | cells | spans | missing | wrong | leaked | unended "
+            "| model calls | LLM spans | tokens | miscounted |"
+        )
+        yield "|---" * 12 + "|"
         for (framework, mode), row in sorted(self.rows.items()):
             counts = (row.cells, len(row.spans), row.missing, row.wrong, row.leaked)
-            numbers = " | ".join(str(count) for count in (*counts, len(row.unended)))
+            calls = (row.model_calls, row.llm_spans, row.tokens, row.miscounted)
+            numbers = " | ".join(str(count) for count in (*counts, len(row.unended), *calls))
             yield f"| {framework} | {mode} | {numbers} |"
 
     def unended(self) -> list[str]:
@@ -77,7 +93,9 @@ class Ledger:
             "This page is written by `nox -s landing`, from what it ran. Each cell calls a",
             "framework in one way through its real SDK, inside a session and outside it. Every",
             "span made inside must carry both ids; none outside may. A span is counted from its",
-            "start, so one that never ends is counted as well.",
+            "start, so one that never ends is counted as well. Each model call is one LLM span, and",
+            "the tokens on the LLM spans are those that the provider said; a call that is refused is",
+            "an LLM span too.",
             "",
             f"**{self.summary()}.**",
             "",

@@ -4,12 +4,16 @@ A span is counted from its start, so one that never ends cannot hide. A cell who
 no span at all fails: it would prove nothing.
 """
 
+import re
+
 import pytest
 
 from clew import State
 from clew.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS, MODES
+from tests.landing.ledger import LEDGER
 from tests.landing.table import land
+from tests.landing.tokens import on, said_by, said_twice
 from tests.landing.ways import WAYS, first_is_fast
 
 NOT_IN_THE_SDK = {
@@ -20,6 +24,8 @@ NOT_IN_THE_SDK = {
     ("mistralai", "fan_out"): "as Bedrock",
     ("openai", "fan_out"): "as Bedrock",
 }
+AGENTS = re.compile("/agents/|/retrieve|knowledgebases")
+"""Behind one request to these, several models may work."""
 
 
 @pytest.mark.parametrize("way", first_is_fast(WAYS), ids=lambda it: it.__name__)
@@ -28,12 +34,29 @@ def test_landing(cell, way, server, started, report):
     if module := cell.missing():
         pytest.skip(f"{module} is not installed here")
 
+    answered = []
+
     def call():
         server.clear()
         cell.call(server)
+        answered.append(server.exchanges)
 
-    land(call, started.spans, way).enter(cell.framework, cell.mode)
+    outcome = land(call, started.spans, way)
+    outcome.enter(cell.framework, cell.mode)
     assert report[cell.framework].state is State.ACTIVE
+    count(outcome, answered[0], cell)
+
+
+def count(outcome, exchanges, cell):
+    """Assert that each model call is one LLM span, and its tokens are what the provider said."""
+    told, counted = said_by(exchanges), on(outcome.made)
+    LEDGER.rows[cell.framework, cell.mode].count(told, counted)
+    assert counted.usage == told.usage
+    assert said_twice(outcome.made) == []
+    if cell.mode.startswith(("error", "timeout")):
+        assert counted.calls == 1
+    elif not any(map(AGENTS.search, (it.path for it in exchanges))):
+        assert counted.calls == told.calls
 
 
 def test_every_framework_has_every_mode():

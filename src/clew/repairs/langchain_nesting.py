@@ -1,0 +1,85 @@
+"""LangChain: what is called inside a run is not a child of the run's span.
+
+Upstream does not attach the span of a run to the context, so that a provider's span starts a trace
+of its own. It says only at the end that a run was a model call, and in asynchronous programs its
+callbacks run in another thread. The repair runs them in place, says what a run is when it starts,
+and notes it where the seam looks for a parent.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry.context import Context, attach, detach, get_current
+
+from clew.boundary import contain
+from clew.counting import announce
+from clew.nesting import forget, note, noted
+from clew.patching import Patches
+
+_MODELS = "langchain_core.language_models"
+
+
+def repair(instrumentor: Any) -> Callable[[], None]:
+    """Note the runs that upstream's tracer is told of."""
+    tracer = instrumentor._tracer  # noqa: SLF001 - upstream's callback handler
+    start, end = tracer._start_trace, tracer._end_trace  # noqa: SLF001 - its two hooks
+
+    def started(run: Any) -> None:
+        start(run)
+        try:
+            span = tracer.get_span(run.id)
+            if span is not None:
+                announce(span, run.run_type.upper())
+                note(run.id, lambda: tracer.get_span(run.id))
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("noting a run of LangChain's")
+
+    def ended(run: Any) -> None:
+        end(run)
+        try:
+            forget(run.id)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("forgetting a run of LangChain's")
+
+    def asking(wrapped: Any, _model: Any, arguments: Any, named: Any) -> Any:
+        token = attach(_of_its_own_run(tracer, arguments, named))
+        try:
+            return wrapped(*arguments, **named)
+        finally:
+            detach(token)
+
+    async def asking_async(wrapped: Any, _model: Any, arguments: Any, named: Any) -> Any:
+        token = attach(_of_its_own_run(tracer, arguments, named))
+        try:
+            return await wrapped(*arguments, **named)
+        finally:
+            detach(token)
+
+    vars(tracer).update(run_inline=True, _start_trace=started, _end_trace=ended)
+    patches = Patches()
+    # These ask the provider for one of several runs, all of which have been started before.
+    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel._generate_with_cache", asking)
+    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel._agenerate_with_cache", asking_async)
+    patches.wrap(f"{_MODELS}.llms:BaseLLM._generate_helper", asking)
+    patches.wrap(f"{_MODELS}.llms:BaseLLM._agenerate_helper", asking_async)
+
+    def undo() -> None:
+        patches.undo()
+        for name in ("run_inline", "_start_trace", "_end_trace"):
+            vars(tracer).pop(name, None)
+
+    return undo
+
+
+def _of_its_own_run(tracer: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Context:
+    """Return the context in which the run is noted that the arguments name."""
+    try:
+        managers = [*arguments, named.get("run_manager"), *(named.get("run_managers") or ())]
+        for manager in managers:
+            first = manager[0] if isinstance(manager, list) and manager else manager
+            run_id = getattr(first, "run_id", None)
+            if run_id is not None and tracer.get_span(run_id) is not None:
+                return noted(run_id, lambda: tracer.get_span(run_id))
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("finding a run of LangChain's")
+    return get_current()

@@ -1,0 +1,55 @@
+"""LlamaIndex: a provider's span inside a model call cannot know that it is part of it.
+
+Upstream keeps to itself until the end of what kind a span is, and takes every method of a model for
+a model call, one that only puts a request together as well. And the request of a streaming call is
+made when the stream is first read, when its span is no longer the current one.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from clew.boundary import contain
+from clew.counting import CHAIN, LLM, announce, merging
+from clew.nesting import note
+from clew.patching import Patches
+
+_HANDLER = "openinference.instrumentation.llama_index._handler:_SpanHandler"
+_NO_MODEL_CALL = "_prepare_chat_with_tools"
+
+
+def repair(_instrumentor: Any) -> Callable[[], None]:
+    """Follow the start of upstream's spans, and those that wait for a stream."""
+    patches = Patches()
+    patches.wrap(f"{_HANDLER}.new_span", _starting)
+    patches.wrap(f"{_HANDLER}.prepare_to_exit_span", _leaving)
+    return patches.undo
+
+
+def _starting(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:
+    started = wrapped(*arguments, **named)
+    try:
+        if started is not None:
+            _tell_kind(started)
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("reading the kind of a LlamaIndex span")
+    return started
+
+
+def _tell_kind(started: Any) -> None:
+    span = started._otel_span  # noqa: SLF001 - upstream's span around OpenTelemetry's
+    kind = started._span_kind  # noqa: SLF001
+    if kind == LLM and merging() and getattr(span, "name", "").endswith(_NO_MODEL_CALL):
+        kind = started._span_kind = CHAIN  # noqa: SLF001
+    announce(span, kind)
+
+
+def _leaving(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:
+    left = wrapped(*arguments, **named)
+    try:
+        if left is not None and left.waiting_for_streaming:
+            # The stream is read in this very context, see `frameworks.py`.
+            span = left._otel_span  # noqa: SLF001 - as above
+            note(left.id_, lambda: span if span.is_recording() else None)
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("noting a stream of LlamaIndex's")
+    return left
