@@ -71,6 +71,7 @@ class ModelCall:
 
     @property
     def is_open(self) -> bool:
+        """Whether its span has not ended."""
         return self.span.is_recording()
 
     def kind(self, said: Any) -> Any:
@@ -93,7 +94,7 @@ class ModelCall:
         return True
 
     def take(self, inner: "ModelCall") -> bool:
-        """Take over what *inner* knows. False where it is too late, and this never said a number."""
+        """Take over what *inner* knows; False where it is too late, and no number was said."""
         given = {**inner.said, **inner.told}
         numbers = _with_total({key: given[key] for key in given if key.startswith(_TOKENS)})
         if not self.is_open:
@@ -255,7 +256,8 @@ def _count(span: Any, call: ModelCall) -> None:
     global _any_seen  # noqa: PLW0603 - it only ever becomes true
     _any_seen = True
     _put(span, call)
-    span.__class__ = _counted_class(type(span))
+    kept: type[Span] = type(span)
+    span.__class__ = _counted_class(kept)
 
 
 @lru_cache(maxsize=64)

@@ -24,7 +24,8 @@ class Call:
     """Methods of a framework that have to run in the context in which they are called.
 
     Left alone, their work starts when a stream is first read or a coroutine is awaited, in
-    whatever context that happens; or they name a conversation, which their spans should carry.
+    whatever context that happens; or they name a conversation, which their spans should carry; or
+    what is noted in the context while they work would stay behind when they fail.
     """
 
     owner: str
@@ -98,6 +99,8 @@ FRAMEWORKS = (
                 ),
                 _LANGCHAIN,
             ),
+            Call("langchain_core.language_models:BaseLanguageModel", ("generate", "agenerate")),
+            Call("langchain_core.tools:BaseTool", ("run", "arun")),
         ),
     ),
     Framework(

@@ -23,20 +23,32 @@ class _Run(NamedTuple):
     beside: Span
     """What was the current span when the run began. Any other one has started inside the run."""
     outer: "_Run | None"
+    waits: bool
+    """Whether it has begun together with others, and works when it is noted again."""
 
 
-def note(key: object, span: Callable[[], Span | None]) -> None:
+def note(key: object, span: Callable[[], Span | None], *, waits: bool = False) -> None:
     """Note that the run named *key* is what the current context works on from now on."""
-    attach(noted(key, span))
+    attach(noted(key, span, waits=waits))
 
 
-def noted(key: object, span: Callable[[], Span | None]) -> Context:
+def noted(key: object, span: Callable[[], Span | None], *, waits: bool = False) -> Context:
     """Return the current context with that note."""
     context = get_current()
     outer = _live(context)
     if outer is not None and outer.key == key:
-        return context
-    return set_value(_KEY, _Run(key, span, get_current_span(context), outer), context)
+        outer = outer.outer
+    run = _Run(key, span, get_current_span(context), outer, waits)
+    return set_value(_KEY, run, context)
+
+
+def beside_waiting_runs() -> Context:
+    """Return the current context outside the runs that do not work yet."""
+    context = get_current()
+    noted_last = run = _live(context)
+    while run is not None and run.waits:
+        run = run.outer
+    return context if run is noted_last else set_value(_KEY, run, context)
 
 
 def forget(key: object) -> None:

@@ -43,7 +43,7 @@ def on(spans: Sequence[Any]) -> Spent:
     return Spent(len(llm), Usage(**usage))
 
 
-def said_twice(spans: Sequence[Any]) -> list[str]:
+def said_twice(spans: Iterable[Any]) -> list[str]:
     """Return the names of the spans that count tokens, and are not what makes a model work."""
     return [
         span.name

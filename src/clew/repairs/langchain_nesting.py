@@ -7,13 +7,14 @@ and notes it where the seam looks for a parent.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from opentelemetry.context import Context, attach, detach, get_current
 
 from clew.boundary import contain
-from clew.counting import announce
-from clew.nesting import forget, note, noted
+from clew.counting import LLM, announce
+from clew.nesting import beside_waiting_runs, forget, note, noted
 from clew.patching import Patches
 
 _MODELS = "langchain_core.language_models"
@@ -25,12 +26,17 @@ def repair(instrumentor: Any) -> Callable[[], None]:
     start, end = tracer._start_trace, tracer._end_trace  # noqa: SLF001 - its two hooks
 
     def started(run: Any) -> None:
-        start(run)
+        token = attach(beside_waiting_runs())  # Of several begun at once, none is inside another.
+        try:
+            start(run)
+        finally:
+            detach(token)
         try:
             span = tracer.get_span(run.id)
             if span is not None:
-                announce(span, run.run_type.upper())
-                note(run.id, lambda: tracer.get_span(run.id))
+                kind = run.run_type.upper()
+                announce(span, kind)
+                note(run.id, partial(tracer.get_span, run.id), waits=kind == LLM)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("noting a run of LangChain's")
 
@@ -57,7 +63,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
 
     vars(tracer).update(run_inline=True, _start_trace=started, _end_trace=ended)
     patches = Patches()
-    # These ask the provider for one of several runs, all of which have been started before.
+    # These ask the provider for one of perhaps several runs, which all have begun before.
     patches.wrap(f"{_MODELS}.chat_models:BaseChatModel._generate_with_cache", asking)
     patches.wrap(f"{_MODELS}.chat_models:BaseChatModel._agenerate_with_cache", asking_async)
     patches.wrap(f"{_MODELS}.llms:BaseLLM._generate_helper", asking)
@@ -79,7 +85,7 @@ def _of_its_own_run(tracer: Any, arguments: tuple[Any, ...], named: dict[str, An
             first = manager[0] if isinstance(manager, list) and manager else manager
             run_id = getattr(first, "run_id", None)
             if run_id is not None and tracer.get_span(run_id) is not None:
-                return noted(run_id, lambda: tracer.get_span(run_id))
+                return noted(run_id, partial(tracer.get_span, run_id))
     except Exception:  # noqa: BLE001 - the boundary to the application
         contain("finding a run of LangChain's")
     return get_current()
