@@ -99,8 +99,8 @@ FRAMEWORKS = (
                 ),
                 _LANGCHAIN,
             ),
-            Call("langchain_core.language_models:BaseLanguageModel", ("generate", "agenerate")),
-            Call("langchain_core.tools:BaseTool", ("run", "arun")),
+            Call("langchain_core.language_models.base:BaseLanguageModel", ("generate", "agenerate")),
+            Call("langchain_core.tools.base:BaseTool", ("run", "arun")),
         ),
     ),
     Framework(
