@@ -8,7 +8,6 @@ wraps its own call into another, the one nearest to the provider counts.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -20,7 +19,7 @@ from opentelemetry.util.types import AttributeValue
 from clew import settings
 from clew.boundary import contain
 from clew.frameworks import Layer
-from clew.keeping import KeptSpan
+from clew.keeping import KeptSpan, take_on
 
 KIND = "openinference.span.kind"
 LLM, CHAIN = "LLM", "CHAIN"
@@ -256,11 +255,4 @@ def _count(span: Any, call: ModelCall) -> None:
     global _any_seen  # noqa: PLW0603 - it only ever becomes true
     _any_seen = True
     _put(span, call)
-    kept: type[Span] = type(span)
-    span.__class__ = _counted_class(kept)
-
-
-@lru_cache(maxsize=64)
-def _counted_class(span_class: type[Span]) -> type[Span]:
-    described = {"__module__": span_class.__module__}
-    return type(span_class.__name__, (CountedSpan, span_class), described)
+    take_on(span, CountedSpan)

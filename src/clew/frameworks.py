@@ -99,7 +99,9 @@ FRAMEWORKS = (
                 ),
                 _LANGCHAIN,
             ),
-            Call("langchain_core.language_models.base:BaseLanguageModel", ("generate", "agenerate")),
+            Call(
+                "langchain_core.language_models.base:BaseLanguageModel", ("generate", "agenerate")
+            ),
             Call("langchain_core.tools.base:BaseTool", ("run", "arun")),
         ),
     ),

@@ -143,6 +143,16 @@ def _is_genai(said: Mapping[str, Any]) -> bool:
     )
 
 
+def take_on(span: Span, role: type[KeptSpan]) -> None:
+    """Let *span*, which is kept, be a *role* as well."""
+    span.__class__ = _in_role(type(span), role)
+
+
+@lru_cache(maxsize=64)
+def _in_role(span_class: type[Span], role: type[KeptSpan]) -> type[Span]:
+    return type(span_class.__name__, (role, span_class), {"__module__": span_class.__module__})
+
+
 @lru_cache(maxsize=64)
 def _kept_class(span_class: type[Span], aliases: tuple[Alias, ...]) -> type[Span]:
     described = {"__module__": span_class.__module__, "clew_aliases": aliases}

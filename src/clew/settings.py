@@ -77,6 +77,15 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _switch(text: str) -> bool:
+    if text.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.lower() in {"0", "false", "no", "off"}:
+        return False
+    message = "give 1 or 0"
+    raise ValueError(message)
+
+
 SESSION_SAMPLE_RATE: Setting[float | None] = Setting(
     "CLEW_SESSION_SAMPLE_RATE",
     _rate,
@@ -104,10 +113,17 @@ DUPLICATES: Setting[str] = Setting(
     help="What becomes of a provider's span inside an orchestrator's span for the same model call: "
     "merge makes one LLM span of them, keep leaves both as they are.",
 )
+COST: Setting[bool] = Setting(
+    "CLEW_COST",
+    _switch,
+    default=False,
+    help="1: say on each LLM span what the call cost, in US dollars (needs clew[cost]).",
+)
 
 SETTINGS: tuple[Setting[Any], ...] = (
     SESSION_SAMPLE_RATE,
     USER_ID_KEY,
     ALIASES_TO_WRITE,
     DUPLICATES,
+    COST,
 )

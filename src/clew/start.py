@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from opentelemetry.trace import TracerProvider
 
-from clew import counting, export, identity, settings
+from clew import counting, export, identity, pricing, settings
 from clew.activation import Ledger
 from clew.aliases import Alias
 from clew.errors import ConfigurationError
@@ -123,6 +123,7 @@ def _start(
     rate = settings.SESSION_SAMPLE_RATE.read()
     identity.read_key()
     counting.read_duplicates()
+    pricing.read_cost()
     disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
     disabled = [name.strip() for name in disabled]
     of_the_application = export.provider_of_the_application()

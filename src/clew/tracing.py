@@ -24,6 +24,7 @@ from clew.frameworks import FRAMEWORKS, Layer
 from clew.identity import CARRIED, IDS
 from clew.keeping import KeptSpan, keep
 from clew.nesting import nested
+from clew.pricing import price
 
 
 class ClewTracerProvider(TracerProvider):
@@ -122,6 +123,7 @@ class ClewTracer(SDKTracer):
                 if not isinstance(span, KeptSpan):
                     # It may yet be told of another session by its framework.
                     keep(span, carried(context))
+                price(span)
                 begin(span, context, self.layer)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("starting a span")
