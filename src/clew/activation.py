@@ -222,12 +222,13 @@ class Ledger:
         # Upstream's own knows less (no range for Mistral) and more (boto3, where botocore will do).
         instrumentor.instrument(skip_dep_check=True, **self._options)
         entry.instrumentor = instrumentor
-        entry.before_uninstrument.append(follow(item.framework.calls))
         for repair in repairs_for(item.framework.name):
             try:
                 entry.before_uninstrument.append(repair(instrumentor))
             except Exception:  # noqa: BLE001 - without it the framework is traced all the same
                 contain(f"mending {repair.__module__}")
+        # Last, so that what a repair wraps runs in the context of the call as well.
+        entry.before_uninstrument.append(follow(item.framework.calls))
         entry.become(State.ACTIVE, item.versions() or "traced")
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import wrapt
 from opentelemetry.context import Context, get_current
-from wrapt import register_post_import_hook
 
 from clew import tally
 from clew.boundary import contain
@@ -24,8 +23,8 @@ from clew.context import carried, entered
 from clew.decorating import Decorated, in_context
 from clew.frameworks import Call
 from clew.identity import SESSION_ID, Identity, admitted_id
+from clew.loading import Parts, Undo
 
-Undo = Callable[[], None]
 _ABSENT = object()
 
 
@@ -35,35 +34,10 @@ def follow(calls: Sequence[Call]) -> Undo:
     Nothing is imported for it: a framework loads its parts when they are used, and each is followed
     from then on.
     """
-    following = _Following()
+    parts = Parts("following")
     for call in calls:
-        register_post_import_hook(partial(following.follow, call), call.owner.partition(":")[0])
-    return following.undo
-
-
-class _Following:
-    """The calls of one framework that are followed, until it is undone."""
-
-    def __init__(self) -> None:
-        self._steps: list[Undo] | None = []
-
-    def follow(self, call: Call, module: Any) -> None:
-        """Follow *call* in *module*, which has just been imported. Must not raise."""
-        if self._steps is None:
-            return
-        name = call.owner.partition(":")[2]
-        try:
-            owner = getattr(module, name, None) if name else module
-            if owner is not None:  # Otherwise a release of the framework that does not have it.
-                self._steps.extend(_follow(owner, call))
-        except Exception:  # noqa: BLE001 - the boundary to the application
-            contain(f"following {call.owner}")
-
-    def undo(self) -> None:
-        """Follow nothing any more."""
-        steps, self._steps = self._steps or [], None
-        for step in reversed(steps):
-            step()
+        parts.when_loaded(call.owner, partial(_follow, call=call))
+    return parts.undo
 
 
 def _follow(owner: Any, call: Call) -> Iterator[Undo]:
