@@ -158,8 +158,26 @@ FRAMEWORKS = (
         layer=Layer.PROVIDER,
         extra="mistral",
         calls=(
-            Call("mistralai.client.chat:Chat", ("complete_async", "stream_async", "parse_async")),
+            Call(
+                "mistralai.client.chat:Chat",
+                ("complete_async", "stream_async", "parse_async", "parse_stream_async"),
+            ),
             Call("mistralai.client.agents:Agents", ("complete_async", "stream_async")),
+            Call("mistralai.client.fim:Fim", ("complete_async", "stream_async")),
+            Call("mistralai.client.embeddings:Embeddings", ("create_async",)),
+            Call("mistralai.client.ocr:Ocr", ("process_async",)),
+            Call(
+                "mistralai.client.classifiers:Classifiers",
+                ("moderate_async", "moderate_chat_async", "classify_async", "classify_chat_async"),
+            ),
+            Call(
+                "mistralai.client.transcriptions:Transcriptions",
+                ("complete_async", "stream_async"),
+            ),
+            Call(
+                "mistralai.client.conversations:Conversations",
+                ("start_async", "start_stream_async"),
+            ),
             Call(
                 "mistralai.client.conversations:Conversations",
                 (
