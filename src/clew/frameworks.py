@@ -176,11 +176,8 @@ FRAMEWORKS = (
             ),
             Call(
                 "mistralai.client.conversations:Conversations",
-                ("start_async", "start_stream_async"),
-            ),
-            Call(
-                "mistralai.client.conversations:Conversations",
                 (
+                    *("start_async", "start_stream_async"),
                     *("append", "append_async", "append_stream", "append_stream_async"),
                     *("restart", "restart_async", "restart_stream", "restart_stream_async"),
                 ),

@@ -91,6 +91,21 @@ def mistral_chat_awaited(server):
     )
 
 
+@stream("mistralai", "iterator", "mistralai.client")
+def mistral_conversation(server):
+    return mistralai.client(server).beta.conversations.start_stream(**mistralai.TALK)
+
+
+@stream("mistralai", "coroutine of an iterator", "mistralai.client")
+def mistral_conversation_async(server):
+    return mistralai.client(server).beta.conversations.start_stream_async(**mistralai.TALK)
+
+
+@stream("mistralai", "coroutine", "mistralai.client")
+def mistral_embeddings_awaited(server):
+    return mistralai.client(server).embeddings.create_async(model="mistral-embed", inputs=["one"])
+
+
 @stream("bedrock", "iterator", "boto3")
 def bedrock_converse(server):
     return bedrock.client(server).converse_stream(

@@ -96,6 +96,28 @@ def llama_index_chat_engine(server):
     SimpleChatEngine.from_defaults(llm=llama_index.llm(server), memory=memory).chat("Where?")
 
 
+def mistral_append(server):
+    with mistralai.client(server) as client:
+        client.beta.conversations.append(conversation_id=OWN, inputs="Where?")
+
+
+def mistral_restart_stream(server):
+    with mistralai.client(server) as client:
+        restart = client.beta.conversations.restart_stream
+        with restart(conversation_id=OWN, inputs="Where?", from_entry_id="msg_1") as events:
+            assert list(events)
+
+
+def mistral_append_stream_async(server):
+    async def main():
+        async with mistralai.client(server) as client:
+            append = client.beta.conversations.append_stream_async
+            async with await append(conversation_id=OWN, inputs="Where?") as events:
+                assert [event async for event in events]
+
+    run(main())
+
+
 CALLS = {
     langgraph_invoke: "langgraph",
     langgraph_stream: "langgraph",
@@ -108,6 +130,9 @@ CALLS = {
     openai_conversation_object: "openai",
     openai_conversation_async: "openai",
     bedrock_agent: "boto3",
+    mistral_append: "mistralai.client",
+    mistral_restart_stream: "mistralai.client",
+    mistral_append_stream_async: "mistralai.client",
     llama_index_agent: "llama_index.llms.openai",
     llama_index_chat_engine: "llama_index.llms.openai",
 }
@@ -156,8 +181,7 @@ def test_responses_that_follow_one_another_are_one_session(server, started, repo
     assert sum(map(of_an_instrumentor, made)) == 3
 
 
-def test_mistrals_conversation_on_the_spans_of_its_http_call(server, started, report):
-    """Upstream makes no span for it; what the application makes inside carries the id."""
+def test_mistrals_conversation_on_what_is_made_inside_its_calls(server, started, report):
     if not installed("mistralai.client"):
         pytest.skip("mistralai is not installed here")
     tracer = trace.get_tracer("an-application")

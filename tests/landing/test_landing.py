@@ -19,7 +19,6 @@ from tests.landing.ways import WAYS, first_is_fast
 NOT_IN_THE_SDK = {
     ("bedrock", "async"): "boto3 is synchronous",
     ("bedrock", "async_stream"): "boto3 is synchronous",
-    ("mistralai", "embeddings"): "upstream makes no span for them",
     ("bedrock", "fan_out"): "one client, one call",
     ("mistralai", "fan_out"): "as Bedrock",
     ("openai", "fan_out"): "as Bedrock",

@@ -1,4 +1,4 @@
-"""Mistral's wire: chat, agents, fill-in-the-middle, embeddings, OCR, moderations, errors.
+"""Mistral's wire: chat, agents, fill-in-the-middle, embeddings, OCR, moderations, audio, errors.
 
 Chat requests are those of OpenAI but for details; the answers differ in more: every stream states
 its usage in the last chunk, a tool call comes whole in one delta, errors have several shapes.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from tests.providers import mistral_conversations
+from tests.providers import mistral_audio, mistral_conversations
 from tests.providers.answers import (
     CREATED,
     Answer,
@@ -61,12 +61,15 @@ def answer(request: Request) -> Reply:
         "/ocr": _ocr,
         "/moderations": _moderations,
         "/chat/moderations": _moderations,
-        "/audio/transcriptions": _transcription,
+        "/classifications": _classifications,
+        "/chat/classifications": _classifications,
     }.get(path)
     if request.method == "GET" and path == "/models":
         return json_reply({"object": "list", "data": [_model("mistral-small-latest")]})
     if request.method == "POST" and path.startswith("/conversations"):
         reply = mistral_conversations.answer(path, body)
+    elif request.method == "POST" and path == "/audio/transcriptions":
+        reply = mistral_audio.answer(request)
     elif endpoint is None or request.method != "POST":
         return error(404, "no Route matched with those values")
     elif endpoint is _chat and not body.get("messages"):
@@ -182,22 +185,19 @@ def _moderations(body: Json) -> Reply:
         "category_scores": dict.fromkeys(names, 0.0001),
     }
     tokens = count_input(*inputs)
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens, "completion_tokens": 0}
-    payload = {"id": mint("", 32), "model": body.get("model"), "usage": usage}
-    return json_reply(payload | {"results": [result for _ in inputs]})
+    usage = Usage(prompt=tokens, total=tokens)
+    payload = {"id": mint("", 32), "model": body.get("model"), "usage": usage_block(usage)}
+    return json_reply(payload | {"results": [result for _ in inputs]}, usage=usage)
 
 
-def _transcription(body: Json) -> Reply:
-    """The request is a multipart form, whose sound nobody listens to."""
-    usage = Usage(prompt=4, completion=6, total=10)
-    payload: Json = {
-        "model": body.get("model") or "voxtral-mini-latest",
-        "text": "A short transcript of a recording.",
-        "language": None,
-        "segments": [],
-        "usage": usage_block(usage) | {"prompt_audio_seconds": 1},
-    }
-    return json_reply(payload, usage=usage)
+def _classifications(body: Json) -> Reply:
+    given = body.get("input") or ""
+    inputs = given if isinstance(given, list) else [given]
+    tokens = count_input(*inputs)
+    usage = Usage(prompt=tokens, total=tokens)
+    result = {"tone": {"scores": {"friendly": 0.9, "hostile": 0.1}}}
+    payload = {"id": mint("", 32), "model": body.get("model"), "usage": usage_block(usage)}
+    return json_reply(payload | {"results": [result for _ in inputs]}, usage=usage)
 
 
 def _model(name: str) -> Json:

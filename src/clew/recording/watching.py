@@ -95,16 +95,12 @@ def _sync(cls: Any) -> Any:
             return event
 
         def __exit__(self, kind: object, error: BaseException | None, trace: object) -> Any:
-            try:
-                return super().__exit__(kind, error, trace)
-            finally:
-                self._clew_watcher.end(_given_up(error))
+            self._clew_watcher.end(_given_up(error))  # Before it is closed for that reason.
+            return super().__exit__(kind, error, trace)
 
         def close(self) -> Any:
-            try:
-                return super().close()
-            finally:
-                self._clew_watcher.end()
+            self._clew_watcher.end()
+            return super().close()
 
     return Watched
 
@@ -126,15 +122,11 @@ def _async(cls: Any) -> Any:
             return event
 
         async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> Any:
-            try:
-                return await super().__aexit__(kind, error, trace)
-            finally:
-                self._clew_watcher.end(_given_up(error))
+            self._clew_watcher.end(_given_up(error))  # Before it is closed for that reason.
+            return await super().__aexit__(kind, error, trace)
 
         async def close(self) -> Any:
-            try:
-                return await super().close()
-            finally:
-                self._clew_watcher.end()
+            self._clew_watcher.end()
+            return await super().close()
 
     return Watched

@@ -1,0 +1,51 @@
+"""The provider server's rarer endpoints of Mistral, read by Mistral's own SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.providers import ProviderServer, clients
+
+QUESTION = [{"role": "user", "content": "Where does the thread lead?"}]
+
+
+@pytest.fixture
+def server() -> Iterator[ProviderServer]:
+    with ProviderServer() as running:
+        yield running
+
+
+@pytest.fixture
+def mistral(server: ProviderServer) -> Iterator[Any]:
+    with clients.mistral_client(server) as client:
+        yield client
+
+
+def test_judgements(server: ProviderServer, mistral: Any) -> None:
+    found = mistral.classifiers.moderate(model="mistral-moderation-latest", inputs=["one"])
+    assert found.results[0].categories["violence_and_threats"] is False
+    assert server.usage.total == 1
+    found = mistral.classifiers.moderate_chat(model="mistral-moderation", inputs=QUESTION)
+    assert len(found.results) == 1
+    found = mistral.classifiers.classify(model="my-classifier", inputs=["one", "two"])
+    assert [set(it) for it in found.results] == [{"tone"}] * 2
+    found = mistral.classifiers.classify_chat(model="mine", input=[{"messages": QUESTION}])
+    assert found.results[0]["tone"].scores["friendly"] > 0
+
+
+def test_transcriptions(server: ProviderServer, mistral: Any) -> None:
+    sound = {"content": b"RIFF\r\n", "file_name": "a.wav"}
+    transcriptions = mistral.audio.transcriptions
+    whole = transcriptions.complete(model="voxtral-mini-2507", file=sound)
+    assert whole.model == "voxtral-mini-2507"
+    assert server.usage.total == whole.usage.total_tokens > 0
+    events = list(transcriptions.stream(model="voxtral-mini-2507", file=sound))
+    kinds = [one.event for one in events]
+    assert kinds[0] == "transcription.language"
+    assert kinds[-1] == "transcription.done"
+    parts = [one.data.text for one in events if one.event == "transcription.text.delta"]
+    assert "".join(parts) == events[-1].data.text == whole.text
+    assert server.usage.total == 2 * whole.usage.total_tokens
