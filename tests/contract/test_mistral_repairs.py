@@ -295,6 +295,15 @@ def test_so_does_that_of_an_asynchronous_stream(mistral):
     """)
 
 
+def test_a_stream_that_nobody_awaits_ends_as_well(mistral):
+    mistral("""
+    instrument_all()
+    for method, arguments in list(async_streams(client(server)))[:2]:
+        method(**arguments).close()
+        assert outcome() == (1, "OK", [], "")
+    """)
+
+
 def test_upstreams_still_does_not_say_that_a_stream_was_well(mistral):
     mistral("""
     MistralAIInstrumentor().instrument()

@@ -8,6 +8,7 @@ returns what has to be called before it is switched off.
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from inspect import signature
 from pkgutil import iter_modules
 from typing import Any
 
@@ -17,3 +18,14 @@ def repairs_for(framework: str) -> Iterator[Callable[[Any], Callable[[], None]]]
     for module in iter_modules(__path__):
         if module.name.startswith(f"{framework}_"):
             yield import_module(f"{__name__}.{module.name}").repair
+
+
+def expect(function: Callable[..., Any], *parameters: str) -> None:
+    """Raise where upstream's *function* is no longer the one that a repair knows.
+
+    Then the repair is not made, which is logged, and the framework is traced without it.
+    """
+    found = tuple(signature(function).parameters)
+    if found != parameters:
+        message = f"{function.__qualname__} takes {', '.join(found)}; the repair is out of date"
+        raise NotImplementedError(message)

@@ -7,12 +7,14 @@ puts into the context it takes out again even where the call is left in another 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, cast
 
 from opentelemetry.context import attach, get_current
 from opentelemetry.trace import INVALID_SPAN, Status, StatusCode, set_span_in_context
 
 from clew.boundary import contain
+from clew.repairs import expect
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
@@ -53,7 +55,9 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
                 attach(before)
 
     owner: Any = wrappers._WithTracer  # noqa: SLF001 - upstream's class
-    upstreams, owner._start_as_current_span = owner._start_as_current_span, start  # noqa: SLF001
+    upstreams = owner._start_as_current_span  # noqa: SLF001 - as above
+    expect(upstreams, "self", *list(signature(start).parameters)[1:])
+    owner._start_as_current_span = start  # noqa: SLF001 - as above
 
     def undo() -> None:
         if owner._start_as_current_span is start:  # noqa: SLF001 - as above

@@ -15,6 +15,7 @@ from opentelemetry.trace import Status, StatusCode, set_span_in_context
 from wrapt import FunctionWrapper, wrap_function_wrapper
 
 from clew.recording.watching import Watcher, is_stream, watched
+from clew.repairs import expect
 from clew.streams import awaited
 
 _PACKAGE = "openinference.instrumentation.mistralai"
@@ -27,8 +28,9 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
         _chat_wrapper as wrappers,
     )
 
-    wrap_function_wrapper(f"{_PACKAGE}._chat_wrapper", f"_WithMistralAI.{_METHOD}", _finalize)
     owner: Any = wrappers._WithMistralAI  # noqa: SLF001 - upstream's class
+    expect(getattr(owner, _METHOD), "self", "response", "with_span", "request_parameters")
+    wrap_function_wrapper(f"{_PACKAGE}._chat_wrapper", f"_WithMistralAI.{_METHOD}", _finalize)
 
     def undo() -> None:
         method = vars(owner)[_METHOD]
