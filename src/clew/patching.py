@@ -1,15 +1,12 @@
-"""Wraps what a framework will load, and unwraps it again.
+"""Wraps what a framework will load, and unwraps it again."""
 
-A framework loads its parts when they are used. Importing one to wrap something in it would cost
-every application its time and memory, so that it is wrapped when the framework loads it.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from wrapt import FunctionWrapper, register_post_import_hook, resolve_path
+from wrapt import FunctionWrapper
 
-from clew.boundary import contain
+from clew.loading import Parts, Undo
 
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 
@@ -19,38 +16,27 @@ class _Wrapped(FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arg
 
 
 class Patches:
-    """Wrappers that are put on together and taken off together."""
+    """Wrappers that are put on together, each when its module is loaded, and taken off together."""
 
     def __init__(self) -> None:
-        self._undone = False
-        self._wrapped: list[tuple[Any, str]] = []
+        self._parts = Parts("wrapping")
 
-    def wrap(self, place: str, wrapper: Wrapper) -> None:
-        """Wrap what is at *place*, ``module:Class.method``, as soon as that module is loaded.
-
-        A release that has no such thing is left as it is.
-        """
-        module, _, path = place.partition(":")
-
-        def loaded(found: Any) -> None:
-            """Run right after an import, which it must not break."""
-            if self._undone:
-                return
-            try:
-                owner, name, original = resolve_path(found, path)
-                setattr(owner, name, _Wrapped(original, wrapper))
-                self._wrapped.append((owner, name))
-            except AttributeError:
-                return
-            except Exception:  # noqa: BLE001 - the boundary to the application
-                contain(f"wrapping {place}")
-
-        register_post_import_hook(loaded, module)
+    def wrap(self, owner: str, name: str, wrapper: Wrapper) -> None:
+        """Wrap what *owner*, ``module:Class`` or ``module``, calls *name*, if it has that."""
+        self._parts.when_loaded(owner, partial(_wrap, name=name, wrapper=wrapper))
 
     def undo(self) -> None:
         """Take all off, where nobody has wrapped over it."""
-        self._undone = True
-        for owner, name in reversed(self._wrapped):
-            if isinstance(wrapped := vars(owner).get(name), _Wrapped):
-                setattr(owner, name, wrapped.__wrapped__)
-        self._wrapped.clear()
+        self._parts.undo()
+
+
+def _wrap(owner: Any, name: str, wrapper: Wrapper) -> Iterator[Undo]:
+    original = vars(owner).get(name)
+    if original is not None:
+        setattr(owner, name, _Wrapped(original, wrapper))
+        yield partial(_unwrap, owner, name)
+
+
+def _unwrap(owner: Any, name: str) -> None:
+    if isinstance(wrapped := vars(owner).get(name), _Wrapped):
+        setattr(owner, name, wrapped.__wrapped__)

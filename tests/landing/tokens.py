@@ -14,8 +14,10 @@ _COUNTS = {
     "cached": "prompt_details.cache_read",
     "reasoning": "completion_details.reasoning",
 }
-_NO_MODEL_CALL = re.compile(r"embed|/agents/|/retrieve|/guardrail|knowledgebases|/ocr|moderations")
+_NO_MODEL_CALL = re.compile(r"embed|/agents/|/retrieve|/guardrail|knowledgebases")
 """Embeddings; agents and knowledge bases, behind whose one request several models may work."""
+_JUDGES = re.compile(r"moderations|classifications")
+"""They answer nobody: a GUARDRAIL. Mistral's SDK does not hand on what these requests took."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Spent:
 
 def said_by(exchanges: Iterable[Exchange]) -> Spent:
     """Return what a provider answered, and said that it took."""
-    answered = [it for it in exchanges if it.status == 200]
+    answered = [it for it in exchanges if it.status == 200 and not _JUDGES.search(it.path)]
     usage = sum((it.usage for it in answered if it.usage), Usage())
     return Spent(sum(not _NO_MODEL_CALL.search(it.path) for it in answered), usage)
 

@@ -37,9 +37,9 @@ def repair(instrumentor: Any) -> Callable[[], None]:
         return found
 
     patches = Patches()
-    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel._convert_cached_generations", converting)
-    patches.wrap(f"{_MODELS}.llms:get_prompts", looking_up)
-    patches.wrap(f"{_MODELS}.llms:aget_prompts", looking_up_async)
+    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel", "_convert_cached_generations", converting)
+    patches.wrap(f"{_MODELS}.llms", "get_prompts", looking_up)
+    patches.wrap(f"{_MODELS}.llms", "aget_prompts", looking_up_async)
     return patches.undo
 
 

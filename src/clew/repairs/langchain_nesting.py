@@ -64,10 +64,10 @@ def repair(instrumentor: Any) -> Callable[[], None]:
     vars(tracer).update(run_inline=True, _start_trace=started, _end_trace=ended)
     patches = Patches()
     # These ask the provider for one of perhaps several runs, which all have begun before.
-    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel._generate_with_cache", asking)
-    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel._agenerate_with_cache", asking_async)
-    patches.wrap(f"{_MODELS}.llms:BaseLLM._generate_helper", asking)
-    patches.wrap(f"{_MODELS}.llms:BaseLLM._agenerate_helper", asking_async)
+    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel", "_generate_with_cache", asking)
+    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel", "_agenerate_with_cache", asking_async)
+    patches.wrap(f"{_MODELS}.llms:BaseLLM", "_generate_helper", asking)
+    patches.wrap(f"{_MODELS}.llms:BaseLLM", "_agenerate_helper", asking_async)
 
     def undo() -> None:
         patches.undo()

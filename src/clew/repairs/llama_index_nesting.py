@@ -20,8 +20,8 @@ _NO_MODEL_CALL = "_prepare_chat_with_tools"
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Follow the start of upstream's spans, and those that wait for a stream."""
     patches = Patches()
-    patches.wrap(f"{_HANDLER}.new_span", _starting)
-    patches.wrap(f"{_HANDLER}.prepare_to_exit_span", _leaving)
+    patches.wrap(_HANDLER, "new_span", _starting)
+    patches.wrap(_HANDLER, "prepare_to_exit_span", _leaving)
     return patches.undo
 
 
