@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.landing.replay import answering, sdk_for, send_again
+from tests.landing.stated import stated
 from tests.landing.table import land
+from tests.landing.tokens import on
 from tests.providers.recordings import load
 
 RECORDINGS = list(load(Path(folder))) if (folder := os.environ.get("CLEW_RECORDINGS")) else []
@@ -26,4 +28,6 @@ def test_recording(recording, started, report):
             with pytest.raises(Exception, match=r".") if refused else nullcontext():
                 send_again(recording, url)
 
-        land(call, started.spans).enter(recording.name.partition("/")[0], "recorded traffic")
+        outcome = land(call, started.spans)
+    outcome.enter(recording.name.partition("/")[0], "recorded traffic")
+    assert on(outcome.made).usage == stated(recording)
