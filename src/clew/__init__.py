@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from clew.errors import ConfigurationError as ConfigurationError
     from clew.errors import IdentityTypeError as IdentityTypeError
     from clew.errors import IdentityValueError as IdentityValueError
+    from clew.figures import Stats as Stats
+    from clew.figures import stats as stats
     from clew.frameworks import Framework as Framework
     from clew.frameworks import Layer as Layer
     from clew.identity import Identity as Identity
@@ -50,11 +52,13 @@ _HOMES = {
     "Layer": "frameworks",
     "Report": "report",
     "State": "report",
+    "Stats": "figures",
     "carry": "propagation.carrying",
     "carry_initializer": "propagation.processes",
     "current": "context",
     "instrument_all": "start",
     "isolated": "context",
+    "stats": "figures",
     "uninstrument_all": "start",
     "using_attributes": "context",
     "using_metadata": "context",

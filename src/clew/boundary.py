@@ -14,6 +14,8 @@ logger = logging.getLogger("clew")
 reraise = False
 """True under clew's own tests."""
 
+CONTAINED = "errors contained while "
+
 _logged: set[str] = set()
 
 
@@ -21,7 +23,7 @@ def contain(where: str) -> None:
     """Count the exception being handled, and log the first of its kind."""
     if reraise:
         raise  # noqa: PLE0704 - called from inside an except block, which is its contract
-    tally.count(f"errors contained while {where}")
+    tally.count(f"{CONTAINED}{where}")
     if where not in _logged:
         _logged.add(where)
         logger.warning(

@@ -6,7 +6,6 @@ to standard error, one line of JSON each, until the embedded store takes that pl
 
 import logging
 import os
-import sys
 from collections.abc import Callable
 from importlib import metadata
 from urllib.parse import urlsplit
@@ -14,7 +13,10 @@ from weakref import WeakSet
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
+
+from clew.delivery.default import StandardError
+from clew.delivery.processor import Delivery
 
 logger = logging.getLogger("clew")
 
@@ -59,9 +61,9 @@ def make_provider() -> TracerProvider:
     provider = TracerProvider(span_limits=limits)
     if not limited:
         ROOMY.add(provider)
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":
-        for exporter in exporters():
-            provider.add_span_processor(BatchSpanProcessor(exporter))
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if not disabled and (found := exporters()):
+        provider.add_span_processor(Delivery(found))
     trace.set_tracer_provider(provider)
     return provider
 
@@ -95,9 +97,7 @@ def default_exporter(because: str) -> SpanExporter:
         "or OTEL_TRACES_EXPORTER=none to drop them",
         because,
     )
-    return ConsoleSpanExporter(
-        out=sys.stderr, formatter=lambda span: f"{span.to_json(indent=None)}\n"
-    )
+    return StandardError()
 
 
 def _exporter(name: str) -> SpanExporter:

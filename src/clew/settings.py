@@ -53,6 +53,17 @@ def _rate(text: str) -> float:
     return rate
 
 
+def _seconds(text: str) -> float:
+    allowed = "give a number of seconds, 0 or more"
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ValueError(allowed) from None
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(allowed)
+    return seconds
+
+
 def _key(text: str) -> bytes:
     return os.fsencode(text)
 
@@ -119,6 +130,12 @@ COST: Setting[bool] = Setting(
     default=False,
     help="1: say on each LLM span what the call cost, in US dollars (needs clew[cost]).",
 )
+EXIT_TIMEOUT: Setting[float] = Setting(
+    "CLEW_EXIT_TIMEOUT",
+    _seconds,
+    default=3.0,
+    help="Seconds that a process may take at its end, in all, to deliver the spans that are left.",
+)
 
 SETTINGS: tuple[Setting[Any], ...] = (
     SESSION_SAMPLE_RATE,
@@ -126,4 +143,5 @@ SETTINGS: tuple[Setting[Any], ...] = (
     ALIASES_TO_WRITE,
     DUPLICATES,
     COST,
+    EXIT_TIMEOUT,
 )

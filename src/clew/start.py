@@ -121,6 +121,7 @@ def _start(
     _check(tracer_provider, config)
     aliases = settings.ALIASES_TO_WRITE.read()
     rate = settings.SESSION_SAMPLE_RATE.read()
+    settings.EXIT_TIMEOUT.read()  # It is used at the end, where nobody could be told any more.
     identity.read_key()
     counting.read_duplicates()
     pricing.read_cost()

@@ -8,6 +8,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
+from clew.delivery.default import StandardError
 from clew.export import exporters
 
 OTLP = "OTEL_EXPORTER_OTLP_"
@@ -48,7 +49,7 @@ def made(monkeypatch, caplog):
 )
 def test_none_configured_means_the_default_with_one_line(made, variables):
     found, (line,) = made(**variables)
-    assert found == [ConsoleSpanExporter]
+    assert found == [StandardError]
     assert line.startswith("clew: no exporter is configured, so spans are written to standard err")
     assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://" in line
     assert "OTEL_TRACES_EXPORTER=none" in line
@@ -98,7 +99,7 @@ def test_none(made, text):
 
 def test_an_unknown_exporter_is_named_with_what_there_is(made):
     found, (named, default) = made(OTEL_TRACES_EXPORTER="fax")
-    assert found == [ConsoleSpanExporter]
+    assert found == [StandardError]
     assert "OTEL_TRACES_EXPORTER=fax" in named
     assert all(known in named for known in ("console", "none", "otlp", "otlp_proto_http"))
     assert "none of the configured exporters can be used" in default
@@ -116,7 +117,7 @@ def test_an_unknown_exporter_is_named_with_what_there_is(made):
 )
 def test_grpc_without_its_package_says_how_to_get_it(made, variables):
     found, (named, default) = made(**variables)
-    assert found == [ConsoleSpanExporter]
+    assert found == [StandardError]
     assert "python -m pip install opentelemetry-exporter-otlp-proto-grpc" in named
     assert "none of the configured exporters can be used" in default
 
@@ -144,7 +145,7 @@ def test_zipkin_without_its_package_says_how_to_get_it(made):
 )
 def test_a_bad_endpoint_is_named(made, variable, endpoint):
     found, (named, _) = made(**{variable: endpoint})
-    assert found == [ConsoleSpanExporter]
+    assert found == [StandardError]
     assert f"{variable}={endpoint!r}" in named
     assert "http://host:4318" in named
 
@@ -152,7 +153,7 @@ def test_a_bad_endpoint_is_named(made, variable, endpoint):
 @pytest.mark.parametrize("variable", [f"{OTLP}PROTOCOL", f"{OTLP}TRACES_PROTOCOL"])
 def test_an_unknown_protocol_is_named_with_the_known_ones(made, variable):
     found, (named, _) = made(**{variable: "http/xml"})
-    assert found == [ConsoleSpanExporter]
+    assert found == [StandardError]
     assert "'http/xml'" in named
     assert "http/protobuf or grpc" in named
 
@@ -168,6 +169,6 @@ def test_an_exporter_that_fails_to_start_is_named(made):
     found, (named, _) = made(
         OTEL_TRACES_EXPORTER="otlp", OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER="nobody"
     )
-    assert found == [ConsoleSpanExporter]
+    assert found == [StandardError]
     assert "it raised RuntimeError" in named
     assert "nobody" in named

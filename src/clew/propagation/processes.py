@@ -25,12 +25,12 @@ from opentelemetry.context import Context, attach
 from opentelemetry.instrumentation.utils import unwrap
 
 from clew.boundary import contain
+from clew.delivery.leaving import leave, seconds_left
+from clew.delivery.processor import Delivery
 from clew.propagation.carrying import carry
 
 # --- exporters that work after a fork ---
 
-_PATIENCE = 5.0
-"""Seconds that the last flush may take; without a flush the process would have ended at once."""
 _FLUSH_LAST = -50
 """Among multiprocessing's finalizers: after all that may still make spans."""
 
@@ -65,6 +65,7 @@ class _Followed:
 
     def flush(self) -> None:
         """Export what is left, within limits: a dead collector must not keep the process alive."""
+        leave()
         providers = {*self.providers, trace.get_tracer_provider()}
         flushes = [each for it in providers if (each := getattr(it, "force_flush", None))]
 
@@ -79,7 +80,7 @@ class _Followed:
         except RuntimeError:  # Since Python 3.12 no thread can be started at the very end.
             flush_all()
         else:
-            thread.join(_PATIENCE)
+            thread.join(seconds_left())
 
     def after_fork(self) -> None:
         try:
@@ -145,8 +146,9 @@ def _exporters(provider: Any) -> Iterator[Any]:
     # There is no public way from a provider to its exporters.
     several = getattr(provider, "_active_span_processor", None)
     for processor in getattr(several, "_span_processors", ()):
-        exporter = getattr(processor, "span_exporter", None)
-        if exporter is not None:
+        if isinstance(processor, Delivery):
+            yield from processor.span_exporters
+        elif (exporter := getattr(processor, "span_exporter", None)) is not None:
             yield exporter
 
 

@@ -1,0 +1,54 @@
+"""The end of the process: how long it may still wait, in all, for what is left to deliver."""
+
+import os
+import threading
+from time import monotonic
+
+from clew import settings
+from clew.errors import ConfigurationError
+
+_ends_at: float | None = None
+
+
+def leave() -> None:
+    """Note that the process is about to end; its time begins to run."""
+    global _ends_at  # noqa: PLW0603 - there is one end
+    if _ends_at is None:
+        _ends_at = monotonic() + _patience()
+
+
+def is_leaving() -> bool:
+    """Whether the process is about to end: it was said, or the interpreter is at it."""
+    if _ends_at is None and not threading.main_thread().is_alive():
+        leave()  # All threads have been waited for; what runs now are the functions of atexit.
+    return _ends_at is not None
+
+
+def deadline(seconds: float) -> float:
+    """Return the moment, in monotonic time, until which something may take *seconds*.
+
+    At the end of the process everybody shares what is left of its time.
+    """
+    until = monotonic() + seconds
+    return min(until, _ends_at) if is_leaving() and _ends_at is not None else until
+
+
+def seconds_left() -> float:
+    """Return how long the process may still wait."""
+    return max(0.0, deadline(_patience()) - monotonic())
+
+
+def _patience() -> float:
+    try:
+        return settings.EXIT_TIMEOUT.read()
+    except ConfigurationError:  # It was said when clew was started, or was made wrong since.
+        return settings.EXIT_TIMEOUT.default
+
+
+def _stay() -> None:
+    global _ends_at  # noqa: PLW0603 - as above
+    _ends_at = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_stay)
