@@ -196,7 +196,7 @@ class Lane:
         with listening() as self._said, suppress_instrumentation():
             try:
                 arrived = self.exporter.export(batch) is not SpanExportResult.FAILURE
-            except Exception as error:  # noqa: BLE001 - the exporter's own code
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the exporter's own code
                 self._said.append(f"{type(error).__name__}: {error}")
                 arrived = False
         with self._lock:

@@ -31,6 +31,8 @@ from clew.propagation.carrying import carry
 
 # --- exporters that work after a fork ---
 
+_A_LAST_WORD = 0.2
+"""Seconds beyond the time of the flush, to say what did not arrive."""
 _FLUSH_LAST = -50
 """Among multiprocessing's finalizers: after all that may still make spans."""
 
@@ -80,7 +82,7 @@ class _Followed:
         except RuntimeError:  # Since Python 3.12 no thread can be started at the very end.
             flush_all()
         else:
-            thread.join(seconds_left())
+            thread.join(seconds_left() + _A_LAST_WORD)
 
     def after_fork(self) -> None:
         try:

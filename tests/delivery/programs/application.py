@@ -1,0 +1,133 @@
+"""An application that makes spans and ends; how it ends is its first argument.
+
+It writes to standard output, one JSON object in each line: what it did, when it was done with it
+(in the machine's monotonic time), and at the very end what clew counted.
+"""
+
+import atexit
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from threading import Thread
+
+
+def tell(**what):
+    os.write(1, (json.dumps(what) + "\n").encode())
+
+
+def count():
+    """Say what was counted. Functions of atexit run in reverse: this one after clew's."""
+    said = clew.stats()
+    tell(
+        process=os.getpid(),
+        exported=said.exported,
+        waiting=said.waiting,
+        dropped=dict(said.dropped),
+    )
+
+
+atexit.register(count)
+
+from opentelemetry import trace  # noqa: E402 - after atexit.register, which says why
+
+import clew  # noqa: E402 - as above
+
+clew.instrument_all()
+provider = trace.get_tracer_provider()
+tracer = trace.get_tracer("application")
+
+
+def work(spans=None):
+    for _ in range(int(os.environ.get("SPANS", "5")) if spans is None else spans):
+        tracer.start_span("work").end()
+
+
+def falls_off():
+    work()
+
+
+def exits():
+    work()
+    done()
+    sys.exit(3)
+
+
+def raises():
+    work()
+    done()
+    raise KeyError
+
+
+def thread_exits():
+    """``sys.exit`` in a thread ends that thread."""
+    thread = Thread(target=lambda: (work(), sys.exit(3)))
+    thread.start()
+    thread.join()
+    work()
+
+
+def flushes():
+    """Flush in the time given, and say what came of it."""
+    work()
+    began = time.monotonic()
+    arrived = provider.force_flush(int(os.environ["TIME"]))
+    tell(arrived=arrived, took=time.monotonic() - began)
+
+
+def shuts_down():
+    work()
+    provider.shutdown()
+    work(1)
+
+
+def ends_at_once():
+    work()
+    done()
+    os._exit(4)
+
+
+def is_terminated():
+    work()
+    done()
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+
+
+def works_for_long():
+    """Batch after batch, each of which is exported before the next is made."""
+    for _ in range(30):
+        work()
+        provider.force_flush()
+
+
+def forks():
+    """Parent and child each end as programs do."""
+    work()
+    child = os.fork()
+    work(2 if child else 1)
+    done()
+    if child:
+        os.waitpid(child, 0)
+        done()
+
+
+def has_children():
+    """A child of multiprocessing's ends without atexit."""
+    context = multiprocessing.get_context(os.environ.get("START", "fork"))
+    child = context.Process(target=work, args=(1,))
+    child.start()
+    child.join()
+    tell(child=child.exitcode)
+    work()
+
+
+def done():
+    tell(process=os.getpid(), done=time.monotonic())
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+    done()

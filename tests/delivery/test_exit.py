@@ -1,0 +1,189 @@
+"""At the end of a process: what can be delivered is, and nobody waits for what cannot be."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.delivery.collectors import SLOW, collecting, refusing
+
+PATIENCE = 1
+"""Seconds given to the rows here; the default of three is tested once."""
+SLACK = 0.9
+"""Seconds that a busy machine may take to end a process."""
+GIVEN = {"CLEW_EXIT_TIMEOUT": str(PATIENCE)}
+WAYS = ("falls_off", "exits", "raises", "thread_exits", "shuts_down")
+STATUS = {"exits": 3, "raises": 1}
+each_way = pytest.mark.parametrize("way", WAYS)
+forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+def spans_of(way):
+    return {"thread_exits": 10, "shuts_down": 6}.get(way, 5)
+
+
+@each_way
+@pytest.mark.parametrize("mood", ["live", "slow"])
+def test_all_that_can_be_delivered_is(application, way, mood):
+    late = way == "shuts_down"  # Its last span.
+    with collecting(mood) as collector:
+        end = application(way, collector.endpoint)
+        assert collector.names["work"] == spans_of(way) - late
+    assert end.counted == (spans_of(way) - late, late)
+    assert end.status == STATUS.get(way, 0)
+    assert not [line for line in end.complaints if "clew" in line]
+
+
+def test_a_full_queue_is_delivered_to_a_slow_collector(application):
+    with collecting("slow") as collector:
+        end = application("falls_off", collector.endpoint, SPANS="2048")
+        assert collector.names["work"] == 2048
+    assert end.seconds > 2 * SLOW
+    assert end.counted == (2048, 0)
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "shuts_down"])
+@pytest.mark.parametrize("mood", ["hanging", "503"])
+def test_nobody_waits_for_a_dead_collector(application, way, mood):
+    with collecting(mood) as collector:
+        end = application(way, collector.endpoint, **GIVEN)
+    assert end.seconds < PATIENCE + SLACK
+    assert end.counted == (0, spans_of(way))
+    assert end.status == STATUS.get(way, 0)
+    (line,) = [line for line in end.complaints if line.startswith("clew")]
+    assert f"{spans_of(way)} spans could not be delivered before the end" in line
+    assert ("503" in line or "Service Unavailable" in line) == (mood == "503")
+
+
+def test_nobody_waits_for_a_collector_that_is_not_there(application):
+    with refusing() as endpoint:
+        end = application("falls_off", endpoint, SPANS="3000")
+    assert end.seconds < 3 + SLACK
+    assert end.counted == (0, 3000)
+    assert len(end.complaints) <= 4, end.complaints
+    assert "refused" in end.complaints[-1]
+
+
+def test_by_default_it_is_three_seconds(application):
+    with collecting("hanging") as collector:
+        end = application("falls_off", collector.endpoint)
+    assert 3 - SLACK < end.seconds < 3 + SLACK
+
+
+def test_several_exporters_share_the_time(application):
+    with collecting("hanging") as collector:
+        end = application(
+            "falls_off",
+            collector.endpoint,
+            OTEL_TRACES_EXPORTER="otlp,otlp_proto_http",
+            **GIVEN,
+        )
+    assert end.seconds < PATIENCE + SLACK
+    assert end.counted == (0, 10)
+    assert len([line for line in end.complaints if line.startswith("clew")]) == 1
+
+
+def test_no_patience_at_all(application):
+    with collecting("hanging") as collector:
+        end = application("falls_off", collector.endpoint, CLEW_EXIT_TIMEOUT="0")
+    assert end.seconds < SLACK
+    assert end.counted == (0, 5)
+
+
+def test_an_outage_is_one_line_and_not_hundreds(application):
+    with collecting("400") as collector:
+        end = application("works_for_long", collector.endpoint)
+    assert end.counted == (0, 150)
+    (line,) = end.complaints
+    assert line.startswith("clew: 5 spans could not be exported by OTLPSpanExporter: ")
+    assert "400" in line
+
+
+@pytest.mark.parametrize("way", ["ends_at_once", "is_terminated"])
+def test_what_ends_at_once_does(application, way):
+    with collecting("live") as collector:
+        end = application(way, collector.endpoint)
+        assert not collector.names
+    assert end.status == {"ends_at_once": 4, "is_terminated": -signal.SIGTERM}[way]
+    assert end.seconds < SLACK
+    assert end.told("exported") == []
+
+
+@pytest.mark.parametrize("milliseconds", [100, 1000])
+def test_a_flush_takes_the_time_given(application, milliseconds):
+    with collecting("hanging") as collector:
+        end = application("flushes", collector.endpoint, TIME=str(milliseconds), **GIVEN)
+    assert end.told("arrived") == [False]
+    (took,) = end.told("took")
+    assert 0.9 * milliseconds <= 1000 * took < milliseconds + 1000 * SLACK
+
+
+@pytest.mark.parametrize(("mood", "arrived"), [("live", True), ("slow", True), ("400", False)])
+def test_a_flush_says_whether_all_has_arrived(application, mood, arrived):
+    with collecting(mood) as collector:
+        end = application("flushes", collector.endpoint, TIME="20000")
+        assert collector.names["work"] == 5 * arrived
+    assert end.told("arrived") == [arrived]
+
+
+@forking
+def test_parent_and_child_each_deliver_their_own(application):
+    with collecting("live") as collector:
+        end = application("forks", collector.endpoint)
+        assert collector.names["work"] == 5 + 2 + 1
+    assert sorted(end.told("exported")) == [1, 7]
+    assert end.status == 0
+
+
+@forking
+def test_parent_and_child_each_have_their_time(application):
+    with collecting("hanging") as collector:
+        end = application("forks", collector.endpoint, **GIVEN)
+    assert end.seconds < PATIENCE + SLACK
+    assert sorted(sum(it.values()) for it in end.told("dropped")) == [1, 7]
+    assert len([line for line in end.complaints if line.startswith("clew")]) == 2
+
+
+@pytest.mark.parametrize("start", ["spawn", pytest.param("fork", marks=forking)])
+def test_a_child_of_multiprocessing_has_its_time(application, start):
+    with collecting("hanging") as collector:
+        end = application("has_children", collector.endpoint, START=start, **GIVEN)
+    assert end.told("child") == [0]
+    assert end.seconds < PATIENCE + SLACK
+    lines = [line for line in end.complaints if line.startswith("clew")]
+    assert sorted(line.split()[1] for line in lines) == ["1", "5"], lines
+
+
+@pytest.mark.parametrize("start", ["spawn", pytest.param("fork", marks=forking)])
+def test_a_child_of_multiprocessing_delivers(application, start):
+    with collecting("live") as collector:
+        end = application("has_children", collector.endpoint, START=start)
+        assert collector.names["work"] == 1 + 5
+    assert not end.complaints
+
+
+@each_way
+@pytest.mark.parametrize("where", ["full", "closed"])
+def test_a_standard_error_that_cannot_be_written_to(application, way, where):
+    if where == "full":
+        with Path("/dev/full").open("w", encoding="utf-8") as full:
+            end = application(way, stderr=full)
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            end = application(way, stderr=writer)
+        finally:
+            os.close(writer)
+    assert end.status == STATUS.get(way, 0)
+    assert end.counted == (0, spans_of(way))
+    assert end.seconds < SLACK
+
+
+def test_spans_on_standard_error_are_whole_lines(application):
+    end = application("falls_off", SPANS="1000", stderr=subprocess.PIPE)
+    assert end.counted == (1000, 0)
+    assert len(end.complaints) == 1
+    assert "no exporter is configured" in end.complaints[0]

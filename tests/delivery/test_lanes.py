@@ -1,0 +1,303 @@
+"""A lane takes every span at once, loses none without a number, and says so in one line."""
+
+import gc
+import logging
+from collections import Counter
+from contextlib import contextmanager
+from threading import Event, Thread
+
+import pytest
+from opentelemetry import context as otel
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+
+from clew import boundary, stats
+from clew.delivery import complaints, lanes
+from clew.delivery.processor import Delivery
+
+GIVING_UP = 20_000
+"""Milliseconds after which a test has failed."""
+
+
+class Exporter(SpanExporter):
+    """Does what it is told, and says in the log what a collector's exporter would."""
+
+    logger = logging.getLogger(__name__)
+
+    def __init__(self, answer=SpanExportResult.SUCCESS):
+        self.answer = answer
+        self.names = []
+        self.open, self.entered = Event(), Event()
+        self.open.set()
+        self.contexts = []
+        self.shut = 0
+
+    def export(self, spans):
+        self.entered.set()
+        self.open.wait()
+        self.contexts.append(otel.get_current())
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        if self.answer is SpanExportResult.FAILURE:
+            self.logger.warning("Transient error: the line is dead, retrying in 1s")
+            self.logger.warning("Transient error: the line is dead, retrying in 2s")
+            self.logger.error("Failed to export")
+        else:
+            self.names += [span.name for span in spans]
+        return self.answer
+
+    def shutdown(self):
+        self.shut += 1
+
+
+class Telemetry:
+    def __init__(self, *exporters, sampler=ALWAYS_ON):
+        self.exporters = exporters
+        self.delivery = Delivery(exporters)
+        self.provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+        self.provider.add_span_processor(self.delivery)
+        self.tracer = self.provider.get_tracer("application")
+
+    def make(self, spans, name="span"):
+        for _ in range(spans):
+            self.tracer.start_span(name).end()
+
+    def flush(self, milliseconds=GIVING_UP):
+        return self.provider.force_flush(milliseconds)
+
+    def counted(self):
+        said = stats()
+        return said.exported, said.waiting, dict(said.dropped)
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch):
+    """Small numbers; and nothing is exported unless something says so."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
+    gc.collect()
+    monkeypatch.setattr(lanes, "_lanes", type(lanes._lanes)())
+
+
+@pytest.fixture
+def lane(request):
+    made = []
+
+    @contextmanager
+    def made_of(*exporters, **options):
+        telemetry = Telemetry(*(exporters or (Exporter(),)), **options)
+        made.append(telemetry)
+        try:
+            yield telemetry
+        finally:
+            for exporter in telemetry.exporters:
+                exporter.open.set()
+            telemetry.provider.shutdown()
+
+    return made_of
+
+
+def lines(caplog):
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_what_is_flushed_has_arrived(lane):
+    with lane() as telemetry:
+        telemetry.make(3)
+        assert telemetry.counted() == (0, 3, {})
+        assert telemetry.flush()
+        assert telemetry.exporters[0].names == ["span"] * 3
+        assert telemetry.counted() == (3, 0, {})
+        assert telemetry.flush()
+
+
+def test_a_full_batch_is_exported_by_itself(lane):
+    with lane() as telemetry:
+        telemetry.make(4)
+        assert telemetry.exporters[0].entered.wait(GIVING_UP / 1000)
+
+
+def test_the_delay_is_kept(lane, monkeypatch):
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+    with lane() as telemetry:
+        telemetry.make(1)
+        assert telemetry.exporters[0].entered.wait(GIVING_UP / 1000)
+
+
+def test_a_hanging_exporter_holds_nobody_up_and_every_span_is_counted(lane, caplog):
+    exporter = Exporter()
+    exporter.open.clear()
+    with lane(exporter) as telemetry:
+        telemetry.make(4)
+        exporter.entered.wait()
+        telemetry.make(50)
+        assert telemetry.counted() == (0, 14, {"queue full": 40})
+        assert not telemetry.flush(10)
+        (line,) = lines(caplog)
+        assert line.startswith("clew: spans are dropped, because Exporter is slower than they are")
+        exporter.open.set()
+        assert telemetry.flush()
+        assert telemetry.counted() == (14, 0, {"queue full": 40})
+
+
+def test_one_that_hangs_does_not_hold_up_another(lane):
+    hanging, working = Exporter(), Exporter()
+    hanging.open.clear()
+    with lane(hanging, working) as telemetry:
+        telemetry.make(3)
+        assert not telemetry.flush(200)
+        assert working.names == ["span"] * 3
+        first, second = sorted(stats().exporters, key=lambda it: it.exported)
+        assert (first.exported, first.waiting) == (0, 3)
+        assert (second.exported, second.waiting) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (SpanExportResult.FAILURE, "Transient error: the line is dead, retrying in 2s Failed to"),
+        (ZeroDivisionError("oh"), "ZeroDivisionError: oh"),
+        (SystemExit("oh"), "SystemExit: oh"),
+    ],
+)
+def test_what_fails_is_counted_and_said_once_with_its_reason(lane, caplog, answer, why):
+    with lane(Exporter(answer)) as telemetry:
+        for _ in range(5):
+            telemetry.make(2)
+            assert not telemetry.flush()
+        assert telemetry.counted() == (0, 0, {"export failed": 10})
+    (line,) = lines(caplog)
+    assert line.startswith(f"clew: 2 spans could not be exported by Exporter: {why}")
+
+
+def test_what_an_exporter_says_is_there_for_who_wants_it(lane, caplog):
+    caplog.set_level(logging.DEBUG, "clew")
+    with lane(Exporter(SpanExportResult.FAILURE)) as telemetry:
+        telemetry.make(1)
+        telemetry.flush()
+    assert "clew: an exporter says: Failed to export" in lines(caplog)
+
+
+def test_what_the_same_logger_says_elsewhere_is_not_touched(lane, caplog):
+    with lane() as telemetry:
+        telemetry.make(1)
+        telemetry.flush()
+        Exporter.logger.warning("of the application's own exporter")
+    assert lines(caplog) == ["of the application's own exporter"]
+
+
+@pytest.mark.parametrize(("quiet", "said"), [(600.0, 1), (0.0, 2)])
+def test_another_outage_is_said_again_but_not_all_the_time(lane, caplog, monkeypatch, quiet, said):
+    monkeypatch.setattr(complaints, "_QUIET", quiet)
+    with lane(Exporter()) as telemetry:
+        for answer in (SpanExportResult.FAILURE, SpanExportResult.SUCCESS) * 2:
+            telemetry.exporters[0].answer = answer
+            telemetry.make(1)
+            telemetry.flush()
+    assert len(lines(caplog)) == said
+
+
+def test_an_exporter_that_returns_nothing_has_exported(lane):
+    with lane(Exporter(None)) as telemetry:
+        telemetry.make(1)
+        assert telemetry.flush()
+        assert telemetry.counted() == (1, 0, {})
+
+
+def test_shutdown_delivers_and_then_takes_no_more(lane):
+    with lane() as telemetry:
+        telemetry.make(3)
+        telemetry.provider.shutdown()
+        telemetry.make(2)
+        telemetry.provider.shutdown()
+        assert telemetry.counted() == (3, 0, {"ended after shutdown": 2})
+        assert telemetry.exporters[0].shut == 1
+
+
+def test_a_shutdown_in_time_that_is_given(lane, caplog):
+    exporter = Exporter()
+    exporter.open.clear()
+    with lane(exporter) as telemetry:
+        telemetry.make(3)
+        telemetry.delivery.shutdown(50)
+        assert telemetry.counted() == (0, 0, {"exit timeout": 3})
+        exporter.open.set()
+    (line,) = lines(caplog)
+    assert line.startswith("clew: 3 spans could not be delivered before the end (exit timeout: 3)")
+
+
+def test_a_failing_shutdown_of_an_exporter_is_contained(lane, monkeypatch, caplog):
+    monkeypatch.setattr(boundary, "reraise", False)
+    monkeypatch.setattr(boundary, "_logged", set())
+    exporter = Exporter()
+    monkeypatch.setattr(exporter, "shutdown", lambda: 1 / 0)
+    with lane(exporter) as telemetry:
+        telemetry.make(1)
+        telemetry.provider.shutdown()
+        assert telemetry.counted() == (1, 0, {})
+    assert len(lines(caplog)) == 1
+
+
+def test_a_span_that_is_not_sampled_is_not_delivered(lane):
+    with lane(sampler=ALWAYS_OFF) as telemetry:
+        telemetry.make(1)
+        assert telemetry.flush()
+        assert telemetry.counted() == (0, 0, {})
+
+
+def test_many_threads_lose_no_span(lane, monkeypatch):
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "50")
+    with lane() as telemetry:
+        threads = [Thread(target=telemetry.make, args=(500, str(it))) for it in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert telemetry.flush()
+        exported, waiting, dropped = telemetry.counted()
+    assert (exported + sum(dropped.values()), waiting) == (2000, 0)
+    assert sum(Counter(telemetry.exporters[0].names).values()) == exported
+
+
+def test_an_export_belongs_to_nobody(lane):
+    with lane() as telemetry:
+        token = otel.attach(otel.set_value("session.id", "chat-42"))
+        telemetry.make(1)
+        otel.detach(token)
+        telemetry.flush()
+        (seen,) = telemetry.exporters[0].contexts
+    assert "session.id" not in seen
+    assert seen["suppress_instrumentation"] is True
+
+
+def test_a_span_that_ends_wherever_the_garbage_collector_runs(lane):
+    """Here: while the same thread holds the lane's lock, and starts its thread."""
+    with lane() as telemetry:
+        (only,) = lanes.lanes()
+        with only._lock, only._starting:
+            telemetry.make(11)
+        telemetry.make(1)
+        assert telemetry.flush()
+        assert telemetry.counted() == (10, 0, {"queue full": 2})
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many"])
+def test_a_number_that_is_none(lane, monkeypatch, caplog, text):
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", text)
+    with lane() as telemetry:
+        telemetry.make(1)
+        telemetry.flush()
+        assert telemetry.counted() == (1, 0, {})
+    assert lines(caplog) == [
+        f"clew: OTEL_BSP_MAX_QUEUE_SIZE={text} is not a positive number; 2048 is used"
+    ]
+
+
+def test_what_a_person_reads(lane, monkeypatch):
+    with lane(Exporter(SpanExportResult.FAILURE)) as telemetry:
+        telemetry.make(2)
+        telemetry.flush()
+        text = str(stats())
+    assert text.startswith("spans exported: 0\nspans waiting: 0\nspans dropped, export failed: 2")
