@@ -4,7 +4,8 @@ import pytest
 from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.sdk.trace import Span, SynchronousMultiSpanProcessor
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from clew import isolated, using_session
 from clew.stamping import IdentityProcessor, KeptSpan
@@ -195,3 +196,12 @@ def test_spans_that_are_not_recorded_are_left_alone(make_telemetry):
     with both, telemetry.tracer.start_as_current_span("span") as span:
         span.set_attribute("session.id", "own")
     assert telemetry.spans() == ()
+
+
+def test_a_flush_reaches_the_processors_after_clews(telemetry):
+    exporter = InMemorySpanExporter()
+    telemetry.provider.add_span_processor(BatchSpanProcessor(exporter))
+    telemetry.tracer.start_span("span").end()
+    assert telemetry.provider.force_flush()
+    assert [span.name for span in exporter.get_finished_spans()] == ["span"]
+    telemetry.provider.shutdown()
