@@ -8,7 +8,7 @@ by whoever claimed it.
 
 import logging
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from threading import Event, Lock
@@ -17,7 +17,8 @@ from typing import Any
 from opentelemetry.trace import TracerProvider
 from wrapt import register_post_import_hook
 
-from clew.boundary import contain
+from clew import tally
+from clew.boundary import CONTAINED, contain
 from clew.calls import follow
 from clew.discovery import Armable, armable
 from clew.errors import ActivationError, ConfigurationError
@@ -198,6 +199,7 @@ class Ledger:
             self._instrument(entry)
         except Exception as error:  # noqa: BLE001 - the instrumentor's own code
             entry.become(State.FAILED, f"its instrumentor raised {_described(error)}", error)
+            tally.count(f"{CONTAINED}activating {entry.item.framework.name}")
         finally:
             entry.settled.set()
         if entry.state in {State.FAILED, State.INCOMPATIBLE}:
@@ -220,16 +222,27 @@ class Ledger:
             return
         # The check of versions that this skips was made above, from the same package metadata.
         # Upstream's own knows less (no range for Mistral) and more (boto3, where botocore will do).
+        versions = item.versions() or "traced"
         instrumentor.instrument(skip_dep_check=True, **self._options)
         entry.instrumentor = instrumentor
-        for repair in repairs_for(item.framework.name):
-            try:
-                entry.before_uninstrument.append(repair(instrumentor))
-            except Exception:  # noqa: BLE001 - without it the framework is traced all the same
-                contain(f"mending {repair.__module__}")
-        # Last, so that what a repair wraps runs in the context of the call as well.
-        entry.before_uninstrument.append(follow(item.framework.calls))
-        entry.become(State.ACTIVE, item.versions() or "traced")
+        try:
+            for repair in repairs_for(item.framework.name):
+                self._mend(entry, repair)
+        except Exception:  # noqa: BLE001 - without it the framework is traced all the same
+            contain(f"finding what is to be mended in {item.framework.name}")
+        try:
+            # Last, so that what a repair wraps runs in the context of the call as well.
+            entry.before_uninstrument.append(follow(item.framework.calls))
+        except Exception:  # noqa: BLE001 - as above
+            contain(f"following the calls of {item.framework.name}")
+        entry.become(State.ACTIVE, versions)
+
+    @staticmethod
+    def _mend(entry: _Entry, repair: Callable[[Any], Callable[[], None]]) -> None:
+        try:
+            entry.before_uninstrument.append(repair(entry.instrumentor))
+        except Exception:  # noqa: BLE001 - as above
+            contain(f"mending {repair.__module__}")
 
 
 # --- import hooks ---

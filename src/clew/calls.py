@@ -69,7 +69,10 @@ def _follow_new_subclasses(owner: Any, call: Call) -> Undo:
         else:
             original.__get__(None, cls)(**named)
         if following:
-            list(_wrap(cls, call))
+            try:
+                list(_wrap(cls, call))
+            except Exception:  # noqa: BLE001 - the boundary to the application
+                contain(f"following a subclass of {call.owner}")
 
     type.__setattr__(owner, "__init_subclass__", classmethod(init_subclass))
 
@@ -125,10 +128,13 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
             except Exception:  # noqa: BLE001 - the boundary to the application
                 contain("reading a conversation's id")
         result = in_context(wrapped, arguments, named, context)
-        if call.stream and isinstance(result, dict) and call.stream in result:
-            result[call.stream] = HeldStream(result[call.stream], context)
-        if conversation:
-            _chains.remember(result, conversation)
+        try:
+            if call.stream and isinstance(result, dict) and call.stream in result:
+                result[call.stream] = HeldStream(result[call.stream], context)
+            if conversation:
+                _chains.remember(result, conversation)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("following what a call returned")
         return result
 
     return wrapper

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import wrapt
 from opentelemetry.context import Context, attach, detach, get_current
 
+from clew.boundary import contain
 from clew.errors import IdentityTypeError
 from clew.streams import awaited, handed_on, stepped, stepped_async
 
@@ -87,7 +88,12 @@ def in_context(
     context: Context,
 ) -> Any:
     """Call *function*, of whatever kind, in *context*; also what it does after it has returned."""
-    return _runner(function)(partial(function, *arguments, **named), context)
+    try:
+        run = _runner(function)
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("telling what kind of function is called")
+        run = _run
+    return run(partial(function, *arguments, **named), context)
 
 
 def computed_from(source: Any, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -53,7 +53,7 @@ class IdentityProcessor(SpanProcessor):
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("stamping a span")
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002, PLR6301 - the SDK's
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's
         """Have nothing to flush. Older SDKs say None, and then flush no processor after it."""
         return True
 

@@ -54,8 +54,11 @@ class _Followed:
         wrapt.register_post_import_hook(self.follow, "multiprocessing.util")
 
     def follow(self, util: Any) -> None:
-        util.register_after_fork(self, _Followed.flush_at_exit)
-        self.flush_at_exit()
+        try:
+            util.register_after_fork(self, _Followed.flush_at_exit)
+            self.flush_at_exit()
+        except Exception:  # noqa: BLE001 - the boundary to the application: this is an import of its
+            contain("following the processes of multiprocessing")
 
     def flush_at_exit(self) -> None:
         process = sys.modules.get("multiprocessing.process")
@@ -140,8 +143,11 @@ def _before_fork() -> None:
 
     requests imports netrc in its first request, and holds the lock of that import meanwhile.
     """
-    if "requests" in sys.modules:
-        import_module("netrc")
+    try:
+        if "requests" in sys.modules:
+            import_module("netrc")
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("preparing for a fork")
 
 
 def _exporters(provider: Any) -> Iterator[Any]:
@@ -215,7 +221,10 @@ class _Initializer:
         attach(Context())
         if self._first is not None:
             self._first(*initargs)
-        flush_when_ended()
+        try:
+            flush_when_ended()
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("following a process of a pool")
 
 
 _SUBMITTING = {
@@ -246,9 +255,12 @@ def leave_pools() -> None:
 def _submitting(
     submit: Callable[..., Any], pool: Any, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> Any:
-    if isinstance(getattr(pool, "_initializer", None), _Initializer):
-        if arguments and callable(arguments[0]):
-            arguments = (carry(arguments[0]), *arguments[1:])
-        elif callable(function := named.get("func")):
-            named = {**named, "func": carry(function)}
+    try:
+        if isinstance(getattr(pool, "_initializer", None), _Initializer):
+            if arguments and callable(arguments[0]):
+                arguments = (carry(arguments[0]), *arguments[1:])
+            elif callable(function := named.get("func")):
+                named = {**named, "func": carry(function)}
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("carrying a task into a pool")
     return submit(*arguments, **named)

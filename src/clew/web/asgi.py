@@ -6,7 +6,7 @@ from typing import Any
 
 from clew.boundary import contain
 from clew.serving import served
-from clew.web.identifying import READING, Identifying, Ids, Source, admit, block
+from clew.web.identifying import READING, Identifying, Ids, InSession, Source, admit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -66,7 +66,7 @@ class SessionMiddleware:
         if not ids:
             await self.app(scope, receive, send)
             return
-        with block(ids), served():
+        with InSession(ids), served():
             await self.app(scope, receive, send)
 
     async def _read(self, scope: Scope) -> Ids:
@@ -76,10 +76,9 @@ class SessionMiddleware:
                 found = source(scope)
                 if isawaitable(found):
                     found = await found
-            except Exception:  # noqa: BLE001 - the boundary to the application's own source
-                contain(READING)
-            else:
                 admit(ids, key, found)
+            except Exception:  # noqa: BLE001 - the boundary to the application, and its own source
+                contain(READING)
         return ids
 
 

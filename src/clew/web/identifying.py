@@ -53,18 +53,21 @@ class Identifying:
         for key, source in self.sources.items():
             try:
                 found = source(request)
-            except Exception:  # noqa: BLE001 - the boundary to the application's own source
-                contain(READING)
-            else:
                 admit(ids, key, found)
+            except Exception:  # noqa: BLE001 - the boundary to the application, and its own source
+                contain(READING)
         return ids
 
     def renew(self, ids: Ids) -> str | None:
         """Make a new session where there is none and one is wanted; return it."""
-        if not self._fresh or SESSION_ID in ids or current().session_id is not None:
+        try:
+            if not self._fresh or SESSION_ID in ids or current().session_id is not None:
+                return None
+            ids[SESSION_ID] = uuid4().hex
+            return ids[SESSION_ID]
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("making a session for a request")
             return None
-        ids[SESSION_ID] = uuid4().hex
-        return ids[SESSION_ID]
 
 
 def admit(ids: Ids, key: str, found: object) -> None:
@@ -73,14 +76,34 @@ def admit(ids: Ids, key: str, found: object) -> None:
         ids[key] = usable
 
 
-def block(ids: Ids) -> using_attributes:
-    """Return the block in which the request runs, and stamp the span that was opened for it."""
-    session_id, user_id = ids.get(SESSION_ID, ""), ids.get(USER_ID, "")
-    try:
-        _stamp_current_span(carried_ids(session_id or None, user_id or None).attributes)
-    except Exception:  # noqa: BLE001 - the boundary to the application
-        contain("stamping the span of a request")
-    return using_attributes(session_id=session_id, user_id=user_id)
+class InSession:
+    """The block in which a request runs. A fault in it leaves the request without a session."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+        self._block: using_attributes | None = None
+
+    def __enter__(self) -> None:
+        """Enter the block, and stamp the span that was opened for the request."""
+        try:
+            session_id, user_id = self._ids.get(SESSION_ID, ""), self._ids.get(USER_ID, "")
+            _stamp_current_span(carried_ids(session_id or None, user_id or None).attributes)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("stamping the span of a request")
+        try:
+            block = using_attributes(session_id=session_id, user_id=user_id)
+            block.__enter__()
+            self._block = block
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("entering the session of a request")
+
+    def __exit__(self, *error: object) -> None:
+        """Leave the block, if it was entered."""
+        try:
+            if self._block is not None:
+                self._block.__exit__(None, None, None)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("leaving the session of a request")
 
 
 def _stamp_current_span(attributes: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from opentelemetry.context import get_current
 
 from clew.serving import served
 from clew.streams import Held
-from clew.web.identifying import Identifying, Source, block
+from clew.web.identifying import Identifying, InSession, Source
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -66,7 +66,7 @@ class SessionMiddleware:
         if not ids:
             return self.app(environ, start_response)
         held = Held(get_current())
-        held.run(block(ids).__enter__)
+        held.run(InSession(ids).__enter__)
         body = held.run(_called, self.app, environ, start_response)
         return _within(held, body, environ.get("wsgi.file_wrapper"))
 

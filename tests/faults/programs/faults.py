@@ -1,0 +1,107 @@
+"""Calls made without clew, with it, and with each function of clew's that they use raising.
+
+Its arguments are a scenario and the provider server's address. It writes one JSON object per
+function: what came of the calls, and whether the fault was counted.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import scenarios
+from bombs import Bang, code_of, failing, used
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from clew import instrument_all, stats, uninstrument_all, using_session
+
+trace.set_tracer_provider(TracerProvider())
+
+
+ONCE = {"activation", "discovery", "repairs", "calls"}
+"""The rooms of which something runs on an import."""
+
+
+def in_this_process(scenario):
+    calls = getattr(scenarios, scenario)()
+    before = calls()
+    instrument_all()
+    with using_session("chat-42", user_id="ada"), used() as found:
+        calls()
+    for name, code in found.items():
+        if exempt := may_raise(code):
+            tell(function=name, exempt=exempt)
+            continue
+        with using_session("chat-42", user_id="ada"), failing(code):
+            tell(function=name, **outcome(calls, before))
+    uninstrument_all()
+
+
+def in_children(scenario):
+    """For what happens once in a process: imports."""
+    calls = getattr(scenarios, scenario)()
+    before = in_a_child(calls)
+    instrument_all()
+
+    def names():
+        with used() as found:
+            calls()
+        return [(name, may_raise(code)) for name, code in found.items()]
+
+    def fail(name):
+        with failing(code_of(name)):
+            return outcome(calls, before)
+
+    for name, exempt in in_a_child(names):
+        if name.partition(".")[0] not in ONCE:
+            continue  # The other scenarios tell.
+        said = {"exempt": exempt} if exempt else in_a_child(lambda name=name: fail(name))
+        tell(function=name, **said)
+
+
+def in_a_child(work):
+    reader, writer = os.pipe()
+    if not os.fork():
+        os.close(reader)
+        try:
+            os.write(writer, json.dumps(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        text = answer.read()
+    os.wait()
+    return json.loads(text) if text else "the child ended"
+
+
+def may_raise(code):
+    """Say why a fault in this very function cannot be contained."""
+    if "contain" in code.co_names:
+        return "it contains the faults of what it calls"
+    return ""
+
+
+def outcome(calls, before):
+    counted = sum(stats().errors.values())
+    try:
+        came = json.loads(json.dumps(calls()))
+    except BaseException as error:  # noqa: BLE001 - it is the outcome
+        came = f"{type(error).__name__}: {error}"
+    return {
+        "came": came,
+        "same": came == json.loads(json.dumps(before)),
+        "went_off": Bang.times,
+        "counted": sum(stats().errors.values()) - counted,
+    }
+
+
+def tell(**what):
+    print(json.dumps(what), flush=True)  # noqa: T201 - the test reads it
+
+
+if __name__ == "__main__":
+    scenarios.URL = sys.argv[2]
+    (in_children if sys.argv[1].startswith("import") else in_this_process)(sys.argv[1])

@@ -1,0 +1,77 @@
+"""A fault in any function of clew's: the application's calls come to what they come to without it.
+
+Every function that runs in a scenario is made to raise, one at a time, in production's way of
+containing. What cannot be contained by anybody is named here, with the reason.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.providers.server import ProviderServer
+
+PROGRAM = Path(__file__).parent / "programs" / "faults.py"
+CONDUITS = (
+    # The application's own call goes through these: whatever raises in them looks like it.
+    "streams.",
+    "decorating._run",
+    "web.asgi.SessionMiddleware.__call__",
+    "web.wsgi.SessionMiddleware.__call__",
+    "web.wsgi._",
+    "web.identifying.InSession.__init__",
+    "serving.served",
+    "keeping.KeptSpan.set_attributes",
+    # This is what contains.
+    "tally.",
+    "boundary.",
+)
+BY_OTHERS = ("tracing.",)
+"""Where an instrumentor contains the fault before clew can count it."""
+SCENARIOS = {
+    "openai": "openai",
+    "import_openai": "openai",
+    "langchain": "langchain_core",
+    "own_spans": "clew",
+    "asgi": "clew",
+    "wsgi": "clew",
+}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ProviderServer() as server:
+        yield server
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_no_fault_reaches_the_application(server, scenario):
+    if find_spec(SCENARIOS[scenario]) is None:
+        pytest.skip(f"{SCENARIOS[scenario]} is not installed")
+    on = {
+        "CLEW_ALIASES": "langfuse,genai",
+        "CLEW_USER_ID_KEY": "k",
+        "CLEW_SESSION_SAMPLE_RATE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), scenario, server.url],
+        env={**os.environ, **on, "OTEL_TRACES_EXPORTER": "none"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    faults = [it for it in said if not it.get("exempt")]
+    went_off = [it for it in faults if it["went_off"]]
+    assert len(went_off) >= 5, said
+    for fault in went_off:
+        if not fault["function"].startswith(CONDUITS):
+            assert fault["same"], fault
+            assert fault["counted"] or fault["function"].startswith(BY_OTHERS), fault

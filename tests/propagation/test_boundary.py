@@ -1,0 +1,49 @@
+"""A fault of clew's in a pool of processes, or before a fork, leaves both as they are."""
+
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from clew import boundary, stats
+from clew.propagation import processes
+
+
+@pytest.fixture
+def contained(monkeypatch):
+    monkeypatch.setattr(boundary, "reraise", False)
+    monkeypatch.setattr(boundary, "_logged", set())
+
+
+def failing(*_arguments, **_named):
+    raise ZeroDivisionError
+
+
+@pytest.mark.usefixtures("contained")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("name", ["carry", "flush_when_ended", "import_module"])
+def test_a_fault_is_contained(monkeypatch, name, recwarn):
+    initializer = processes.carry_initializer()
+    monkeypatch.setitem(sys.modules, "requests", sys)
+    monkeypatch.setattr(processes, name, failing)
+    processes.follow_processes(object_that_can_be_weak := type("Provider", (), {})())
+    before = sum(stats().errors.values())
+    try:
+        with ProcessPoolExecutor(
+            1, mp_context=get_context("fork"), initializer=initializer
+        ) as pool:
+            assert pool.submit(abs, -42).result(60) == 42
+    finally:
+        processes.leave_pools()
+    counted = sum(stats().errors.values()) - before
+    assert counted or name == "flush_when_ended", "the child counts that"
+    assert object_that_can_be_weak
+
+
+@pytest.mark.usefixtures("contained")
+def test_a_fault_does_not_break_the_import_of_multiprocessing():
+    before = stats().errors.get("following the processes of multiprocessing", 0)
+    processes._followed.follow(None)
+    assert stats().errors["following the processes of multiprocessing"] == before + 1
