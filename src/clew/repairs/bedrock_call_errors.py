@@ -1,0 +1,76 @@
+"""Bedrock: a call that ends badly leaves a span that is open, unmarked, or ended twice.
+
+Upstream opens the span of a stream without ending it on leaving, because a stream outlasts its
+call, and then forgets a ``converse_stream`` that is refused. What is cancelled or interrupted it
+never ends, or ends as if nothing had happened: ``CancelledError`` is no ``Exception``. And the span
+of a ``converse`` that fails it ends itself, and once more on leaving. The repair gives its wrappers
+a tracer whose blocks end the span of whatever leaves them by an exception, once.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import wrapt
+from opentelemetry.trace import Span, Status, StatusCode
+from wrapt import FunctionWrapper, wrap_function_wrapper
+
+_MODULE = "openinference.instrumentation.bedrock"
+
+
+def repair(_instrumentor: Any) -> Callable[[], None]:
+    """Give the wrappers of each client a tracer that ends what fails."""
+    from openinference.instrumentation import bedrock  # noqa: PLC0415 - not at module level
+
+    module: Any = bedrock
+    wrap_function_wrapper(_MODULE, "_instrument_client", _instrument_client)
+
+    def undo() -> None:
+        if isinstance(module._instrument_client, FunctionWrapper):  # noqa: SLF001 - upstream's
+            module._instrument_client = module._instrument_client.__wrapped__  # noqa: SLF001
+
+    return undo
+
+
+def _instrument_client(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    client, bound, tracer, *rest = arguments
+    return wrapped(client, bound, _EndingTracer(tracer), *rest, **named)
+
+
+class _EndingTracer(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """A tracer whose blocks end the span of what leaves them by an exception."""
+
+    @contextmanager
+    def start_as_current_span(
+        self,
+        name: str,
+        *,
+        end_on_exit: bool = True,
+        **named: Any,
+    ) -> Iterator[Span]:
+        with self.__wrapped__.start_as_current_span(name, end_on_exit=False, **named) as span:
+            try:
+                yield span
+            except BaseException as error:
+                end_failed(span, error)
+                raise
+        if end_on_exit:
+            span.end()
+
+
+def end_failed(span: Span, error: BaseException) -> None:
+    """End *span* with *error*, unless it has ended."""
+    if span.is_recording():
+        mark_failed(span, error)
+        span.end()
+
+
+def mark_failed(span: Span, error: BaseException) -> None:
+    """Say on *span*, which goes on, that *error* was raised; once."""
+    status = getattr(span, "status", None)
+    if status is not None and status.status_code is StatusCode.ERROR:
+        return
+    span.record_exception(error)
+    text = str(error)
+    kind = type(error).__name__
+    span.set_status(Status(StatusCode.ERROR, f"{kind}: {text}" if text else kind))

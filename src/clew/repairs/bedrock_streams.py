@@ -1,0 +1,147 @@
+"""Bedrock: what is read from a stream is noted where it is read, and forgotten when it fails.
+
+Upstream notes each event in the context of whoever reads the stream or lets go of it, so that the
+spans which an agent's stream brings go into the session of the reader. A read that is cancelled
+leaves its span open and its context entered; one that fails loses what was read before. And each
+event costs a look at the whole call stack. The repair is a stream that works in the context in
+which it was made, and that ends its span once: when it is read, fails, is closed, or is forgotten.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import wrapt
+from opentelemetry.context import get_current
+from opentelemetry.trace import get_current_span
+
+from clew.boundary import contain
+from clew.repairs.bedrock_call_errors import mark_failed
+from clew.streams import Held, awaited
+
+
+def repair(_instrumentor: Any) -> Callable[[], None]:
+    """Let upstream's wrappers make streams of clew's."""
+    from openinference.instrumentation.bedrock import (  # noqa: PLC0415 - not at module level
+        _wrappers as wrappers,
+    )
+    from openinference.instrumentation.bedrock.utils import (  # noqa: PLC0415 - as above
+        _StreamClosed as closed,  # noqa: N813 - it is only ever raised as a signal
+    )
+
+    module: Any = wrappers
+    original = module._EventStream  # noqa: SLF001 - upstream's class
+    module._EventStream = partial(_Stream, closed=closed)  # noqa: SLF001
+
+    def undo() -> None:
+        module._EventStream = original  # noqa: SLF001
+
+    return undo
+
+
+class _Noting:
+    """Tells upstream what is read from a stream, in the context in which the stream was made."""
+
+    def __init__(self, note: Callable[[Any], Any], closed: type[BaseException]) -> None:
+        self._note = note
+        self._closed = closed
+        self._span = get_current_span()
+        self._ended = False
+        self.held = Held(get_current())
+
+    def event(self, event: Any) -> None:
+        if not self._ended:
+            self._tell(event)
+
+    def end(self, reason: BaseException | None = None) -> None:
+        """End the span: because of *reason*, or with what was read before it was left."""
+        if self._ended:
+            return
+        self._ended = True
+        if isinstance(reason, StopIteration | StopAsyncIteration):
+            self._tell(reason)
+            return
+        if reason is not None:
+            mark_failed(self._span, reason)
+        # Given an error, upstream would not write down what was read before it.
+        self._tell(self._closed())
+
+    def _tell(self, news: Any) -> None:
+        try:
+            self.held.run(self._note, news)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("noting what a stream of Bedrock's brings")
+
+
+class _Stream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """A stream of events. Whoever reads it keeps it from being forgotten."""
+
+    def __init__(
+        self,
+        stream: Any,
+        note: Callable[[Any], Any],
+        _span_in_use: object = None,
+        *,
+        closed: type[BaseException],
+    ) -> None:
+        super().__init__(stream)
+        self._self_noting = _Noting(note, closed)
+
+    def __iter__(self) -> Iterator[Any]:
+        return _Events(iter(self.__wrapped__), self, self._self_noting)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return _AsyncEvents(aiter(self.__wrapped__), self, self._self_noting)
+
+    def close(self) -> None:
+        try:
+            self.__wrapped__.close()
+        finally:
+            self._self_noting.end()
+
+    def __del__(self) -> None:
+        self._self_noting.end()
+
+
+class _Events(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
+    def __init__(self, events: Any, stream: _Stream, noting: _Noting) -> None:
+        super().__init__(events)
+        self._self_stream = stream
+        self._self_noting = noting
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        noting = self._self_noting
+        try:
+            event = noting.held.run(next, self.__wrapped__)
+        except BaseException as reason:
+            noting.end(reason)
+            raise
+        noting.event(event)
+        return event
+
+
+class _AsyncEvents(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
+    def __init__(self, events: Any, stream: _Stream, noting: _Noting) -> None:
+        super().__init__(events)
+        self._self_stream = stream
+        self._self_noting = noting
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    def __anext__(self) -> Awaitable[Any]:
+        noting = self._self_noting
+        return _noted(awaited(self.__wrapped__.__anext__, noting.held.context), noting)
+
+
+async def _noted(step: Awaitable[Any], noting: _Noting) -> Any:
+    try:
+        event = await step
+    except BaseException as reason:
+        noting.end(reason)
+        raise
+    noting.event(event)
+    return event
