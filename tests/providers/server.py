@@ -113,9 +113,14 @@ class ProviderServer:
         """
         self._faults.add(status, times, path, after_events)
 
-    def hang(self, *, times: int = 1, path: str | None = None) -> None:
-        """Accept the next ``times`` matching requests and leave them unanswered until released."""
-        self._faults.add(None, times, path)
+    def hang(
+        self, *, times: int = 1, path: str | None = None, after_events: int | None = None
+    ) -> None:
+        """Accept the next ``times`` matching requests and leave them unanswered until released.
+
+        With ``after_events`` a stream stops after that many events, and goes on when released.
+        """
+        self._faults.add(None, times, path, after_events)
 
     def release(self) -> None:
         """Answer what hangs, where the client is still there, and let nothing hang any more.

@@ -180,12 +180,18 @@ class _Handler(BaseHTTPRequestHandler):
         limit = fault.after_events if fault is not None else None
         for index, event in enumerate(reply.events or ()):
             if index == limit:
-                break
+                if fault is None or fault.status is not None:
+                    break
+                with self.server.faults.hanging(fault):
+                    if self.server.closing.is_set() or self._client_left():
+                        self.close_connection = True
+                        return
             self._chunk(number, event)
-        if fault is not None and reply.breakage is None:
+        broken = fault is not None and fault.status is not None
+        if broken and reply.breakage is None:
             self.close_connection = True
             return
-        if fault is not None and reply.breakage is not None:
+        if fault is not None and broken and reply.breakage is not None:
             self._chunk(number, reply.breakage(fault.status or 500))
         self.wfile.write(b"0\r\n\r\n")
 

@@ -95,7 +95,7 @@ class _Noted:
     _self_noting: _Noting
     __wrapped__: Any
 
-    async def __aexit__(self, *raised: Any) -> Any:
+    async def __aexit__(self, *raised: object) -> Any:
         try:
             return await super().__aexit__(*raised)  # type: ignore[misc]  # it is mixed in
         finally:
@@ -113,7 +113,7 @@ class _Noted:
 
 
 @cache
-def _noted(kind: type[Any]) -> type[Any]:
+def _noted(kind: Any) -> Any:
     return type(kind.__name__, (_Noted, kind), {"_self_noting": None})
 
 
@@ -121,7 +121,8 @@ def _body(body: Any, noting: _Noting) -> Any:
     response = body.__wrapped__
     # Both the body and aiohttp's response, which `async with` gives, are read from its content.
     response.content = _Content(response.content, noting)
-    noted = _noted(type(body))(response, body._self_content_length)  # noqa: SLF001 - aiobotocore's
+    kind: Any = type(body)
+    noted = _noted(kind)(response, body._self_content_length)  # noqa: SLF001 - aiobotocore's
     noted._self_noting = noting  # noqa: SLF001 - our own
     return noted
 

@@ -21,6 +21,8 @@ from clew.boundary import contain
 _SERVICES = {"bedrock-runtime", "bedrock-agent-runtime"}
 _METHODS = {"invoke_model", "invoke_agent"}
 """One method of each service, which no other service has."""
+_CALL = "_make_api_call"
+"""The method of botocore's through which all calls go."""
 _BACKUP = "_unwrapped_"
 """Before the name of a method, under which upstream keeps what it has wrapped."""
 
@@ -35,11 +37,11 @@ def repair(instrumentor: Any) -> Callable[[], None]:
     early = _EarlyClients(instrumentor, module)
     hooked = [kind for kind in _kinds(BaseClient) if kind not in known]
     for kind in hooked:
-        kind._make_api_call = _hook(kind, early)
+        setattr(kind, _CALL, _hook(kind, early))
 
     def undo() -> None:
         for kind in hooked:
-            del kind._make_api_call
+            delattr(kind, _CALL)
         early.forget()
 
     return undo

@@ -26,7 +26,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
         _wrappers as wrappers,
     )
     from openinference.instrumentation.bedrock.utils import (  # noqa: PLC0415 - as above
-        _StreamClosed as closed,  # noqa: N813 - it is only ever raised as a signal
+        _StreamClosed as closed,
     )
 
     module: Any = wrappers

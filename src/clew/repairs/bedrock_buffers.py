@@ -1,0 +1,122 @@
+"""Bedrock: a body of boto3's that breaks off is handed out as if it were empty.
+
+Upstream reads the body of ``invoke_model`` before the application does. Where it breaks off, the
+error is logged, the span is called a success, and the application reads nothing, without an error.
+And what upstream leaves of a good body has nothing for ``with`` and ``readinto``. The repair reads
+the body first, and hands out one of botocore's own over what was read, the error included.
+"""
+
+import io
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
+from opentelemetry.trace import get_current_span
+from wrapt import FunctionWrapper, wrap_function_wrapper
+
+from clew.repairs.bedrock_call_errors import end_failed
+
+_MODULE = "openinference.instrumentation.bedrock"
+_CHUNK = 64 * 1024
+
+
+def repair(_instrumentor: Any) -> Callable[[], None]:
+    """Read the bodies that upstream is given, and put back what it was given."""
+    from openinference.instrumentation import bedrock  # noqa: PLC0415 - not at module level
+
+    module: Any = bedrock
+    wrap_function_wrapper(_MODULE, "_instrument_client", _instrument_client)
+
+    def undo() -> None:
+        if isinstance(module._instrument_client, FunctionWrapper):  # noqa: SLF001 - upstream's
+            module._instrument_client = module._instrument_client.__wrapped__  # noqa: SLF001
+
+    return undo
+
+
+def _instrument_client(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    client = wrapped(*arguments, **named)
+    made = vars(client)
+    if "invoke_model" in made and not hasattr(client, "__aenter__"):
+        made["_unwrapped_invoke_model"] = _reading(made["_unwrapped_invoke_model"])
+        made["invoke_model"] = _handing_out(made["invoke_model"])
+    return client
+
+
+class _BrokenOffError(Exception):
+    """Carries a response past upstream, which would call it a success."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__()
+        self.response = response
+
+
+def _reading(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *call* inside upstream's span: with a body that has been read."""
+
+    @wraps(call)
+    def reading(*arguments: Any, **named: Any) -> Any:
+        response = call(*arguments, **named)
+        body = response.get("body")
+        if body is None or get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+            return response
+        read = _Read()
+        try:
+            for chunk in body.iter_chunks(_CHUNK):
+                read.parts.write(chunk)
+        except Exception as error:  # noqa: BLE001 - raised where the application reads
+            read.error = error
+            end_failed(get_current_span(), error)
+        read.parts.seek(0)
+        response["body"] = type(body)(read, body._content_length)  # noqa: SLF001 - botocore's
+        if read.error is not None:
+            raise _BrokenOffError(response)
+        return response
+
+    return reading
+
+
+def _handing_out(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *call* as the application knows it: with a body that upstream has not touched."""
+    from botocore.response import StreamingBody  # noqa: PLC0415 - not at module level
+
+    @wraps(call)
+    def handing_out(*arguments: Any, **named: Any) -> Any:
+        try:
+            response = call(*arguments, **named)
+        except _BrokenOffError as broken:
+            return broken.response
+        body = response.get("body")
+        raw = getattr(body, "_raw_stream", None)
+        if isinstance(raw, _Read):
+            raw.parts.seek(0)
+            length = body._content_length  # noqa: SLF001 - botocore's
+            response["body"] = StreamingBody(raw, length)
+        return response
+
+    return handing_out
+
+
+class _Read(io.RawIOBase):
+    """What was read of a body, and the error that came then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = io.BytesIO()
+        self.error: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> Any:
+        return super().read(-1 if size is None else size)
+
+    def tell(self) -> int:
+        return self.parts.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        count = self.parts.readinto(buffer)
+        if not count and self.error is not None:
+            raise self.error
+        return count

@@ -1,0 +1,142 @@
+"""Bedrock: the tokens of cached prompts are missing, or in one count and not in the other.
+
+OpenInference's prompt count is with what was read from and written to the cache, which Bedrock's
+own is not. Upstream adds it up for ``converse`` and for Claude, but not for Nova, whose total it
+takes over all the same; it forgets the details where Claude streams, and a total for Claude at all.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wrapt import FunctionWrapper, wrap_function_wrapper
+
+from clew.boundary import contain
+
+_UPSTREAM = "openinference.instrumentation.bedrock"
+_CLAUDE = f"{_UPSTREAM}.utils.anthropic._attributes"
+_CLAUDE_STREAM = f"{_UPSTREAM}.utils.anthropic._messages"
+_INVOKE = f"{_UPSTREAM}.utils._extract_invoke_model_attributes"
+_STREAM = f"{_UPSTREAM}._wrappers"
+
+_COUNT = "llm.token_count."
+_Names = tuple[str, str, str, str]
+"""How a source calls the tokens of the prompt, the answer, and those read from the cache and
+written to it."""
+_OF_CLAUDE: _Names = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
+_OF_NOVA: _Names = (
+    "inputTokens",
+    "outputTokens",
+    "cacheReadInputTokenCount",
+    "cacheWriteInputTokenCount",
+)
+_OF_STREAMS: _Names = (
+    "inputTokenCount",
+    "outputTokenCount",
+    "cacheReadInputTokenCount",
+    "cacheWriteInputTokenCount",
+)
+
+
+def repair(_instrumentor: Any) -> Callable[[], None]:
+    """Count once more, after upstream has."""
+    from openinference.instrumentation.bedrock import (  # noqa: PLC0415 - not at module level
+        _wrappers,
+    )
+    from openinference.instrumentation.bedrock.utils import (  # noqa: PLC0415 - as above
+        _extract_invoke_model_attributes as invoke,
+    )
+    from openinference.instrumentation.bedrock.utils.anthropic import (  # noqa: PLC0415 - as above
+        _attributes as claude,
+    )
+
+    wrappers: Any = _wrappers
+    wrap_function_wrapper(claude, "set_response_attributes", _whole_of_claude)
+    wrap_function_wrapper(invoke, "_set_nova_body_token_attributes", _whole_of_nova)
+    wrap_function_wrapper(_CLAUDE_STREAM, "_AnthropicMessagesCallback.__call__", _claude_streams)
+    wrap_function_wrapper(_STREAM, "_NovaStreamCallback.__call__", _nova_streams)
+    places: list[tuple[Any, str]] = [
+        (claude, "set_response_attributes"),
+        (invoke, "_set_nova_body_token_attributes"),
+        (wrappers._AnthropicMessagesCallback, "__call__"),  # noqa: SLF001 - upstream's class
+        (wrappers._NovaStreamCallback, "__call__"),  # noqa: SLF001 - as above
+    ]
+
+    def undo() -> None:
+        for owner, name in places:
+            function = vars(owner)[name]
+            if isinstance(function, FunctionWrapper):
+                setattr(owner, name, function.__wrapped__)
+
+    return undo
+
+
+def count(span: Any, source: Any, names: _Names = _OF_STREAMS) -> None:
+    """Write the tokens that *source* states onto *span*. Must not raise."""
+    try:
+        if isinstance(source, Mapping):
+            span.set_attributes(_counts(source, names))
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("counting the tokens of a Bedrock call")
+
+
+def _counts(source: Mapping[str, Any], names: _Names) -> dict[str, int]:
+    fresh, answer, read, written = (source.get(name) for name in names)
+    if not isinstance(fresh, int):
+        return {}
+    prompt = fresh + (read or 0) + (written or 0)
+    counts = {"prompt": prompt}
+    if isinstance(answer, int):
+        total = source.get("totalTokens")
+        if total == fresh + answer:  # Then what was cached is in already.
+            counts["prompt"] = prompt = fresh
+        counts |= {"completion": answer, "total": prompt + answer}
+    if read is not None:
+        counts["prompt_details.cache_read"] = read
+    if written is not None:
+        counts["prompt_details.cache_write"] = written
+    return {_COUNT + name: value for name, value in counts.items()}
+
+
+def _whole_of_claude(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    result = wrapped(*arguments, **named)
+    span, answer = arguments
+    count(span, answer.get("usage"), _OF_CLAUDE)
+    return result
+
+
+def _whole_of_nova(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    result = wrapped(*arguments, **named)
+    span, answer = arguments
+    count(span, answer.get("usage"), _OF_NOVA)
+    return result
+
+
+def _claude_streams(wrapped: Any, instance: Any, arguments: Any, named: Any) -> Any:
+    (news,) = arguments
+    # What the model itself says it used; the stream's own count of its answer is another.
+    usage = getattr(instance._snapshot, "usage", None)  # noqa: SLF001 - upstream's state
+    if isinstance(news, BaseException) and usage is not None:
+        count(instance._span, vars(usage), _OF_CLAUDE)  # noqa: SLF001 - as above
+    return wrapped(*arguments, **named)
+
+
+def _nova_streams(wrapped: Any, instance: Any, arguments: Any, named: Any) -> Any:
+    result = wrapped(*arguments, **named)
+    (news,) = arguments
+    chunk = news.get("chunk", {}).get("bytes", b"") if isinstance(news, dict) else b""
+    if b'"usage"' in chunk:
+        count(instance._span, _usage_in(chunk), _OF_NOVA)  # noqa: SLF001 - upstream's state
+    return result
+
+
+def _usage_in(chunk: bytes) -> Any:
+    try:
+        return json.loads(chunk)["metadata"]["usage"]
+    except (ValueError, LookupError, TypeError):  # A text that speaks of "usage".
+        return None
