@@ -14,7 +14,6 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-import wrapt
 from opentelemetry.context import Context, get_current
 
 from clew import tally
@@ -129,8 +128,6 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
                 contain("reading a conversation's id")
         result = in_context(wrapped, arguments, named, context)
         try:
-            if call.stream and isinstance(result, dict) and call.stream in result:
-                result[call.stream] = HeldStream(result[call.stream], context)
             if conversation:
                 _chains.remember(result, conversation)
         except Exception:  # noqa: BLE001 - the boundary to the application
@@ -151,22 +148,6 @@ def _in_the_context_of_each_call(function: Callable[..., Any]) -> Callable[..., 
 
     made: Callable[..., Any] = _Followed(function, wrapper)
     return made
-
-
-class HeldStream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
-    """A stream of events, each of which is read in the context that the stream was made in."""
-
-    def __init__(self, stream: Any, context: Context) -> None:
-        super().__init__(stream)
-        self._self_context = context
-
-    def __iter__(self) -> Iterator[Any]:
-        events: Iterator[Any] = in_context(_events, (self.__wrapped__,), {}, self._self_context)
-        return events
-
-
-def _events(stream: Any) -> Iterator[Any]:
-    yield from stream
 
 
 # --- the framework's own conversation ---

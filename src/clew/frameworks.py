@@ -36,8 +36,6 @@ class Call:
     look up in it. ``self`` is an argument too."""
     makes_functions: bool = False
     """Whether what they return is a function, whose calls are meant."""
-    stream: str = ""
-    """Under which key of the mapping they return a stream of events lies, if one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,6 @@ FRAMEWORKS = (
                 "openinference.instrumentation.bedrock._wrappers:_InvokeAgentWithResponseStream",
                 ("_sync_call", "_async_call"),
                 ("kwargs.sessionId",),
-                stream="completion",
             ),
         ),
     ),

@@ -95,12 +95,12 @@ class _Noted:
     _self_noting: _Noting
     __wrapped__: Any
 
-    async def __aexit__(self, *raised: object) -> Any:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> Any:
         try:
-            return await super().__aexit__(*raised)  # type: ignore[misc]  # it is mixed in
+            return await super().__aexit__(kind, error, trace)  # type: ignore[misc]  # mixed in
         finally:
             # What the application raised is no failure of the call; to be cancelled is.
-            self._self_noting.end(None if isinstance(raised[1], Exception) else raised[1])
+            self._self_noting.end(None if isinstance(error, Exception) else error)
 
     def close(self) -> None:
         try:
