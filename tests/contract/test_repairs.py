@@ -53,12 +53,6 @@ BOTO = """
 """
 
 
-@pytest.fixture
-def python_in_the_tree(python, monkeypatch, request):
-    monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
-    return python
-
-
 def test_dspys_own_callbacks_fire_after_uninstrument_all(python):
     pytest.importorskip("dspy")
     python(
@@ -119,59 +113,6 @@ def test_upstream_still_does_not_trace_such_a_client(python_in_the_tree):
     assert spans_of_a_call(create()) == 1
     assert spans_of_a_call(client) == 0
     """
-    )
-
-
-REFUSED = """
-    from opentelemetry.sdk.trace import SpanProcessor
-
-    class Started(SpanProcessor):
-        def __init__(self): self.spans = []
-        def on_start(self, span, parent_context=None): self.spans.append(span)
-
-    started = Started()
-    trace.get_tracer_provider().add_span_processor(started)
-
-    def ended_after_a_refusal(client):
-        server.fail(500)
-        message = {"role": "user", "content": [{"text": "Where?"}]}
-        try:
-            client.converse_stream(modelId="amazon.nova-lite-v1:0", messages=[message])
-        except client.exceptions.ClientError:
-            (span,) = [it for it in started.spans if it.name == "bedrock.converse_stream"]
-            return span.end_time is not None
-        raise SystemExit("it was not refused")
-"""
-
-
-def test_the_span_of_a_refused_stream_ends(python_in_the_tree):
-    pytest.importorskip("boto3")
-    python_in_the_tree(
-        BOTO
-        + REFUSED
-        + """
-    from clew import instrument_all, uninstrument_all
-    instrument_all()
-    assert ended_after_a_refusal(create())
-    uninstrument_all()
-    from openinference.instrumentation.bedrock import _wrappers
-    assert "wrapt" not in type(vars(_wrappers._ConverseStream)["_sync_call"]).__module__
-    """,
-        AWS_MAX_ATTEMPTS="1",
-    )
-
-
-def test_upstream_still_does_not_end_it(python_in_the_tree):
-    pytest.importorskip("boto3")
-    python_in_the_tree(
-        BOTO
-        + REFUSED
-        + """
-    from openinference.instrumentation.bedrock import BedrockInstrumentor
-    BedrockInstrumentor().instrument()
-    assert not ended_after_a_refusal(create())
-    """,
-        AWS_MAX_ATTEMPTS="1",
     )
 
 

@@ -1,0 +1,178 @@
+"""What is wrong with upstream's instrumentation of boto3."""
+
+import gc
+import json
+import socket
+import threading
+from types import SimpleNamespace
+
+from tests.contract.defects import Defects
+from tests.landing.calls.bedrock import CLAUDE, CLAUDE_BODY, MESSAGES, client
+
+NOVA_BODY = json.dumps({"messages": MESSAGES})
+AGENT = {
+    "agentId": "AGENT12345",
+    "agentAliasId": "ALIAS12345",
+    "sessionId": "agent-session",
+    "inputText": "Where?",
+    "enableTrace": True,
+}
+DEFECTS = Defects()
+defect = DEFECTS.defect
+
+
+def raised(call, *arguments, **named):
+    """Return the name of what is raised."""
+    try:
+        call(*arguments, **named)
+    except BaseException as error:  # noqa: BLE001 - what it is, is the question
+        return type(error).__name__
+    return "nothing"
+
+
+@defect(mended=[], upstream=["bedrock.converse_stream"])
+def a_refused_stream_stays_open(scene):
+    runtime = client(scene.server)
+    scene.server.fail(500)
+    assert raised(runtime.converse_stream, modelId=CLAUDE, messages=MESSAGES) != "nothing"
+    return scene.spans.open
+
+
+@defect(mended=[], upstream=["Setting attribute on ended span.", "Calling end() on an ended span."])
+def a_refused_call_is_ended_twice(scene):
+    runtime = client(scene.server)
+    scene.server.fail(500)
+    assert raised(runtime.converse, modelId=CLAUDE, messages=MESSAGES) != "nothing"
+    assert scene.spans.span.status.status_code.name == "ERROR"
+    return scene.logged.lines
+
+
+@defect(
+    mended=[],
+    upstream=[
+        "bedrock.converse_stream",
+        "bedrock.invoke_model_with_response_stream",
+        "bedrock_agent.invoke_agent",
+    ],
+)
+def an_interrupted_stream_stays_open(scene):
+    def interrupt(**_named):
+        raise KeyboardInterrupt
+
+    runtime, agents = client(scene.server), client(scene.server, "bedrock-agent-runtime")
+    for it in (runtime, agents):
+        it.meta.events.register("before-call", interrupt)
+    call = runtime.invoke_model_with_response_stream
+    interrupted = "KeyboardInterrupt"
+    assert raised(runtime.converse_stream, modelId=CLAUDE, messages=MESSAGES) == interrupted
+    assert raised(call, modelId=CLAUDE, body=CLAUDE_BODY) == interrupted
+    assert raised(agents.invoke_agent, **AGENT) == interrupted
+    return scene.spans.open
+
+
+@defect(mended=True, upstream=False)
+def what_was_read_before_an_error_is_noted(scene):
+    scene.server.fail(424, after_events=3)
+    stream = client(scene.server).converse_stream(modelId=CLAUDE, messages=MESSAGES)["stream"]
+    assert raised(list, stream) == "EventStreamError"
+    assert scene.spans.span.status.status_code.name == "ERROR"
+    return "output.value" in scene.spans.span.attributes
+
+
+@defect(mended={"chat-42"}, upstream={"chat-42", "another"})
+def what_an_abandoned_agent_did_is_in_another_session(scene):
+    from openinference.instrumentation import using_session
+
+    agents = client(scene.server, "bedrock-agent-runtime")
+    with using_session("chat-42"):
+        events = iter(agents.invoke_agent(**AGENT)["completion"])
+        next(events)
+    with using_session("another"):
+        next(events)
+        del events
+        gc.collect()
+    assert len(scene.spans.started) > 1
+    return {span.attributes["session.id"] for span in scene.spans.started}
+
+
+@defect(
+    mended=("A short answer about Where.", (1, 6, 7, 0, 0), "meta.llama3-8b-instruct-v1:0"),
+    upstream=(None, (None,) * 5, None),
+)
+def most_families_streams_are_not_looked_at(scene):
+    response = client(scene.server).invoke_model_with_response_stream(
+        modelId="meta.llama3-8b-instruct-v1:0", body=json.dumps({"prompt": "Where"})
+    )
+    assert len(list(response["body"])) > 1
+    assert (scene.server.usage.prompt, scene.server.usage.completion) == (1, 6)
+    attributes = scene.spans.span.attributes
+    return attributes.get("output.value"), scene.spans.tokens(), attributes.get("llm.model_name")
+
+
+@defect(
+    mended=[(10, 10, 20, 5, 0)] * 4,
+    upstream=[
+        (5, 10, 20, 5, 0),
+        (5, 10, 15, 5, 0),
+        (10, 10, None, 5, None),
+        (10, 10, None, None, None),
+    ],
+)
+def cached_tokens_are_not_counted(scene):
+    runtime = client(scene.server)
+    found = []
+    for model, body in (
+        ("amazon.nova-lite-cached-v1:0", NOVA_BODY),
+        ("anthropic.claude-cached-v1:0", CLAUDE_BODY),
+    ):
+        for call in (runtime.invoke_model, runtime.invoke_model_with_response_stream):
+            scene.spans.started.clear()
+            list(call(modelId=model, body=body)["body"])
+            found.append(scene.spans.tokens())
+    return found
+
+
+@defect(mended=("IncompleteReadError", "ERROR"), upstream=("nothing", "OK"))
+def a_body_that_breaks_off_is_handed_out_as_empty(scene):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        thread = threading.Thread(target=answer_by_half, args=(listening,))
+        thread.start()
+        runtime = client(SimpleNamespace(bedrock_url=f"http://127.0.0.1:{port}"))
+        body = runtime.invoke_model(modelId=CLAUDE, body=CLAUDE_BODY)["body"]
+        thread.join()
+    assert scene.spans.open == []
+    return raised(body.read), scene.spans.span.status.status_code.name
+
+
+def answer_by_half(listening):
+    connection, _ = listening.accept()
+    with connection:
+        received = b""
+        while not received.endswith(CLAUDE_BODY.encode()):
+            received += connection.recv(65536)
+        connection.sendall(b'HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{"content": [')
+
+
+@defect(mended=(True, "nothing"), upstream=(False, "IncompleteReadError"))
+def a_body_is_empty_for_with_and_readinto(scene):
+    runtime = client(scene.server)
+    with runtime.invoke_model(modelId=CLAUDE, body=CLAUDE_BODY)["body"] as raw:
+        read = raw.read()
+    body = runtime.invoke_model(modelId=CLAUDE, body=CLAUDE_BODY)["body"]
+    return bool(read), raised(body.readinto, bytearray(9))
+
+
+@defect(
+    late=True,
+    mended=["bedrock.converse", "bedrock.converse", "bedrock_agent.invoke_agent"],
+    upstream=[],
+)
+def a_client_that_was_made_before_is_not_traced(scene):
+    runtime, agents = client(scene.server), client(scene.server, "bedrock-agent-runtime")
+    saved = runtime.converse
+    scene.instrument()
+    assert saved(modelId=CLAUDE, messages=MESSAGES)["output"]
+    assert runtime.converse(modelId=CLAUDE, messages=MESSAGES)["output"]
+    assert list(agents.invoke_agent(**AGENT | {"enableTrace": False})["completion"])
+    return [span.name for span in scene.spans.started]

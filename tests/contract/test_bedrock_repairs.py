@@ -1,0 +1,242 @@
+"""The repairs of Bedrock's instrumentation, through boto3.
+
+Each defect has two tests: with clew it is gone; with upstream alone it is still there. The second
+kind fails on the day upstream mends the defect. Then the repair and both tests can go.
+"""
+
+import gc
+import json
+import logging
+import threading
+from contextlib import contextmanager
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from clew import instrument_all, uninstrument_all, using_session
+from tests.contract.bedrock_defects import AGENT, DEFECTS
+from tests.contract.defects import Watched
+from tests.landing.calls.bedrock import CLAUDE, CLAUDE_BODY, MESSAGES, client
+from tests.providers import ProviderServer
+
+pytest.importorskip("boto3")
+
+
+@DEFECTS.cases()
+def test_with_clew_it_is_gone(defect, python_in_the_tree):
+    python_in_the_tree(DEFECTS.code(defect, "mended"))
+
+
+@DEFECTS.cases()
+def test_upstream_still_has_it(defect, python_in_the_tree):
+    python_in_the_tree(DEFECTS.code(defect, "upstream"))
+
+
+# --- every stream ends its span once, however it is left ---
+
+
+@contextmanager
+def traced():
+    spans = Watched()
+    provider = TracerProvider()
+    provider.add_span_processor(spans)
+    instrument_all(tracer_provider=provider)
+    try:
+        yield spans
+    finally:
+        uninstrument_all()
+
+
+@pytest.fixture
+def spans():
+    with traced() as spans:
+        yield spans
+
+
+@pytest.fixture
+def server():
+    with ProviderServer() as running:
+        yield running
+
+
+KNOWLEDGE = {
+    "type": "KNOWLEDGE_BASE",
+    "knowledgeBaseConfiguration": {
+        "knowledgeBaseId": "KNOWLEDGE1",
+        "modelArn": "arn:aws:bedrock:us-east-1::foundation-model/any",
+    },
+}
+INLINE = {"foundationModel": CLAUDE, "instruction": "Tell where the thread leads, always politely."}
+STREAMS = {
+    "converse_stream": ("stream", {"modelId": CLAUDE, "messages": MESSAGES}),
+    "invoke_model_with_response_stream": ("body", {"modelId": CLAUDE, "body": CLAUDE_BODY}),
+    "invoke_agent": ("completion", AGENT),
+    "invoke_inline_agent": (
+        "completion",
+        INLINE | {key: AGENT[key] for key in ("sessionId", "inputText", "enableTrace")},
+    ),
+    "retrieve_and_generate_stream": (
+        "stream",
+        {"input": {"text": "Where?"}, "retrieveAndGenerateConfiguration": KNOWLEDGE},
+    ),
+}
+
+
+def opened(server, name):
+    key, request = STREAMS[name]
+    runtime = {"converse_stream", "invoke_model_with_response_stream"}
+    service = "bedrock-runtime" if name in runtime else "bedrock-agent-runtime"
+    return getattr(client(server, service), name)(**request)[key]
+
+
+def read(stream):
+    assert list(stream)
+    stream.close()
+
+
+def never_read(stream):
+    del stream
+
+
+def half_read(stream):
+    assert next(iter(stream))
+
+
+def read_on(stream):
+    assert next(iter(stream))
+    assert list(stream)
+
+
+def closed(stream):
+    assert next(iter(stream))
+    stream.close()
+    stream.close()
+
+
+def breaks_off(stream):
+    with pytest.raises(Exception, match="An error occurred"):
+        list(stream)
+
+
+LEAVING = {
+    read: "OK",
+    read_on: "OK",
+    never_read: "UNSET",
+    half_read: "UNSET",
+    closed: "UNSET",
+    breaks_off: "ERROR",
+}
+
+
+@pytest.mark.parametrize("leave", LEAVING)
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_ends_its_span_once(name, leave, server, spans, caplog):
+    if leave is breaks_off:
+        server.fail(424, after_events=1)
+    with using_session("chat-42"):
+        stream = opened(server, name)
+    assert spans.open
+    with using_session("another"), caplog.at_level(logging.WARNING, logger="opentelemetry"):
+        leave(stream)
+        del stream
+        gc.collect()
+        assert spans.open == []
+    assert len(spans.ends) == len(set(spans.ends)) == len(spans.started)
+    assert spans.span.status.status_code.name == LEAVING[leave]
+    assert {span.attributes["session.id"] for span in spans.started} == {"chat-42"}
+    assert len([it for it in spans.span.events if it.name == "exception"]) == (leave is breaks_off)
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    assert caplog.records == []
+
+
+FAMILIES = {
+    "anthropic.claude-3-5-haiku-20241022-v1:0": CLAUDE_BODY,
+    "anthropic.claude-cached-v1:0": CLAUDE_BODY,
+    "anthropic.claude-v2": json.dumps({"prompt": "\n\nHuman: Where?\n\nAssistant:"}),
+    "amazon.nova-lite-v1:0": json.dumps({"messages": MESSAGES}),
+    "amazon.nova-lite-cached-v1:0": json.dumps({"messages": MESSAGES}),
+    "amazon.titan-text-express-v1": json.dumps({"inputText": "Where?"}),
+    "meta.llama3-8b-instruct-v1:0": json.dumps({"prompt": "Where?"}),
+    "mistral.mistral-7b-instruct-v0:2": json.dumps({"prompt": "Where?"}),
+}
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+@pytest.mark.parametrize("call", ["invoke_model", "invoke_model_with_response_stream"])
+def test_the_tokens_are_the_providers(call, model, server, spans):
+    list(getattr(client(server), call)(modelId=model, body=FAMILIES[model])["body"])
+    usage = server.usage
+    assert usage.total
+    prompt, completion, total, cached, written = spans.tokens()
+    assert (prompt, completion, total) == (usage.prompt, usage.completion, usage.total)
+    assert cached == usage.cached or (cached is None and not usage.cached)
+    assert written in {0, None}
+
+
+@pytest.mark.parametrize("call", ["converse", "converse_stream"])
+def test_the_tokens_of_converse_are_the_providers(call, server, spans):
+    response = getattr(client(server), call)(modelId="cached." + CLAUDE, messages=MESSAGES)
+    list(response.get("stream", ()))
+    usage = server.usage
+    assert usage.cached
+    expected = (usage.prompt, usage.completion, usage.total, usage.cached, 0)
+    assert spans.tokens() == expected
+
+
+# --- clients that were made before ---
+
+
+def converse(runtime):
+    assert runtime.converse(modelId=CLAUDE, messages=MESSAGES)["output"]
+
+
+def test_an_early_client_is_traced_once_by_each_activation(server):
+    runtime = client(server)
+    saved = runtime.converse
+    for number in range(3):
+        with traced() as spans:
+            for session in ("first", "second"):
+                with using_session(f"{session}-{number}"):
+                    converse(runtime)
+                    assert saved(modelId=CLAUDE, messages=MESSAGES)["output"]
+            new = client(server)
+            converse(new)
+            found = [span.attributes.get("session.id") for span in spans.started]
+            first, second = f"first-{number}", f"second-{number}"
+            assert found == [first, first, second, second, None]
+            with pytest.raises(TypeError, match="only accepts keyword arguments"):
+                saved(CLAUDE)
+            before = len(spans.started)
+        for it in (runtime, new):
+            converse(it)
+            assert not [name for name in vars(it) if name == "converse"]
+        assert saved(modelId=CLAUDE, messages=MESSAGES)["output"]
+        assert len(spans.started) == before
+
+
+def test_the_first_calls_of_an_early_client_may_come_from_many_threads(server):
+    runtime = client(server)
+    barrier = threading.Barrier(8)
+
+    def call(number):
+        barrier.wait()
+        with using_session(f"chat-{number}"):
+            converse(runtime)
+
+    with traced() as spans:
+        threads = [threading.Thread(target=call, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    found = sorted(span.attributes["session.id"] for span in spans.started)
+    assert found == [f"chat-{number}" for number in range(8)]
+
+
+def test_what_is_not_traced_goes_its_way(server):
+    runtime = client(server)
+    with traced() as spans:
+        counted = {"converse": {"messages": MESSAGES}}
+        assert runtime.count_tokens(modelId=CLAUDE, input=counted)["inputTokens"]
+    assert spans.started == []
