@@ -1,39 +1,48 @@
 """aioboto3, which pins a botocore of its own: coroutines, streams and bodies read elsewhere."""
 
 import asyncio
+import gc
 import json
+import logging
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from clew import State, current, instrument_all, uninstrument_all, using_session
+from tests.contract.aioboto3_defects import CONVERSE, DEFECTS, INVOKE, cancelled, client
+from tests.contract.bedrock_defects import AGENT
+from tests.contract.defects import Watched
 from tests.landing.calls import bedrock
-from tests.landing.conftest import Started
 from tests.providers import ProviderServer
 
 aioboto3 = pytest.importorskip("aioboto3")
 
 
 @pytest.fixture
-def spans():
-    started = Started()
+def watched():
+    watched = Watched()
     provider = TracerProvider()
-    provider.add_span_processor(started)
+    provider.add_span_processor(watched)
     report = instrument_all(tracer_provider=provider)
     assert report["bedrock"].state is State.ACTIVE
-    yield started.spans
+    yield watched
     uninstrument_all()
 
 
-def client(server, service="bedrock-runtime"):
-    return aioboto3.Session().client(
-        service,
-        region_name="us-east-1",
-        endpoint_url=server.bedrock_url,
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-    )
+@pytest.fixture
+def spans(watched):
+    return watched.started
+
+
+@DEFECTS.cases()
+def test_with_clew_it_is_gone(defect, python_in_the_tree):
+    python_in_the_tree(DEFECTS.code(defect, "mended"))
+
+
+@DEFECTS.cases()
+def test_upstream_still_has_it(defect, python_in_the_tree):
+    python_in_the_tree(DEFECTS.code(defect, "upstream"))
 
 
 async def converse(runtime):
@@ -105,3 +114,234 @@ def test_inside(spans, way):
 
     asyncio.run(main())
     assert {span.attributes.get("session.id") for span in spans} == {"chat-42"}
+
+
+# --- bodies are read as those of the bare SDK ---
+
+
+async def all_at_once(body):
+    return await body.read()
+
+
+async def in_a_block(body):
+    async with body as raw:
+        return await raw.read()
+
+
+async def as_json(body):
+    async with body as raw:
+        return json.dumps(await raw.json(content_type=None)).encode()
+
+
+async def by_the_content(body):
+    async with body as raw:
+        return b"".join([part async for part in raw.content.iter_chunked(7)])
+
+
+async def any_part(body):
+    async with body as raw:
+        return b"".join([part async for part, _ in raw.content.iter_chunks()])
+
+
+async def steps(body):
+    return b"".join([part async for part in body])
+
+
+async def chunks(body):
+    return b"".join([part async for part in body.iter_chunks(9)])
+
+
+async def lines(body):
+    return b"".join([line async for line in body.iter_lines()])
+
+
+async def amounts(body):
+    found = b""
+    while part := await body.read(50):
+        found += part
+        assert body.tell() == len(found)
+    assert await body.read() == b""
+    return found
+
+
+async def into_a_buffer(body):
+    found, buffer = b"", bytearray(64)
+    while count := await body.readinto(buffer):
+        found += buffer[:count]
+    return found
+
+
+WAYS = [
+    *(all_at_once, in_a_block, as_json, by_the_content, any_part),
+    *(steps, chunks, lines, amounts, into_a_buffer),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_body_may_be_read_in_any_way(watched, way):
+    async def main():
+        with ProviderServer() as server:
+            async with client(server) as runtime:
+                # The body is held by nothing but what reads it.
+                found = await way((await runtime.invoke_model(**INVOKE))["body"])
+                assert watched.open == []
+                return json.loads(found), server.usage
+
+    answer, usage = asyncio.run(main())
+    assert answer["content"][0]["text"] in watched.span.attributes["output.value"]
+    assert watched.span.status.status_code.name == "OK"
+    assert watched.tokens() == (usage.prompt, usage.completion, usage.total, 0, 0)
+    assert len(watched.ends) == 1
+
+
+async def never_read(body):
+    del body
+
+
+async def half_read(body):
+    assert await body.read(10)
+
+
+async def half_read_in_a_block(body):
+    async with body as raw:
+        assert await raw.content.readexactly(10)
+
+
+async def closed(body):
+    assert await body.read(10)
+    body.close()
+    body.close()
+
+
+@pytest.mark.parametrize("way", [never_read, half_read, half_read_in_a_block, closed])
+def test_a_body_that_is_left_ends_its_span_once(watched, way, caplog):
+    async def main():
+        with ProviderServer() as server:
+            async with client(server) as runtime:
+                await way((await runtime.invoke_model(**INVOKE))["body"])
+                gc.collect()
+                assert watched.open == []
+
+    with caplog.at_level(logging.WARNING, logger="opentelemetry"):
+        asyncio.run(main())
+    assert caplog.records == []
+    assert len(watched.ends) == 1
+    assert watched.span.status.status_code.name == "UNSET"
+    assert ("output.value" in watched.span.attributes) == (way is not never_read)
+
+
+# --- whatever is cancelled ends its span once ---
+
+
+def calls(runtime, agents):
+    rag = {"type": "EXTERNAL_SOURCES", "externalSourcesConfiguration": SOURCES}
+    return {
+        "converse": lambda: runtime.converse(**CONVERSE),
+        "converse_stream": lambda: runtime.converse_stream(**CONVERSE),
+        "invoke_model": lambda: runtime.invoke_model(**INVOKE),
+        "invoke_stream": lambda: runtime.invoke_model_with_response_stream(**INVOKE),
+        "invoke_agent": lambda: agents.invoke_agent(**AGENT),
+        "rag_stream": lambda: agents.retrieve_and_generate_stream(
+            input={"text": "Where?"}, retrieveAndGenerateConfiguration=rag
+        ),
+    }
+
+
+SOURCES = {
+    "modelArn": "arn:aws:bedrock:us-east-1::foundation-model/any",
+    "sources": [{"sourceType": "S3", "s3Location": {"uri": "s3://labyrinth/map"}}],
+}
+NAMES = list(calls(None, None))
+AGENTS = "bedrock-agent-runtime"
+
+
+def assert_cancelled(watched):
+    assert len(watched.ends) == len(set(watched.ends)) == len(watched.started)
+    assert watched.span.status.status_code.name == "ERROR"
+    (event,) = [event for event in watched.span.events if event.name == "exception"]
+    assert event.attributes["exception.type"].endswith("CancelledError")
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cancelled_call(watched, name, caplog):
+    async def main():
+        with ProviderServer() as server:
+            async with client(server) as runtime, client(server, AGENTS) as agents:
+                server.hang()
+                with using_session("chat-42"):
+                    call = calls(runtime, agents)[name]()
+                await cancelled(server, call)
+                assert_cancelled(watched)
+                server.release()
+
+    with caplog.at_level(logging.WARNING, logger="opentelemetry"):
+        asyncio.run(main())
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("name", [it for it in NAMES if it.endswith(("stream", "agent"))])
+def test_a_stream_that_is_cancelled_while_it_is_read(watched, name, caplog):
+    async def main():
+        with ProviderServer() as server:
+            async with client(server) as runtime, client(server, AGENTS) as agents:
+                server.hang(after_events=1)
+                read = asyncio.Event()
+
+                async def reading():
+                    response = await calls(runtime, agents)[name]()
+                    stream = next(it for it in response.values() if hasattr(it, "__aiter__"))
+                    async for _ in stream:
+                        read.set()
+
+                with using_session("chat-42"):
+                    task = asyncio.create_task(reading())
+                await read.wait()  # It waits for the next event by now.
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                assert_cancelled(watched)
+                server.release()
+        assert {it.attributes["session.id"] for it in watched.started} == {"chat-42"}
+
+    with caplog.at_level(logging.WARNING, logger="opentelemetry"):
+        asyncio.run(main())
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("leave", ["never read", "half read", "closed", "breaks off"])
+@pytest.mark.parametrize("name", [it for it in NAMES if it.endswith(("stream", "agent"))])
+def test_a_stream_that_is_left_ends_its_span_once(watched, name, leave, caplog):
+    async def main():
+        with ProviderServer() as server:
+            async with client(server) as runtime, client(server, AGENTS) as agents:
+                if leave == "breaks off":
+                    server.fail(424, after_events=1)
+                with using_session("chat-42"):
+                    response = await calls(runtime, agents)[name]()
+                key = next(key for key, it in response.items() if hasattr(it, "__aiter__"))
+                stream = response.pop(key)
+                with using_session("another"):
+                    await left(stream, leave)
+                    del stream
+                    gc.collect()
+                    assert watched.open == []
+
+    with caplog.at_level(logging.WARNING, logger="opentelemetry"):
+        asyncio.run(main())
+    assert caplog.records == []
+    assert len(watched.ends) == len(set(watched.ends)) == len(watched.started)
+    expected = "ERROR" if leave == "breaks off" else "UNSET"
+    assert watched.span.status.status_code.name == expected
+    assert {it.attributes["session.id"] for it in watched.started} == {"chat-42"}
+
+
+async def left(stream, how):
+    if how == "breaks off":
+        with pytest.raises(Exception, match="An error occurred"):
+            [event async for event in stream]
+    elif how != "never read":
+        assert await anext(aiter(stream))
+    if how == "closed":
+        stream.close()
+        stream.close()

@@ -7,6 +7,7 @@ kind fails on the day upstream mends the defect. Then the repair and both tests 
 import gc
 import json
 import logging
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -240,3 +241,29 @@ def test_what_is_not_traced_goes_its_way(server):
         counted = {"converse": {"messages": MESSAGES}}
         assert runtime.count_tokens(modelId=CLAUDE, input=counted)["inputTokens"]
     assert spans.started == []
+
+
+def test_no_patch_is_left_behind():
+    with traced():
+        pass
+    before = patchable()
+    with traced():
+        assert patchable() != before
+    assert patchable() == before
+
+
+def patchable():
+    """Return what could be patched: what lies in upstream's modules and in their classes."""
+    from botocore import client
+
+    found = {}
+    for name in [name for name in sys.modules if "instrumentation.bedrock" in name]:
+        for key, value in vars(sys.modules[name]).items():
+            found[name, key] = value
+            if isinstance(value, type) and value.__module__ == name:
+                found |= {(name, key, each): it for each, it in vars(value).items()}
+    kinds = [it for it in client.BaseClient.__subclasses__() if "_make_api_call" in vars(it)]
+    creating = client.ClientCreator.create_client
+    ignored = {"__warningregistry__", "_abc_impl", "_instrumented_clients", "_instance"}
+    kept = {key: id(it) for key, it in found.items() if not ignored & set(key)}
+    return kept | {"create": id(creating), "hooked": len(kinds)}
