@@ -104,7 +104,7 @@ def frameworks(session: nox.Session, extra: str) -> None:
 def aioboto3(session: nox.Session) -> None:
     """Test Bedrock's asynchronous clients, which pin a botocore of their own."""
     _install(session, "bedrock", groups=("test", "aioboto3"))
-    _pytest(session, "tests/contract/test_aioboto3.py", "tests/contract/test_repairs.py")
+    _pytest(session, "tests/contract/test_aioboto3.py", "tests/contract/test_bedrock_repairs.py")
 
 
 @nox.session(python=CURRENT)
