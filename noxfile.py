@@ -101,9 +101,10 @@ def frameworks(session: nox.Session, extra: str) -> None:
 
 
 @nox.session(python=CURRENT)
-def aioboto3(session: nox.Session) -> None:
+@nox.parametrize("group", ["aioboto3", "aiobotocore"])
+def aioboto3(session: nox.Session, group: str) -> None:
     """Test Bedrock's asynchronous clients, which pin a botocore of their own."""
-    _install(session, "bedrock", groups=("test", "aioboto3"))
+    _install(session, "bedrock", groups=("test", group))
     _pytest(session, "tests/contract/test_aioboto3.py", "tests/contract/test_bedrock_repairs.py")
 
 

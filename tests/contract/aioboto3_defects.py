@@ -16,11 +16,19 @@ CONVERSE = {"modelId": CLAUDE, "messages": MESSAGES}
 INVOKE = {"modelId": CLAUDE, "body": CLAUDE_BODY}
 
 
-def client(server, service="bedrock-runtime"):
-    import aioboto3
+def client(server, service="bedrock-runtime", **more):
+    """Return a client of aioboto3's, or of the newest aiobotocore, which it does not know yet."""
+    try:
+        from aioboto3 import Session
+    except ImportError:
+        from aiobotocore.session import get_session
 
-    return aioboto3.Session().client(
+        create = get_session().create_client
+    else:
+        create = Session().client
+    return create(
         service,
+        **more,
         region_name="us-east-1",
         endpoint_url=server.bedrock_url,
         aws_access_key_id="key",

@@ -26,9 +26,12 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
     original = module._LazyAsyncInvokeModelBody  # noqa: SLF001 - upstream's class
 
     def body(real: Any, span: Span, *call: Any) -> Any:
-        if not hasattr(getattr(real, "content", None), "at_eof"):  # Not one of aiohttp's.
-            return original(real, span, *call)
-        return _body(real, _Noting(span, module, *call))
+        made = None
+        try:
+            made = _body(real, _Noting(span, module, *call))
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("handing out the body of a Bedrock answer")
+        return original(real, span, *call) if made is None else made
 
     module._LazyAsyncInvokeModelBody = body  # noqa: SLF001
 
@@ -93,7 +96,6 @@ class _Noted:
     """What is added to a body: it ends the span when it is left, closed or forgotten."""
 
     _self_noting: _Noting
-    __wrapped__: Any
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> Any:
         try:
@@ -104,7 +106,9 @@ class _Noted:
 
     def close(self) -> None:
         try:
-            self.__wrapped__.close()
+            plain: Any = super()
+            closing = getattr(plain, "close", None) or plain.__getattr__("close")
+            closing()
         finally:
             self._self_noting.end()
 
@@ -114,16 +118,21 @@ class _Noted:
 
 @cache
 def _noted(kind: Any) -> Any:
-    return type(kind.__name__, (_Noted, kind), {"_self_noting": None})
+    return type(kind.__name__, (_Noted, kind), {})
 
 
 def _body(body: Any, noting: _Noting) -> Any:
-    response = body.__wrapped__
-    # Both the body and aiohttp's response, which `async with` gives, are read from its content.
-    response.content = _Content(response.content, noting)
+    """Return a body like *body*, made of the same: aiobotocore 2's is a proxy, 3's is none."""
+    proxy = isinstance(body, wrapt.ObjectProxy)
+    response: Any = body.__wrapped__ if proxy else getattr(body, "_raw_stream", None)
+    if not type(response).__module__.startswith("aiohttp"):
+        return None
+    length = body._self_content_length if proxy else body._content_length  # noqa: SLF001 - aiobotocore's
     kind: Any = type(body)
-    noted = _noted(kind)(response, body._self_content_length)  # noqa: SLF001 - aiobotocore's
+    noted = _noted(kind)(response, length)
     noted._self_noting = noting  # noqa: SLF001 - our own
+    # Both the body and aiohttp's response, which `async with` may give, are read from its content.
+    response.content = _Content(response.content, noting)
     return noted
 
 

@@ -69,7 +69,7 @@ def _reading(call: Callable[..., Any]) -> Callable[..., Any]:
             read.error = error
             end_failed(get_current_span(), error)
         read.parts.seek(0)
-        response["body"] = type(body)(read, body._content_length)  # noqa: SLF001 - botocore's
+        response["body"] = type(body)(read, getattr(body, "_content_length", None))
         if read.error is not None:
             raise _BrokenOffError(response)
         return response
@@ -91,8 +91,7 @@ def _handing_out(call: Callable[..., Any]) -> Callable[..., Any]:
         raw = getattr(body, "_raw_stream", None)
         if isinstance(raw, _Read):
             raw.parts.seek(0)
-            length = body._content_length  # noqa: SLF001 - botocore's
-            response["body"] = StreamingBody(raw, length)
+            response["body"] = StreamingBody(raw, getattr(body, "_content_length", None))
         return response
 
     return handing_out
