@@ -38,7 +38,8 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 def _instrument_client(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     client = wrapped(*arguments, **named)
     made = vars(client)
-    if "invoke_model" in made and not hasattr(client, "__aenter__"):
+    wrapped_here = {"invoke_model", "_unwrapped_invoke_model"} <= made.keys()
+    if wrapped_here and not hasattr(client, "__aenter__"):
         made["_unwrapped_invoke_model"] = _reading(made["_unwrapped_invoke_model"])
         made["invoke_model"] = _handing_out(made["invoke_model"])
     return client

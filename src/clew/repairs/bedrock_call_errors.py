@@ -16,6 +16,8 @@ from opentelemetry.trace import Span, Status, StatusCode
 from wrapt import FunctionWrapper, wrap_function_wrapper
 
 _MODULE = "openinference.instrumentation.bedrock"
+_TRACER = 2
+"""Which argument of upstream's function is the tracer."""
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
@@ -33,8 +35,10 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 
 
 def _instrument_client(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    client, bound, tracer, *rest = arguments
-    return wrapped(client, bound, _EndingTracer(tracer), *rest, **named)
+    given = [*arguments]
+    if len(given) > _TRACER:
+        given[_TRACER] = _EndingTracer(given[_TRACER])
+    return wrapped(*given, **named)
 
 
 class _EndingTracer(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
