@@ -176,3 +176,21 @@ def a_client_that_was_made_before_is_not_traced(scene):
     assert runtime.converse(modelId=CLAUDE, messages=MESSAGES)["output"]
     assert list(agents.invoke_agent(**AGENT | {"enableTrace": False})["completion"])
     return [span.name for span in scene.spans.started]
+
+
+@defect(
+    mended=("EMBEDDING", "amazon.titan-embed-text-v2:0", "Where?", True),
+    upstream=("LLM", None, None, False),
+)
+def an_embedding_is_taken_for_an_answer(scene):
+    runtime = client(scene.server)
+    body = json.dumps({"inputText": "Where?"})
+    answer = runtime.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=body)
+    vector = tuple(json.loads(answer["body"].read())["embedding"])
+    said = scene.spans.span.attributes
+    return (
+        said["openinference.span.kind"],
+        said.get("embedding.model_name"),
+        said.get("embedding.embeddings.0.embedding.text"),
+        said.get("embedding.embeddings.0.embedding.vector") == vector,
+    )
