@@ -57,8 +57,7 @@ def _listed(
     said: Mapping[str, Any], names: tuple[str, ...], what: str
 ) -> Iterator[tuple[str, Any]]:
     """Yield each text or vector, whether one is given or several."""
-    found = next((said[name] for name in names if said.get(name)), None)
-    several = isinstance(found, list) and found and isinstance(found[0], (list, str))
+    found: Any = next((said[name] for name in names if said.get(name)), [])
+    several = isinstance(found, list) and (not found or isinstance(found[0], list | str))
     for number, one in enumerate(found if several else [found]):
-        if one is not None:
-            yield _ONE.format(number) + what, one
+        yield _ONE.format(number) + what, one

@@ -1,0 +1,17 @@
+"""``clew settings``: every variable, what it is for, and what it is now."""
+
+import os
+
+import click
+
+from clew.settings import SETTINGS
+
+
+@click.command()
+def command() -> None:
+    """Print every CLEW_* variable: its help, its default, and what it is set to here."""
+    for setting in SETTINGS:
+        text = os.environ.get(setting.name, "").strip()
+        shown = "(set, and secret)" if text and setting.secret else text or "(not set)"
+        click.echo(f"{setting.name}\n    {setting.help}\n    default: {setting.default}")
+        click.echo(f"    here: {shown}\n")

@@ -1,0 +1,1 @@
+"""ClewDistro and ClewConfigurator, for ``opentelemetry-instrument``."""
