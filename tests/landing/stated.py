@@ -14,8 +14,11 @@ def stated(recording: Recording) -> Usage:
     if recording.path.endswith("/embeddings") or "embed" in recording.path:
         return Usage()
     said = [payload for _, payload in events(recording.content_type, recording.response)]
-    metrics = list(_found(said, _METRICS))
-    blocks = metrics or list(_found(said, "usage"))
+    blocks = list(_found(said, "usage"))
+    if metrics := list(_found(said, _METRICS)):
+        # Claude states at the end of a stream what its answer took, in place of what it stated at
+        # the start. Bedrock's own count of the same answer may be another.
+        blocks = [{**blocks[0], **blocks[-1]}] if blocks else metrics
     return sum(map(_usage, blocks), Usage())
 
 
