@@ -1,4 +1,4 @@
-"""``python -m bench [startup] [span]``: measure, print, and fail where a promise is broken."""
+"""``python -m bench [startup] [span] [call]``: measure, print, fail where a promise is broken."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.pairing import Estimate, Verdict
 
-BENCHES = ("startup", "span")
+BENCHES = ("startup", "span", "call")
 
 _VERSIONS_OF = (
     "clew",
