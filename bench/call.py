@@ -18,9 +18,9 @@ from urllib.request import urlopen
 from bench.call_processes import Row, can_run, need, nobody, serving
 from bench.pairing import Verdict, paired, table, turns
 
-ROUNDS = 50
+ROUNDS = 100
 CALLS = 10
-"""For each row in each round; 50 rounds of them are 500 calls."""
+"""For each row in each round; in 100 rounds 1,000 of them, and as many asynchronous ones."""
 STREAMS = 5
 THINKING = 25
 """Milliseconds until the first token. Hosted models take at least ten times as long."""
