@@ -1,4 +1,4 @@
-"""``python -m bench [startup] [span] [call]``: measure, print, fail where a promise is broken."""
+"""``python -m bench [startup] [span] [call] [counting]``: measure, print, and judge."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.pairing import Estimate, Verdict
 
-BENCHES = ("startup", "span", "call")
+BENCHES = ("startup", "span", "call", "counting")
 
 _VERSIONS_OF = (
     "clew",

@@ -4,8 +4,6 @@ A span is counted from its start, so one that never ends cannot hide. A cell who
 no span at all fails: it would prove nothing.
 """
 
-import re
-
 import pytest
 
 from clew import State
@@ -13,7 +11,7 @@ from clew.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS, MODES
 from tests.landing.ledger import LEDGER
 from tests.landing.table import land, of_an_instrumentor
-from tests.landing.tokens import on, said_by, said_twice
+from tests.landing.tokens import behind_an_agent, on, said_by, said_twice
 from tests.landing.ways import WAYS, first_is_fast
 
 NOT_IN_THE_SDK = {
@@ -23,8 +21,6 @@ NOT_IN_THE_SDK = {
     ("mistralai", "fan_out"): "as Bedrock",
     ("openai", "fan_out"): "as Bedrock",
 }
-AGENTS = re.compile("/agents/|/retrieve|knowledgebases")
-"""Behind one request to these, several models may work."""
 
 
 @pytest.mark.parametrize("way", first_is_fast(WAYS), ids=lambda it: it.__name__)
@@ -55,7 +51,7 @@ def count(outcome, exchanges, cell):
     if cell.mode.startswith(("error", "timeout")):
         embedding = all("embed" in it.path for it in exchanges)
         assert counted.calls == (0 if embedding else 1)
-    elif not any(map(AGENTS.search, (it.path for it in exchanges))):
+    elif not behind_an_agent(exchanges):
         assert counted.calls == told.calls
 
 

@@ -14,8 +14,8 @@ _COUNTS = {
     "cached": "prompt_details.cache_read",
     "reasoning": "completion_details.reasoning",
 }
-_NO_MODEL_CALL = re.compile(r"embed|/agents/|/retrieve|/guardrail|knowledgebases")
-"""Embeddings; agents and knowledge bases, behind whose one request several models may work."""
+_AGENTS = re.compile(r"/agents/|/retrieve|knowledgebases")
+_NO_MODEL_CALL = re.compile(rf"embed|/guardrail|{_AGENTS.pattern}")
 _JUDGES = re.compile(r"moderations|classifications")
 """They answer nobody: a GUARDRAIL. Mistral's SDK does not hand on what these requests took."""
 
@@ -33,6 +33,11 @@ def said_by(exchanges: Iterable[Exchange]) -> Spent:
     answered = [it for it in exchanges if it.status == 200 and not _JUDGES.search(it.path)]
     usage = sum((it.usage for it in answered if it.usage), Usage())
     return Spent(sum(not _NO_MODEL_CALL.search(it.path) for it in answered), usage)
+
+
+def behind_an_agent(exchanges: Iterable[Exchange]) -> bool:
+    """Whether several models may have worked behind one request."""
+    return any(_AGENTS.search(it.path) for it in exchanges)
 
 
 def on(spans: Sequence[Any]) -> Spent:

@@ -1,0 +1,77 @@
+"""Make every call of the landing table once, and print what its spans count, as JSON.
+
+The first argument says who traces: ``clew``, or ``upstream``, the same instrumentors by themselves.
+"""
+
+import json
+import sys
+from contextlib import ExitStack, redirect_stdout
+from importlib import import_module
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+from clew import instrument_all
+from clew.frameworks import FRAMEWORKS
+from tests.landing.calls import CELLS, LOOP
+from tests.landing.tokens import behind_an_agent, on, said_by
+from tests.providers import ProviderServer
+
+
+class _Started(SpanProcessor):
+    def __init__(self) -> None:
+        self.spans = []
+
+    def on_start(self, span, parent_context=None):  # noqa: ARG002 - the SDK's signature
+        self.spans.append(span)
+
+
+def main() -> None:
+    """Print one row per cell."""
+    started = _Started()
+    provider = TracerProvider()
+    provider.add_span_processor(started)
+    trace.set_tracer_provider(provider)
+    if sys.argv[1] == "clew":
+        instrument_all()
+    rows = []
+    with ExitStack() as stack:
+        server = stack.enter_context(ProviderServer())
+        stack.enter_context(LOOP)
+        stack.enter_context(redirect_stdout(sys.stderr))
+        if sys.argv[1] == "upstream":
+            for framework in FRAMEWORKS:
+                module, _, name = framework.instrumentor.partition(":")
+                getattr(import_module(module), name)().instrument()
+        for cell in CELLS:
+            if cell.missing() or cell.mode.startswith(("error", "timeout")):
+                continue
+            server.clear()
+            begin = len(started.spans)
+            try:
+                cell.call(server)
+            except Exception as error:  # noqa: BLE001 - a defect of upstream's may break the call
+                rows.append({"cell": _name(cell), "raised": type(error).__name__})
+                continue
+            rows.append(_row(cell, started.spans[begin:], server.exchanges))
+    print(json.dumps(rows))
+
+
+def _name(cell) -> str:
+    return f"{cell.framework} {cell.name.replace('_', ' ')}"
+
+
+def _row(cell, spans, exchanges) -> dict:
+    told, counted = said_by(exchanges), on(spans)
+    return {
+        "cell": _name(cell),
+        "calls": counted.calls if behind_an_agent(exchanges) else told.calls,
+        "tokens": told.usage.total,
+        "llm_spans": counted.calls,
+        "counted": counted.usage.total,
+        "traces": len({span.context.trace_id for span in spans}),
+    }
+
+
+if __name__ == "__main__":
+    main()
