@@ -22,7 +22,7 @@ from clew.boundary import CONTAINED, contain
 from clew.calls import follow
 from clew.discovery import Armable, armable
 from clew.errors import ActivationError, ConfigurationError
-from clew.repairs import repairs_for
+from clew.repairs import instrumenting, repairs_for
 from clew.report import Activation, Report, State
 
 logger = logging.getLogger("clew")
@@ -223,7 +223,8 @@ class Ledger:
         # The check of versions that this skips was made above, from the same package metadata.
         # Upstream's own knows less (no range for Mistral) and more (boto3, where botocore will do).
         versions = item.versions() or "traced"
-        instrumentor.instrument(skip_dep_check=True, **self._options)
+        with instrumenting(item.framework.name, instrumentor):
+            instrumentor.instrument(skip_dep_check=True, **self._options)
         entry.instrumentor = instrumentor
         try:
             for repair in repairs_for(item.framework.name):
@@ -231,7 +232,7 @@ class Ledger:
         except Exception:  # noqa: BLE001 - without it the framework is traced all the same
             contain(f"finding what is to be mended in {item.framework.name}")
         try:
-            # Last, so that what a repair wraps runs in the context of the call as well.
+            # Around what the instrumentor and the repairs have put there, and taken off before them.
             entry.before_uninstrument.append(follow(item.framework.calls))
         except Exception:  # noqa: BLE001 - as above
             contain(f"following the calls of {item.framework.name}")

@@ -22,9 +22,8 @@ from clew.context import carried, entered
 from clew.decorating import Decorated, in_context
 from clew.frameworks import Call
 from clew.identity import SESSION_ID, Identity, admitted_id
-from clew.loading import Parts, Undo
-
-_ABSENT = object()
+from clew.loading import Parts
+from clew.subclasses import Undo, throughout
 
 
 def follow(calls: Sequence[Call]) -> Undo:
@@ -40,64 +39,22 @@ def follow(calls: Sequence[Call]) -> Undo:
 
 
 def _follow(owner: Any, call: Call) -> Iterator[Undo]:
-    if not inspect.isclass(owner):
-        yield from _wrap(owner, call)
-        return
-    for cls in [owner, *_subclasses(owner)]:
-        yield from _wrap(cls, call)
-    yield _follow_new_subclasses(owner, call)
-
-
-def _subclasses(cls: Any) -> Iterator[Any]:
-    for subclass in type.__subclasses__(cls):
-        yield subclass
-        yield from _subclasses(subclass)
-
-
-def _follow_new_subclasses(owner: Any, call: Call) -> Undo:
-    """Wrap the methods of subclasses that are yet to be defined, too.
-
-    LangGraph is imported after LangChain, and applications write runnables of their own.
-    """
-    original = vars(owner).get("__init_subclass__", _ABSENT)
-    following = True
-
-    def init_subclass(cls: Any, /, **named: Any) -> None:
-        if original is _ABSENT:
-            super(owner, cls).__init_subclass__(**named)
-        else:
-            original.__get__(None, cls)(**named)
-        if following:
-            try:
-                list(_wrap(cls, call))
-            except Exception:  # noqa: BLE001 - the boundary to the application
-                contain(f"following a subclass of {call.owner}")
-
-    type.__setattr__(owner, "__init_subclass__", classmethod(init_subclass))
-
-    def undo() -> None:
-        nonlocal following
-        following = False
-        for cls in _subclasses(owner):
-            _unwrap(cls, call)
-        if original is _ABSENT:
-            del owner.__init_subclass__
-        else:
-            type.__setattr__(owner, "__init_subclass__", original)
-
-    return undo
+    if inspect.isclass(owner):
+        yield throughout(owner, partial(_wrap, call=call), partial(_unwrap, call=call))
+    else:
+        _wrap(owner, call)
+        yield partial(_unwrap, owner, call)
 
 
 class _Followed(Decorated):
     """A method that runs in the context in which it is called."""
 
 
-def _wrap(owner: Any, call: Call) -> Iterator[Undo]:
+def _wrap(owner: Any, call: Call) -> None:
     for name in call.methods:
         method = vars(owner).get(name)
         if callable(method) and not isinstance(method, _Followed):
             setattr(owner, name, _Followed(method, _wrapper(method, call)))
-            yield partial(_unwrap, owner, call)
 
 
 def _unwrap(owner: Any, call: Call) -> None:

@@ -2,13 +2,25 @@
 
 Upstream's ``unwrap_object`` follows ``__wrapped__`` to the end of the chain, through the
 ``with_callbacks`` decorator of DSPy itself: afterwards no callback of the application fires.
-The repair puts back what stood there before, one step down the chain.
+The repair puts back what stood there before, one step down the chain; also where ``instrument``
+raises half-way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from wrapt import resolve_path
+
+
+@contextmanager
+def instrumenting(instrumentor: Any) -> Iterator[None]:
+    """Take the wrappers off again that were put on before ``instrument`` raised."""
+    try:
+        yield
+    except BaseException:
+        repair(instrumentor)()
+        raise
 
 
 def repair(instrumentor: Any) -> Callable[[], None]:

@@ -1,0 +1,97 @@
+"""DSPy: a ``class Mine(dspy.Predict)`` breaks the instrumentor, or has no span of its own.
+
+Upstream looks for every subclass of ``Predict`` by its name in the package ``dspy``, raises where
+an application has one, and leaves half of its patches. Of the subclasses that come later it wraps
+no ``forward``, and one without a ``forward`` of its own it takes for one that has. The repair hides
+the subclasses from it, and has upstream's wrapper put around each ``forward``, whose outermost is
+the one that counts.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial, wraps
+from inspect import unwrap
+from typing import Any
+
+from wrapt import FunctionWrapper
+
+from clew.decorating import Decorated
+from clew.repairs.wrapping import wrapped
+from clew.subclasses import throughout
+
+_WRAPPERS = {"forward": "_PredictForwardWrapper", "aforward": "_PredictAforwardWrapper"}
+
+
+class _Traced(Decorated):
+    """The ``forward`` of a subclass, with upstream's wrapper around it."""
+
+
+@contextmanager
+def instrumenting(_instrumentor: Any) -> Iterator[None]:
+    """Let upstream see no subclass, which it asks for while it is switched on."""
+    from dspy import Predict  # noqa: PLC0415 - no framework is imported at module level
+
+    owner: Any = Predict
+    owner.__subclasses__ = classmethod(lambda _cls: [])
+    try:
+        yield
+    finally:
+        del owner.__subclasses__
+
+
+def repair(instrumentor: Any) -> Callable[[], None]:
+    """Wrap each ``forward``, and let the outermost one have the span."""
+    from dspy import Predict  # noqa: PLC0415 - as above
+    from openinference.instrumentation import dspy as upstream  # noqa: PLC0415 - as above
+
+    tracer = instrumentor._tracer  # noqa: SLF001 - the tracer it was switched on with
+    wrappers = {name: getattr(upstream, kind)(tracer) for name, kind in _WRAPPERS.items()}
+    forget = throughout(Predict, partial(_wrap, wrappers), _unwrap)
+    undo = wrapped(
+        "openinference.instrumentation.dspy",
+        {f"{kind}.__call__": _outermost(name, Predict) for name, kind in _WRAPPERS.items()},
+    )
+
+    def undo_both() -> None:
+        undo()
+        forget()
+
+    return undo_both
+
+
+def _wrap(wrappers: Mapping[str, Any], cls: Any) -> None:
+    for name, wrapper in wrappers.items():
+        method = vars(cls).get(name)
+        if callable(method) and not isinstance(method, FunctionWrapper):
+            setattr(cls, name, _Traced(method, wrapper))
+
+
+def _unwrap(cls: Any) -> None:
+    for name in _WRAPPERS:
+        method = vars(cls).get(name)
+        if isinstance(method, _Traced):
+            setattr(cls, name, method.__wrapped__)
+
+
+def _outermost(name: str, predict: Any) -> Callable[..., Any]:
+    def call(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
+        method, predictor, given, named = arguments
+        cls = type(predictor)
+        if cls is predict:
+            return upstream(*arguments)
+        if _function(getattr(cls, name)) is not _function(method):
+            return method(*given, **named)
+
+        @wraps(method)
+        def forward(*given: Any, **named: Any) -> Any:
+            return method(*given, **named)
+
+        # By this name upstream tells the method of ``Predict`` from one that overrides it.
+        forward.__qualname__ = f"{cls.__qualname__}.{name}"
+        return upstream(forward, predictor, given, named)
+
+    return call
+
+
+def _function(method: Any) -> Any:
+    return unwrap(getattr(method, "__func__", method))
