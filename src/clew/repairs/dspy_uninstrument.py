@@ -8,6 +8,7 @@ raises half-way.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import unwrap
 from typing import Any
 
 from wrapt import resolve_path
@@ -35,10 +36,15 @@ def repair(instrumentor: Any) -> Callable[[], None]:
             if vars(parent).get(attribute) is not wrapper:
                 continue  # Somebody else wrapped it since; taking theirs away is not ours to do.
             original = wrapper.__wrapped__
-            if any(vars(base).get(attribute) is original for base in parent.__mro__[1:]):
+            # Inherited, also where another repair has a wrapper of its own around it.
+            if any(_is(original, vars(base).get(attribute)) for base in parent.__mro__[1:]):
                 delattr(parent, attribute)
             else:
                 setattr(parent, attribute, original)
         instrumentor._originals.clear()  # noqa: SLF001 - nothing is left for upstream to strip
 
     return restore
+
+
+def _is(one: Any, other: Any) -> bool:
+    return other is not None and unwrap(one) is unwrap(other)

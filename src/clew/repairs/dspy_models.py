@@ -1,0 +1,82 @@
+"""DSPy: a model of the application's own, a ``class Mine(dspy.BaseLM)``, has no span.
+
+Upstream wraps ``dspy.LM`` alone. The repair has upstream's own wrappers put around the base class
+and around each subclass that overrides ``__call__`` or ``acall``, also those yet to be defined.
+That a call which comes through several of them has one span is seen to in `dspy_tokens`, which
+also reads the response's usage.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from wrapt import FunctionWrapper
+
+from clew.decorating import Decorated
+from clew.repairs.wrapping import wrapped
+from clew.subclasses import throughout
+
+_WRAPPERS = {"__call__": "_LMCallWrapper", "acall": "_LMAcallWrapper"}
+
+
+class _Traced(Decorated):
+    """A model's method, with upstream's wrapper around it."""
+
+
+def repair(instrumentor: Any) -> Callable[[], None]:
+    """Wrap the methods of every model that upstream has not wrapped."""
+    from dspy import BaseLM  # noqa: PLC0415 - no framework is imported at module level
+    from openinference.instrumentation import dspy as upstream  # noqa: PLC0415 - as above
+
+    tracer = instrumentor._tracer  # noqa: SLF001 - the tracer it was switched on with
+    wrappers = {name: getattr(upstream, kind)(tracer) for name, kind in _WRAPPERS.items()}
+    forget = throughout(BaseLM, partial(_wrap, wrappers), _unwrap)
+    undo = wrapped(
+        "openinference.instrumentation.dspy",
+        {"_normalize_lm_arguments": _arguments, "_llm_output_messages": _messages},
+    )
+
+    def undo_both() -> None:
+        undo()
+        forget()
+
+    return undo_both
+
+
+def _wrap(wrappers: Mapping[str, Any], cls: Any) -> None:
+    for name, wrapper in wrappers.items():
+        method = vars(cls).get(name)
+        if callable(method) and not isinstance(method, FunctionWrapper):
+            setattr(cls, name, _Traced(method, wrapper))
+
+
+def _unwrap(cls: Any) -> None:
+    for name in _WRAPPERS:
+        method = vars(cls).get(name)
+        if isinstance(method, _Traced):
+            setattr(cls, name, method.__wrapped__)
+
+
+def _arguments(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
+    """Find the prompt and the messages of a ``__call__(self, *anything, **named)``."""
+    found = dict(upstream(*arguments))
+    if "prompt" in found or "messages" in found:
+        return found
+    for value in list(found.values()):
+        if isinstance(value, tuple) and value:
+            found["prompt"] = value[0]
+        if isinstance(value, dict):
+            found |= {name: value[name] for name in ("prompt", "messages") if name in value}
+    return found
+
+
+def _messages(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
+    """Show what a ``__call__`` of any make returns; upstream takes everything for a list.
+
+    It would take a string to pieces, and read a stream to its end before its reader does.
+    """
+    (response,) = arguments
+    outputs = [response] if isinstance(response, str) else response
+    if not isinstance(outputs, list | tuple):
+        return iter(())
+    return upstream([it.get("text") if isinstance(it, dict) else it for it in outputs])

@@ -1,0 +1,237 @@
+"""DSPy: the span of a model's call says nothing of tokens, nor whether DSPy's cache answered.
+
+Upstream sees the texts that a model returns, not the response they were taken from. The repair
+notes the usage where DSPy does its own accounting, and puts the sum onto the span when the call
+ends: also of a call that failed after it was paid for. An answer out of the cache cost nothing.
+
+A model's methods call each other (an override its ``super``, ``acall`` the synchronous one): the
+outermost has the span. And a model that only hands its question on to another is a chain.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from importlib import import_module
+from typing import Any
+
+from opentelemetry.trace import Span, get_current_span
+
+from clew.boundary import contain
+from clew.repairs.wrapping import wrapped
+
+_TOKENS = "llm.token_count."
+_SPENT = ("prompt", "completion", "total")
+_CACHE_HIT = "llm.cache_hit"  # No convention names it so far.
+
+
+def repair(_instrumentor: Any) -> Callable[[], None]:
+    """Note what DSPy accounts for, and put it onto the span of the call it belongs to."""
+    hooks: dict[str, dict[str, Any]] = {
+        "openinference.instrumentation.dspy": {
+            "_LMCallWrapper.__call__": _call,
+            "_LMAcallWrapper.__call__": _acall,
+        },
+        "dspy.clients.base_lm": {
+            "BaseLM._process_lm_response": _note_response,  # before 3.4
+            "BaseLM._finalize_lm_response": _note_typed_response,  # in 3.3
+        },
+        "dspy.clients.execution": {  # from 3.4 on
+            "finalize": _note_result,
+            "_account_failed_call": _note_failed,
+        },
+    }
+    undo = [wrapped(module, _existing(module, names)) for module, names in hooks.items()]
+
+    def undo_all() -> None:
+        for step in undo:
+            step()
+
+    return undo_all
+
+
+def _existing(module: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Return those of *names* that this release of DSPy has."""
+    try:
+        parent = import_module(module)
+    except ImportError:
+        return {}
+
+    def exists(path: str) -> bool:
+        owner, _, name = path.rpartition(".")
+        return hasattr(getattr(parent, owner) if owner else parent, name)
+
+    return {path: hook for path, hook in names.items() if exists(path)}
+
+
+class _Call:
+    """A model being asked, and what is known of its answer."""
+
+    def __init__(self, model: Any, span: Span, outer: "_Call | None") -> None:
+        self.model, self.outer, self.over = model, outer, False
+        self._span = span
+        self._said: dict[int, tuple[Any, Counter[str], bool]] = {}
+        self._asked: Counter[str] | None = None
+        """What other models spent that this one has asked."""
+
+    def note(self, response: Any, usage: Any, *, cache_hit: bool = False) -> None:
+        """Add what *response* says it has cost."""
+        self._said[id(response)] = (response, Counter() if cache_hit else _counts(usage), cache_hit)
+
+    def settle(self) -> None:
+        """Put it onto the span."""
+        spent = Counter[str]()
+        for _response, counts, _cache_hit in self._said.values():
+            spent.update(counts)
+        if self._asked is not None and (not any(spent.values()) or spent == self._asked):
+            self._span.set_attribute("openinference.span.kind", "CHAIN")
+            spent = self._asked
+        elif self._said and all(cache_hit for *_, cache_hit in self._said.values()):
+            self._span.set_attributes({_CACHE_HIT: True, **{_TOKENS + it: 0 for it in _SPENT}})
+        else:
+            self._span.set_attributes({_TOKENS + name: count for name, count in spent.items()})
+        if self.outer is not None:
+            self.outer._asked = self.outer._asked or Counter()  # noqa: SLF001 - one of us
+            self.outer._asked.update(spent)  # noqa: SLF001
+
+
+_under_way: ContextVar[_Call | None] = ContextVar("clew_dspy_call", default=None)
+
+
+def _current() -> _Call | None:
+    call = _under_way.get()
+    return None if call is None or call.over else call
+
+
+# --- the calls ---
+
+
+@contextmanager
+def _noting(model: Any, around: Span, outer: _Call | None) -> Iterator[None]:
+    span = get_current_span()
+    if span is around:  # Upstream has opened none: it is suppressed.
+        yield
+        return
+    call = _Call(model, span, outer)
+    _under_way.set(call)
+    try:
+        yield
+    finally:
+        call.over = True
+        _under_way.set(outer)  # No token is kept: a coroutine may end in another context.
+        try:
+            call.settle()
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("counting the tokens of a call")
+
+
+def _call(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
+    method, model, given, named = arguments
+    outer, around = _current(), get_current_span()
+    if outer is not None and outer.model is model:
+        return method(*given, **named)
+
+    @wraps(method)
+    def noted(*given: Any, **named: Any) -> Any:
+        with _noting(model, around, outer):
+            return method(*given, **named)
+
+    return upstream(noted, model, given, named)
+
+
+async def _acall(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
+    method, model, given, named = arguments
+    outer, around = _current(), get_current_span()
+    if outer is not None and outer.model is model:
+        return await method(*given, **named)
+
+    @wraps(method)
+    async def noted(*given: Any, **named: Any) -> Any:
+        with _noting(model, around, outer):
+            return await method(*given, **named)
+
+    return await upstream(noted, model, given, named)
+
+
+# --- what DSPy accounts for ---
+
+
+def _note(response: Any, usage: Any, cache_hit: Any) -> None:
+    try:
+        if call := _current():
+            call.note(response, usage, cache_hit=bool(cache_hit))
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("counting the tokens of a response")
+
+
+def _note_result(finalize: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    _lm, _prepared, result = arguments
+    raw = result.raw
+    if not _estimated(raw, result.usage):
+        _note(result, result.usage, result.cache_hit or _value(raw, "cache_hit"))
+    return finalize(*arguments, **named)
+
+
+def _note_failed(account: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    _lm, results, _error = arguments
+    for result in results:
+        _note(result, result.usage, result.cache_hit)
+    return account(*arguments, **named)
+
+
+def _note_response(process: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    response = arguments[0] if arguments else named.get("response")
+    usage = _value(response, "usage")
+    if not _estimated(response, usage):
+        _note(response, usage, _value(response, "cache_hit"))
+    return process(*arguments, **named)
+
+
+def _note_typed_response(finalize: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    _request, response = arguments
+    if not _estimated(response.provider_response, response.usage):
+        said = response if response.provider_response is None else response.provider_response
+        _note(said, response.usage, response.cache_hit)
+    return finalize(*arguments, **named)
+
+
+def _estimated(response: Any, usage: Any) -> bool:
+    """Whether LiteLLM has counted for itself, because the provider's stream said nothing."""
+    from dspy.dsp.utils.settings import settings  # noqa: PLC0415 - not at module level
+
+    return (
+        settings.send_stream is not None
+        and type(response).__module__.startswith("litellm")
+        and _value(usage, "prompt_tokens_details") is None
+    )
+
+
+def _counts(usage: Any) -> Counter[str]:
+    """Return the counts of *usage*, in OpenAI's form or that of its Responses, by our names."""
+    prompt = _first(usage, "prompt_tokens", "input_tokens")
+    completion = _first(usage, "completion_tokens", "output_tokens")
+    total = _first(usage, "total_tokens")
+    if total is None and prompt is not None and completion is not None:
+        total = prompt + completion
+    asked = _first(usage, "prompt_tokens_details", "input_tokens_details")
+    answered = _first(usage, "completion_tokens_details", "output_tokens_details")
+    found = {
+        "prompt": prompt,
+        "completion": completion,
+        "total": total,
+        "prompt_details.cache_read": _first(asked, "cached_tokens"),
+        "prompt_details.cache_write": _first(asked, "cache_creation_tokens"),
+        "prompt_details.audio": _first(asked, "audio_tokens"),
+        "completion_details.reasoning": _first(answered, "reasoning_tokens"),
+        "completion_details.audio": _first(answered, "audio_tokens"),
+    }
+    return Counter({name: count for name, count in found.items() if isinstance(count, int)})
+
+
+def _first(holder: Any, *names: str) -> Any:
+    return next((it for name in names if (it := _value(holder, name)) is not None), None)
+
+
+def _value(holder: Any, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
