@@ -1,0 +1,35 @@
+"""LlamaIndex: the span of a model that LlamaIndex does not know never ends, and is current for ever.
+
+Upstream opens the span, makes it the current one and then reads the model's metadata, which raises
+``ValueError`` where the name is unknown. LlamaIndex swallows that, and nobody knows the span any
+more: what the application traces next becomes its child. The repair reads what can be read.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+
+def repair(_instrumentor: Any) -> Callable[[], None]:
+    """Let upstream's span be known, whatever its model says of itself."""
+    from openinference.instrumentation.llama_index import (  # noqa: PLC0415 - not at module level
+        _handler as handler,
+    )
+
+    owner: Any = handler._Span  # noqa: SLF001 - upstream's class
+    original = vars(owner)["process_instance"]
+
+    def process_instance(span: Any, instance: Any) -> None:
+        try:
+            original.__get__(span, owner)(instance)
+        except Exception:  # noqa: BLE001 - the model's own code; the call itself will raise it
+            name = getattr(instance, "model", None)
+            if isinstance(name, str):
+                span["llm.model_name"] = name
+
+    owner.process_instance = process_instance
+
+    def undo() -> None:
+        if vars(owner)["process_instance"] is process_instance:
+            owner.process_instance = original
+
+    return undo
