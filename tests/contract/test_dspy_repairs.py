@@ -4,51 +4,6 @@ import pytest
 
 pytest.importorskip("dspy")
 
-BEGIN = """
-    import asyncio, atexit, warnings
-    import dspy
-    from tests.contract.recorder import Recorder
-    from tests.providers import ProviderServer, Usage
-
-    warnings.simplefilter("ignore", DeprecationWarning)  # dspy 3.4 warns of what 3.5 will not have
-    NEW = hasattr(dspy, "lm15")
-    runner = asyncio.Runner()  # One event loop: a client's connections belong to it.
-    atexit.register(runner.close)
-    run = runner.run
-    recorder = Recorder()
-    server = ProviderServer().start()
-
-    def lm(model="gpt-4o-mini-cached-reason", **options):
-        defaults = {"cache": False, "num_retries": 0, "api_key": "key"}
-        return dspy.LM(f"openai/{model}", api_base=server.openai_url, **defaults | options)
-
-    def program(kind=dspy.Predict, **options):
-        made = kind("question -> answer")
-        made.set_lm(lm(**options))
-        return made
-
-    def clear():
-        recorder.clear()
-        server.clear()
-
-    def with_clew():
-        from clew import instrument_all
-        assert instrument_all(only=["dspy"])["dspy"].state.value == "active"
-
-    def with_upstream():
-        from openinference.instrumentation.dspy import DSPyInstrumentor
-        DSPyInstrumentor().instrument()
-"""
-
-
-@pytest.fixture
-def run(python_in_the_tree, tmp_path):
-    def run(*parts, **environment):
-        return python_in_the_tree("".join((BEGIN, *parts)), **environment)
-
-    return lambda *parts: run(*parts, DSPY_CACHEDIR=str(tmp_path / "cache"))
-
-
 PREDICTORS = """
     class Early(dspy.Predict):
         def forward(self, **named): return super().forward(**named)
@@ -68,8 +23,8 @@ PREDICTORS = """
 """
 
 
-def test_predictors_of_the_applications_own_are_traced(run):
-    run(
+def test_predictors_of_the_applications_own_are_traced(dspy_program):
+    dspy_program(
         PREDICTORS,
         """
     from clew import uninstrument_all
@@ -96,8 +51,8 @@ def test_predictors_of_the_applications_own_are_traced(run):
     )
 
 
-def test_upstream_still_raises_where_there_is_one(run):
-    run(
+def test_upstream_still_raises_where_there_is_one(dspy_program):
+    dspy_program(
         PREDICTORS,
         """
     from wrapt import PathResolutionError
@@ -111,8 +66,8 @@ def test_upstream_still_raises_where_there_is_one(run):
     )
 
 
-def test_an_instrumentor_that_raises_half_way_leaves_no_patch(run):
-    run(
+def test_an_instrumentor_that_raises_half_way_leaves_no_patch(dspy_program):
+    dspy_program(
         PREDICTORS,
         """
     from clew import instrument_all
@@ -151,8 +106,8 @@ ARGUMENTS = """
 """
 
 
-def test_a_forward_of_any_make_is_traced(run):
-    run(
+def test_a_forward_of_any_make_is_traced(dspy_program):
+    dspy_program(
         "    with_clew()\n",
         ARGUMENTS,
         """
@@ -175,8 +130,8 @@ def test_a_forward_of_any_make_is_traced(run):
     )
 
 
-def test_upstream_still_crashes_there(run):
-    run(
+def test_upstream_still_crashes_there(dspy_program):
+    dspy_program(
         "    with_upstream()\n",
         ARGUMENTS,
         """
@@ -191,224 +146,115 @@ def test_upstream_still_crashes_there(run):
     )
 
 
-MODELS = """
-    import openai
-    from opentelemetry import trace
-    client = openai.OpenAI(base_url=server.openai_url, api_key="key", max_retries=0)
-    remote = openai.AsyncOpenAI(base_url=server.openai_url, api_key="key", max_retries=0)
+CALLBACKS = """
+    import dspy
+    from dspy.utils.callback import BaseCallback
+    from dspy.utils import DummyLM
 
-    def request(model, prompt, messages):
-        return {"model": model, "messages": messages or [{"role": "user", "content": prompt}]}
+    class Callback(BaseCallback):
+        seen = []
+        def on_lm_start(self, **details): self.seen.append("lm")
+        def on_module_start(self, **details): self.seen.append("module")
 
-    class Mine(dspy.BaseLM):
-        def forward(self, prompt=None, messages=None, **named):
-            return client.chat.completions.create(**request(self.model, prompt, messages))
-        async def aforward(self, prompt=None, messages=None, **named):
-            return await remote.chat.completions.create(**request(self.model, prompt, messages))
+    def ask():
+        Callback.seen.clear()
+        with dspy.context(lm=DummyLM([{"answer": "out"}]), callbacks=[Callback()]):
+            dspy.Predict("question -> answer")(question="Where?")
+        return sorted(Callback.seen)
+
+    untouched = ask()
+    assert "lm" in untouched and "module" in untouched, untouched
 """
 
 
-def test_a_model_of_the_applications_own_has_one_span(run):
-    pytest.importorskip("openai")
-    run(
-        MODELS,
-        """
-    with_clew()
-    class Around(Mine):
-        def __call__(self, *anything, **named):
-            with trace.get_tracer("an-application").start_as_current_span("mine"):
-                return super().__call__(*anything, **named)
-    class Derived(dspy.LM):
-        def __call__(self, *anything, **named): return super().__call__(*anything, **named)
-    class Whole(dspy.BaseLM):
-        def __call__(self, prompt): return prompt
-        async def acall(self, prompt): return self(prompt)
-    class Router(dspy.BaseLM):
-        def __call__(self, prompt): return lm()(prompt)
-
-    derived = Derived("openai/gpt-4o-mini", api_base=server.openai_url, api_key="key", cache=False)
-    for model in (Mine("gpt-4o-cached-reason"), Around("gpt-4o"), derived, Mine("gpt-4o").copy(),
-                  Whole("gpt-4o"), Router("gpt-4o")):
-        for ask in (model, lambda prompt: run(model.acall(prompt))):
-            if isinstance(model, Router) and ask is not model:
-                continue  # It has no ``acall``, nor a ``forward`` to make one of.
-            clear()
-            ask("Where?")
-            (span,) = recorder.models()
-            shown = span.attributes
-            assert recorder.tokens() == server.usage, (model, server.exchanges, recorder.names())
-            assert shown["llm.model_name"].startswith("gpt-4o") and span.status.is_ok
-            assert "max_tokens" in shown["llm.invocation_parameters"]
-            assert shown["llm.input_messages.0.message.content"] == "Where?"
-            assert shown["llm.output_messages.0.message.content"] in shown["output.value"]
-            assert recorder.open() == [] and len(recorder.ends) == len(recorder.spans)
-    clear()
-    program = dspy.Predict("question -> answer")
-    program.set_lm(Mine("gpt-4o"))
-    assert program(question="Where?").answer and len(recorder.models()) == 1
-    """,
-    )
-
-
-def test_it_is_masked_and_suppressed_like_any_other(run):
-    pytest.importorskip("openai")
-    run(
-        MODELS,
-        """
+def test_dspys_own_callbacks_fire_after_uninstrument_all(python):
+    python(
+        CALLBACKS
+        + """
     from clew import instrument_all, uninstrument_all
-    from openinference.instrumentation import TraceConfig, suppress_tracing
-    instrument_all(only=["dspy"], config=TraceConfig(hide_inputs=True, hide_outputs=True))
-    Mine("gpt-4o")("Where?")
-    (span,) = recorder.models()
-    assert "Where" not in str(dict(span.attributes)) and recorder.tokens() == server.usage
-    clear()
-    with trace.get_tracer("an-application").start_as_current_span("mine"), suppress_tracing():
-        Mine("gpt-4o")("Where?")
-    (span,) = recorder.spans
-    assert not span.attributes
-    uninstrument_all()
-    clear()
-    Mine("gpt-4o")("Where?")
-    run(Mine("gpt-4o").acall("Where?"))
-    assert recorder.spans == []
-    """,
-    )
-
-
-def test_upstream_still_makes_none(run):
-    pytest.importorskip("openai")
-    run(
-        MODELS,
-        """
-    with_upstream()
-    Mine("gpt-4o")("Where?")
-    assert recorder.spans == []
-    """,
-    )
-
-
-SPENDING = """
-    import os
-
-    def stream(program):
-        async def read():
-            return [part async for part in dspy.streamify(program)(question="Where?")]
-        assert run(read())
-
-    CALLS = {
-        "sync": (lambda it: it(question="Where?"), {}),
-        "async": (lambda it: run(it.acall(question="Where?")), {}),
-        "choices": (lambda it: it(question="Where?"), {"n": 2, "temperature": 0.5}),
-        "retry": (lambda it: (server.fail(500), it(question="Where?")), {"num_retries": 2}),
-        "stream": (stream, {}),
-    }
-"""
-
-
-@pytest.mark.parametrize("engine", ["native", "litellm"])
-def test_the_tokens_are_what_the_provider_said(run, engine):
-    if engine == "litellm":
-        pytest.importorskip("litellm")
-    run(
-        f"    engine = {engine!r}\n",
-        SPENDING,
-        """
-    options = {"engine": "litellm"} if NEW and engine == "litellm" else {}
-    with_clew()
-    if not options and NEW is (engine == "litellm"):
-        raise SystemExit(0)  # Before 3.4 there is LiteLLM alone.
-    for what, (ask, more) in CALLS.items():
-        # LiteLLM asks for the usage of a stream only where DSPy tracks it.
-        dspy.configure(track_usage=what == "stream")
-        clear()
-        ask(program(**options, **more))
-        assert recorder.tokens() == server.usage, (what, recorder.tokens(), server.exchanges)
-        assert len(recorder.models()) == len([it for it in recorder.names() if "LM" in it])
-        assert server.usage.total > 0 and server.usage.cached > 0 < server.usage.reasoning
-        assert not any("llm.cache_hit" in it.attributes for it in recorder.spans)
-    """,
-    )
-
-
-def test_what_a_call_has_cost_before_it_failed_is_counted(run):
-    run(
-        """
-    if not NEW:
-        raise SystemExit(0)  # Candidates are asked for one by one from 3.4 on.
-    from dspy.lm15 import Message, Response, ServerError, TextPart, Usage as Spent
-
-    class Once:
-        asked = False
-        def complete(self, request):
-            if self.asked:
-                raise ServerError("no more")
-            self.asked = True
-            spent = Spent(input_tokens=3, output_tokens=2, total_tokens=5)
-            answer = Message.assistant([TextPart("out")])
-            return Response(
-                id=None, model="m", message=answer, finish_reason="stop", usage=spent)
-
-    with_clew()
-    try:
-        dspy.LM("m", engine=Once(), cache=False, num_retries=0)("Where?", n=2)
-    except Exception:
-        (span,) = recorder.models()
-        assert not span.status.is_ok and recorder.tokens() == Usage(3, 2, 5)
-    else:
-        raise SystemExit("it did not fail")
+    for _ in range(2):
+        instrument_all()
+        assert ask() == untouched
+        uninstrument_all()
+        assert ask() == untouched, (ask(), untouched)
     """
     )
 
 
-def test_what_litellm_reckons_is_not_what_the_provider_said(run):
-    pytest.importorskip("litellm")
-    run(
-        SPENDING,
-        """
-    with_clew()
-    stream(program(**{"engine": "litellm"} if NEW else {}))
-    assert recorder.models() and recorder.tokens() == Usage() == server.usage
-    """,
+def test_upstreams_uninstrument_still_strips_dspys_callbacks(python):
+    python(
+        CALLBACKS
+        + """
+    from openinference.instrumentation.dspy import DSPyInstrumentor
+    DSPyInstrumentor().instrument()
+    DSPyInstrumentor().uninstrument()
+    assert ask() != untouched
+    """
     )
 
 
-@pytest.mark.parametrize("engine", ["native", "litellm"])
-def test_what_the_cache_answers_costs_nothing(run, engine):
-    if engine == "litellm":
-        pytest.importorskip("litellm")
-    run(
-        f"    options = {{'engine': 'litellm'}} if NEW and {engine!r} == 'litellm' else {{}}\n",
-        """
-    with_clew()
-    asked = program(cache=True, **options)
-    asked(question="Where?")
-    assert recorder.tokens() == server.usage != Usage()
-    for disk in (False, True):
-        if disk:
-            dspy.cache.reset_memory_cache()
-        clear()
-        asked(question="Where?")
-        (span,) = recorder.models()
-        assert server.exchanges == []
-        names = ("prompt", "completion", "total")
-        assert [span.attributes[f"llm.token_count.{it}"] for it in names] == [0, 0, 0]
-        assert span.attributes["llm.cache_hit"] is True
-    dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
-    clear()
-    asked(question="Where?")
-    assert recorder.tokens() == server.usage != Usage()
-    """,
+SEARCH = """
+    import threading
+    import dspy, numpy
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from clew import instrument_all, uninstrument_all, using_session
+
+    memory = InMemorySpanExporter()
+    trace.set_tracer_provider(TracerProvider())
+    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(memory))
+    tracer = trace.get_tracer("an-application")
+
+    def embed(texts):
+        with tracer.start_as_current_span("embed", attributes={"texts": texts}):
+            return numpy.ones((len(texts), 3))
+
+    def sessions_of_searches():
+        with using_session("maker"):
+            search = dspy.retrievers.Embeddings(["a", "b"], embed, k=1)
+        memory.clear()
+
+        def ask(number):
+            with using_session(f"session-{number % 3}"):
+                assert search(f"session-{number % 3}").passages
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(12)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        search("outside")
+        return [
+            (span.attributes.get("session.id"), set(span.attributes["texts"]))
+            for span in memory.get_finished_spans() if span.name == "embed"
+        ]
+"""
+
+
+def test_each_search_of_dspys_embeddings_is_in_its_own_session(python):
+    pytest.importorskip("numpy")
+    python(
+        SEARCH
+        + """
+    instrument_all()
+    found = sessions_of_searches()
+    assert all(texts == {session or "outside"} for session, texts in found), found
+    assert {session for session, _ in found} == {"session-0", "session-1", "session-2", None}
+    uninstrument_all()
+    assert len(sessions_of_searches()) >= 2
+    """
     )
 
 
-def test_upstream_still_says_nothing_of_tokens(run):
-    run(
-        """
-    with_upstream()
-    program(cache=True)(question="Where?")
-    program(cache=True)(question="Where?")
-    for span in recorder.models():
-        assert not [it for it in span.attributes if "token" in it or "cache_hit" in it]
-    assert len(recorder.models()) == 2 and len(server.exchanges) == 1
+def test_without_the_repair_they_are_still_in_their_makers(python):
+    pytest.importorskip("numpy")
+    python(
+        SEARCH
+        + """
+    from clew import repairs
+    from clew import activation
+    activation.repairs_for = lambda name: iter(())
+    instrument_all()
+    assert {session for session, _ in sessions_of_searches()} == {"maker"}
     """
     )

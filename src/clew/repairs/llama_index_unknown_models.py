@@ -1,4 +1,4 @@
-"""LlamaIndex: the span of a model that LlamaIndex does not know never ends, and is current for ever.
+"""LlamaIndex: the span of a model that LlamaIndex does not know never ends, and stays current.
 
 Upstream opens the span, makes it the current one and then reads the model's metadata, which raises
 ``ValueError`` where the name is unknown. LlamaIndex swallows that, and nobody knows the span any

@@ -11,6 +11,7 @@ from tests.providers import ProviderServer
 
 natively = partial(cell, "dspy", needs=("dspy",))
 with_numpy = partial(cell, "dspy", needs=("dspy", "numpy"))
+with_openai = partial(cell, "dspy", needs=("dspy", "openai"))
 through_litellm = partial(cell, "dspy", needs=("dspy", "litellm"))
 
 
@@ -39,6 +40,54 @@ def weather(city: str) -> str:
 @natively("sync")
 def call(server):
     assert predict(server)(question="Where?").answer
+
+
+def own_model(server: ProviderServer):
+    """A model of the application's own, which asks the provider by itself."""
+    import dspy
+    import openai
+
+    options = {"base_url": server.openai_url, "api_key": "key", "max_retries": 0}
+
+    class Own(dspy.BaseLM):
+        def forward(self, prompt=None, messages=None, **_named):
+            with openai.OpenAI(**options) as client:
+                return client.chat.completions.create(model=self.model, messages=messages)
+
+        async def aforward(self, prompt=None, messages=None, **_named):
+            async with openai.AsyncOpenAI(**options) as client:
+                return await client.chat.completions.create(model=self.model, messages=messages)
+
+    program = dspy.Predict("question -> answer")
+    program.set_lm(Own("gpt-4o-mini"))
+    return program
+
+
+@with_openai("sync")
+def own_model_call(server):
+    assert own_model(server)(question="Where?").answer
+
+
+@with_openai("async")
+def own_model_acall(server):
+    async def main():
+        program = own_model(server)
+        await asyncio.gather(*(program.acall(question="Where?") for _ in range(3)))
+
+    run(main())
+
+
+@natively("sync")
+def own_predictor(server):
+    import dspy
+
+    class Own(dspy.Predict):
+        def forward(this, **named):  # noqa: N805 - as an application may name it
+            return super().forward(**named)
+
+    program = Own("question -> answer")
+    program.set_lm(lm(server))
+    assert program(question="Where?").answer
 
 
 @natively("sync")

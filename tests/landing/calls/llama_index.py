@@ -63,6 +63,11 @@ def stream_chat(server):
     assert len(list(llm(server).stream_chat(messages()))) > 1
 
 
+@over_openai("stream")
+def stream_never_read(server):
+    assert llm(server).stream_chat(messages())
+
+
 @over_openai("async_stream")
 def astream_chat(server):
     async def main():
@@ -111,6 +116,12 @@ def bad_request(server):
     server.fail(400)
     with pytest.raises(openai.BadRequestError):
         llm(server).chat(messages())
+
+
+@over_openai("error_4xx")
+def unknown_model(server):
+    with pytest.raises(ValueError, match="Unknown model"):
+        llm(server, model="unheard-of").chat(messages())
 
 
 @over_openai("error_5xx")
