@@ -57,9 +57,9 @@ def _unwrap(cls: Any) -> None:
             setattr(cls, name, method.__wrapped__)
 
 
-def _arguments(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
+def _arguments(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     """Find the prompt and the messages of a ``__call__(self, *anything, **named)``."""
-    found = dict(upstream(*arguments))
+    found = dict(upstream(*arguments, **named))
     if "prompt" in found or "messages" in found:
         return found
     for value in list(found.values()):
@@ -70,12 +70,12 @@ def _arguments(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> An
     return found
 
 
-def _messages(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
+def _messages(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     """Show what a ``__call__`` of any make returns; upstream takes everything for a list.
 
     It would take a string to pieces, and read a stream to its end before its reader does.
     """
-    (response,) = arguments
+    response = arguments[0] if arguments else named.get("response")
     outputs = [response] if isinstance(response, str) else response
     if not isinstance(outputs, list | tuple):
         return iter(())

@@ -34,12 +34,12 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
             "_LMAcallWrapper.__call__": _acall,
         },
         "dspy.clients.base_lm": {
-            "BaseLM._process_lm_response": _note_response,  # before 3.4
-            "BaseLM._finalize_lm_response": _note_typed_response,  # in 3.3
+            "BaseLM._process_lm_response": _reading(_response),  # before 3.4
+            "BaseLM._finalize_lm_response": _reading(_typed_response),  # in 3.3
         },
         "dspy.clients.execution": {  # from 3.4 on
-            "finalize": _note_result,
-            "_account_failed_call": _note_failed,
+            "finalize": _reading(_result),
+            "_account_failed_call": _reading(_failed),
         },
     }
     undo = [wrapped(module, _existing(module, names)) for module, names in hooks.items()]
@@ -157,43 +157,55 @@ async def _acall(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> 
 # --- what DSPy accounts for ---
 
 
-def _note(response: Any, usage: Any, cache_hit: Any) -> None:
-    try:
-        if call := _current():
-            call.note(response, usage, cache_hit=bool(cache_hit))
-    except Exception:  # noqa: BLE001 - the boundary to the application
-        contain("counting the tokens of a response")
+def _reading(note: Callable[..., None]) -> Callable[..., Any]:
+    """Return a wrapper that lets *note* see what DSPy's function is called with."""
+
+    def wrapper(account: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+        try:
+            if call := _current():
+                note(call, *arguments, **named)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("counting the tokens of a response")
+        return account(*arguments, **named)
+
+    return wrapper
 
 
-def _note_result(finalize: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    _lm, _prepared, result = arguments
-    raw = result.raw
-    if not _estimated(raw, result.usage):
-        _note(result, result.usage, result.cache_hit or _value(raw, "cache_hit"))
-    return finalize(*arguments, **named)
+def _result(call: _Call, _lm: Any, _prepared: Any, result: Any) -> None:
+    if not _estimated(result.raw, result.usage):
+        call.note(result, result.usage, cache_hit=result.cache_hit or _from_cache(result.raw))
 
 
-def _note_failed(account: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    _lm, results, _error = arguments
+def _failed(call: _Call, _lm: Any, results: Any, _error: Any) -> None:
     for result in results:
-        _note(result, result.usage, result.cache_hit)
-    return account(*arguments, **named)
+        call.note(result, result.usage, cache_hit=result.cache_hit)
 
 
-def _note_response(process: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    response = arguments[0] if arguments else named.get("response")
+def _response(call: _Call, response: Any, *_others: Any, **_named: Any) -> None:
     usage = _value(response, "usage")
     if not _estimated(response, usage):
-        _note(response, usage, _value(response, "cache_hit"))
-    return process(*arguments, **named)
+        call.note(response, usage, cache_hit=_from_cache(response))
 
 
-def _note_typed_response(finalize: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    _request, response = arguments
-    if not _estimated(response.provider_response, response.usage):
-        said = response if response.provider_response is None else response.provider_response
-        _note(said, response.usage, response.cache_hit)
-    return finalize(*arguments, **named)
+def _typed_response(call: _Call, _request: Any, response: Any) -> None:
+    raw = response.provider_response
+    if not _estimated(raw, response.usage):
+        said = response if raw is None else raw
+        call.note(said, response.usage, cache_hit=bool(response.cache_hit))
+
+
+def _from_cache(response: Any) -> bool:
+    """Whether *response* was not asked for: by DSPy's mark, or LiteLLM's, or (3.0.0) by neither."""
+    hidden = _value(response, "_hidden_params")
+    return bool(
+        _value(response, "cache_hit")
+        or _value(hidden, "cache_hit")
+        or (_by_litellm(response) and _value(response, "usage") == {})
+    )
+
+
+def _by_litellm(response: Any) -> bool:
+    return type(response).__module__.startswith("litellm")
 
 
 def _estimated(response: Any, usage: Any) -> bool:
@@ -202,7 +214,8 @@ def _estimated(response: Any, usage: Any) -> bool:
 
     return (
         settings.send_stream is not None
-        and type(response).__module__.startswith("litellm")
+        and _by_litellm(response)
+        and not _from_cache(response)
         and _value(usage, "prompt_tokens_details") is None
     )
 

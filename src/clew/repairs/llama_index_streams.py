@@ -56,15 +56,15 @@ def _tell_parents(span: Any) -> None:
     span.notify_parent(handler._StreamingStatus.FINISHED)  # noqa: SLF001 - upstream's own word
 
 
-def _process_event(upstream: Any, span: Any, arguments: Any, _named: Any) -> Any:
-    (event,) = arguments
+def _process_event(upstream: Any, span: Any, arguments: Any, named: Any) -> Any:
+    event = arguments[0] if arguments else named.get("event")
     if type(event).__name__ in _PARTS:
         span._clew_part = event  # noqa: SLF001 - ours, on upstream's span
     elif isinstance(getattr(event, "exception", None), GeneratorExit):
         if span.waiting_for_streaming:
             _let_go(span)
         return None
-    return upstream(*arguments)
+    return upstream(*arguments, **named)
 
 
 _PARTS = {

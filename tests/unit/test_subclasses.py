@@ -1,0 +1,54 @@
+"""A class and all its subclasses are changed, also those yet to be defined; and back."""
+
+from clew.subclasses import throughout
+
+
+def test_existing_and_future_subclasses_are_changed_and_changed_back():
+    class Base:
+        def __init_subclass__(cls, *, named="", **others):
+            super().__init_subclass__(**others)
+            cls.named = named
+
+    class Early(Base):
+        pass
+
+    class Deep(Early):
+        pass
+
+    original = vars(Base)["__init_subclass__"]
+    changed = set()
+    outer = throughout(Base, changed.add, changed.discard)
+    inner = throughout(Base, lambda _cls: None, lambda _cls: None)
+
+    class Late(Deep, named="late"):
+        pass
+
+    assert changed == {Base, Early, Deep, Late}
+    assert Late.named == "late"
+    inner()
+    outer()
+    assert changed == set()
+    assert vars(Base)["__init_subclass__"] is original
+
+    class Afterwards(Base):
+        pass
+
+    assert Afterwards not in changed
+
+
+def test_what_others_have_put_around_it_stays():
+    class Base:
+        pass
+
+    changed = []
+    undo = throughout(Base, changed.append, changed.remove)
+    ours = vars(Base)["__init_subclass__"]
+    theirs = classmethod(lambda cls, **named: ours.__get__(None, cls)(**named))
+    Base.__init_subclass__ = theirs
+    undo()
+
+    class Late(Base):
+        pass
+
+    assert changed == []
+    assert vars(Base)["__init_subclass__"] is theirs
