@@ -232,7 +232,7 @@ class Ledger:
         except Exception:  # noqa: BLE001 - without it the framework is traced all the same
             contain(f"finding what is to be mended in {item.framework.name}")
         try:
-            # Around what the instrumentor and the repairs have put there, and taken off before them.
+            # Around what instrumentor and repairs have put there, and taken off before them.
             entry.before_uninstrument.append(follow(item.framework.calls))
         except Exception:  # noqa: BLE001 - as above
             contain(f"following the calls of {item.framework.name}")

@@ -24,7 +24,7 @@ from clew.keeping import KeptSpan, take_on
 KIND = "openinference.span.kind"
 LLM, CHAIN = "LLM", "CHAIN"
 CACHE_HIT = "llm.cache_hit"
-"""True on the span of a model call that a cache has answered."""
+"""True on the span of a model call that a cache has answered. No convention names it so far."""
 
 _TOKENS = "llm.token_count."
 PROMPT, COMPLETION, TOTAL = (_TOKENS + what for what in ("prompt", "completion", "total"))

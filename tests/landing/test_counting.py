@@ -291,6 +291,27 @@ def test_llama_indexs_agent_asks_as_often_as_its_model_is_asked(server, counted)
     counted(lambda: llama_index.function_agent(server), needs=LLAMA)
 
 
+@pytest.mark.parametrize("way", ["chat", "stream_chat", "achat", "astream_chat"])
+def test_llama_indexs_chat_engine_keeps_a_history_that_is_no_call(server, counted, way):
+    def call():
+        from llama_index.core.chat_engine import SimpleChatEngine
+
+        engine = SimpleChatEngine.from_defaults(llm=llama_index.llm(server))
+
+        async def main():
+            answer = await getattr(engine, way)(QUESTION)
+            if "stream" in way:
+                assert [part async for part in answer.async_response_gen()]
+
+        if way.startswith("a"):
+            run(main())
+            return
+        answer = getattr(engine, way)(QUESTION)
+        assert list(answer.response_gen) if "stream" in way else str(answer)
+
+    counted(call, needs=LLAMA)
+
+
 @pytest.mark.parametrize("way", ["stream_chat", "astream_chat", "stream_complete"])
 def test_llama_indexs_streams_say_what_they_took(server, counted, way):
     def call():

@@ -19,11 +19,10 @@ from typing import Any
 from opentelemetry.trace import Span, get_current_span
 
 from clew.boundary import contain
+from clew.counting import CACHE_HIT, NO_TOKENS
 from clew.repairs.wrapping import wrapped
 
 _TOKENS = "llm.token_count."
-_SPENT = ("prompt", "completion", "total")
-_CACHE_HIT = "llm.cache_hit"  # No convention names it so far.
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
@@ -88,7 +87,7 @@ class _Call:
             self._span.set_attribute("openinference.span.kind", "CHAIN")
             spent = self._asked
         elif self._said and all(cache_hit for *_, cache_hit in self._said.values()):
-            self._span.set_attributes({_CACHE_HIT: True, **{_TOKENS + it: 0 for it in _SPENT}})
+            self._span.set_attributes({CACHE_HIT: True, **NO_TOKENS})
         else:
             self._span.set_attributes({_TOKENS + name: count for name, count in spent.items()})
         if self.outer is not None:

@@ -14,7 +14,7 @@ from clew.nesting import note
 from clew.patching import Patches
 
 _HANDLER = "openinference.instrumentation.llama_index._handler:_SpanHandler"
-_NO_MODEL_CALL = "_prepare_chat_with_tools"
+_NO_MODEL_CALLS = ("._prepare_chat_with_tools", "write_response_to_history")
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
@@ -38,7 +38,7 @@ def _starting(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:
 def _tell_kind(started: Any) -> None:
     span = started._otel_span  # noqa: SLF001 - upstream's span around OpenTelemetry's
     kind = started._span_kind  # noqa: SLF001
-    if kind == LLM and merging() and getattr(span, "name", "").endswith(_NO_MODEL_CALL):
+    if merging() and getattr(span, "name", "").endswith(_NO_MODEL_CALLS):
         kind = started._span_kind = CHAIN  # noqa: SLF001
     announce(span, kind)
 
