@@ -115,7 +115,8 @@ def lowest(session: nox.Session) -> None:
         "-e", f".[{','.join(EXTRAS)}]", "--group", "test", "--resolution", "lowest-direct"
     )
     contract = "tests/contract/test_repairs.py"
-    _pytest(session, "-m", "not slow", "tests/unit", "tests/activation", "tests/landing", contract)
+    folders = [f"tests/{name}" for name in ("unit", "activation", "delivery", "faults", "landing")]
+    _pytest(session, "-m", "not slow", *folders, contract)
 
 
 @nox.session(python=CURRENT)

@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
-from clew import boundary, stats
-from clew.delivery import complaints, lanes
+from clew import ConfigurationError, boundary, settings, stats
+from clew.delivery import complaints, lanes, leaving
 from clew.delivery.processor import Delivery
 
 GIVING_UP = 20_000
@@ -238,6 +238,30 @@ def test_a_failing_shutdown_of_an_exporter_is_contained(lane, monkeypatch, caplo
         telemetry.provider.shutdown()
         assert telemetry.counted() == (1, 0, {})
     assert len(lines(caplog)) == 1
+
+
+@pytest.mark.parametrize("name", ["put", "_take"])
+def test_a_fault_of_clews_own_is_contained(lane, monkeypatch, name):
+    monkeypatch.setattr(boundary, "reraise", False)
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")
+    with lane() as telemetry:
+        before = sum(stats().errors.values())
+        with monkeypatch.context() as faulty:
+            faulty.setattr(lanes.Lane, name, lambda *_: 1 / 0)
+            telemetry.make(2)
+            assert telemetry.flush() == (name == "put")
+        assert sum(stats().errors.values()) > before
+        telemetry.make(1)
+        assert telemetry.flush()
+        assert telemetry.exporters[0].names == ["span"] * (1 if name == "put" else 3)
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])
+def test_a_time_that_is_none_is_refused_and_at_the_end_the_default_is_used(monkeypatch, text):
+    monkeypatch.setenv("CLEW_EXIT_TIMEOUT", text)
+    with pytest.raises(ConfigurationError, match=r"CLEW_EXIT_TIMEOUT.*a number of seconds"):
+        settings.EXIT_TIMEOUT.read()
+    assert leaving._patience() == 3
 
 
 def test_a_span_that_is_not_sampled_is_not_delivered(lane):

@@ -8,9 +8,11 @@ from clew import (
     Identity,
     Report,
     State,
+    Stats,
     current,
     instrument_all,
     isolated,
+    stats,
     using_attributes,
     using_session,
     using_tags,
@@ -19,6 +21,8 @@ from clew import (
 
 report = instrument_all(only=["openai"], exclude=(), threads=True, eager=False, strict=False)
 assert_type(report, Report)
+assert_type(stats(), Stats)
+assert_type(stats().exported, int)
 assert_type(report["openai"], Activation)
 assert_type(report["openai"].state, State)
 

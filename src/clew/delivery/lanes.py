@@ -104,7 +104,7 @@ class Lane:
         return order
 
     def abandon(self) -> None:
-        """Give up what has not been delivered; it is counted, and nobody waits for it."""
+        """Give up and count what has not arrived, also what is underway and may yet arrive."""
         with self._lock:
             self._abandoned = True
             if left := self._underway + len(self._queue):
@@ -144,21 +144,27 @@ class Lane:
 
     def _work(self) -> None:
         try:
-            while True:
-                try:
-                    order = self._bell.get(timeout=self._delay)
-                except Empty:
-                    self._deliver()
-                    continue
-                if order is None:
-                    self._rung = False
-                    self._deliver(self._batch)
-                else:
-                    self._obey(order)
-                    if order.last:
-                        return
+            while self._goes_on():
+                pass
         finally:
             self._thread = None  # Whoever comes next starts another.
+
+    def _goes_on(self) -> bool:
+        """Wait for something to do, and do it; whether there will be more."""
+        at_least = self._batch
+        try:
+            order = self._bell.get(timeout=self._delay)
+        except Empty:
+            order, at_least = None, 1
+        if order is not None:
+            self._obey(order)
+            return not order.last
+        self._rung = False
+        try:
+            self._deliver(at_least)
+        except Exception:  # noqa: BLE001 - the thread goes on
+            contain(f"delivering to {self.name}")
+        return True
 
     def _obey(self, order: Order) -> None:
         try:
