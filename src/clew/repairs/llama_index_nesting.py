@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clew.boundary import contain
-from clew.counting import CHAIN, LLM, announce, merging
+from clew.counting import CHAIN, announce, merging
 from clew.nesting import note
 from clew.patching import Patches
 
