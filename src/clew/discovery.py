@@ -6,6 +6,7 @@ All of it is read from package metadata. Nothing here imports a framework or an 
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
@@ -68,6 +69,12 @@ def armable() -> list[Armable]:
         points.setdefault(point.name, point)
     rows = [_row(framework, points.pop(framework.name, None)) for framework in FRAMEWORKS]
     return rows + [_other(point) for _, point in sorted(points.items())]
+
+
+@cache
+def instrumentors() -> frozenset[str]:
+    """Return where the instrumentors are that `armable` knows, as entry points say it."""
+    return frozenset(point.value for point in metadata.entry_points(group=_GROUP))
 
 
 def _row(framework: Framework, point: metadata.EntryPoint | None) -> Armable:

@@ -6,12 +6,17 @@ to standard error, one line of JSON each, until the embedded store takes that pl
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from opentelemetry import trace
+from opentelemetry.sdk.environment_variables import (
+    OTEL_ATTRIBUTE_COUNT_LIMIT,
+    OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT,
+)
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
@@ -51,21 +56,33 @@ def provider_of_the_application() -> trace.TracerProvider | None:
     return None if isinstance(provider, trace.ProxyTracerProvider) else provider
 
 
-def make_provider() -> TracerProvider:
+def make_provider(resource: Mapping[str, str] | None = None) -> TracerProvider:
     """Make a tracer provider as the OTEL_* variables say, and set it as the global one."""
-    limited = any(
-        os.environ.get(name, "").strip()
-        for name in ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
-    )
-    limits = SpanLimits() if limited else SpanLimits(max_span_attributes=MAX_ATTRIBUTES)
-    provider = TracerProvider(span_limits=limits)
-    if not limited:
-        ROOMY.add(provider)
-    disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    if not disabled and (found := exporters()):
-        provider.add_span_processor(Delivery(found))
+    limits = SpanLimits() if _is_limited() else SpanLimits(max_span_attributes=MAX_ATTRIBUTES)
+    described = Resource.create({**resource}) if resource else None
+    provider = TracerProvider(span_limits=limits, resource=described)
+    deliver(provider)
     trace.set_tracer_provider(provider)
     return provider
+
+
+def as_variables() -> dict[str, str]:
+    """Return what lets the SDK's own configurator make such a provider; it lacks `deliver`."""
+    limit = {} if _is_limited() else {OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: str(MAX_ATTRIBUTES)}
+    return {"OTEL_TRACES_EXPORTER": "none", **limit}
+
+
+def deliver(provider: TracerProvider) -> None:
+    """Send the spans of *provider*, which was made here or for it, as the environment says."""
+    if not _is_limited():
+        ROOMY.add(provider)
+    disabled = _variable("OTEL_SDK_DISABLED").lower() == "true"
+    if not disabled and (found := exporters()):
+        provider.add_span_processor(Delivery(found))
+
+
+def _is_limited() -> bool:
+    return any(map(_variable, (OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT, OTEL_ATTRIBUTE_COUNT_LIMIT)))
 
 
 def exporters() -> list[SpanExporter]:

@@ -78,6 +78,10 @@ def _aliases(text: str) -> tuple[Alias, ...]:
     return tuple(ALIASES[name] for name in dict.fromkeys(names))
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.lower() not in choices:
@@ -97,6 +101,40 @@ def _switch(text: str) -> bool:
     raise ValueError(message)
 
 
+ONLY: Setting[tuple[str, ...] | None] = Setting(
+    "CLEW_ONLY",
+    _names,
+    default=None,
+    help="The frameworks to trace, by name, with commas between them: instrument_all(only=...).",
+)
+EXCLUDE: Setting[tuple[str, ...]] = Setting(
+    "CLEW_EXCLUDE",
+    _names,
+    default=(),
+    help="The frameworks to leave alone, by name, with commas between them: "
+    "instrument_all(exclude=...).",
+)
+THREADS: Setting[bool] = Setting(
+    "CLEW_THREADS",
+    _switch,
+    default=True,
+    help="0: do not let threads and thread pools take the context along: "
+    "instrument_all(threads=False).",
+)
+EAGER: Setting[bool] = Setting(
+    "CLEW_EAGER",
+    _switch,
+    default=False,
+    help="1: import the installed frameworks at start-up, for servers that fork or freeze a warm "
+    "image: instrument_all(eager=True).",
+)
+STRICT: Setting[bool] = Setting(
+    "CLEW_STRICT",
+    _switch,
+    default=False,
+    help="1: a framework that is installed but cannot be traced is an error: "
+    "instrument_all(strict=True).",
+)
 SESSION_SAMPLE_RATE: Setting[float | None] = Setting(
     "CLEW_SESSION_SAMPLE_RATE",
     _rate,
@@ -138,6 +176,11 @@ EXIT_TIMEOUT: Setting[float] = Setting(
 )
 
 SETTINGS: tuple[Setting[Any], ...] = (
+    ONLY,
+    EXCLUDE,
+    THREADS,
+    EAGER,
+    STRICT,
     SESSION_SAMPLE_RATE,
     USER_ID_KEY,
     ALIASES_TO_WRITE,

@@ -28,12 +28,43 @@ logger = logging.getLogger("clew")
 
 
 @dataclass(frozen=True)
+class _Options:
+    """What an application can ask for; what it does not say is as the CLEW_* variables say."""
+
+    only: Collection[str] | None
+    exclude: Collection[str]
+    tracer_provider: TracerProvider | None
+    config: "TraceConfig | None"
+    threads: bool
+
+    @classmethod
+    def of(
+        cls,
+        only: Collection[str] | None,
+        exclude: Collection[str] | None,
+        tracer_provider: TracerProvider | None,
+        config: "TraceConfig | None",
+        *,
+        threads: bool | None,
+    ) -> "_Options":
+        return cls(
+            _names(settings.ONLY.read() if only is None else only),
+            _names(settings.EXCLUDE.read() if exclude is None else exclude) or frozenset(),
+            tracer_provider,
+            config,
+            settings.THREADS.read() if threads is None else threads,
+        )
+
+
+@dataclass
 class _Running:
     """What one `instrument_all` has switched on."""
 
     ledger: Ledger
-    options: tuple[object, ...]
+    options: _Options
     undo: tuple[Callable[[], None], ...]
+    asked: bool = True
+    """Whether the application has asked for it, and not only ``opentelemetry-instrument``."""
 
 
 _lock = RLock()
@@ -44,12 +75,12 @@ _processors: WeakKeyDictionary[Any, IdentityProcessor] = WeakKeyDictionary()
 def instrument_all(  # noqa: PLR0913 - each is an answer to a question that users ask
     *,
     only: Collection[str] | None = None,
-    exclude: Collection[str] = (),
+    exclude: Collection[str] | None = None,
     tracer_provider: TracerProvider | None = None,
     config: "TraceConfig | None" = None,
-    threads: bool = True,
-    eager: bool = False,
-    strict: bool = False,
+    threads: bool | None = None,
+    eager: bool | None = None,
+    strict: bool | None = None,
 ) -> Report:
     """Trace every framework that the application uses, now or later, and stamp every span.
 
@@ -71,27 +102,42 @@ def instrument_all(  # noqa: PLR0913 - each is an answer to a question that user
     >>> report = instrument_all(exclude=["bedrock"])
     >>> print(report)  # doctest: +SKIP
     """
+    options = _Options.of(only, exclude, tracer_provider, config, threads=threads)
+    unsaid = (only, exclude, tracer_provider, config, threads) == (None,) * 5
+    ledger = _take_up(options, unsaid=unsaid, asked=True)
+    if settings.EAGER.read() if eager is None else eager:
+        ledger.preload()
+    ledger.demand(options.only, strict=settings.STRICT.read() if strict is None else strict)
+    return ledger.report
+
+
+def instrument_unasked() -> None:
+    """Do as `instrument_all` for an application that may yet call it, and whose word counts."""
+    options = _Options.of(None, None, None, None, threads=None)
+    ledger = _take_up(options, unsaid=True, asked=False)
+    if settings.EAGER.read():
+        ledger.preload()
+    ledger.demand(options.only, strict=settings.STRICT.read())
+
+
+def _take_up(options: _Options, *, unsaid: bool, asked: bool) -> Ledger:
+    """Start, where nothing is running; return what is running now."""
     global _running  # noqa: PLW0603 - one per process: the instrumentors are singletons
-    options = (_names(only), _names(exclude), tracer_provider, config, threads)
     with _lock:
-        fresh = _running is None
-        if _running is None:
-            _running = _start(only, exclude, tracer_provider, config, threads=threads)
-            _running = _Running(_running.ledger, options, _running.undo)
-        elif options not in {_running.options, _DEFAULTS}:
+        differs = _running is not None and not unsaid and options != _running.options
+        if differs and _running and not _running.asked:
+            _check(options.tracer_provider, options.config)
+            uninstrument_all()
+        elif differs:
             logger.warning(
                 "clew: instrument_all() was called before with other arguments, which stay in "
                 "force; call uninstrument_all() first to change them"
             )
-        ledger = _running.ledger
-    ledger.watch() if fresh else ledger.wait()
-    if eager:
-        ledger.preload()
-    ledger.demand(only, strict=strict)
-    return ledger.report
-
-
-_DEFAULTS: tuple[object, ...] = (None, frozenset(), None, None, True)
+        fresh = _running is None
+        running = _running = _running or _start(options)
+        running.asked = asked if fresh else running.asked or asked
+    running.ledger.watch() if fresh else running.ledger.wait()
+    return running.ledger
 
 
 def uninstrument_all() -> None:
@@ -110,15 +156,8 @@ def uninstrument_all() -> None:
             step()
 
 
-def _start(
-    only: Collection[str] | None,
-    exclude: Collection[str],
-    tracer_provider: TracerProvider | None,
-    config: "TraceConfig | None",
-    *,
-    threads: bool,
-) -> _Running:
-    _check(tracer_provider, config)
+def _start(options: _Options) -> _Running:
+    _check(options.tracer_provider, options.config)
     aliases = settings.ALIASES_TO_WRITE.read()
     rate = settings.SESSION_SAMPLE_RATE.read()
     settings.EXIT_TIMEOUT.read()  # It is used at the end, where nobody could be told any more.
@@ -128,18 +167,18 @@ def _start(
     disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
     disabled = [name.strip() for name in disabled]
     of_the_application = export.provider_of_the_application()
-    provider = tracer_provider or of_the_application or export.make_provider()
-    ledger = Ledger(ClewTracerProvider(provider), config)
-    ledger.arm(only, exclude, disabled)
+    provider = options.tracer_provider or of_the_application or export.make_provider()
+    ledger = Ledger(ClewTracerProvider(provider), options.config)
+    ledger.arm(options.only, options.exclude, disabled)
     undo = [leave_pools]
     for each in dict.fromkeys((provider, of_the_application or provider)):
         undo.append(_stamp_spans_of(each, aliases, roomy=each in export.ROOMY))
         undo.append(follow_processes(each))
         if rate is not None and (sampler := getattr(each, "sampler", None)):
             undo.append(sample_sessions(sampler, rate))
-    if threads and not {"*", "threading"} & set(disabled):
+    if options.threads and not {"*", "threading"} & set(disabled):
         undo.append(follow_threads())
-    return _Running(ledger, (), tuple(undo))
+    return _Running(ledger, options, tuple(undo))
 
 
 def _check(tracer_provider: Any, config: Any) -> None:
