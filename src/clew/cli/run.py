@@ -1,0 +1,65 @@
+"""``clew run``: an application under clew, without a change to it."""
+
+import os
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+_HOOK = "opentelemetry.instrumentation.auto_instrumentation"
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="",
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(command: tuple[str, ...]) -> None:
+    r"""Run an application, traced, without a change to it.
+
+    COMMAND is a Python program and its arguments, a module after -m, or any other command that
+    runs Python:
+
+    \b
+        clew run app.py --port 8000
+        clew run -m package.module
+        clew run gunicorn app:application
+
+    It is `opentelemetry-instrument` with clew's distro and configurator chosen. The command takes
+    the place of this process: its signals and its exit code are its own.
+    """
+    words = _words(command)
+    environment = {
+        "OTEL_PYTHON_CONFIGURATOR": "clew",  # Unless the user prefers another.
+        **os.environ,
+        "OTEL_PYTHON_DISTRO": "clew",
+        "PYTHONPATH": _path(),
+    }
+    sys.stdout.flush()
+    try:
+        os.execvpe(words[0], words, environment)  # noqa: S606 - what the user asked for
+    except OSError as error:
+        message = f"{words[0]}: {error.strerror}"
+        raise click.ClickException(message) from error
+
+
+def _words(command: tuple[str, ...]) -> list[str]:
+    """Return *command* with Python before it, where it is a program or options for Python."""
+    first = command[0]
+    if first.startswith("-") or first.endswith((".py", ".pyz")):
+        return [sys.executable, *command]
+    if shutil.which(first) is None and Path(first).exists():
+        return [sys.executable, *command]
+    return list(command)
+
+
+def _path() -> str:
+    """Return the path on which Python finds OpenTelemetry's sitecustomize, as its own command."""
+    spec = find_spec(_HOOK)
+    hooks = list(spec.submodule_search_locations or ()) if spec else []
+    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    rest = [it for it in before if it and it not in hooks]
+    here = str(Path.cwd())
+    return os.pathsep.join([*hooks, *([] if here in rest else [here]), *rest])
