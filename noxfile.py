@@ -79,7 +79,7 @@ def tests(session: nox.Session) -> None:
         return
     # FastAPI has telemetry of its own, which wakes up once a global tracer provider is set, as the
     # landing table sets one. So servers, and processes that fork, are tested apart from it.
-    apart = ("tests/web", "tests/propagation")
+    apart = ("tests/web", "tests/propagation", "tests/zero_code")
     _pytest(session, *chosen, *(f"--ignore={folder}" for folder in apart))
     for folder in apart:
         _pytest(session, *chosen, folder)
@@ -106,6 +106,13 @@ def aioboto3(session: nox.Session, group: str) -> None:
     """Test Bedrock's asynchronous clients, which pin a botocore of their own."""
     _install(session, "bedrock", groups=("test", group))
     _pytest(session, "tests/contract/test_aioboto3.py", "tests/contract/test_bedrock_repairs.py")
+
+
+@nox.session(python=CURRENT)
+def distro(session: nox.Session) -> None:
+    """Test beside OpenTelemetry's own distro, which would change every other session."""
+    _install(session, *FRAMEWORKS, groups=("test", "distro"))
+    _pytest(session, "tests/zero_code/test_foreign.py")
 
 
 @nox.session(python=CURRENT)

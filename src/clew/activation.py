@@ -12,8 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from threading import Event, Lock
+from types import FrameType
 from typing import Any
 
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.trace import TracerProvider
 from wrapt import register_post_import_hook
 
@@ -213,7 +215,7 @@ class Ledger:
             return
         module, _, name = item.framework.instrumentor.partition(":")
         instrumentor = getattr(import_module(module), name)()
-        if instrumentor.is_instrumented_by_opentelemetry:
+        if instrumentor.is_instrumented_by_opentelemetry or _is_at_it(instrumentor):
             reason = (
                 f"{name}().instrument() was called before clew came to it; "
                 "call instrument_all() instead of it, or before it"
@@ -286,6 +288,19 @@ def _wait_for_import(module: str) -> None:
         import_module(module)
     except Exception:
         logger.debug("the import of %s failed", module, exc_info=True)
+
+
+def _is_at_it(instrumentor: Any) -> bool:
+    """Whether the application's own call of ``instrument()`` is what imports the framework."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and the only way
+    while frame is not None:
+        if frame.f_code is _INSTRUMENT and frame.f_locals.get("self") is instrumentor:
+            return True
+        frame = frame.f_back
+    return False
+
+
+_INSTRUMENT = BaseInstrumentor.instrument.__code__
 
 
 # --- names and reasons ---

@@ -75,11 +75,22 @@ class ClewConfigurator:
         """Configure the SDK. Never raises: OpenTelemetry would trace nothing at all then."""
         try:
             if _stands_back(CONFIGURATORS):
-                rivals(CONFIGURATORS)[0].load()().configure(**options)
+                self._configure_by(rivals(CONFIGURATORS)[0], options)
             elif export.provider_of_the_application() is None:
                 self._configure(options)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("configuring OpenTelemetry's SDK")
+
+    @staticmethod
+    def _configure_by(rival: metadata.EntryPoint, options: dict[str, Any]) -> None:
+        # OpenTelemetry goes on to say that the other was not loaded.
+        logger.warning(
+            "clew: the SDK is configured by the configurator %r, for which clew's stands back; "
+            "OTEL_PYTHON_CONFIGURATOR=%s chooses clew's",
+            rival.name,
+            NAME,
+        )
+        rival.load()().configure(**options)
 
     @staticmethod
     def _configure(options: dict[str, Any]) -> None:

@@ -1,0 +1,140 @@
+"""Beside a distro of others: who is chosen, and what clew does when it is not."""
+
+import importlib.metadata
+
+import pytest
+
+FOREIGN = """
+    from opentelemetry import trace
+    from opentelemetry.instrumentation.distro import BaseDistro
+    from opentelemetry.sdk.trace import TracerProvider
+
+    class Distro(BaseDistro):
+        def _configure(self, **_): print("foreign distro")
+
+    class Loading(BaseDistro):
+        def _configure(self, **_): print("foreign distro")
+        def load_instrumentor(self, entry_point, **options):
+            entry_point.load()().instrument(**options)
+
+    class Configurator:
+        def configure(self, **_):
+            print("foreign configurator")
+            trace.set_tracer_provider(TracerProvider())
+"""
+STATES = """
+import sys
+from opentelemetry import trace
+from clew import using_session
+frameworks = {"openai", "langchain_core", "llama_index.core", "botocore", "mistralai", "dspy"}
+assert frameworks & set(sys.modules) == set(), "a framework was imported"
+with using_session("chat-1"), trace.get_tracer("application").start_as_current_span("a") as span:
+    assert span.attributes["session.id"] == "chat-1"
+from clew import instrument_all
+assert {it.state.value for it in instrument_all().values()} <= {"waiting", "missing"}
+"""
+QUIET = {"OTEL_TRACES_EXPORTER": "none"}
+THEIRS = "foreign distro\nforeign configurator\n"
+
+
+@pytest.fixture(params=["Distro", "Loading"])
+def foreign(request, install):
+    """A vendor's distro. Its folder comes first on the path; `last` puts it behind clew's."""
+    install(
+        "vendor-opentelemetry",
+        files={"vendor.py": FOREIGN},
+        entry_points=f"""
+            [opentelemetry_distro]
+            vendor = vendor:{request.param}
+            [opentelemetry_configurator]
+            vendor = vendor:Configurator
+        """,
+    )
+
+
+@pytest.mark.usefixtures("foreign")
+def test_unchosen_clew_stands_back_and_still_traces(instrumented):
+    done = instrumented(STATES, **QUIET)
+    assert done.out == THEIRS
+
+
+@pytest.mark.usefixtures("foreign")
+@pytest.mark.parametrize("configurator", [None, "clew"])
+def test_chosen_it_configures(instrumented, configurator):
+    chosen = {"OTEL_PYTHON_CONFIGURATOR": configurator} if configurator else {}
+    done = instrumented(STATES, OTEL_PYTHON_DISTRO="clew", **chosen, **QUIET)
+    assert done.out == ""
+
+
+@pytest.mark.usefixtures("foreign")
+def test_one_of_the_two_can_be_chosen(instrumented):
+    chosen = {"OTEL_PYTHON_DISTRO": "clew", "OTEL_PYTHON_CONFIGURATOR": "vendor"}
+    assert instrumented(STATES, **chosen, **QUIET).out == "foreign configurator\n"
+    chosen = {"OTEL_PYTHON_DISTRO": "vendor", "OTEL_PYTHON_CONFIGURATOR": "clew"}
+    assert instrumented(STATES, **chosen, **QUIET).out == "foreign distro\n"
+
+
+@pytest.mark.usefixtures("foreign")
+def test_found_first_it_stands_back_all_the_same(instrumented, tmp_path):
+    """The order is that of the disk; so clew's entry points are put before the vendor's."""
+    first = tmp_path / "before" / "clew_before-1.0.dist-info"
+    first.mkdir(parents=True)
+    (first / "METADATA").write_text("Metadata-Version: 2.1\nName: clew-before\nVersion: 1.0\n")
+    (first / "entry_points.txt").write_text(
+        "[opentelemetry_distro]\nclew = clew.distro:ClewDistro\n"
+        "[opentelemetry_configurator]\nclew = clew.distro:ClewConfigurator\n"
+    )
+    done = instrumented(STATES, path_before=str(first.parent), **QUIET)
+    assert done.out == THEIRS
+    assert any("clew's stands back" in line for line in done.complaints)
+
+
+# --- the real one, in an environment of its own: nox -s distro ---
+
+
+@pytest.fixture
+def _real():
+    try:
+        importlib.metadata.version("opentelemetry-distro")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("opentelemetry-distro is not installed")
+
+
+@pytest.mark.usefixtures("_real")
+@pytest.mark.parametrize(
+    ("distro", "provider"), [(None, "BatchSpanProcessor"), ("clew", "Delivery")]
+)
+def test_opentelemetrys_own_distro(instrumented, collector, distro, provider):
+    chosen = {"OTEL_PYTHON_DISTRO": distro} if distro else {}
+    instrumented(
+        STATES,
+        f"""
+        exporting = trace.get_tracer_provider()._active_span_processor._span_processors[0]
+        assert type(exporting).__name__ == "{provider}"
+        """,
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
+        OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_LOGS_EXPORTER="none",
+        **chosen,
+    )
+    assert [span.name for span in collector.seen] == ["a"]
+    assert collector.count().twice == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_real")
+def test_all_six_are_active_under_opentelemetrys_own_distro(instrumented):
+    done = instrumented(
+        """
+        from clew import instrument_all
+        for activation in instrument_all().values():
+            if activation.state.value == "waiting":
+                __import__(activation.framework.trigger)
+        print({it.state.value for it in instrument_all().values()})
+        """,
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_LOGS_EXPORTER="none",
+        **QUIET,
+    )
+    assert done.out == "{'active'}\n"
