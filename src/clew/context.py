@@ -23,6 +23,7 @@ from clew.identity import (
     carried_ids,
     checked_id,
     checked_identity,
+    default_ids,
     encodable,
     pseudonymised,
 )
@@ -42,7 +43,7 @@ def carried(parent_context: Context | None = None) -> Carried:
     """Return what a span started now, under *parent_context*, carries.
 
     The context given to ``start_span`` counts most, then the current one, then the local parent
-    span, which may have been given an id by ``set_attribute`` alone.
+    span, which may have been given an id by ``set_attribute`` alone, then the process's default.
     """
     given = get_current()
     if IN_A_BODY in given:
@@ -54,7 +55,7 @@ def carried(parent_context: Context | None = None) -> Carried:
     except TypeError:  # What cannot be hashed.
         found = carried_ids.__wrapped__(given.get(SESSION_ID), given.get(USER_ID))
     if len(found.attributes) < len(IDS) and _ISOLATED not in given:
-        found = _with_parents_ids(found.attributes, given)
+        found = _or_the_default(_with_parents_ids(found.attributes, given))
     if _OTHERS_SET.isdisjoint(given):
         return found
     others = {key: _usable(given[key]) for key in _OTHERS if given.get(key) is not None}
@@ -79,6 +80,14 @@ def _with_parents_ids(attributes: Mapping[str, AttributeValue], given: Context) 
     except TypeError:  # As above.
         found = carried_ids.__wrapped__(*wanted).attributes
     return Carried({**attributes, **found}, frozenset(found)) if found else Carried(attributes)
+
+
+def _or_the_default(found: Carried) -> Carried:
+    default = default_ids().attributes
+    left = default.keys() - found.attributes.keys()
+    if not left:
+        return found
+    return Carried({**default, **found.attributes}, found.inherited | left)
 
 
 def _usable(value: Any) -> AttributeValue:

@@ -8,7 +8,7 @@ through `admitted_id`, which never raises: what cannot be used is dropped and co
 import hmac
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
@@ -117,6 +117,36 @@ def carried_ids(session_id: object, user_id: object) -> Carried:
     if user_id is not None and (usable := admitted_id(user_id)) is not None:
         attributes[USER_ID] = pseudonymised(usable)
     return Carried(attributes)
+
+
+_default = Carried({})
+
+
+def default_ids() -> Carried:
+    """Return what a span carries of which nothing else says whose it is: a batch job's ids."""
+    return _default
+
+
+def read_default() -> Callable[[], None]:
+    """Take up ``CLEW_SESSION_ID`` and ``CLEW_USER_ID`` as they are now; return what forgets them.
+
+    They are marked as inherited, as if from a span around all others: whatever else is known of a
+    span counts more.
+    """
+    global _default  # noqa: PLW0603 - one for the process
+    given = [
+        text and checked_id(text, setting.name)
+        for setting in (settings.SESSION_ID, settings.USER_ID)
+        for text in (setting.read(),)
+    ]
+    found = carried_ids(*given).attributes
+    _default = Carried(found, frozenset(found))
+    return _forget_default
+
+
+def _forget_default() -> None:
+    global _default  # noqa: PLW0603 - as above
+    _default = Carried({})
 
 
 def _unprintable(text: str) -> str | None:

@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, get_current_span
 
 from clew.boundary import contain
-from clew.identity import IDS, SESSION_ID, USER_ID, carried_ids
+from clew.identity import IDS, SESSION_ID, USER_ID, carried_ids, default_ids
 
 _KINDS = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
 _IDS = frozenset(IDS)
@@ -60,6 +60,8 @@ def tell_root(context: Context, changes: Mapping[str, object]) -> None:
         except TypeError:  # What others put there may not be hashable.
             ids = carried_ids.__wrapped__(context.get(SESSION_ID), context.get(USER_ID)).attributes
         said = getattr(root, "clew_kept", None) or root.attributes or {}
+        if default := default_ids().attributes:
+            said = {key: value for key, value in said.items() if default.get(key) != value}
         if all(said.get(key, value) == value for key, value in ids.items()):
             for key, value in ids.items():
                 if key not in said:

@@ -5,7 +5,7 @@ text, which keeps a read at the cost of one look into the environment.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -135,6 +135,18 @@ STRICT: Setting[bool] = Setting(
     help="1: a framework that is installed but cannot be traced is an error: "
     "instrument_all(strict=True).",
 )
+SESSION_ID: Setting[str | None] = Setting(
+    "CLEW_SESSION_ID",
+    str,
+    default=None,
+    help="The session of a batch job: what a span carries of which nothing else says whose it is.",
+)
+USER_ID: Setting[str | None] = Setting(
+    "CLEW_USER_ID",
+    str,
+    default=None,
+    help="The user of a batch job, as CLEW_SESSION_ID is its session.",
+)
 SESSION_SAMPLE_RATE: Setting[float | None] = Setting(
     "CLEW_SESSION_SAMPLE_RATE",
     _rate,
@@ -181,6 +193,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     THREADS,
     EAGER,
     STRICT,
+    SESSION_ID,
+    USER_ID,
     SESSION_SAMPLE_RATE,
     USER_ID_KEY,
     ALIASES_TO_WRITE,
@@ -188,3 +202,16 @@ SETTINGS: tuple[Setting[Any], ...] = (
     COST,
     EXIT_TIMEOUT,
 )
+
+_NOT_SETTINGS = frozenset({"CLEW_RECORDINGS"})
+"""What the tests of clew read."""
+
+
+def misspelt(names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield each of *names* that looks like a setting and is none, with the nearest that is one."""
+    known = {setting.name for setting in SETTINGS}
+    for name in names:
+        if name.startswith("CLEW_") and name not in known | _NOT_SETTINGS:
+            from difflib import get_close_matches  # noqa: PLC0415 - hardly ever needed
+
+            yield name, next(iter(get_close_matches(name, sorted(known), n=1)), None)

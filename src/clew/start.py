@@ -164,13 +164,15 @@ def _start(options: _Options) -> _Running:
     identity.read_key()
     counting.read_duplicates()
     pricing.read_cost()
+    forget_default = identity.read_default()
+    _warn_of_misspelt_settings()
     disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
     disabled = [name.strip() for name in disabled]
     of_the_application = export.provider_of_the_application()
     provider = options.tracer_provider or of_the_application or export.make_provider()
     ledger = Ledger(ClewTracerProvider(provider), options.config)
     ledger.arm(options.only, options.exclude, disabled)
-    undo = [leave_pools]
+    undo = [leave_pools, forget_default]
     for each in dict.fromkeys((provider, of_the_application or provider)):
         undo.append(_stamp_spans_of(each, aliases, roomy=each in export.ROOMY))
         undo.append(follow_processes(each))
@@ -179,6 +181,16 @@ def _start(options: _Options) -> _Running:
     if options.threads and not {"*", "threading"} & set(disabled):
         undo.append(follow_threads())
     return _Running(ledger, options, tuple(undo))
+
+
+_warned: set[str] = set()
+
+
+def _warn_of_misspelt_settings() -> None:
+    for name, nearest in settings.misspelt(sorted(os.environ.keys() - _warned)):
+        _warned.add(name)
+        hint = f"did you mean {nearest}?" if nearest else "the command `clew settings` lists them"
+        logger.warning("clew: %s is no setting of clew's; %s", name, hint)
 
 
 def _check(tracer_provider: Any, config: Any) -> None:

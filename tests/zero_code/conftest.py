@@ -47,13 +47,13 @@ def collector():
 def instrumented(tmp_path):
     """Run code as ``opentelemetry-instrument python`` does."""
 
-    def run(*parts, path_before="", **environment):
+    def run(*parts, path_before="", zero=True, **environment):
         program = tmp_path / "app.py"
         program.write_text("".join(map(textwrap.dedent, parts)))
         folders = [path_before, str(tmp_path), os.environ.get("PYTHONPATH", "")]
         path = os.pathsep.join(filter(None, folders))
         done = subprocess.run(
-            [COMMAND, sys.executable, str(program)],
+            [*([COMMAND] if zero else []), sys.executable, str(program)],
             env={
                 **os.environ,
                 **DISABLED,
