@@ -15,9 +15,11 @@ from clew.activation import Ledger
 from clew.aliases import Alias
 from clew.errors import ConfigurationError
 from clew.propagation.processes import follow_processes, leave_pools
+from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads
 from clew.report import Report
 from clew.sampling import sample_sessions
+from clew.serverless import deliver_before_answers
 from clew.stamping import IdentityProcessor
 from clew.tracing import ClewTracerProvider
 
@@ -172,10 +174,11 @@ def _start(options: _Options) -> _Running:
     provider = options.tracer_provider or of_the_application or export.make_provider()
     ledger = Ledger(ClewTracerProvider(provider), options.config)
     ledger.arm(options.only, options.exclude, disabled)
-    undo = [leave_pools, forget_default]
+    undo = [leave_pools, forget_default, follow_servers()]
     for each in dict.fromkeys((provider, of_the_application or provider)):
         undo.append(_stamp_spans_of(each, aliases, roomy=each in export.ROOMY))
         undo.append(follow_processes(each))
+        undo.append(deliver_before_answers(each))
         if rate is not None and (sampler := getattr(each, "sampler", None)):
             undo.append(sample_sessions(sampler, rate))
     if options.threads and not {"*", "threading"} & set(disabled):

@@ -71,6 +71,9 @@ class _Followed:
     def flush(self) -> None:
         """Export what is left, within limits: a dead collector must not keep the process alive."""
         leave()
+        self.deliver()
+
+    def deliver(self) -> None:
         providers = {*self.providers, trace.get_tracer_provider()}
         flushes = [each for it in providers if (each := getattr(it, "force_flush", None))]
 
@@ -114,6 +117,11 @@ def follow_processes(provider: object) -> Callable[[], None]:
 def flush_last_spans() -> None:
     """Export what is left, in a process that is about to end without running ``atexit``."""
     _followed.flush()
+
+
+def flush_spans() -> None:
+    """Export what is left, in as much time as the end of a process would take."""
+    _followed.deliver()
 
 
 def flush_when_ended() -> None:

@@ -1,0 +1,81 @@
+"""Counts what was sent and what has arrived, for the table in the docs."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.propagation.collector import Collector
+
+NAMES = ("answer", "ChatCompletion")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one server, started in one way."""
+
+    requests: int
+    sent: int
+    received: int
+    missing: int
+    duplicated: int
+    wrong: int
+    """Spans with ids that are not those of their request."""
+
+
+class Ledger:
+    """All rows, by server and way."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], Row] = {}
+
+    def judge(self, server: str, way: str, requests: int, collector: Collector) -> None:
+        """Compare what has arrived with *requests*, numbered from one, and note it."""
+        asked = {f"chat-{number}": f"user of chat-{number}" for number in range(1, requests + 1)}
+        sent = Counter((name, session) for name in NAMES for session in asked)
+        once = {span.span_id: span for span in collector.seen}
+        arrived = Counter((span.name, span.attributes.get("session.id")) for span in once.values())
+        row = Row(
+            requests,
+            sent.total(),
+            len(collector.seen),
+            missing=(sent - arrived).total(),
+            duplicated=len(collector.seen) - len(once) + (arrived - sent).total(),
+            wrong=sum(
+                span.attributes.get("user.id") != asked.get(span.attributes.get("session.id", ""))
+                or span.attributes.get("asked", span.attributes["session.id"])
+                != span.attributes["session.id"]
+                for span in once.values()
+            ),
+        )
+        self.rows[server, way] = row
+        assert row == Row(requests, sent.total(), sent.total(), 0, 0, 0)
+
+    def write(self, file: Path) -> None:
+        """Write the page of the documents that shows what is promised."""
+        of = {name: sum(getattr(row, name) for row in self.rows.values()) for name in _COUNTS}
+        lines = [
+            *_ABOUT,
+            "",
+            f"**{of['sent']:,} spans sent, {of['received']:,} received: {of['missing']} missing,",
+            f"{of['duplicated']} duplicated, {of['wrong']} with wrong ids.**",
+            "",
+            "| server | started by | requests | sent | received | missing | duplicated | wrong |",
+            "|---" * 8 + "|",
+        ]
+        for (server, way), row in self.rows.items():
+            numbers = " | ".join(str(getattr(row, name)) for name in _COUNTS)
+            lines.append(f"| {server} | {way} | {numbers} |")
+        file.write_text("\n".join([*lines, ""]))
+
+
+_COUNTS = ("requests", "sent", "received", "missing", "duplicated", "wrong")
+_ABOUT = [
+    "# Servers",
+    "",
+    "This page is written by `nox -s servers`, from what it ran: real servers on loopback, and a",
+    "collector that counts. Each request is in a session of its own and makes two spans, one of",
+    "the application's and one of a model's call. Requests are made until every worker has",
+    "answered some. Then the server is told to stop, by SIGTERM; nothing is exported earlier, but",
+    "by a worker that is replaced.",
+]
+LEDGER = Ledger()
