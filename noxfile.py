@@ -93,6 +93,14 @@ def landing(session: nox.Session) -> None:
 
 
 @nox.session(python=CURRENT)
+def servers(session: nox.Session) -> None:
+    """Run every server in every way to start it, and write what arrived to docs/servers.md."""
+    _install(session, "openai", groups=("test", "web", "celery"))
+    tests = [f"tests/zero_code/test_{name}.py" for name in ("servers", "celery", "lambda")]
+    session.run("pytest", *tests, "--servers-table", "docs/servers.md", *session.posargs)
+
+
+@nox.session(python=CURRENT)
 @nox.parametrize("extra", FRAMEWORKS, ids=FRAMEWORKS)
 def frameworks(session: nox.Session, extra: str) -> None:
     """Test with the newest release of one framework."""

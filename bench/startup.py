@@ -2,7 +2,8 @@
 
 The application imports one framework of six that are installed. Each row is a program of its own
 in ``programs/``, run from start to exit by the same interpreter. No span is made, so nothing is
-sent, and no exit waits for a network.
+sent, and no exit waits for a network. The rows of zero code run an empty application under
+``opentelemetry-instrument``, with what installed packages do to it.
 """
 
 import json
@@ -23,6 +24,7 @@ from bench.pairing import Verdict, paired, table, turns
 ROUNDS = 25
 CPU_LIMIT = 1.10
 MEMORY_LIMIT = 5.0
+ZERO_CODE_LIMIT = 1.25
 
 _PROGRAMS = Path(__file__).parent / "programs"
 _TITLES = {
@@ -32,7 +34,29 @@ _TITLES = {
     "openai_phoenix": "phoenix: register(auto_instrument=True)",
     "nothing": "python, nothing else",
     "import_clew": "import clew, nothing else",
+    "zero_disabled": "zero code, clew, every instrumentation disabled",
+    "zero_clew": "zero code, clew",
+    "zero_stock_disabled": "zero code, stock distro, every one disabled",
+    "zero_stock": "zero code, stock distro and the six",
 }
+_ZERO = "zero_"
+_ALL_DISABLED = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
+_CLEW = {"OTEL_PYTHON_DISTRO": "clew"}
+_STOCK = {
+    "OTEL_PYTHON_DISTRO": "distro",
+    "OTEL_PYTHON_CONFIGURATOR": "configurator",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    "OTEL_METRICS_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "none",
+}
+_VARIABLES = {
+    "zero_disabled": {**_CLEW, **_ALL_DISABLED},
+    "zero_clew": _CLEW,
+    "zero_stock_disabled": {**_STOCK, **_ALL_DISABLED},
+    "zero_stock": _STOCK,
+}
+_OF_NOTHING = {"zero_stock_disabled": "zero_disabled"}
+"""Rows that share a program."""
 _SETTINGS = ("PYTHON", "OTEL_", "CLEW_", "PHOENIX_", "OPENAI_", "OPENINFERENCE_")
 """What must not differ from one machine to the next; PYTHONPATH stays, to measure another copy."""
 
@@ -48,9 +72,15 @@ class Cost(NamedTuple):
 
 def run(program: str, environment: Mapping[str, str]) -> Cost:
     """Run one program to its end."""
-    path = str(_PROGRAMS / f"{program}.py")
+    path = str(_PROGRAMS / f"{_OF_NOTHING.get(program, program)}.py")
     # -P: the programs' folder is not on the path, so none of them can shadow a package.
-    pid = os.posix_spawn(sys.executable, [sys.executable, "-P", path], environment)
+    command = [sys.executable, "-P", path]
+    if program.startswith(_ZERO):
+        command.insert(0, str(Path(sys.executable).with_name("opentelemetry-instrument")))
+        environment = {**environment, **_VARIABLES[program]}
+        if _VARIABLES[program]["OTEL_PYTHON_DISTRO"] == "distro":
+            environment["PYTHONPATH"] = environment["HIDES_CLEW"]
+    pid = os.posix_spawn(command[0], command, environment)
     _, status, usage = os.wait4(pid, 0)
     if status:
         message = f"{program}.py ended with status {os.waitstatus_to_exitcode(status)}"
@@ -60,7 +90,10 @@ def run(program: str, environment: Mapping[str, str]) -> Cost:
 
 def measure(rounds: int = ROUNDS) -> dict[str, Any]:
     """Run every program once per round; return everything that was found, as plain data."""
-    programs = [name for name in _TITLES if name != "openai_phoenix" or _installed_phoenix()]
+    absent = set() if _installed("arize-phoenix-otel") else {"openai_phoenix"}
+    if not _installed("opentelemetry-distro"):
+        absent |= {name for name in _TITLES if "stock" in name}
+    programs = [name for name in _TITLES if name not in absent]
     costs: dict[str, list[Cost]] = {program: [] for program in programs}
     with TemporaryDirectory() as bytecode:
         environment = _environment(bytecode)
@@ -75,6 +108,11 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
     verdicts = (
         Verdict("clew's CPU is at most 1.10 times the floor's", clew["cpu_to_floor"], CPU_LIMIT),
         Verdict("clew takes at most 5 MB more than the floor", clew["mb_to_floor"], MEMORY_LIMIT),
+        Verdict(
+            "zero code costs at most 1.25 times the CPU of the same with nothing to instrument",
+            rows["zero_clew"]["cpu_to_base"],
+            ZERO_CODE_LIMIT,
+        ),
     )
     return {"rounds": rounds, "states": states, "rows": rows, "verdicts": verdicts}
 
@@ -84,13 +122,14 @@ def report(found: Mapping[str, Any]) -> str:
     lines = [["start-up", "CPU s", "ratio to floor", "ratio to plain", "MB", "MB to floor"]]
     for program, row in found["rows"].items():
         of_application = "cpu_to_floor" in row
-        against_nothing = f"{row['cpu_to_nothing'].text()} to python" if not of_application else "-"
+        base = "disabled" if program.startswith(_ZERO) else "python"
+        against_base = f"{row['cpu_to_base'].text()} to {base}" if not of_application else "-"
         lines.append(
             [
                 _TITLES[program],
                 f"{row['cpu']:.3f}",
                 row["cpu_to_floor"].text() if of_application else "-",
-                row["cpu_to_plain"].text() if of_application else against_nothing,
+                row["cpu_to_plain"].text() if of_application else against_base,
                 "-" if row["mb"] is None else f"{row['mb']:.1f}",
                 row["mb_to_floor"].text(1) if of_application else "-",
             ]
@@ -112,7 +151,10 @@ def _compared(program: str, costs: Mapping[str, list[Cost]]) -> dict[str, Any]:
     if not program.startswith("openai_"):
         # A child counts as at least as large as the process that started it, which is this one.
         row["mb"] = None
-        row["cpu_to_nothing"] = paired(truediv, cpu(program), cpu("nothing"))
+        base = "nothing"
+        if program.startswith(_ZERO):
+            base = "zero_stock_disabled" if "stock" in program else "zero_disabled"
+        row["cpu_to_base"] = paired(truediv, cpu(program), cpu(base))
         return row
     row["mb"] = median(*memory(program))
     if row["mb"] <= _megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss):
@@ -131,8 +173,13 @@ def _environment(bytecode: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name == "PYTHONPATH" or not name.startswith(_SETTINGS)
     }
+    # Of two packages of one name, the first on the path counts: one without entry points.
+    hiding = Path(bytecode, "hiding", "clew-0.dist-info")
+    hiding.mkdir(parents=True)
+    (hiding / "METADATA").write_text("Metadata-Version: 2.1\nName: clew\nVersion: 0\n", "utf-8")
     return {
         **kept,
+        "HIDES_CLEW": str(hiding.parent),
         "PYTHONHASHSEED": "0",
         "PYTHONPYCACHEPREFIX": bytecode,
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
@@ -146,9 +193,9 @@ def _states(environment: Mapping[str, str]) -> dict[str, str]:
     return states
 
 
-def _installed_phoenix() -> bool:
+def _installed(package: str) -> bool:
     try:
-        metadata.version("arize-phoenix-otel")
+        metadata.version(package)
     except metadata.PackageNotFoundError:
         return False
     return True

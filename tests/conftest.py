@@ -25,6 +25,7 @@ boundary.reraise = True
 
 def pytest_addoption(parser):
     parser.addoption("--landing-table", help="write what landed to this file, as Markdown")
+    parser.addoption("--servers-table", help="write what servers sent to this file, as Markdown")
 
 
 @pytest.fixture(autouse=True)

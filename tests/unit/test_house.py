@@ -7,6 +7,7 @@ from pathlib import Path
 
 import clew
 from clew import aliases, settings
+from clew.cli.settings import page as page_of_settings
 from clew.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS
 
@@ -80,6 +81,11 @@ def test_every_setting_is_in_the_readme():
         assert f"`{setting.name}`" in readme
     for alias in aliases.ALIASES:
         assert f"`{alias}`" in readme
+
+
+def test_the_page_of_the_settings_is_up_to_date():
+    page = (ROOT / "docs" / "settings.md").read_text()
+    assert page == page_of_settings(), "run: clew settings --markdown > docs/settings.md"
 
 
 def test_files_are_short():

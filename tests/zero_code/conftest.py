@@ -13,6 +13,7 @@ import pytest
 
 from tests.activation.conftest import install  # noqa: F401 - a fixture
 from tests.propagation.collector import collecting
+from tests.zero_code.ledger import LEDGER
 
 COMMAND = str(Path(sys.executable).with_name("opentelemetry-instrument"))
 _OTHERS = [
@@ -82,3 +83,12 @@ def which():
         return found or pytest.skip(f"{name} is not installed")
 
     return find
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not LEDGER.rows:
+        return
+    terminalreporter.section("servers")
+    terminalreporter.write_line(LEDGER.summary())
+    if file := config.getoption("--servers-table"):
+        LEDGER.write(Path(file))

@@ -50,14 +50,20 @@ class Ledger:
         self.rows[server, way] = row
         assert row == Row(requests, sent.total(), sent.total(), 0, 0, 0)
 
+    def summary(self) -> str:
+        """Return the one line that says how the table stands."""
+        of = {name: sum(getattr(row, name) for row in self.rows.values()) for name in _COUNTS}
+        return (
+            f"{of['sent']:,} spans sent, {of['received']:,} received: {of['missing']} missing, "
+            f"{of['duplicated']} duplicated, {of['wrong']} with wrong ids"
+        )
+
     def write(self, file: Path) -> None:
         """Write the page of the documents that shows what is promised."""
-        of = {name: sum(getattr(row, name) for row in self.rows.values()) for name in _COUNTS}
         lines = [
             *_ABOUT,
             "",
-            f"**{of['sent']:,} spans sent, {of['received']:,} received: {of['missing']} missing,",
-            f"{of['duplicated']} duplicated, {of['wrong']} with wrong ids.**",
+            f"**{self.summary()}.**",
             "",
             "| server | started by | requests | sent | received | missing | duplicated | wrong |",
             "|---" * 8 + "|",
@@ -65,6 +71,7 @@ class Ledger:
         for (server, way), row in self.rows.items():
             numbers = " | ".join(str(getattr(row, name)) for name in _COUNTS)
             lines.append(f"| {server} | {way} | {numbers} |")
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("\n".join([*lines, ""]))
 
 
@@ -75,7 +82,9 @@ _ABOUT = [
     "This page is written by `nox -s servers`, from what it ran: real servers on loopback, and a",
     "collector that counts. Each request is in a session of its own and makes two spans, one of",
     "the application's and one of a model's call. Requests are made until every worker has",
-    "answered some. Then the server is told to stop, by SIGTERM; nothing is exported earlier, but",
-    "by a worker that is replaced.",
+    "answered some; then the server is told to stop, by SIGTERM. Before that nothing is exported,",
+    "but by a worker that is replaced and by a function of AWS Lambda, which is killed instead.",
+    "`opentelemetry-instrument` runs an application without a line of clew's in it; the one line",
+    "is `instrument_all()` where the application is imported.",
 ]
 LEDGER = Ledger()

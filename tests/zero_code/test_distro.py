@@ -221,6 +221,23 @@ def test_an_instrumentation_that_raises_keeps_no_other_from_being_loaded(instrum
     assert any("a_raising raised KeyError" in line for line in done.complaints)
 
 
+def test_a_rival_of_the_same_name_is_loaded_as_ever_and_disabled_by_that_name(
+    instrumented, install
+):
+    install(
+        "opentelemetry-instrumentation-rival",
+        files={"rival.py": RAISING},
+        entry_points="""
+            [opentelemetry_instrumentor]
+            dspy = rival:Fine
+        """,
+    )
+    code = "from clew import instrument_all; print(instrument_all()['dspy'].state.value)"
+    assert instrumented(code, **QUIET).out.startswith("fine\n")
+    disabled = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": " dspy , openai"}
+    assert instrumented(code, **disabled, **QUIET).out == "excluded\n"
+
+
 # --- what only the SDK's own configurator does ---
 
 

@@ -1,0 +1,7 @@
+"""An empty application, for which clew is armed and has loaded nothing."""
+
+import sys
+
+armed = "clew.distro" in sys.modules and "wrapt.importer" in sys.modules
+loaded = "openinference.instrumentation.openai" in sys.modules
+sys.exit(None if armed and not loaded else f"{armed=} {loaded=}")

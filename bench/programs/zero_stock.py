@@ -1,0 +1,6 @@
+"""An empty application, for which the stock distro has loaded OpenInference's instrumentors."""
+
+import sys
+
+loaded = "openinference.instrumentation.openai" in sys.modules
+sys.exit(None if loaded and "clew" not in sys.modules else "this is not the stock distro")
