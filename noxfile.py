@@ -72,14 +72,14 @@ def demo(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Test with all six frameworks in one environment; the fast suite only on other Pythons."""
-    _install(session, *EXTRAS, groups=("test", "all", "web", "celery"))
+    _install(session, *EXTRAS, groups=("test", "all", "web", "celery", "crossing"))
     chosen = () if session.python == CURRENT else ("-m", "not slow")
     if session.posargs:
         _pytest(session, *chosen)
         return
     # FastAPI has telemetry of its own, which wakes up once a global tracer provider is set, as the
     # landing table sets one. So servers, and processes that fork, are tested apart from it.
-    apart = ("tests/web", "tests/propagation", "tests/zero_code")
+    apart = ("tests/web", "tests/propagation", "tests/zero_code", "tests/crossing")
     _pytest(session, *chosen, *(f"--ignore={folder}" for folder in apart))
     for folder in apart:
         _pytest(session, *chosen, folder)

@@ -14,6 +14,9 @@ from opentelemetry.trace import SpanKind, get_current_span
 from clew.boundary import contain
 from clew.identity import IDS, SESSION_ID, USER_ID, carried_ids, default_ids
 
+INBOUND = "clew.inbound"
+"""In a context: the ids that a request has brought from another service, by their keys."""
+
 _KINDS = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
 _IDS = frozenset(IDS)
 
@@ -33,6 +36,8 @@ def know_root(span: Any, parent_context: Context | None) -> bool:
         if span.kind not in _KINDS:
             return False
         _any_seen = span.clew_root = True
+        if parent_context is not None and (ids := parent_context.get(INBOUND)):
+            span.clew_inbound = ids
         return True
     if _any_seen:
         above = get_current_span(parent_context)
@@ -59,7 +64,7 @@ def tell_root(context: Context, changes: Mapping[str, object]) -> None:
             ids = carried_ids(context.get(SESSION_ID), context.get(USER_ID)).attributes
         except TypeError:  # What others put there may not be hashable.
             ids = carried_ids.__wrapped__(context.get(SESSION_ID), context.get(USER_ID)).attributes
-        said = getattr(root, "clew_kept", None) or root.attributes or {}
+        said = said_by_the_application(root)
         if default := default_ids().attributes:
             said = {key: value for key, value in said.items() if default.get(key) != value}
         if all(said.get(key, value) == value for key, value in ids.items()):
@@ -68,3 +73,15 @@ def tell_root(context: Context, changes: Mapping[str, object]) -> None:
                     root.set_attribute(key, value)
     except Exception:  # noqa: BLE001 - the boundary to the application
         contain("stamping the span of a request")
+
+
+def said_by_the_application(span: Any) -> Mapping[str, object]:
+    """Return what *span* says, less the ids that only the request has brought.
+
+    The application's own word on a request, which comes later, counts more. A span of another make
+    may not tell what it says.
+    """
+    said = getattr(span, "clew_kept", None) or getattr(span, "attributes", None) or {}
+    if not (brought := getattr(span, "clew_inbound", None)):
+        return said
+    return {key: value for key, value in said.items() if brought.get(key) != value}

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from clew.aliases import ALIASES, Alias
 from clew.errors import ConfigurationError
+from clew.hosts import HostPattern, host_patterns
 
 T = TypeVar("T")
 
@@ -186,6 +187,19 @@ EXIT_TIMEOUT: Setting[float] = Setting(
     default=3.0,
     help="Seconds that a process may take at its end, in all, to deliver the spans that are left.",
 )
+PROPAGATE_TO: Setting[tuple[HostPattern, ...]] = Setting(
+    "CLEW_PROPAGATE_TO",
+    host_patterns,
+    default=(),
+    help="Hosts that are sent the ids, as W3C baggage, with each request: names with wildcards, "
+    "addresses or networks, with or without a port, separated by commas. Never a model provider.",
+)
+TRUST_INBOUND: Setting[bool] = Setting(
+    "CLEW_TRUST_INBOUND",
+    _switch,
+    default=False,
+    help="1: take up the ids that a request brings as W3C baggage. Only behind callers you trust.",
+)
 
 SETTINGS: tuple[Setting[Any], ...] = (
     ONLY,
@@ -201,6 +215,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     DUPLICATES,
     COST,
     EXIT_TIMEOUT,
+    PROPAGATE_TO,
+    TRUST_INBOUND,
 )
 
 _NOT_SETTINGS = frozenset({"CLEW_RECORDINGS"})

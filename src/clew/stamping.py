@@ -7,6 +7,7 @@ from opentelemetry.sdk.trace import Span, SpanProcessor
 from opentelemetry.util.types import AttributeValue
 
 from clew.aliases import Alias
+from clew.asking import know_model_call
 from clew.boundary import contain
 from clew.context import carried, echoed, same
 from clew.counting import know_call
@@ -41,6 +42,7 @@ class IdentityProcessor(SpanProcessor):
             if know_root(span, parent_context):
                 put_back(span.kind)
             know_call(span, parent_context)
+            know_model_call(span, parent_context)
             found = fresh = carried(parent_context)
             if said := span.attributes:
                 if isinstance(span, KeptSpan):

@@ -14,6 +14,7 @@ from clew import counting, export, identity, pricing, settings
 from clew.activation import Ledger
 from clew.aliases import Alias
 from clew.errors import ConfigurationError
+from clew.propagation.joining import join_propagators
 from clew.propagation.processes import follow_processes, leave_pools
 from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads
@@ -163,6 +164,7 @@ def _start(options: _Options) -> _Running:
     aliases = settings.ALIASES_TO_WRITE.read()
     rate = settings.SESSION_SAMPLE_RATE.read()
     settings.EXIT_TIMEOUT.read()  # It is used at the end, where nobody could be told any more.
+    settings.PROPAGATE_TO.read()
     identity.read_key()
     counting.read_duplicates()
     pricing.read_cost()
@@ -183,6 +185,7 @@ def _start(options: _Options) -> _Running:
             undo.append(sample_sessions(sampler, rate))
     if options.threads and not {"*", "threading"} & set(disabled):
         undo.append(follow_threads())
+    undo.append(join_propagators())
     return _Running(ledger, options, tuple(undo))
 
 

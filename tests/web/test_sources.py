@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clew.baggage import MAX_BYTES
 from clew.errors import ConfigurationError
 from clew.identity import USER_ID, admitted_id
 from clew.web import from_baggage, from_cookie, from_header
-from clew.web.sources import MAX_BAGGAGE, MAX_COOKIES
+from clew.web.sources import MAX_COOKIES
 
 
 def asgi(*headers):
@@ -152,7 +153,7 @@ def test_a_choice_of_ids_is_none(request_of, name, values, dropped):
 @both
 @pytest.mark.parametrize(
     ("name", "cap", "member"),
-    [(b"baggage", MAX_BAGGAGE, b"a=b,"), (b"cookie", MAX_COOKIES, b"a=b;")],
+    [(b"baggage", MAX_BYTES, b"a=b,"), (b"cookie", MAX_COOKIES, b"a=b;")],
 )
 def test_there_is_a_cap(request_of, name, cap, member):
     wanted = {b"baggage": b"session.id=it", b"cookie": b"sid=it"}[name]

@@ -11,6 +11,7 @@ from clew.boundary import contain
 from clew.context import current, using_attributes
 from clew.errors import ConfigurationError
 from clew.identity import SESSION_ID, USER_ID, admitted_id, carried_ids
+from clew.roots import said_by_the_application
 from clew.web.sources import Baggage, Request, header_name
 
 Source = Callable[[Any], Any]
@@ -115,8 +116,7 @@ def _stamp_current_span(attributes: Mapping[str, Any]) -> None:
     span = get_current_span()
     if not span.is_recording():
         return
-    # A span of another make may not tell what it says; it was opened a moment ago.
-    said = getattr(span, "clew_kept", None) or getattr(span, "attributes", None) or {}
+    said = said_by_the_application(span)
     for key, value in attributes.items():
         if key not in said:
             span.set_attribute(key, value)

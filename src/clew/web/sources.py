@@ -8,8 +8,8 @@ Nothing here raises because of what a client sent, and everything takes time lin
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
+from clew import baggage
 from clew.errors import ConfigurationError
 from clew.identity import SESSION_ID
 
@@ -18,9 +18,6 @@ Request = Mapping[str, Any]
 
 MAX_COOKIES = 65_536
 """Characters of cookies that are looked through; servers allow a fraction of that by default."""
-
-MAX_BAGGAGE = 8_192
-"""What W3C Baggage asks everybody to pass on, in bytes. Nobody has to read more."""
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 """What a header's name is made of (RFC 9110), in lower case."""
@@ -82,7 +79,7 @@ class Header:
         values = _values(request, self.name)
         if not values:
             return None
-        text = _text(values[0])
+        text = baggage.text_of(values[0])
         if len(values) > 1 or (isinstance(text, str) and "," in text):
             return values
         return text
@@ -96,7 +93,7 @@ class Cookie:
 
     def __call__(self, request: Request) -> object:
         """Return the id that *request* names, or what stands in its place."""
-        found: list[object] = []
+        found: list[str | bytes] = []
         left = MAX_COOKIES
         for value in _values(request, "cookie"):  # HTTP/2 sends one header for each.
             if (left := left - len(value)) < 0:
@@ -106,8 +103,8 @@ class Cookie:
                 if name.strip() == self.name.encode():
                     content = content.strip()
                     quoted = len(content) > 1 and content[:1] == content[-1:] == b'"'
-                    found.append(_text(content[1:-1] if quoted else content))
-        return _only(found)
+                    found.append(baggage.text_of(content[1:-1] if quoted else content))
+        return baggage.only(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,25 +115,8 @@ class Baggage:
 
     def __call__(self, request: Request) -> object:
         """Return the id that *request* names, or what stands in its place."""
-        wanted = (self.key or SESSION_ID).encode()
-        found: list[object] = []
-        left = MAX_BAGGAGE
-        for value in _values(request, "baggage"):
-            if (left := left - len(value)) < 0:
-                return value
-            for member in value.split(b","):
-                key, _, content = member.partition(b";")[0].partition(b"=")
-                if key.strip() == wanted:
-                    # Decoded once: what is percent-encoded twice was meant to stay encoded.
-                    found.append(_text(unquote_to_bytes(content.strip())))
-        return _only(found)
-
-
-def _only(found: list[object]) -> object:
-    """Return what was found, if it is one thing; all of it, if they disagree."""
-    if not found:
-        return None
-    return found[0] if all(each == found[0] for each in found) else found
+        key = self.key or SESSION_ID
+        return baggage.only(baggage.read(_values(request, baggage.HEADER), (key,))[key])
 
 
 def _values(request: Request, name: str) -> list[bytes]:
@@ -155,11 +135,3 @@ def _wire(value: str) -> bytes:
         return value.encode("latin-1")
     except UnicodeEncodeError:  # Another decoding, by something between the server and here.
         return value.encode("utf-8", "surrogatepass")
-
-
-def _text(value: bytes) -> str | bytes:
-    """Return *value* as text if it is UTF-8, of which ASCII is a part; else as it is."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value

@@ -1,0 +1,132 @@
+"""Real clients, instrumented; names that lead to loopback; the propagators as users set them."""
+
+import os
+import socket
+
+import pytest
+from opentelemetry import context as otel
+from opentelemetry import propagate
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from clew import identity, tally
+from clew.propagation import http
+from clew.stamping import IdentityProcessor
+from tests.crossing.clients import CLIENTS, instrumentors
+from tests.crossing.listener import listening
+
+CONVENTIONS = ("", "http", "http/dup")
+
+
+@pytest.fixture(scope="session")
+def exporter():
+    return InMemorySpanExporter()
+
+
+@pytest.fixture(scope="session")
+def provider(exporter):
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(IdentityProcessor())
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return provider
+
+
+@pytest.fixture(scope="package", params=CONVENTIONS, ids=["old", "new", "both"])
+def instrumented(request, provider):
+    """All clients, instrumented, with spans that name their host as of old, as now, or both."""
+    _OpenTelemetrySemanticConventionStability._initialized = False
+    os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = request.param
+    switched_on = dict(instrumentors())
+    for name, instrumentor in switched_on.items():
+        options = {"propagator": http.ClewPropagator()} if name == "botocore" else {}
+        instrumentor.instrument(tracer_provider=provider, skip_dep_check=True, **options)
+    yield set(switched_on)
+    for instrumentor in switched_on.values():
+        instrumentor.uninstrument()
+    del os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"]
+    _OpenTelemetrySemanticConventionStability._initialized = False
+
+
+@pytest.fixture
+def client(request, instrumented):
+    """One of the clients, by its name."""
+    library = request.param.split()[-1]
+    if library not in instrumented:
+        pytest.skip(f"{library} or its instrumentation is not installed")
+    call = CLIENTS[request.param]
+    return lambda url, headers=None: call(url, headers or {})
+
+
+@pytest.fixture(autouse=True)
+def propagators(monkeypatch):
+    """As with OTEL_PROPAGATORS=tracecontext,baggage,clew."""
+    for name in [name for name in os.environ if name.startswith("CLEW_")]:
+        monkeypatch.delenv(name)
+    before = propagate.get_global_textmap()
+    propagators = [TraceContextTextMapPropagator(), W3CBaggagePropagator(), http.ClewPropagator()]
+    propagate.set_global_textmap(CompositePropagator(propagators))
+    yield
+    propagate.set_global_textmap(before)
+    http.unguard()
+    http._written.clear()
+
+
+@pytest.fixture(autouse=True)
+def names_lead_to_loopback(monkeypatch):
+    found = socket.getaddrinfo
+
+    def lookup(host, *arguments, **named):
+        if isinstance(host, bytes):
+            host = host.decode()
+        if isinstance(host, str) and host.rstrip(".").endswith((".example", ".org", ".com")):
+            host = "127.0.0.1"
+        return found(host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+@pytest.fixture(autouse=True)
+def clean_surroundings():
+    before = otel.attach(otel.Context())
+    yield
+    otel.detach(before)
+
+
+@pytest.fixture
+def listener():
+    with listening() as server:
+        yield server
+
+
+@pytest.fixture
+def propagate_to(monkeypatch):
+    return lambda hosts: monkeypatch.setenv("CLEW_PROPAGATE_TO", hosts)
+
+
+@pytest.fixture
+def trusted(monkeypatch):
+    monkeypatch.setenv("CLEW_TRUST_INBOUND", "1")
+
+
+@pytest.fixture
+def user_id_key(monkeypatch):
+    monkeypatch.setenv("CLEW_USER_ID_KEY", "a key of the tests")
+    identity.read_key()
+    yield
+    monkeypatch.delenv("CLEW_USER_ID_KEY")
+    identity.read_key()
+
+
+@pytest.fixture
+def dropped():
+    before = tally.counted()
+
+    def count(what="ids from outside that cannot be used"):
+        return tally.counted().get(what, 0) - before.get(what, 0)
+
+    return count

@@ -1,0 +1,166 @@
+"""To whom the ids are sent, by each of the clients, as a real server sees it."""
+
+import pytest
+from opentelemetry import baggage
+from opentelemetry.context import attach, detach
+
+from clew import isolated, using_session, using_user
+from tests.crossing.clients import CLIENTS, FOLLOWING
+
+each_client = pytest.mark.parametrize("client", CLIENTS, indirect=True)
+each_that_follows = pytest.mark.parametrize("client", FOLLOWING, indirect=True)
+IDS = "session.id=chat-42,user.id=ada"
+
+
+@each_client
+def test_a_host_on_the_list_is_told(client, listener, propagate_to):
+    propagate_to("other.example, *.mine.example")
+    with using_session("chat-42", user_id="ada"):
+        client(listener.url())
+    assert listener.told() == [("api.mine.example", IDS)]
+
+
+@each_client
+def test_nobody_is_told_by_default(client, listener):
+    with using_session("chat-42", user_id="ada"):
+        client(listener.url())
+    assert listener.told() == [("api.mine.example", None)]
+
+
+@each_client
+@pytest.mark.parametrize(
+    "stranger",
+    ["mine.example", "api.mine.example.evil.org", "evilmine.example", "api-mine.example"],
+)
+def test_a_stranger_is_not(client, listener, propagate_to, stranger):
+    propagate_to("*.mine.example")
+    with using_session("chat-42", user_id="ada"):
+        client(listener.url(stranger))
+    assert listener.told() == [(stranger, None)]
+
+
+@each_client
+@pytest.mark.parametrize("host", ["api.openai.com", "bedrock-runtime.eu-west-1.amazonaws.com"])
+def test_a_model_provider_is_never(client, listener, propagate_to, host):
+    propagate_to(f"*, {host}")
+    theirs = attach(baggage.set_baggage("user.id", "ada"))
+    with using_session("chat-42", user_id="ada"):
+        client(listener.url(host), {"baggage": "session.id=chat-42,a=b"})
+    detach(theirs)
+    # The stock propagator, where it is on, has overwritten what the application said.
+    assert listener.told() in ([(host, "a=b")], [(host, None)])
+
+
+@each_client
+def test_the_header_that_is_there_stays(client, listener, propagate_to):
+    propagate_to("api.mine.example")
+    with using_session("chat-42", user_id="ada"):
+        client(listener.url(), {"Baggage": "tenant=blue;p=1,user.id=someone"})
+    assert listener.last.baggage == "tenant=blue;p=1,user.id=someone,session.id=chat-42"
+
+
+@each_that_follows
+def test_what_is_in_opentelemetrys_baggage_is_somebody_elses(client, listener, propagate_to):
+    propagate_to("api.mine.example")
+    theirs = attach(baggage.set_baggage("session.id", "theirs"))
+    with using_session("chat-42", user_id="ada"):
+        client(listener.url())
+        client(listener.url("stranger.example"))
+        assert baggage.get_all() == {"session.id": "theirs"}
+    detach(theirs)
+    assert listener.told() == [
+        ("api.mine.example", "session.id=theirs,user.id=ada"),
+        ("stranger.example", "session.id=theirs"),
+    ]
+
+
+@each_client
+def test_a_pseudonym_says_so(client, listener, propagate_to, user_id_key):
+    propagate_to("api.mine.example")
+    with using_user("ada"):
+        client(listener.url())
+    told = listener.last.baggage
+    assert "ada" not in told
+    assert told.startswith("user.id=")
+    assert told.endswith(",clew.pseudonym=user.id")
+
+
+@each_client
+def test_without_an_id_nothing_is_said(client, listener, propagate_to):
+    propagate_to("*")
+    client(listener.url())
+    with using_session("chat-42"), isolated():
+        client(listener.url())
+    assert {told for _, told in listener.told()} == {None}
+
+
+@each_that_follows
+@pytest.mark.parametrize("stranger", ["evil.org", "api.openai.com"])
+def test_a_redirect_does_not_take_them_along(client, listener, propagate_to, stranger):
+    propagate_to("*.mine.example")
+    away = listener.url(path=f"/?to={listener.url(stranger, '/2')}")
+    with using_session("chat-42", user_id="ada"):
+        client(away, {"baggage": "tenant=blue"})
+    assert listener.told() == [
+        ("api.mine.example", f"tenant=blue,{IDS}"),
+        (stranger, "tenant=blue"),
+    ]
+
+
+@each_that_follows
+def test_a_redirect_among_ones_own_does(client, listener, propagate_to):
+    propagate_to("*.mine.example")
+    on = listener.url(path=f"/?to={listener.url('b.mine.example', '/2')}")
+    with using_session("chat-42", user_id="ada"):
+        client(on)
+    assert listener.told() == [("api.mine.example", IDS), ("b.mine.example", IDS)]
+
+
+@each_that_follows
+def test_a_port_counts_where_it_is_named(client, listener, propagate_to):
+    with using_session("chat-42"):
+        propagate_to(f"api.mine.example:{listener.port}")
+        client(listener.url())
+        propagate_to("api.mine.example:9")
+        client(listener.url())
+    assert [told for _, told in listener.told()] == ["session.id=chat-42", None]
+
+
+@each_that_follows
+def test_what_is_no_ascii_is_encoded(client, listener, propagate_to):
+    propagate_to("*.mine.example")
+    with using_session("Grüße, 100% + mehr", user_id="a=b;c"):
+        client(listener.url())
+    assert listener.last.baggage == (
+        "session.id=Gr%C3%BC%C3%9Fe%2C%20100%25%20%2B%20mehr,user.id=a%3Db%3Bc"
+    )
+
+
+@each_that_follows
+def test_where_there_is_no_room_the_application_comes_first(
+    client, listener, propagate_to, dropped
+):
+    propagate_to("*.mine.example")
+    full = "a=" + "b" * 8180
+    with using_session("chat-42"):
+        client(listener.url(), {"baggage": full})
+    assert listener.last.baggage == full
+    assert dropped("ids for which a request's baggage has no room") == 1
+
+
+@each_client
+def test_what_a_model_call_sends_carries_none_wherever_it_goes(
+    client, listener, propagate_to, provider
+):
+    propagate_to("*")
+    tracer = provider.get_tracer("openinference.instrumentation.fake")
+    attributes = {"openinference.span.kind": "LLM"}
+    with (
+        using_session("chat-42"),
+        tracer.start_as_current_span("llm", attributes=attributes),
+        tracer.start_as_current_span("attempt"),
+    ):
+        client(listener.url())
+        with tracer.start_as_current_span("t", attributes={"openinference.span.kind": "TOOL"}):
+            client(listener.url())
+    assert [told for _, told in listener.told()] == [None, "session.id=chat-42"]
