@@ -5,7 +5,7 @@ import socket
 
 import pytest
 from opentelemetry import context as otel
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
 from opentelemetry.propagators.composite import CompositePropagator
@@ -33,6 +33,7 @@ def provider(exporter):
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(IdentityProcessor())
     provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)  # gRPC's instrumentation takes no other.
     return provider
 
 

@@ -129,8 +129,13 @@ def withdraw(headers: Any, url: object) -> None:
     found = standing(headers)
     if found is None or not found.text:
         return
-    if destination_at(url, settings.PROPAGATE_TO.read()) is not Destination.LISTED:
-        _put(headers, found, _without_ours(found.text), default_setter)
+    match destination_at(url, settings.PROPAGATE_TO.read()):
+        case Destination.STRANGER:
+            _put(headers, found, _without_ours(found.text), default_setter)
+        case Destination.MODEL:
+            _put(headers, found, _without_ids(found.text), default_setter)
+        case Destination.LISTED:
+            pass
 
 
 _guards: list[Patches] = []
