@@ -164,7 +164,8 @@ def _start(options: _Options) -> _Running:
     aliases = settings.ALIASES_TO_WRITE.read()
     rate = settings.SESSION_SAMPLE_RATE.read()
     settings.EXIT_TIMEOUT.read()  # It is used at the end, where nobody could be told any more.
-    settings.PROPAGATE_TO.read()
+    settings.PROPAGATE_TO.read()  # As above.
+    settings.TRUST_INBOUND.read()
     identity.read_key()
     counting.read_duplicates()
     pricing.read_cost()
