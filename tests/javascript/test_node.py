@@ -1,0 +1,200 @@
+"""A service in another language: Node calls Python and is called by it, all in one session."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+DOCUMENTED = ROOT / "docs" / "javascript.md"
+OLDEST_NODE = 20
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("opentelemetry.instrumentation.wsgi")
+pytest.importorskip("opentelemetry.instrumentation.httpx")
+
+# The services are asked by a client that nobody instruments.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """A folder in which the Node service finds its packages."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("node and npm are not installed")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(version.strip("v\n").partition(".")[0]) < OLDEST_NODE:
+        pytest.skip(f"node {version.strip()} is older than {OLDEST_NODE}")
+    folder = tmp_path_factory.mktemp("javascript")
+    for name in ("package.json", "package-lock.json", "clew.cjs", "service.cjs"):
+        shutil.copy(HERE / name, folder)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=90, check=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm ci took longer than 90 s")
+    if done.returncode != 0:
+        pytest.skip(f"npm ci failed: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+    return folder
+
+
+class Service:
+    def __init__(self, port):
+        self.port = port
+
+    def url(self, path="/answer", host="127.0.0.1", **query):
+        return f"http://{host}:{self.port}{path}" + (f"?{urlencode(query)}" if query else "")
+
+    def get(self, path, **query):
+        with _opener.open(self.url(path, **query), timeout=60) as response:
+            return response.read()
+
+    def spans(self):
+        return json.loads(self.get("/spans"))
+
+
+@contextmanager
+def running(*command, cwd=None, **environment):
+    settings = {
+        "CLEW_PROPAGATE_TO": "127.0.0.1",
+        "CLEW_TRUST_INBOUND": "1",
+        "PYTHONPATH": str(ROOT),
+        **environment,
+    }
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=os.environ | settings,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        line = process.stdout.readline()
+        assert line, f"{command[0]} ended with {process.wait()}"
+        yield Service(int(line))
+        process.stdin.close()
+        process.wait(timeout=20)
+
+
+@contextmanager
+def both(packages, **environment):
+    with (
+        running("node", "service.cjs", cwd=packages, **environment) as node,
+        running(sys.executable, str(HERE / "service.py"), **environment) as python,
+    ):
+        yield node, python
+
+
+@pytest.fixture(scope="module")
+def pair(packages):
+    with both(packages) as services:
+        yield services
+
+
+@pytest.fixture
+def services(pair):
+    """A Node and a Python service that trust each other, and have shown all their spans."""
+    for service in pair:
+        service.spans()
+    return pair
+
+
+def counted(*services):
+    """Ids and traces of all spans, and their names."""
+    spans = [span for service in services for span in service.spans()]
+    ids = {(span["session"], span["user"]) for span in spans}
+    return ids, {span["trace"] for span in spans}, sorted(span["name"] for span in spans)
+
+
+@pytest.mark.parametrize("by", ["http", "fetch"])
+def test_node_calls_python(services, by):
+    node, python = services
+    node.get("/ask", to=python.url(), session="chat-42", user="ada", by=by)
+    ids, traces, names = counted(python)
+    assert ids == {("chat-42", "ada")}
+    assert names == ["GET /answer", "python answers"]
+    _, more, _ = counted(node)
+    assert traces == more
+    assert len(traces) == 1
+
+
+def test_python_calls_node(services):
+    node, python = services
+    python.get("/ask", to=node.url(), session="chat-42", user="ada")
+    ids, traces, names = counted(node)
+    assert ids == {("chat-42", "ada")}
+    assert names == ["GET", "node answers"]
+    _, more, _ = counted(python)
+    assert traces == more
+    assert len(traces) == 1
+
+
+def test_there_and_back(services):
+    node, python = services
+    session, user = "Grüße, 100% + mehr", "a=b;c"
+    back = node.url("/ask", to=python.url(), by="fetch")
+    python.get("/ask", to=back, session=session, user=user)
+    ids, traces, names = counted(node, python)
+    assert ids == {(session, user)}
+    assert len(traces) == 1
+    assert {"python asks", "node asks", "python answers"} < set(names)
+
+
+def test_a_pseudonym_stays_that_one(packages):
+    with both(packages, CLEW_USER_ID_KEY="a key of the tests") as (node, python):
+        back = node.url("/ask", to=python.url())
+        python.get("/ask", to=back, session="chat-42", user="ada")
+        ids, _, _ = counted(node, python)
+        ((session, user),) = ids
+        assert session == "chat-42"
+        assert len(user) == 64
+
+
+def test_a_stranger_is_not_told(services):
+    node, python = services
+    node.get("/ask", to=python.url(host="localhost"), session="chat-42", user="ada")
+    python.get("/ask", to=node.url(host="localhost"), session="chat-42", user="ada")
+    said = {span["name"]: span["session"] for it in (node, python) for span in it.spans()}
+    assert said["node asks"] == said["python asks"] == "chat-42"
+    assert said["node answers"] is said["python answers"] is None
+
+
+def test_what_came_in_does_not_ride_on(services):
+    node, python = services
+    python.get("/ask", to=node.url("/ask", to=python.url(host="localhost")), session="chat-42")
+    said = {span["name"]: span["session"] for it in (node, python) for span in it.spans()}
+    assert said["node asks"] == "chat-42"
+    assert said["python answers"] is None
+
+
+def test_nobody_is_believed_who_is_not_trusted(packages):
+    with both(packages, CLEW_TRUST_INBOUND="0") as (node, python):
+        node.get("/ask", to=python.url(), session="chat-42")
+        python.get("/ask", to=node.url(), session="chat-42")
+        said = {span["name"]: span["session"] for it in (node, python) for span in it.spans()}
+        assert said["node answers"] is said["python answers"] is None
+
+
+def test_with_the_stock_propagators_a_session_stays_where_it_is(packages):
+    """What the few lines are for. Should this fail, they may no longer be needed."""
+    with both(packages, ONLY_STOCK="1") as (node, python):
+        node.get("/ask", to=python.url(), session="chat-42")
+        said = {span["name"]: span["session"] for span in python.spans()}
+        assert said["python answers"] is None
+
+
+def test_the_documented_lines_are_the_tested_ones():
+    code = (HERE / "clew.cjs").read_text()
+    assert f"```js\n{code}```\n" in DOCUMENTED.read_text()
