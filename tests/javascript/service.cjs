@@ -17,8 +17,11 @@ const stamp = {
   forceFlush: async () => {},
   shutdown: async () => {},
 };
+// A response may arrive before its span has ended.
+let open = 0;
+const counting = { ...stamp, onStart: () => (open += 1), onEnd: () => (open -= 1) };
 const exporter = new InMemorySpanExporter();
-const provider = new NodeTracerProvider({ spanProcessors: [stamp, new SimpleSpanProcessor(exporter)] });
+const provider = new NodeTracerProvider({ spanProcessors: [stamp, new SimpleSpanProcessor(exporter), counting] });
 const ours = new ClewPropagator({
   hosts: (process.env.CLEW_PROPAGATE_TO ?? "").split(",").filter(Boolean),
   trustInbound: process.env.CLEW_TRUST_INBOUND === "1",
@@ -56,6 +59,7 @@ async function ask(query) {
 const server = http.createServer(async (request, response) => {
   const { pathname, searchParams } = new URL(request.url, "http://localhost");
   if (pathname === "/spans") {
+    while (open > 0) await new Promise(setImmediate);
     await provider.forceFlush();
     const spans = exporter.getFinishedSpans().map((span) => ({
       name: span.name,

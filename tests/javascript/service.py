@@ -12,15 +12,41 @@ import httpx
 from opentelemetry import trace
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from clew import instrument_all, using_attributes
 
+
+class OpenSpans(SpanProcessor):
+    """Counts the spans that have not ended: a response may arrive before its span has."""
+
+    def __init__(self):
+        self.count = 0
+        self.changed = threading.Condition()
+
+    def on_start(self, span, parent_context=None):
+        self._change(1)
+
+    def on_end(self, span):
+        self._change(-1)
+
+    def _change(self, by):
+        with self.changed:
+            self.count += by
+            self.changed.notify_all()
+
+    def wait(self):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.count == 0, timeout=20)
+
+
 exporter = InMemorySpanExporter()
+open_spans = OpenSpans()
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(exporter))
+provider.add_span_processor(open_spans)
 trace.set_tracer_provider(provider)
 instrument_all()
 HTTPXClientInstrumentor().instrument()
@@ -43,6 +69,7 @@ def answer(environ, start_response):
 
 
 def show(environ, start_response):
+    open_spans.wait()
     spans = [
         {
             "name": span.name,
