@@ -129,9 +129,11 @@ def lowest(session: nox.Session) -> None:
     session.install(
         "-e", f".[{','.join(EXTRAS)}]", "--group", "test", "--resolution", "lowest-direct"
     )
-    contract = "tests/contract/test_repairs.py"
-    folders = [f"tests/{name}" for name in ("unit", "activation", "delivery", "faults", "landing")]
-    _pytest(session, "-m", "not slow", *folders, contract)
+    names = ("unit", "activation", "delivery", "faults", "landing", "contract")
+    folders = [f"tests/{name}" for name in names]
+    # What holds the provider server to the SDKs does so with the newest.
+    newest = "--ignore=tests/contract/test_providers.py"
+    _pytest(session, "-m", "not slow", *folders, newest)
 
 
 @nox.session(python=CURRENT)

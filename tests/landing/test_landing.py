@@ -49,7 +49,9 @@ def count(outcome, exchanges, cell):
     assert counted.usage == told.usage
     assert said_twice(filter(of_an_instrumentor, outcome.made)) == []
     if cell.mode.startswith(("error", "timeout")):
-        assert counted.calls == (0 if any("embed" in it.path for it in exchanges) else 1)
+        asked = [it for it in exchanges if "embed" not in it.path]
+        assert counted.calls <= max(1, len(asked))  # One for each try, or the SDK's tries are one.
+        assert counted.calls or not asked
     elif not exchanges:
         assert counted.calls <= 1  # A stream that was never read has asked nobody.
     elif not behind_an_agent(exchanges):
