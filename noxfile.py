@@ -105,7 +105,7 @@ def servers(session: nox.Session) -> None:
 def frameworks(session: nox.Session, extra: str) -> None:
     """Test with the newest release of one framework."""
     _install(session, extra)
-    _pytest(session, "tests/landing", "tests/activation", "tests/contract")
+    _pytest(session, "-m", "not slow", "tests/landing", "tests/activation", "tests/contract")
 
 
 @nox.session(python=CURRENT)
