@@ -72,7 +72,7 @@ def demo(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Test with all six frameworks in one environment; the fast suite only on other Pythons."""
-    _install(session, *EXTRAS, groups=("test", "all", "web", "celery", "crossing"))
+    _install(session, *EXTRAS, groups=("test", "all", "web", "celery", "crossing", "logs"))
     chosen = () if session.python == CURRENT else ("-m", "not slow")
     if session.posargs:
         _pytest(session, *chosen)

@@ -50,16 +50,28 @@ def carried(parent_context: Context | None = None) -> Carried:
         given = as_the_consumer_sees(given)
     if parent_context is not None:
         given = _over(given, parent_context)
+    found = _ids_said_in(given)
+    if _OTHERS_SET.isdisjoint(given):
+        return found
+    others = {key: _usable(given[key]) for key in _OTHERS if given.get(key) is not None}
+    return found._replace(attributes={**others, **found.attributes})  # CARRIED says why last.
+
+
+def ids_in(context: Context) -> Mapping[str, AttributeValue]:
+    """Return the ids that *context* says, or the span in it, whatever the current one does."""
+    if IN_A_BODY in context:
+        context = as_the_consumer_sees(context)
+    return _ids_said_in(context).attributes
+
+
+def _ids_said_in(given: Context) -> Carried:
     try:
         found = carried_ids(given.get(SESSION_ID), given.get(USER_ID))
     except TypeError:  # What cannot be hashed.
         found = carried_ids.__wrapped__(given.get(SESSION_ID), given.get(USER_ID))
     if len(found.attributes) < len(IDS) and _ISOLATED not in given:
         found = _or_the_default(_with_parents_ids(found.attributes, given))
-    if _OTHERS_SET.isdisjoint(given):
-        return found
-    others = {key: _usable(given[key]) for key in _OTHERS if given.get(key) is not None}
-    return found._replace(attributes={**others, **found.attributes})  # CARRIED says why last.
+    return found
 
 
 def _over(current: Context, given: Context) -> Context:

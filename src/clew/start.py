@@ -14,6 +14,7 @@ from clew import counting, export, identity, pricing, settings
 from clew.activation import Ledger
 from clew.aliases import Alias
 from clew.errors import ConfigurationError
+from clew.logging.records import follow_logs
 from clew.propagation.joining import join_propagators
 from clew.propagation.processes import follow_processes, leave_pools
 from clew.propagation.servers import follow_servers
@@ -177,7 +178,7 @@ def _start(options: _Options) -> _Running:
     provider = options.tracer_provider or of_the_application or export.make_provider()
     ledger = Ledger(ClewTracerProvider(provider), options.config)
     ledger.arm(options.only, options.exclude, disabled)
-    undo = [leave_pools, forget_default, follow_servers()]
+    undo = [leave_pools, forget_default, follow_servers(), follow_logs()]
     for each in dict.fromkeys((provider, of_the_application or provider)):
         undo.append(_stamp_spans_of(each, aliases, roomy=each in export.ROOMY))
         undo.append(follow_processes(each))

@@ -1,0 +1,41 @@
+"""The session and the user on what an application logs.
+
+OpenTelemetry's log records are stamped by `instrument_all()`. Text logs take a line each:
+
+    handler.addFilter(clew.logging.SessionFilter())            # logging: %(session_id)s %(user_id)s
+    structlog.configure(processors=[clew.logging.add_ids, ...])
+    loguru.logger.configure(patcher=clew.logging.patch_ids)    # {extra[session_id]}
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clew.logging.lines import SessionFilter as SessionFilter
+    from clew.logging.lines import add_ids as add_ids
+    from clew.logging.lines import patch_ids as patch_ids
+    from clew.logging.processor import IdentityLogProcessor as IdentityLogProcessor
+    from clew.logging.records import stamp_logs_of as stamp_logs_of
+
+_HOMES = {
+    "IdentityLogProcessor": "processor",
+    "SessionFilter": "lines",
+    "add_ids": "lines",
+    "patch_ids": "lines",
+    "stamp_logs_of": "records",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above, said once
+
+
+def __getattr__(name: str) -> Any:
+    if home := _HOMES.get(name):
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

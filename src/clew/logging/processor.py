@@ -1,0 +1,45 @@
+"""IdentityLogProcessor, for who puts a logger provider together by hand."""
+
+from typing import Any
+
+from opentelemetry.sdk._logs import LogRecordProcessor
+
+from clew.boundary import contain
+from clew.logging.records import stamp
+
+
+class IdentityLogProcessor(LogRecordProcessor):
+    """Stamps every log record of the logger provider that it is added to.
+
+    Add it before the processors that export. With `instrument_all()` it is not needed.
+
+    >>> provider.add_log_record_processor(IdentityLogProcessor())
+    """
+
+    def __init__(self) -> None:
+        self.active = True
+        """False after `stop()`: a provider has no way to remove a processor."""
+
+    def on_emit(self, log_record: Any) -> None:
+        """Put the ids on *log_record*."""
+        if not self.active:
+            return
+        try:
+            stamp(log_record.log_record)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("stamping a log record")
+
+    def enabled(self, **_: Any) -> bool:
+        """Say no: whether a record is wanted is for the processors to say that export it."""
+        return False
+
+    def stop(self) -> None:
+        """Change no record any more."""
+        self.active = False
+
+    def shutdown(self) -> None:
+        """Have nothing to shut down."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's
+        """Have nothing to flush."""
+        return True

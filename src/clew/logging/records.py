@@ -1,0 +1,144 @@
+"""The ids on OpenTelemetry's log records, whatever makes them: a logging handler, an instrumentor.
+
+OpenTelemetry's logs are young, and their names still move. Nothing of the SDK's is imported here,
+also because an application that uses no logs should not pay for them.
+"""
+
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import partial
+from typing import Any
+
+from wrapt import FunctionWrapper
+
+from clew.boundary import contain
+from clew.context import ids_in
+from clew.identity import IDS, USER_ID, Pseudonym, pseudonymised
+from clew.loading import Parts, Undo
+from clew.logging.noted import NAMES, Noted, NotedOutside
+
+_API = "opentelemetry._logs._internal"
+_SET = "_set_logger_provider"
+_CURRENT = "_LOGGER_PROVIDER"
+
+
+def stamp(record: Any) -> None:
+    """Put the ids on *record*, which has its attributes and the context that it was made in.
+
+    What the application gave it counts most, then what was noted when it was logged, then its
+    context, and the span in that. The current context does not count: a record may be emitted
+    late, and somewhere else.
+    """
+    if getattr(record, "clew_stamped", False):
+        return  # By another processor of clew's.
+    attributes = record.attributes
+    if attributes is None:
+        attributes = record.attributes = {}
+    noted = _noted(attributes)
+    carried = ids_in(record.context) if record.context is not None else {}
+    said: dict[str, Any] = {**carried, **noted}
+    for key in IDS:
+        own, value = attributes.get(key), said.get(key)
+        if own is not None:
+            # A limit on the length of values may have cut the very pseudonym that is meant.
+            meant = isinstance(value, Pseudonym) and value.startswith(str(own))
+            value = own if key != USER_ID or meant else pseudonymised(own)
+        if value is not own:
+            attributes[key] = value
+    record.clew_stamped = True
+
+
+def _noted(attributes: MutableMapping[str, Any]) -> dict[str, str | None]:
+    """Take the notes of `SessionFilter` out of *attributes*, and return what they say."""
+    found: dict[str, str | None] = {}
+    for key, name in NAMES.items():
+        value = attributes.get(name)
+        if isinstance(value, Noted):
+            del attributes[name]
+            found[key] = None if isinstance(value, NotedOutside) else str(value)
+    return found
+
+
+# --- on which providers ---
+
+
+class _First(FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """A provider's way to all its processors, with the stamping before the first of them."""
+
+
+def _stamp_first(wrapped: Any, _: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    try:
+        stamp((given[0] if given else named["log_record"]).log_record)
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("stamping a log record")
+    return wrapped(*given, **named)
+
+
+def stamp_logs_of(provider: Any) -> Undo:
+    """Let every log record of *provider* carry the ids; return what takes it back.
+
+    Processors are called in the order in which they were added, and one that exports at once may
+    be there already, so that one more would come too late. What calls them all is private to the
+    SDK; where it is not found, the stamping is added as a processor after the others. Doing it
+    twice does it once.
+    """
+    way: Any = getattr(provider, "_multi_log_record_processor", None)
+    if callable(on_emit := getattr(way, "on_emit", None)):
+        if not isinstance(on_emit, _First):
+            way.on_emit = _First(on_emit, _stamp_first)
+        return partial(_take_back, way)
+    if not hasattr(provider, "add_log_record_processor"):
+        return lambda: None  # It makes no records, or is none of OpenTelemetry's.
+    from clew.logging.processor import IdentityLogProcessor  # noqa: PLC0415 - needs the SDK's logs
+
+    processor: IdentityLogProcessor | None = getattr(provider, "clew_processor", None)
+    if processor is None:
+        processor = provider.clew_processor = IdentityLogProcessor()
+        provider.add_log_record_processor(processor)
+    processor.active = True
+    return processor.stop
+
+
+def _take_back(way: Any) -> None:
+    if isinstance(vars(way).get("on_emit"), _First):
+        del way.on_emit
+
+
+def follow_logs() -> Undo:
+    """Stamp the records of the application's global logger provider, set already or later.
+
+    Return what takes it back. There is no public way to learn that a provider was set: whoever
+    imported the function that sets it, has it for good.
+    """
+    parts = Parts("following the logs of")
+    parts.when_loaded(_API, _follow)
+    return parts.undo
+
+
+def _follow(api: Any) -> Iterator[Undo]:
+    steps: list[Undo] = []
+
+    def was_set(wrapped: Any, _: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        result = wrapped(*given, **named)
+        try:
+            steps.append(stamp_logs_of(vars(api).get(_CURRENT)))
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("stamping the logs of a provider that was set")
+        return result
+
+    if original := vars(api).get(_SET):
+        setter = FunctionWrapper(original, was_set)
+        setattr(api, _SET, setter)
+        steps.append(partial(_put_back, api, setter, original))
+    if provider := vars(api).get(_CURRENT):
+        steps.append(stamp_logs_of(provider))
+    yield partial(_undo, steps)
+
+
+def _put_back(api: Any, setter: Any, original: Callable[..., Any]) -> None:
+    if vars(api).get(_SET) is setter:
+        setattr(api, _SET, original)
+
+
+def _undo(steps: list[Undo]) -> None:
+    for step in reversed(steps):
+        step()
