@@ -1,0 +1,83 @@
+"""``clew doctor``: what is wrong, or could be, and what to do about it."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from clew.diagnosis import launching
+from clew.diagnosis.checks import examine
+from clew.diagnosis.examined import App, Examined
+from clew.diagnosis.findings import Severity
+from clew.diagnosis.installed import versions
+from clew.diagnosis.showing import as_data, as_text, counted
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file instead: the app's own output goes to the terminal, as ever.",
+)
+@click.option(
+    "--import",
+    "imports",
+    is_flag=True,
+    help="Import every installed framework, in a process of its own, to see whether it is traced.",
+)
+@click.option(
+    "--timeout",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds to wait for an exporter's endpoint; 0: do not send it anything.",
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def command(
+    *,
+    as_json: bool,
+    output: Path | None,
+    imports: bool,
+    timeout: float,
+    command: tuple[str, ...],
+) -> None:
+    """Find out whether calls are traced and spans arrive, and if not, why not.
+
+    On its own it looks at what is installed and configured, and sends the configured endpoint an
+    empty request. Given a COMMAND it runs it too, with clew on inside, and says what really
+    happened there:
+
+        clew doctor -- python app.py
+
+    It exits with 1 when there is an error, among them an app that crashed.
+    """
+    examined = Examined(app=_app(command, imports=imports), timeout=timeout)
+    sections, installed = examine(examined), versions()
+    if as_json:
+        text = json.dumps(as_data(sections, installed, examined.app), indent=2)
+    else:
+        text = as_text(sections, installed)
+    if output is None:
+        if command and not as_json:
+            click.echo()  # What went before is the app's own.
+        click.echo(text, color=False if "NO_COLOR" in os.environ else None)
+    else:
+        output.write_text(f"{click.unstyle(text)}\n", "utf-8")
+    sys.exit(1 if counted(sections)[Severity.ERROR] else 0)
+
+
+def _app(words: tuple[str, ...], *, imports: bool) -> App | None:
+    if words and imports:
+        message = "--import looks at the frameworks, a command at an app: choose one"
+        raise click.UsageError(message)
+    if words:
+        if shutil.which(words[0]) is None:
+            message = f"there is no command {words[0]!r}; give it as: clew doctor -- python app.py"
+            raise click.UsageError(message)
+        return launching.run(words)
+    return launching.import_everything() if imports else None

@@ -1,0 +1,156 @@
+"""Checks of what is installed: frameworks, instrumentors, and who else claims their names."""
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+
+from opentelemetry.trace import NoOpTracerProvider
+
+from clew.activation import Ledger
+from clew.diagnosis.examined import Examined
+from clew.diagnosis.findings import Finding, error, note, ok, warning
+from clew.discovery import Armable, armable
+from clew.report import Activation, State
+
+_PIP = "python -m pip"
+
+
+def check_frameworks(it: Examined) -> Iterator[Finding]:
+    """Say of each framework whether its import will be traced; none is imported for it."""
+    found = {item.framework.name: item.versions() for item in armable()}
+    for name, activation in _expected(it).items():
+        reason = activation.reason
+        if activation.state is State.WAITING and found[name]:
+            trigger = activation.framework.trigger
+            reason = f"{found[name]}{_with(activation)}, waits for {trigger}"
+        yield of_framework("framework", name, activation.state.value, reason)
+
+
+def _with(activation: Activation) -> str:
+    module = activation.framework.instrumentor.partition(":")[0]
+    try:
+        return f", instrumentor {metadata.version(re.sub('[._]', '-', module))}"
+    except metadata.PackageNotFoundError:  # Its package has another name than its module.
+        return ""
+
+
+def _expected(it: Examined) -> Mapping[str, Activation]:
+    ledger = Ledger(NoOpTracerProvider(), None)
+    ledger.arm(None, (), it.disabled())
+    return ledger.report
+
+
+def of_framework(check: str, name: str, state: str, reason: str) -> Finding:
+    """Return what the Report says of one framework as a finding; its reason names the fix."""
+    said, found, rest = reason.partition(_PIP)
+    sentence, fix = said.rstrip(": "), f"{found}{rest}"
+    match State(state):
+        case State.ACTIVE:
+            say, sentence = ok, f"traced ({sentence})"
+        case State.WAITING:
+            say = ok
+        case State.EXCLUDED:
+            say = note
+        case State.MISSING:
+            say = error if "instrumentor" in sentence else note
+        case State.FOREIGN:
+            say = warning
+            sentence, _, fix = reason.partition("; ")
+        case State.INCOMPATIBLE:
+            say = error
+        case State.FAILED:
+            say, sentence = error, f"{sentence}; it is not traced"
+            fix = fix or f"{_PIP} install --upgrade clew"
+    return say(check, sentence, name, fix)
+
+
+def check_halves(_: Examined) -> Iterator[Finding]:
+    """Find what is left of a framework, or came along, without the part that is waited for.
+
+    ``llama_index`` and ``mistralai`` are namespace packages: they can be imported where only an
+    integration of theirs is installed.
+    """
+    for item in armable():
+        top = item.framework.trigger.partition(".")[0]
+        half = item.found and not item.present() and item.framework.trigger != top
+        if half and not item.conflict() and _spec(top):
+            yield warning(
+                "half-installed",
+                f"{top} can be imported, but {item.framework.trigger}, whose import is waited "
+                "for, is not there: only a part of the framework is installed",
+                item.framework.name,
+                item.pip_line(),
+            )
+
+
+def check_namespaces(_: Examined) -> Iterator[Finding]:
+    """Find instrumentors that wait for the import of a namespace package, which nobody sees."""
+    for item in armable():
+        if item.found and item.triggers and all(map(_is_namespace, item.triggers)):
+            yield warning(
+                "namespace-trigger",
+                f"{item.triggers[0]} is a namespace package, and no import hook sees its import",
+                item.framework.name,
+                f"import {item.triggers[0]} before instrument_all()",
+            )
+
+
+def _is_namespace(module: str) -> bool:
+    spec = _spec(module) if "." not in module else None
+    return spec is not None and spec.origin is None and spec.submodule_search_locations is not None
+
+
+def _spec(top: str) -> ModuleSpec | None:
+    try:
+        return find_spec(top)
+    except (ImportError, ValueError):
+        return None
+
+
+def check_shared_names(_: Examined) -> Iterator[Finding]:
+    """Find names of instrumentors that two packages claim.
+
+    ``opentelemetry-instrument`` loads both, each call is traced twice, and
+    OTEL_PYTHON_DISABLED_INSTRUMENTATIONS cannot tell them apart.
+    """
+    traced = {item.framework.name for item in armable()}
+    claims: dict[str, dict[str, str]] = {}
+    for group in ("opentelemetry_instrumentor", "openinference_instrumentor"):
+        for point in metadata.entry_points(group=group):
+            package = point.dist.name if point.dist else point.value.partition(":")[0]
+            claims.setdefault(point.name, {})[package] = point.value
+    for name, packages in sorted(claims.items()):
+        if len(packages) < 2 or name not in traced:  # noqa: PLR2004 - two are one too many
+            continue
+        ours = [it for it in packages if it.startswith("openinference-")]
+        others = [it for it in packages if it not in ours] or ours[1:]
+        yield warning(
+            "shared-name",
+            f"{' and '.join(sorted(packages))} share the name {name}: under "
+            "opentelemetry-instrument each call is traced by both, and "
+            f"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS={name} turns off both",
+            name,
+            f"{_PIP} uninstall {' '.join(others)}",
+        )
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each installed package that has a part in it."""
+    found = {}
+    for distribution in metadata.distributions():
+        name = distribution.metadata["Name"] or ""
+        if name == "clew" or name.startswith(("opentelemetry-", "openinference-")):
+            found[name] = distribution.version
+    for item in armable():
+        found.update(_framework_versions(item))
+    return dict(sorted(found.items()))
+
+
+def _framework_versions(item: Armable) -> Iterator[tuple[str, str]]:
+    for requirement in item.requirements:
+        try:
+            yield requirement.name, metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            continue

@@ -1,0 +1,118 @@
+"""The command itself: what it prints, in which colours, how wide, and how it ends."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+def test_printed_it_is_for_a_person(clew, nobody):
+    done = clew(**{OTLP: nobody})
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert "Installed\n" in done.stdout
+    assert "  ✗ " in done.stdout
+    assert f"→ start the collector, or set {OTLP}" in done.stdout
+    assert done.stdout.endswith("1 error\n")
+    assert "\x1b" not in done.stdout
+
+
+def test_all_is_well(clew):
+    done = clew(OTEL_TRACES_EXPORTER="console")
+    assert done.returncode == 0
+    assert "all is well" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100, 300])
+def test_as_wide_as_the_terminal(clew, columns):
+    done = clew(COLUMNS=str(columns), CLEW_ALIAS="x")
+    words = {line: max(map(len, line.split()), default=0) for line in done.stdout.splitlines()[1:]}
+    widest = max(len(line) for line, longest in words.items() if longest < 30)
+    assert widest <= min(columns, 100)
+    assert widest > min(columns, 100) - 25
+
+
+def test_where_only_ascii_can_be_printed(clew, surroundings):
+    environment = surroundings(PYTHONIOENCODING="ascii", CLEW_ALIAS="x")
+    command = [sys.executable, "-m", "clew", "doctor"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert b"! CLEW_ALIAS " in done.stdout
+    assert b"-> rename it to CLEW_ALIASES" in done.stdout
+    assert done.stdout.isascii()
+
+
+def on_a_terminal(environment):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "clew", "doctor"]
+    process = subprocess.Popen(command, env=environment, stdout=theirs)
+    os.close(theirs)
+    written = b""
+    while True:
+        try:
+            written += (more := os.read(ours, 65536))
+        except OSError:
+            break
+        if not more:
+            break
+    process.wait()
+    os.close(ours)
+    return written.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_coloured_on_a_terminal_unless_that_is_not_wanted(surroundings):
+    environment = surroundings(TERM="xterm-256color")
+    environment.pop("NO_COLOR", None)
+    assert "\x1b[32m" in on_a_terminal(environment)
+    assert "\x1b" not in on_a_terminal({**environment, "NO_COLOR": "1"})
+
+
+def test_as_json(clew):
+    done = clew("--json", CLEW_ALIAS="x")
+    data = json.loads(done.stdout)
+    assert set(data) == {"clew", "python", "healthy", "counts", "findings", "versions", "app"}
+    assert set(data["counts"]) == {"ok", "note", "warning", "error"}
+    for finding in data["findings"]:
+        assert set(finding) == {"check", "severity", "sentence", "about", "fix"}
+    assert data["counts"]["warning"] == 1
+    assert data["app"] is None
+
+
+def test_into_a_file(clew, tmp_path):
+    done = clew("-o", str(tmp_path / "report"))
+    assert done.stdout == ""
+    assert "Installed\n" in (tmp_path / "report").read_text()
+
+
+def test_what_it_is_asked_wrongly(clew):
+    done = clew("--", "no-such-command")
+    assert done.returncode == 2
+    assert "clew doctor -- python app.py" in done.stderr
+    done = clew("--import", "--", sys.executable)
+    assert done.returncode == 2
+
+
+def test_without_two_dashes(clew):
+    done = clew(sys.executable, "-c", "print('app')")
+    assert done.stdout.startswith("app\n\n")
+
+
+def test_a_check_that_fails_is_a_finding(clew, tmp_path):
+    (tmp_path / "run.py").write_text(
+        "from clew.diagnosis import checks, startup\n"
+        "def check_maze(it):\n    raise KeyError('no way out')\n    yield\n"
+        "checks.SECTIONS['Start-up'] = (check_maze,)\n"
+        "from clew.cli import main\nmain(['doctor', '--json'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "run.py")], capture_output=True, text=True, check=False
+    )
+    (finding,) = [it for it in json.loads(done.stdout)["findings"] if it["check"] == "doctor"]
+    assert finding["about"] == "maze"
+    assert "KeyError: 'no way out'" in finding["sentence"]
+    assert done.returncode == 0

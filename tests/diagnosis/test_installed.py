@@ -1,0 +1,106 @@
+"""What is installed: frameworks, halves of them, and packages that claim the same name."""
+
+import pytest
+
+from clew.frameworks import FRAMEWORKS
+
+NAMES = {framework.name for framework in FRAMEWORKS}
+
+
+def test_every_framework_is_said_something_of_and_none_is_imported(doctor, tmp_path):
+    for module in ("openai", "dspy"):
+        (tmp_path / module).mkdir()
+        (tmp_path / module / "__init__.py").write_text("raise SystemExit('it was imported')")
+    diagnosis = doctor("--timeout", "0")
+    assert diagnosis.status == 0
+    assert {it["about"] for it in diagnosis.found("framework")} == NAMES
+    assert {it["severity"] for it in diagnosis.found("framework")} <= {"ok", "note"}
+    assert {"clew", "opentelemetry-sdk", "openinference-instrumentation-openai"} <= set(
+        diagnosis.data["versions"]
+    )
+
+
+def test_present_and_absent(doctor, install, install_instrumentor):
+    install("maze", "1.5", files={"maze/__init__.py": ""})
+    install_instrumentor("maze", requires=["maze>=1"])
+    install_instrumentor("garden", requires=["garden>=2"])
+    diagnosis = doctor()
+    assert diagnosis.severity("framework", "maze") == "ok"
+    assert diagnosis.says("framework", "maze 1.5", "waits for maze", about="maze")
+    assert diagnosis.data["versions"]["maze"] == "1.5"
+    assert diagnosis.severity("framework", "garden") == "note"
+    assert diagnosis.says("framework", 'python -m pip install "garden>=2"', about="garden")
+    assert diagnosis.status == 0
+
+
+def test_a_version_that_is_not_supported(doctor, install, install_instrumentor):
+    install("maze", "0.4", files={"maze/__init__.py": ""})
+    install_instrumentor("maze", requires=["maze>=1"])
+    diagnosis = doctor()
+    assert diagnosis.status == 1
+    assert diagnosis.severity("framework", "maze") == "error"
+    assert diagnosis.says("framework", "maze 0.4", 'install "maze>=1"', about="maze")
+
+
+def test_left_out_by_the_environment(doctor, install, install_instrumentor):
+    install("maze", files={"maze/__init__.py": ""})
+    install_instrumentor("maze", requires=["maze"])
+    diagnosis = doctor(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="maze, requests")
+    assert diagnosis.severity("framework", "maze") == "note"
+    assert diagnosis.severity("all-disabled") is None
+    diagnosis = doctor(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="*")
+    assert (diagnosis.status, diagnosis.severity("all-disabled")) == (1, "error")
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_half_a_framework(doctor, tmp_path, whole):
+    """Of a namespace package only an integration is installed."""
+    folder = tmp_path / "llama_index" / ("core" if whole else "llms")
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (tmp_path / "llama_index" / "__init__.py").touch()  # Hides a whole one that is installed.
+    diagnosis = doctor()
+    assert diagnosis.severity("half-installed", "llama_index") == (None if whole else "warning")
+    if not whole:
+        assert diagnosis.says("half-installed", "llama_index.core", "pip install")
+
+
+@pytest.mark.parametrize("namespace", [True, False])
+def test_an_instrumentor_that_waits_for_a_namespace(
+    doctor, tmp_path, install_instrumentor, namespace
+):
+    install_instrumentor("maze")  # It does not say what it instruments.
+    (tmp_path / "maze").mkdir()
+    (tmp_path / "maze" / ("north.py" if namespace else "__init__.py")).touch()
+    diagnosis = doctor()
+    assert diagnosis.severity("namespace-trigger", "maze") == ("warning" if namespace else None)
+    if namespace:
+        assert diagnosis.says("namespace-trigger", "import maze before instrument_all()")
+
+
+def test_two_packages_of_one_name(doctor, install):
+    assert doctor().found("shared-name", "openai") == []
+    points = "[opentelemetry_instrumentor]\nopenai = its_openai:Instrumentor\nflask = its:Flask\n"
+    install("opentelemetry-instrumentation-maze", entry_points=points)
+    diagnosis = doctor()
+    assert diagnosis.severity("shared-name") == "warning"
+    assert diagnosis.says(
+        "shared-name",
+        "openinference-instrumentation-openai and opentelemetry-instrumentation-maze",
+        "python -m pip uninstall opentelemetry-instrumentation-maze",
+        about="openai",
+    )
+
+
+def test_frameworks_are_imported_when_that_is_asked_for(doctor, install, install_instrumentor):
+    install("maze", files={"maze/__init__.py": ""})
+    install_instrumentor("maze", requires=["maze"], instrument="pass")
+    install("garden", files={"garden/__init__.py": "raise KeyError('no way in')"})
+    install_instrumentor("garden", requires=["garden"])
+    disabled = ",".join(NAMES)
+    diagnosis = doctor("--import", OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=disabled)
+    assert diagnosis.severity("app-framework", "maze") == "ok"
+    assert diagnosis.severity("app-framework", "garden") == "error"
+    assert diagnosis.says("app-framework", "KeyError: 'no way in'", about="garden")
+    assert diagnosis.found("app-armed") == diagnosis.found("app-calls") == []
+    assert doctor().found("app-framework") == []

@@ -1,0 +1,66 @@
+"""Distros and configurators, what is switched off, and threads."""
+
+import pytest
+
+DISTRO = "[opentelemetry_distro]\n{0} = its_{0}:Distro\n"
+CONFIGURATOR = "[opentelemetry_configurator]\n{0} = its_{0}:Configurator\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "points", "variable"),
+    [
+        ("distro", DISTRO, "OTEL_PYTHON_DISTRO"),
+        ("configurator", CONFIGURATOR, "OTEL_PYTHON_CONFIGURATOR"),
+    ],
+)
+def test_rivals(doctor, install, kind, points, variable):
+    diagnosis = doctor()
+    assert diagnosis.severity(kind) in {None, "ok"}
+
+    install("maze-distro", entry_points=points.format("maze"))
+    install("garden-distro", entry_points=points.format("garden"))
+    diagnosis = doctor()
+    assert diagnosis.severity(kind) == "warning"
+    assert diagnosis.says(kind, "maze", "garden", "found first")
+
+    chosen = doctor(**{variable: "garden"})
+    assert chosen.severity(kind) == "warning"
+    assert chosen.says(kind, f"the {kind} garden (garden-distro), because {variable} names it")
+
+    unknown = doctor(**{variable: "wall"})
+    assert (unknown.status, unknown.severity(kind)) == (1, "error")
+    assert unknown.says(kind, f"{variable}=wall", "garden")
+
+
+def test_ours_among_rivals(doctor, install, tmp_path):
+    """Under the name and the package that it has where it is installed."""
+    points = DISTRO.format("maze")
+    install("maze-distro", entry_points=points)
+    (tmp_path / "clew-9.dist-info").mkdir()
+    (tmp_path / "clew-9.dist-info" / "METADATA").write_text("Name: clew\nVersion: 9\n")
+    (tmp_path / "clew-9.dist-info" / "entry_points.txt").write_text(
+        "[opentelemetry_distro]\nclew = clew.distro:ClewDistro\n"
+    )
+    chosen = doctor(OTEL_PYTHON_DISTRO="clew")
+    assert chosen.severity("distro") == "ok"
+    other = doctor(OTEL_PYTHON_DISTRO="maze")
+    assert other.severity("distro") == "warning"
+    assert other.says("distro", "OTEL_PYTHON_DISTRO=clew")
+
+
+def test_the_sdk_is_switched_off(doctor):
+    diagnosis = doctor(OTEL_SDK_DISABLED="true")
+    assert (diagnosis.status, diagnosis.severity("sdk-disabled")) == (1, "error")
+    assert doctor(OTEL_SDK_DISABLED="false").severity("sdk-disabled") is None
+
+
+def test_threads_are_left_out_by_the_environment(doctor):
+    diagnosis = doctor(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="requests,threading")
+    assert diagnosis.severity("threads") == "warning"
+    assert doctor(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="requests").severity("threads") is None
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_threads_are_left_out_by_the_app(app, threads):
+    diagnosis = app(f"import clew; clew.instrument_all(threads={threads})")
+    assert diagnosis.severity("threads") == ("ok" if threads else "warning")
