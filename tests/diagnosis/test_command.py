@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 
@@ -101,6 +102,48 @@ def test_what_it_is_asked_wrongly(clew):
 def test_without_two_dashes(clew):
     done = clew(sys.executable, "-c", "print('app')")
     assert done.stdout.startswith("app\n\n")
+
+
+SERVER = """
+import signal, sys, clew
+
+def stop(*_):
+    print("stopped")
+    sys.exit()
+
+clew.instrument_all()
+if "TERM" in sys.argv:
+    signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+try:
+    while True:
+        signal.pause()
+except KeyboardInterrupt:
+    stop()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
+@pytest.mark.parametrize("name", ["TERM", "INT"])
+def test_a_server_is_stopped_through_the_doctor(surroundings, name):
+    """By a signal to the doctor, or by Ctrl-C, which goes to both."""
+    doctor = [sys.executable, "-m", "clew", "doctor", "--", sys.executable, "-c", SERVER, name]
+    process = subprocess.Popen(
+        doctor,
+        env=surroundings(OTEL_TRACES_EXPORTER="none"),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    if name == "TERM":
+        process.terminate()
+    else:
+        os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert out.startswith("stopped\n\nclew ")
+    assert "the app calls instrument_all()" in out
+    assert process.returncode == 0
 
 
 def test_a_check_that_fails_is_a_finding(clew, tmp_path):

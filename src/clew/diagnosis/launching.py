@@ -31,8 +31,9 @@ def run(command: Sequence[str], *, imports_only: bool = False) -> App:
         (folder / _DISTRIBUTION / "entry_points.txt").write_text(_ENTRY_POINTS, "utf-8")
         path = [name, *filter(None, [os.environ.get("PYTHONPATH", "")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), FOLDER: name}
-        process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own
-        with _signals_are_for(process):
+        with _signals_are_handed_on() as processes:
+            process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own
+            processes.append(process)
             exit_code = process.wait()
         return App(tuple(command), exit_code, tuple(_noted(folder)), imports_only=imports_only)
 
@@ -49,18 +50,23 @@ def _noted(folder: Path) -> Iterator[Facts]:
 
 
 @contextmanager
-def _signals_are_for(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Leave Ctrl-C, which a terminal sends to both, to the app, and hand SIGTERM on to it."""
+def _signals_are_handed_on() -> Iterator["list[subprocess.Popen[bytes]]"]:
+    """Leave Ctrl-C, which a terminal sends to both, to the app, and hand SIGTERM on to it.
+
+    A signal that is ignored stays so in a process that is started; one with a handler does not.
+    """
+    processes: list[subprocess.Popen[bytes]] = []
 
     def hand_on(number: int, _: Any) -> None:
-        process.send_signal(number)
+        for process in processes:
+            process.send_signal(number)
 
     before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
         signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
     }
     try:
-        yield
+        yield processes
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
