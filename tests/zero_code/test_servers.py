@@ -17,6 +17,8 @@ from tests.zero_code.servers import SERVERS, WAYS, environment, running
 
 REQUESTS = 12
 PATIENCE = 60
+LATER = 4_000_000_000
+"""A time of change that no reloader has seen before."""
 CELLS = [
     pytest.param(server, way, id=f"{server.name}, {way}", marks=pytest.mark.slow)
     for server in SERVERS
@@ -80,7 +82,7 @@ def test_every_request(  # noqa: PLR0917 - fixtures and parameters
     words = server.command(listening.fileno())
     try:
         with running(words, way, log, variables, listening.fileno()) as process:
-            requests = answers(listening, server, lambda: os.utime(watched, (0, 0)))
+            requests = answers(listening, server, lambda: os.utime(watched, (LATER, LATER)))
     finally:
         print(log.read_text())  # noqa: T201 - pytest shows it where the test fails
     assert process.returncode in {0, -signal.SIGTERM}
