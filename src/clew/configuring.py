@@ -11,15 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from opentelemetry.sdk import environment_variables
 from opentelemetry.sdk.trace import TracerProvider
 
 from clew import export
 
 logger = logging.getLogger("clew")
 
-_FILE = "OTEL_CONFIG_FILE"
+_FILE = getattr(environment_variables, "OTEL_CONFIG_FILE", None)
+"""None in an older SDK, which takes no such file."""
 _ASKING = (
-    _FILE,
+    *([_FILE] if _FILE else []),
     "OTEL_METRICS_EXPORTER",
     "OTEL_LOGS_EXPORTER",
     "OTEL_TRACES_SAMPLER",
@@ -45,7 +47,7 @@ def configure(**options: Any) -> None:
         """The SDK's, which wants to be subclassed."""
 
     try:
-        if os.environ.get(_FILE):
+        if _FILE and os.environ.get(_FILE):
             Configurator().configure(**options)
             return  # The file says also where spans go.
         with _as_the_environment(export.as_variables()):

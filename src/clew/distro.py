@@ -11,9 +11,11 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import wrapt
+from opentelemetry.instrumentation import auto_instrumentation
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.instrumentation.distro import BaseDistro
 
@@ -113,6 +115,18 @@ def arm() -> None:
         logger.warning("clew: %s", error)
     except Exception:  # noqa: BLE001 - the boundary to the application
         contain("starting under opentelemetry-instrument")
+
+
+def follow_children() -> None:
+    """Let the Pythons that this one starts, as servers start their workers, be instrumented too.
+
+    The hook ``opentelemetry_post_instrument`` calls this. Newer releases of OpenTelemetry do so
+    themselves; older ones take their folder off the path for good.
+    """
+    folder = str(Path(auto_instrumentation.__file__).parent)
+    path = [it for it in os.environ.get("PYTHONPATH", "").split(os.pathsep) if it]
+    if folder not in path:
+        os.environ["PYTHONPATH"] = os.pathsep.join([folder, *path])
 
 
 def _distros(cls: type[Any] = BaseDistro) -> Iterator[type[Any]]:
