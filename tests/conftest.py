@@ -37,6 +37,14 @@ def _leaves_no_trace():
     assert not current()
 
 
+@pytest.fixture(autouse=True)
+def _no_provider_is_told_an_id():
+    """In no test does the provider server get a header that holds a session or a user."""
+    yield
+    secrecy = sys.modules.get("tests.providers.secrecy")
+    assert secrecy is None or secrecy.taken() == []
+
+
 @pytest.fixture
 def python(tmp_path):
     """Run code in a fresh interpreter, which finds what lies in ``tmp_path`` before all else."""

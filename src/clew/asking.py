@@ -9,6 +9,8 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
 
+from clew.nesting import nested
+
 _KIND = "openinference.span.kind"
 _ASK = frozenset({"LLM", "EMBEDDING", "RERANKER"})
 _OTHER_WORK = frozenset({"TOOL", "AGENT", "RETRIEVER", "EVALUATOR", "GUARDRAIL"})
@@ -29,7 +31,7 @@ def watch_model_calls() -> None:
 
 def know_model_call(span: Any, parent_context: Context | None) -> None:
     """Let *span*, which starts now, know whether a model call is around it."""
-    if _watching and asks_a_model(get_current_span(parent_context)):
+    if _watching and asks_a_model(get_current_span(nested(parent_context))):
         span.clew_asks = True
 
 

@@ -1,5 +1,6 @@
 """One tracer provider, one `instrument_all`, one provider server for the whole table."""
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,9 +45,12 @@ def started():
 
 @pytest.fixture(scope="package")
 def report(started, _instrumented_http_clients):
+    """Everybody may be told the ids; the provider server looks that it never is."""
+    os.environ["CLEW_PROPAGATE_TO"] = "*"
     with LOOP:
         yield instrument_all()
     uninstrument_all()
+    del os.environ["CLEW_PROPAGATE_TO"]
 
 
 @pytest.fixture(scope="package")

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from tests.providers import bedrock_wire, mistral_wire, openai_wire
+from tests.providers import bedrock_wire, mistral_wire, openai_wire, secrecy
 from tests.providers.exchange import Event, Reply, Request
 
 if TYPE_CHECKING:
@@ -156,6 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             body = None
         path = unquote(urlsplit(self.path).path)
+        for leak in secrecy.leaks_in(self.headers.items()):
+            message = f"{self.command} {path} told the provider an id: {leak}"
+            secrecy.LEAKS.append(message)
+            self.server.crashes.append(message)
         return Request(self.command, path, headers, raw, body)
 
     def _request_chunks(self) -> Iterable[bytes]:
