@@ -1,10 +1,14 @@
 """To whom the ids are sent, by each of the clients, as a real server sees it."""
 
+from importlib import import_module
+
 import pytest
 from opentelemetry import baggage
 from opentelemetry.context import attach, detach
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, use_span
 
 from clew import isolated, using_session, using_user
+from clew.propagation.http import ClewPropagator
 from tests.crossing.clients import CLIENTS, FOLLOWING
 
 each_client = pytest.mark.parametrize("client", CLIENTS, indirect=True)
@@ -164,3 +168,82 @@ def test_what_a_model_call_sends_carries_none_wherever_it_goes(
         with tracer.start_as_current_span("t", attributes={"openinference.span.kind": "TOOL"}):
             client(listener.url())
     assert [told for _, told in listener.told()] == [None, "session.id=chat-42"]
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_nor_does_the_next_request_that_is_sent_by_hand(
+    library, instrumented, listener, propagate_to
+):
+    """Its hop may have no span of its own, as where a URL is excluded from tracing."""
+    if library not in instrumented:
+        pytest.skip(f"{library} or its instrumentation is not installed")
+    propagate_to("*.mine.example")
+    with (
+        using_session("chat-42", user_id="ada"),
+        import_module(library).Client(trust_env=False) as client,
+    ):
+        away = client.get(listener.url(path=f"/?to={listener.url('evil.org')}"))
+        on = client.get(listener.url(path=f"/?to={listener.url('b.mine.example')}"))
+    assert listener.told() == [("api.mine.example", IDS)] * 2
+    assert "baggage" not in away.next_request.headers
+    assert on.next_request.headers["baggage"] == IDS
+
+
+@pytest.mark.parametrize("library", ["httpx", "requests"])
+def test_a_request_that_is_sent_again_belongs_to_whoever_sends_it(
+    library, instrumented, listener, propagate_to
+):
+    if library not in instrumented:
+        pytest.skip(f"{library} or its instrumentation is not installed")
+    propagate_to("*.mine.example")
+    module = import_module(library)
+    with (module.Client if library == "httpx" else module.Session)() as client:
+        if library == "httpx":
+            request = client.build_request("GET", listener.url())
+        else:
+            client.trust_env = False
+            request = client.prepare_request(module.Request("GET", listener.url()))
+        for session in ("chat-1", "chat-2"):
+            with using_session(session):
+                client.send(request)
+        client.send(request)
+    assert [told for _, told in listener.told()] == ["session.id=chat-1", "session.id=chat-2", None]
+
+
+@pytest.mark.usefixtures("instrumented")
+def test_what_is_not_sampled_does_not_say_where_it_goes(listener, propagate_to):
+    httpx = pytest.importorskip("httpx")
+    propagate_to("*")
+    unsampled = NonRecordingSpan(SpanContext(1, 1, is_remote=False))
+    with use_span(unsampled), using_session("chat-42"), httpx.Client(trust_env=False) as client:
+        client.get(listener.url())
+    assert listener.told() == [("api.mine.example", None)]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"url.full": "http://api.mine.example/"},
+        {"server.address": "api.mine.example"},
+        {"server.address": "evil.org", "url.full": "http://api.mine.example/"},
+        {"http.request.method": "GET", "url.full": "http://api.mine.example@evil.org/"},
+        {"http.request.method": "GET", "url.full": "http://evil.org\\@api.mine.example/"},
+        {"http.request.method": "GET", "url.full": "http://evil.org\n@api.mine.example/"},
+        {"http.request.method": "GET", "url.full": "http://api.mine.example:port/"},
+        {"http.request.method": "GET", "url.full": "/"},
+        {"http.request.method": "GET", "server.address": "api.mine.example, evil.org"},
+    ],
+)
+def test_where_it_cannot_be_known_nothing_is_written(provider, propagate_to, attributes):
+    propagate_to("*.mine.example")
+    kind = (
+        SpanKind.INTERNAL if len(attributes) == 1 and "url.full" in attributes else SpanKind.CLIENT
+    )
+    headers = {}
+    with (
+        using_session("chat-42"),
+        provider.get_tracer("a").start_as_current_span("a", kind=kind, attributes=attributes),
+    ):
+        ClewPropagator().inject(headers)
+    assert headers == {}

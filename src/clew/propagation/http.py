@@ -231,6 +231,8 @@ def _extracted(carrier: Any, context: Context, getter: Getter[Any]) -> Context:
     headers = getter.get(carrier, baggage.HEADER)
     if not headers:
         return context
+    if isinstance(headers, str | bytes):  # A getter of the application's own.
+        headers = [headers]
     # OpenTelemetry's `baggage` would send them on to whomever this service calls.
     for key in KEYS:
         if key in get_all(context):
