@@ -228,7 +228,7 @@ def _without_ours(header: str) -> str:
 
 
 def _extracted(carrier: Any, context: Context, getter: Getter[Any]) -> Context:
-    headers = getter.get(carrier, baggage.HEADER)
+    headers: Any = getter.get(carrier, baggage.HEADER)
     if not headers:
         return context
     if isinstance(headers, str | bytes):  # A getter of the application's own.
