@@ -40,11 +40,17 @@ def provider():
 
 
 def ask(listening, session):
-    """Make one request, and return which process has answered it."""
+    """Make one request, and return which process has answered it.
+
+    A worker that is being replaced may close a connection that it has taken and read nothing from.
+    Such a request is made again, as any client would.
+    """
     connection = http.client.HTTPConnection(*listening.getsockname(), timeout=PATIENCE)
     try:
         connection.request("GET", f"/{session}")
         answered, process = json.loads(connection.getresponse().read())
+    except ConnectionError:
+        return ask(listening, session)
     finally:
         connection.close()
     assert answered == session
