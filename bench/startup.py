@@ -80,7 +80,10 @@ def run(program: str, environment: Mapping[str, str]) -> Cost:
         environment = {**environment, **_VARIABLES[program]}
         if _VARIABLES[program]["OTEL_PYTHON_DISTRO"] == "distro":
             environment["PYTHONPATH"] = environment["HIDES_CLEW"]
-    pid = os.posix_spawn(command[0], command, environment)
+    # OpenTelemetry says each time which of two configurators it has not loaded.
+    silent = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+    quiet = silent if program.startswith(_ZERO) else []
+    pid = os.posix_spawn(command[0], command, environment, file_actions=quiet)
     _, status, usage = os.wait4(pid, 0)
     if status:
         message = f"{program}.py ended with status {os.waitstatus_to_exitcode(status)}"
