@@ -25,6 +25,7 @@ CONDUITS = (
     "web.wsgi._",
     "web.identifying.InSession.__init__",
     "serving.served",
+    "propagation.redirects.guarded.<locals>.before.",
     "keeping.KeptSpan.set_attributes",
     # This is what contains.
     "tally.",
@@ -37,6 +38,7 @@ SCENARIOS = {
     "import_openai": "openai",
     "langchain": "langchain_core",
     "own_spans": "clew",
+    "crossing": "clew",
     "asgi": "clew",
     "wsgi": "clew",
 }
@@ -57,6 +59,8 @@ def test_no_fault_reaches_the_application(server, scenario):
         "CLEW_ALIASES": "langfuse,genai",
         "CLEW_USER_ID_KEY": "k",
         "CLEW_SESSION_SAMPLE_RATE": "1",
+        "CLEW_PROPAGATE_TO": "*.mine.example",
+        "CLEW_TRUST_INBOUND": "1",
     }
     done = subprocess.run(
         [sys.executable, str(PROGRAM), scenario, server.url],

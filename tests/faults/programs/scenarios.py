@@ -1,10 +1,11 @@
 """What an application does. Each returns a function that does it, and says what came of it."""
 
 import asyncio
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
-from opentelemetry import trace
+from opentelemetry import baggage, propagate, trace
 from opentelemetry.trace import SpanKind
 
 URL = ""
@@ -140,6 +141,26 @@ def wsgi():
             came += [part.decode() for part in body]
             getattr(body, "close", lambda: None)()
         return came
+
+    return calls
+
+
+def crossing():
+    """Headers are written for a host on the list and for others, sent on, and read."""
+    tracer = trace.get_tracer("application")
+
+    def written(host, headers):
+        said = {"http.request.method": "GET", "url.full": f"http://{host}/", "server.address": host}
+        with tracer.start_as_current_span("GET", kind=SpanKind.CLIENT, attributes=said):
+            propagate.inject(headers)
+        return [headers["a"], "tenant=blue" in headers["baggage"], "traceparent" in headers]
+
+    def calls():
+        headers = {"a": "b", "Baggage": "x=y", "baggage": "tenant=blue"}
+        came = [written(host, headers) for host in ("a.mine.example", "evil.org", "api.openai.com")]
+        context = propagate.extract({"baggage": "tenant=blue,session.id=s-1,user.id=bob"})
+        with urllib.request.urlopen(f"{URL}/v1/models") as response:  # noqa: S310 - loopback
+            return [came, baggage.get_baggage("tenant", context), response.status]
 
     return calls
 
