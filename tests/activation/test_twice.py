@@ -155,3 +155,18 @@ def test_threads_switched_on_by_the_application_stay_on(python):
         instrument_all(); uninstrument_all()
         assert vars(threading.Thread)["start"] is patched
     """)
+
+
+def test_the_applications_own_instrument_which_imports_the_framework_is_not_doubled(
+    python, install, install_instrumentor
+):
+    install("maze", files={"maze/__init__.py": ""})
+    install_instrumentor("maze", requires=["maze"], instrument="import maze; print('once')")
+    done = python("""
+        from clew import State, instrument_all
+        report = instrument_all()
+        from its_maze import Instrumentor
+        Instrumentor().instrument()
+        assert report["maze"].state is State.FOREIGN
+    """)
+    assert done.stdout == "once\n"
