@@ -78,7 +78,7 @@ class ClewConfigurator:
         try:
             if _stands_back(CONFIGURATORS):
                 self._configure_by(rivals(CONFIGURATORS)[0], options)
-            elif export.provider_of_the_application() is None:
+            if export.provider_of_the_application() is None:
                 self._configure(options)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("configuring OpenTelemetry's SDK")
@@ -92,7 +92,15 @@ class ClewConfigurator:
             rival.name,
             NAME,
         )
-        rival.load()().configure(**options)
+        try:
+            rival.load()().configure(**options)
+        except Exception as error:  # noqa: BLE001 - the configurator's own code
+            logger.warning(
+                "clew: the configurator %r raised %s: %s; clew's takes its place",
+                rival.name,
+                type(error).__name__,
+                error,
+            )
 
     @staticmethod
     def _configure(options: dict[str, Any]) -> None:

@@ -21,6 +21,10 @@ FOREIGN = """
         def configure(self, **_):
             print("foreign configurator")
             trace.set_tracer_provider(TracerProvider())
+
+    class Raising:
+        def configure(self, **_):
+            raise RuntimeError("no exporter")
 """
 STATES = """
 import sys
@@ -74,19 +78,37 @@ def test_one_of_the_two_can_be_chosen(instrumented):
     assert instrumented(STATES, **chosen, **QUIET).out == "foreign distro\n"
 
 
-@pytest.mark.usefixtures("foreign")
-def test_found_first_it_stands_back_all_the_same(instrumented, tmp_path):
-    """The order is that of the disk; so clew's entry points are put before the vendor's."""
-    first = tmp_path / "before" / "clew_before-1.0.dist-info"
-    first.mkdir(parents=True)
-    (first / "METADATA").write_text("Metadata-Version: 2.1\nName: clew-before\nVersion: 1.0\n")
-    (first / "entry_points.txt").write_text(
+@pytest.fixture
+def first(tmp_path):
+    """Put clew's entry points before the vendor's: their order is that of the disk."""
+    folder = tmp_path / "before" / "clew_before-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: clew-before\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(
         "[opentelemetry_distro]\nclew = clew.distro:ClewDistro\n"
         "[opentelemetry_configurator]\nclew = clew.distro:ClewConfigurator\n"
     )
-    done = instrumented(STATES, path_before=str(first.parent), **QUIET)
+    return str(folder.parent)
+
+
+@pytest.mark.usefixtures("foreign")
+def test_found_first_it_stands_back_all_the_same(instrumented, first):
+    done = instrumented(STATES, path_before=first, **QUIET)
     assert done.out == THEIRS
     assert any("clew's stands back" in line for line in done.complaints)
+
+
+def test_a_foreign_configurator_that_raises_is_replaced(instrumented, install, first):
+    install(
+        "vendor-opentelemetry",
+        files={"vendor.py": FOREIGN},
+        entry_points="""
+            [opentelemetry_configurator]
+            vendor = vendor:Raising
+        """,
+    )
+    done = instrumented(STATES, path_before=first, **QUIET)
+    assert any("'vendor' raised RuntimeError: no exporter" in it for it in done.complaints)
 
 
 # --- the real one, in an environment of its own: nox -s distro ---
