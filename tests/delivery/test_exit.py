@@ -11,7 +11,7 @@ from tests.delivery.collectors import SLOW, collecting, refusing
 
 PATIENCE = 1
 """Seconds given to the rows here; the default of three is tested once."""
-SLACK = 0.9
+SLACK = 4
 """Seconds that a busy machine may take to end a process."""
 GIVEN = {"CLEW_EXIT_TIMEOUT": str(PATIENCE)}
 WAYS = ("falls_off", "exits", "raises", "thread_exits", "shuts_down")
@@ -69,7 +69,7 @@ def test_nobody_waits_for_a_collector_that_is_not_there(application):
 def test_by_default_it_is_three_seconds(application):
     with collecting("hanging") as collector:
         end = application("falls_off", collector.endpoint)
-    assert 3 - SLACK < end.seconds < 3 + SLACK
+    assert 2.1 < end.seconds < 3 + SLACK
 
 
 def test_several_exporters_share_the_time(application):
