@@ -273,10 +273,10 @@ LLAMA = ("llama_index.llms.openai",)
 
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "o4-mini"])
 def test_llama_indexs_wrappers_are_no_second_call(server, counted, model):
-    from_model = openai.city_type()
-
     def call():
         from llama_index.core.prompts import PromptTemplate
+
+        from_model = openai.city_type()
 
         llm = llama_index.llm(server, model=model)
         assert llm.predict(PromptTemplate(QUESTION))
