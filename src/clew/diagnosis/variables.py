@@ -1,13 +1,12 @@
 """Checks of variables: CLEW_* names and values, limits that evict, sampling that drops."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from importlib import import_module
 
 from clew.diagnosis.examined import Examined
 from clew.diagnosis.findings import Finding, error, note, warning
 from clew.errors import ConfigurationError
-from clew.settings import SETTINGS, Setting
+from clew.settings import SETTINGS, Setting, misspelt
 
 _USUAL_LIMIT = 128
 _ENOUGH_FOR_AN_ID = 64
@@ -20,13 +19,9 @@ _LENGTH_LIMITS = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALU
 
 def check_names(it: Examined) -> Iterator[Finding]:
     """Find CLEW_* variables that do not exist, and the ones that are probably meant."""
-    known = [setting.name for setting in SETTINGS]
-    for name in sorted(it.environment):
-        if not name.startswith("CLEW_") or name in known:
-            continue
-        near = get_close_matches(name, known, n=1)
-        meant = f"; {near[0]} is probably meant" if near else ""
-        fix = f"rename it to {near[0]}" if near else "clew settings  (lists them all)"
+    for name, near in misspelt(sorted(it.environment)):
+        meant = f"; {near} is probably meant" if near else ""
+        fix = f"rename it to {near}" if near else "clew settings  (lists them all)"
         yield warning("unknown-setting", f"there is no variable {name}{meant}", name, fix)
 
 
