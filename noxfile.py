@@ -168,13 +168,40 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def package(session: nox.Session) -> None:
-    """Build the wheel, install it where nothing else is, and use it."""
-    wheels = Path(session.create_tmp()).resolve()
-    session.run("uv", "build", "--out-dir", str(wheels), external=True)
-    wheel = max(wheels.glob("*.whl"), key=lambda it: it.stat().st_mtime)
-    session.install(str(wheel), "openai")
-    session.chdir(wheels)
-    session.run("python", "-I", str(Path(__file__).parent / "tests" / "package" / "first_use.py"))
+    """Build what is released; install it where nothing else is, on each Python; use it."""
+    session.install("twine", "mypy", "pyright[nodejs]")
+    made = Path(session.create_tmp()).resolve() / "package"
+    shutil.rmtree(made, ignore_errors=True)
+    session.run("uv", "build", "--quiet", "--out-dir", str(made), external=True)
+    session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(made / "tree"), external=True)
+    (sdist,), (wheel,), (of_the_tree,) = (
+        list(made.glob(name)) for name in ("*.tar.gz", "*.whl", "tree/*.whl")
+    )
+    # Hatchling's wheels are reproducible; the first one was built from the sdist.
+    if wheel.read_bytes() != of_the_tree.read_bytes():
+        session.error("the sdist builds another wheel than the tree does")
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+
+    tests = Path(__file__).parent / "tests"
+    shutil.copytree(tests / "package", made / "run")
+    shutil.copytree(tests / "typing", made / "typing")
+    session.chdir(made)
+    for version in PYTHONS:
+        python = _clean_environment(session, made / f"python{version}", version, wheel)
+        session.run(python, "-I", "run/weigh.py", external=True)
+        session.run("uv", "pip", "install", "-q", "--python", python, "openai", external=True)
+        session.run(python, "-I", "run/first_use.py", external=True)
+    # From outside: only what is installed is there to be seen.
+    seen_from = str(made / f"python{CURRENT}" / "bin" / "python")
+    session.run("mypy", "--strict", "--python-executable", seen_from, "typing")
+    session.run("pyright", "--pythonpath", seen_from, "--project", "typing")
+
+
+def _clean_environment(session: nox.Session, where: Path, version: str, wheel: Path) -> str:
+    session.run("uv", "venv", "--quiet", "--python", version, str(where), external=True)
+    python = str(where / "bin" / "python")
+    session.run("uv", "pip", "install", "-q", "--python", python, str(wheel), external=True)
+    return python
 
 
 @nox.session(python=CURRENT)

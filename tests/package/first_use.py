@@ -1,6 +1,8 @@
 """Run by ``nox -s package`` where the built wheel is, and nothing of the tree."""
 
 import logging
+import subprocess
+import sys
 from importlib.metadata import distribution
 
 from opentelemetry import trace
@@ -33,3 +35,8 @@ files = {str(file) for file in distribution("clew").files or ()}
 assert "clew/py.typed" in files, "the package does not say that it is typed"
 assert not any(file.startswith("tests/") for file in files), "the tests are in the wheel"
 assert distribution("clew").version == clew.__version__
+
+settings = subprocess.run(
+    [sys.executable, "-I", "-m", "clew", "settings"], capture_output=True, text=True, check=True
+)
+assert "CLEW_SESSION_SAMPLE_RATE" in settings.stdout
