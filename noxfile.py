@@ -151,11 +151,20 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def lint(session: nox.Session) -> None:
-    """Check style, and that each room imports only from the floors below it."""
+    """Check style, the changelog, and that each room imports only from the floors below it."""
     _install(session, groups=("lint",))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
+    # A fragment whose name says no kind would be left out of the changelog.
+    session.run("towncrier", "build", "--draft", "--version", "next", silent=True)
+
+
+@nox.session(python=CURRENT)
+def changelog(session: nox.Session) -> None:
+    """Show what the changelog of the next version would say."""
+    session.install("towncrier")
+    session.run("towncrier", "build", "--draft", "--version", "next")
 
 
 @nox.session(python=CURRENT)
