@@ -214,6 +214,14 @@ def _clean_environment(session: nox.Session, where: Path, version: str, wheel: P
 
 
 @nox.session(python=CURRENT)
+def docs(session: nox.Session) -> None:
+    """Build the documentation. A warning is an error, and so is a link that leads nowhere here."""
+    _install(session, groups=("docs",))
+    made = Path(session.create_tmp()) / "docs"
+    session.run("sphinx-build", "-E", "-W", "--keep-going", "-n", "docs", str(made))
+
+
+@nox.session(python=CURRENT)
 def bench(session: nox.Session) -> None:
     """Measure against the named peers, in one run."""
     _install(session, *EXTRAS, groups=("bench",))

@@ -1,0 +1,105 @@
+"""Sphinx directives that say what the code says, so that no table in the docs is kept by hand.
+
+``{settings}`` writes every CLEW_* variable of `clew.settings`; ``{frameworks}`` the table of
+`clew.frameworks`, with the lowest versions that ``pyproject.toml`` claims.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from packaging.requirements import Requirement
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from clew import frameworks, settings
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+class _Written(SphinxDirective):
+    """Parses the Markdown that `lines` yields, in place of the directive."""
+
+    source: ClassVar[str]
+
+    def run(self) -> list[nodes.Node]:
+        where = nodes.Element()
+        self.env.note_dependency(self.source)
+        lines = StringList(list(self.lines()), source=self.source)
+        self.state.nested_parse(lines, self.content_offset, where)
+        return where.children
+
+    def lines(self) -> Iterator[str]:
+        raise NotImplementedError
+
+
+class Settings(_Written):
+    """Every setting: its name, what it does, and what it is without."""
+
+    source = settings.__file__
+
+    def lines(self) -> Iterator[str]:
+        for setting in settings.SETTINGS:
+            yield f"({setting.name.lower().replace('_', '-')})="
+            yield ""
+            yield f"`{setting.name}`"
+            yield f": {setting.help.replace('*', chr(92) + '*')}"
+            yield ""
+            yield f"  Without it: {_said(setting.default)}.{_secret(setting)}"
+            yield ""
+
+
+def _secret(setting: settings.Setting[Any]) -> str:
+    return " It is a secret, and never printed." if setting.secret else ""
+
+
+def _said(default: object) -> str:
+    match default:
+        case None | "":
+            return "nothing is set"
+        case bool():
+            return "on" if default else "off"
+        case ():
+            return "none"
+        case tuple():
+            return ", ".join(f"`{getattr(each, 'name', each)}`" for each in default)
+        case float():
+            return f"`{default:g}`"
+        case _:
+            return f"`{default}`"
+
+
+class Frameworks(_Written):
+    """The frameworks: their names, extras, and what their extras ask for at least."""
+
+    source = frameworks.__file__
+
+    def lines(self) -> Iterator[str]:
+        extras = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
+        yield "| name | extra | traced from the import of | needs at least |"
+        yield "|---|---|---|---|"
+        for row in frameworks.FRAMEWORKS:
+            first = Requirement(extras[row.extra][0])
+            yield f"| `{row.name}` | `{row.extra}` | `{row.trigger}` | {first.name} {_least(first)} |"
+
+
+def _least(requirement: Requirement) -> str:
+    return ", ".join(it.version for it in requirement.specifier if it.operator == ">=")
+
+
+def _drop_comments(_app: Sphinx, document: nodes.document) -> None:
+    """Keep comments, which hold code for the tests, out of the pages."""
+    for node in list(document.findall(nodes.raw)):
+        if node.astext().lstrip().startswith("<!--"):
+            node.parent.remove(node)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.add_directive("settings", Settings)
+    app.add_directive("frameworks", Frameworks)
+    app.connect("doctree-read", _drop_comments)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

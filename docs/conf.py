@@ -1,0 +1,50 @@
+"""How the docs are built: ``nox -s docs``."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+import clew
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+
+project = PROJECT["name"]
+author = PROJECT["authors"][0]["name"]
+project_copyright = author
+release = version = clew.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "from_the_code"]
+myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+html_theme = "furo"
+html_title = "clew"
+html_static_path = ["_static"]
+html_css_files = ["clew.css"]
+html_theme_options = {
+    "source_repository": PROJECT["urls"]["Source"],
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
+exclude_patterns = ["_build"]
+highlight_language = "text"
+
+# The pages that are made by other parts of the project are taken in where they are there.
+suppress_warnings = ["toc.empty_glob"]
+
+nitpicky = True
+nitpick_ignore_regex = [
+    # Nothing is fetched, so what is documented elsewhere cannot be linked to.
+    (r"py:.*", r"(opentelemetry|openinference|collections|concurrent|types|enum)\b.*"),
+    (r"py:.*", r"(Context|TracerProvider|TraceConfig|WSGIApplication|WSGIEnvironment)"),
+    (r"py:.*", r"(Callable|Collection|Mapping|Any|BaseException|Exception|ValueError|TypeError)"),
+    (r"py:.*", r"(bool|dict|float|int|list|object|str|tuple|None|optional)"),
+    # Names of the inside that show in signatures.
+    (r"py:.*", r"clew\..*"),
+    (r"py:.*", r"(F|T|ASGIApp|IdSource|Source|Scope|Receive|Send|StartResponse|Delivered|Call)"),
+]
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True

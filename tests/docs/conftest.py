@@ -1,0 +1,58 @@
+"""One provider server for all pages, and the environment in which the SDKs find it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.docs.blocks import PAGES, ROOT, blocks
+from tests.providers import ProviderServer
+
+
+@pytest.fixture(scope="session")
+def server():
+    with ProviderServer() as server:
+        yield server
+
+
+@pytest.fixture
+def run(server, monkeypatch, tmp_path):
+    """Run a module of the tests in a fresh interpreter, away from the tree, without any key."""
+    for name, value in {
+        "OPENAI_API_KEY": "key",
+        "OPENAI_BASE_URL": server.openai_url,
+        "OPENAI_API_BASE": server.openai_url,
+        "MISTRAL_API_KEY": "key",
+        "MISTRAL_URL": server.mistral_url,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": server.bedrock_url,
+        "PYTHONPATH": str(ROOT),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments, **environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def pytest_terminal_summary(terminalreporter):
+    found = [block for page in PAGES for block in blocks(page) if not block.hidden]
+    marked = [block for block in found if block.mark]
+    terminalreporter.section("code in the docs")
+    terminalreporter.write_line(f"{len(found)} blocks, {len(marked)} of them marked:")
+    for block in marked:
+        terminalreporter.write_line(f"{block}: {block.mark}: {block.reason}")

@@ -1,0 +1,76 @@
+"""Every code block in the README and the docs runs, or says beside it why it does not."""
+
+import configparser
+import json
+import os
+import tomllib
+
+import pytest
+import yaml
+
+from tests.docs import commands
+from tests.docs.blocks import PAGES, blocks
+from tests.docs.program import compiled
+
+EVERY = [block for page in PAGES for block in blocks(page)]
+MOST_UNRUN = 6
+"""Of all blocks so many may be marked as not run. Those of other vendors, which are compiled, do
+not count."""
+
+
+def of(*languages):
+    return [block for block in EVERY if block.language in languages and not block.hidden]
+
+
+def ids(found):
+    return [str(block) for block in found]
+
+
+WITH_PYTHON = [
+    page for page in PAGES if any(it.language == "python" and not it.mark for it in blocks(page))
+]
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON)
+def test_the_python_of_a_page_runs(run, page):
+    run("-W", "ignore", "-m", "tests.docs.program", page)
+
+
+@pytest.mark.parametrize("block", of("python"), ids=ids(of("python")))
+def test_python_compiles(block):
+    assert compiled(block)
+
+
+@pytest.mark.parametrize("block", of("shell"), ids=ids(of("shell")))
+def test_commands_exist(block):
+    if block.mark != "not run":
+        for line in commands.lines(block.code):
+            commands.check(line)
+
+
+@pytest.mark.parametrize("block", of("json", "toml", "yaml", "ini"), ids=str)
+def test_data_can_be_read(block):
+    if block.language == "ini":
+        configparser.ConfigParser().read_string(block.code)
+    else:
+        read = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
+        assert read[block.language](block.code)
+
+
+def test_every_block_says_its_language():
+    known = {"python", "shell", "json", "toml", "yaml", "ini", "text", "javascript", "html"}
+    assert [f"{it}: {it.language!r}" for it in EVERY if it.language not in known] == []
+
+
+def test_every_mark_has_its_reason_and_few_are_not_run():
+    assert all(len(block.reason) > len("because") for block in EVERY if block.mark)
+    unrun = [block for block in EVERY if block.mark == "not run"]
+    assert len(unrun) <= MOST_UNRUN, ids(unrun)
+
+
+def test_a_wrong_block_is_found(run, tmp_path):
+    """The harness itself can fail."""
+    page = tmp_path / "wrong.md"
+    page.write_text("```python\nimport clew\n```\n\n<!-- also run\nclew.no_such_name\n-->\n")
+    with pytest.raises(AssertionError, match=r'wrong.md", line 6'):
+        run("-W", "ignore", "-m", "tests.docs.program", os.fspath(page))
