@@ -22,13 +22,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from clew import settings
 from clew.boundary import contain
+from clew.weakly import WeakById
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,7 +37,7 @@ _SPARE = 0.2
 """Seconds of a function's time that are left for its answer."""
 
 _delivered_later: ContextVar[bool] = ContextVar("clew.delivered-later", default=False)
-_processors: WeakKeyDictionary[Any, "_Delivering"] = WeakKeyDictionary()
+_processors = WeakById["_Delivering"]()
 
 
 def flushed(handler: Callable[P, R]) -> Callable[P, R]:
@@ -66,7 +66,7 @@ def deliver_before_answers(provider: Any) -> Callable[[], None]:
         return lambda: None
     processor = _processors.get(provider)
     if processor is None:
-        processor = _processors[provider] = _Delivering()
+        _processors[provider] = processor = _Delivering()
         provider.add_span_processor(processor)
     processor.active = True
     return partial(setattr, processor, "active", False)  # noqa: FBT003 - as setattr wants it
@@ -100,7 +100,8 @@ def _later() -> Iterator[None]:
 
 def _deliver(seconds: float) -> None:
     try:
-        for provider in {*_processors, trace.get_tracer_provider()}:
+        other = trace.get_tracer_provider()
+        for provider in [*_processors, *([] if _processors.get(other) else [other])]:
             if (flush := getattr(provider, "force_flush", None)) is not None:
                 flush(int(seconds * 1000))
     except Exception:  # noqa: BLE001 - the boundary to the application

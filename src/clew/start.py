@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from opentelemetry.trace import TracerProvider
 
@@ -24,6 +23,7 @@ from clew.sampling import sample_sessions
 from clew.serverless import deliver_before_answers
 from clew.stamping import IdentityProcessor
 from clew.tracing import ClewTracerProvider
+from clew.weakly import WeakById
 
 if TYPE_CHECKING:
     from openinference.instrumentation import TraceConfig
@@ -73,7 +73,7 @@ class _Running:
 
 _lock = RLock()
 _running: _Running | None = None
-_processors: WeakKeyDictionary[Any, IdentityProcessor] = WeakKeyDictionary()
+_processors = WeakById[IdentityProcessor]()
 
 
 def instrument_all(  # noqa: PLR0913 - each is an answer to a question that users ask
@@ -179,8 +179,10 @@ def _start(options: _Options) -> _Running:
     ledger = Ledger(ClewTracerProvider(provider), options.config)
     ledger.arm(options.only, options.exclude, disabled)
     undo = [leave_pools, forget_default, follow_servers(), follow_logs()]
-    for each in dict.fromkeys((provider, of_the_application or provider)):
-        undo.append(_stamp_spans_of(each, aliases, roomy=each in export.ROOMY))
+    other = of_the_application
+    for each in (provider,) if other is None or other is provider else (provider, other):
+        roomy = any(each is it for it in export.ROOMY)
+        undo.append(_stamp_spans_of(each, aliases, roomy=roomy))
         undo.append(follow_processes(each))
         undo.append(deliver_before_answers(each))
         if rate is not None and (sampler := getattr(each, "sampler", None)):

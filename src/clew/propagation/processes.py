@@ -17,7 +17,6 @@ from copy import copy
 from functools import partial
 from importlib import import_module
 from typing import Any
-from weakref import WeakSet
 
 import wrapt
 from opentelemetry import trace
@@ -28,6 +27,7 @@ from clew.boundary import contain
 from clew.delivery.leaving import leave, seconds_left
 from clew.delivery.processor import Delivery
 from clew.propagation.carrying import carry
+from clew.weakly import WeakById
 
 # --- exporters that work after a fork ---
 
@@ -41,7 +41,7 @@ class _Followed:
     """The providers to look after in children; those that clew was started with."""
 
     def __init__(self) -> None:
-        self.providers: WeakSet[Any] = WeakSet()
+        self.providers = WeakById[bool]()
         self._hooked = False
 
     def hook(self) -> None:
@@ -74,7 +74,8 @@ class _Followed:
         self.deliver()
 
     def deliver(self) -> None:
-        providers = {*self.providers, trace.get_tracer_provider()}
+        other = trace.get_tracer_provider()
+        providers = [*self.providers, *([] if self.providers.get(other) else [other])]
         flushes = [each for it in providers if (each := getattr(it, "force_flush", None))]
 
         def flush_all() -> None:
@@ -105,7 +106,7 @@ _parents: list[object] = []
 
 def follow_processes(provider: object) -> Callable[[], None]:
     """Let the exporters of *provider* work in child processes; return what undoes it."""
-    _followed.providers.add(provider)
+    _followed.providers[provider] = True
     _followed.hook()
 
     def stop() -> None:
