@@ -30,9 +30,6 @@ html_theme_options = {
 exclude_patterns = ["_build"]
 highlight_language = "text"
 
-# The pages that are made by other parts of the project are taken in where they are there.
-suppress_warnings = ["toc.empty_glob"]
-
 nitpicky = True
 nitpick_ignore_regex = [
     # Nothing is fetched, so what is documented elsewhere cannot be linked to.

@@ -13,6 +13,7 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from packaging.requirements import Requirement
 from sphinx.application import Sphinx
+from sphinx.directives.other import TocTree
 from sphinx.util.docutils import SphinxDirective
 
 from clew import frameworks, settings
@@ -52,6 +53,15 @@ class Settings(_Written):
             yield ""
 
 
+class OptionalTocTree(TocTree):
+    """A toctree of pages that other parts of the project write, as far as they are there."""
+
+    def run(self) -> list[nodes.Node]:
+        there = [name for name in self.content if self.env.doc2path(name).exists()]
+        self.content = StringList(there, source=self.env.docname)
+        return super().run() if there else []
+
+
 def _secret(setting: settings.Setting[Any]) -> str:
     return " It is a secret, and never printed." if setting.secret else ""
 
@@ -83,7 +93,8 @@ class Frameworks(_Written):
         yield "|---|---|---|---|"
         for row in frameworks.FRAMEWORKS:
             first = Requirement(extras[row.extra][0])
-            yield f"| `{row.name}` | `{row.extra}` | `{row.trigger}` | {first.name} {_least(first)} |"
+            needs = f"{first.name} {_least(first)}"
+            yield f"| `{row.name}` | `{row.extra}` | `{row.trigger}` | {needs} |"
 
 
 def _least(requirement: Requirement) -> str:
@@ -101,5 +112,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_directive("settings", Settings)
     app.add_directive("frameworks", Frameworks)
+    app.add_directive("optional-toctree", OptionalTocTree)
     app.connect("doctree-read", _drop_comments)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -47,7 +47,7 @@ class Framework:
     trigger: str
     """The module whose import activates it."""
     instrumentor: str
-    """Where the instrumentor is: ``module:Class``."""
+    """Where the instrumentor is, as ``module:Class``."""
     layer: Layer
     extra: str
     """The pip extra, the example's folder, the cassette, and the test environment."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
+PROJECT_URL = "https://github.com/clew-project/clew"
 PAGES = (
     "README.md",
     *sorted(str(it.relative_to(ROOT)) for it in (ROOT / "docs").rglob("*.md")),

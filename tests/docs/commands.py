@@ -53,6 +53,8 @@ def _check_command(words: list[str]) -> None:
     match words:
         case ["python" | "python3", "-m", "pip", "install", *packages]:
             _check_packages(packages)
+        case ["python" | "python3", "-m", "pip", *_]:
+            pass
         case ["uv", "pip", "install", *packages]:
             _check_packages(packages)
         case ["python" | "python3", "-m", "nox", *arguments]:

@@ -195,6 +195,8 @@ def carry_initializer(
 ) -> Callable[..., None]:
     """Return an initializer for a pool of processes whose tasks belong to who submits them.
 
+    ::
+
         with ProcessPoolExecutor(initializer=carry_initializer()) as pool:
             with using_session("chat-42"):
                 pool.submit(answer, "why?")     # in chat-42
