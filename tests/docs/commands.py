@@ -51,28 +51,32 @@ def _check_variable(name: str) -> None:
 
 def _check_command(words: list[str]) -> None:
     match words:
-        case ["python" | "python3", "-m", "pip", "install", *packages]:
-            _check_packages(packages)
-        case ["python" | "python3", "-m", "pip", *_]:
-            pass
+        case ["python" | "python3", *arguments]:
+            _check_python(arguments)
         case ["uv", "pip", "install", *packages]:
             _check_packages(packages)
-        case ["python" | "python3", "-m", "nox", *arguments]:
-            _check_sessions(arguments)
         case ["nox", *arguments]:
             _check_sessions(arguments)
         case ["clew", subcommand, *_]:
             known = main.list_commands(click.Context(main))
             assert subcommand.startswith("-") or subcommand in known, f"no clew {subcommand}"
-        case ["python" | "python3", "-m", module, *_]:
-            assert find_spec(module.partition(".")[0]), f"there is no module {module}"
-        case ["python" | "python3", *_]:
-            pass
         case [".ci/run"]:
             assert (ROOT / ".ci" / "run").is_file()
         case [command, *_]:
             installed = (Path(sys.executable).parent / command).exists()
             assert installed or command in ELSEWHERE, f"there is no command {command}"
+
+
+def _check_python(arguments: list[str]) -> None:
+    match arguments:
+        case ["-m", "pip", "install", *packages]:
+            _check_packages(packages)
+        case ["-m", "pip", *_]:
+            pass
+        case ["-m", "nox", *sessions]:
+            _check_sessions(sessions)
+        case ["-m", module, *_]:
+            assert find_spec(module.partition(".")[0]), f"there is no module {module}"
 
 
 def _check_packages(words: list[str]) -> None:

@@ -63,6 +63,7 @@ def collector():
         server.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", list(configurations()))
 def test_requests_leave_as_the_page_says(run, collector, settings):
     url, received = collector

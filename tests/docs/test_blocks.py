@@ -31,6 +31,7 @@ WITH_PYTHON = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_PYTHON)
 def test_the_python_of_a_page_runs(run, page):
     run("-W", "ignore", "-m", "tests.docs.program", page)

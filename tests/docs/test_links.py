@@ -1,4 +1,4 @@
-"""Links that lead into the project lead somewhere. Those among the docs Sphinx checks as it builds."""
+"""Links into the project lead somewhere. Those among the docs Sphinx checks as it builds."""
 
 import re
 
