@@ -64,6 +64,7 @@ def _read(page: str, text: str) -> Iterator[Block]:
             mark = found.groups() if (found := _MARK.fullmatch(token.content)) else ("", "")
         elif token.type == "fence" and not token.info.startswith("{"):  # A directive of Sphinx's.
             language = token.info.split(" ")[0]
+            language = {"js": "javascript", "sh": "shell"}.get(language, language)
             yield Block(page, token.map[0] + 2, language, _dedented(token.content), *mark)
             mark = ("", "")
         elif token.type == "code_block":

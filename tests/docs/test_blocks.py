@@ -3,11 +3,14 @@
 import configparser
 import json
 import os
+import shutil
+import subprocess
 import tomllib
 
 import pytest
 import yaml
 
+from clew import Report, State
 from tests.docs import commands
 from tests.docs.blocks import PAGES, blocks
 from tests.docs.program import compiled
@@ -56,6 +59,23 @@ def test_data_can_be_read(block):
     else:
         read = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
         assert read[block.language](block.code)
+
+
+@pytest.mark.parametrize("block", of("javascript"), ids=str)
+def test_javascript_can_be_read(block):
+    node = shutil.which("node") or pytest.skip("node is not installed")
+    command = [node, "--input-type=module", "--check", "-"]
+    done = subprocess.run(command, input=block.code, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{block}: {done.stderr}"
+
+
+def test_the_report_in_the_readme_has_its_form():
+    (block,) = [it for it in of("text") if it.page == "README.md" and "framework" in it.code]
+    header, *rows = block.code.splitlines()
+    assert header.split() == str(Report(dict)).split()
+    states = [row.split()[1] for row in rows]
+    assert states
+    assert set(states) <= {state.value for state in State}
 
 
 def test_every_block_says_its_language():
