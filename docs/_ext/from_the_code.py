@@ -13,7 +13,6 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from packaging.requirements import Requirement
 from sphinx.application import Sphinx
-from sphinx.directives.other import TocTree
 from sphinx.util.docutils import SphinxDirective
 
 from clew import frameworks, settings
@@ -51,15 +50,6 @@ class Settings(_Written):
             yield ""
             yield f"  Without it: {_said(setting.default)}.{_secret(setting)}"
             yield ""
-
-
-class OptionalTocTree(TocTree):
-    """A toctree of pages that other parts of the project write, as far as they are there."""
-
-    def run(self) -> list[nodes.Node]:
-        there = [name for name in self.content if self.env.doc2path(name).exists()]
-        self.content = StringList(there, source=self.env.docname)
-        return super().run() if there else []
 
 
 def _secret(setting: settings.Setting[Any]) -> str:
@@ -112,6 +102,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_directive("settings", Settings)
     app.add_directive("frameworks", Frameworks)
-    app.add_directive("optional-toctree", OptionalTocTree)
     app.connect("doctree-read", _drop_comments)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import clew
 from clew import aliases, settings
-from clew.cli.settings import page as page_of_settings
 from clew.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS
 
@@ -83,9 +82,8 @@ def test_every_setting_is_in_the_readme():
         assert f"`{alias}`" in readme
 
 
-def test_the_page_of_the_settings_is_up_to_date():
-    page = (ROOT / "docs" / "settings.md").read_text()
-    assert page == page_of_settings(), "run: clew settings --markdown > docs/settings.md"
+def test_the_page_of_the_settings_is_made_from_the_table():
+    assert "```{settings}\n```" in (ROOT / "docs" / "settings.md").read_text()
 
 
 def test_files_are_short():
