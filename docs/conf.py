@@ -39,7 +39,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(bool|dict|float|int|list|object|str|tuple|None|optional)"),
     # Names of the inside that show in signatures.
     (r"py:.*", r"clew\.[a-z_.]+\.[A-Z]\w*"),
-    (r"py:.*", r"(F|P|R|T|ASGIApp|IdSource|Source|Scope|Receive|Send|StartResponse|Delivered|Call)"),
+    (r"py:.*", r"[FPRT]"),
+    (r"py:.*", r"(ASGIApp|IdSource|Source|Scope|Receive|Send|StartResponse|Delivered|Call)"),
 ]
 default_role = "code"  # What stands in single backticks in a docstring.
 autodoc_member_order = "bysource"
