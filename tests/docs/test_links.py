@@ -42,7 +42,7 @@ def anchors(page):
 def test_every_page_is_in_the_contents():
     index = (ROOT / "docs/index.md").read_text()
     pages = {it.removeprefix("docs/").removesuffix(".md") for it in PAGES if it.startswith("docs/")}
-    named = set(re.findall(r"^(?:recipes/)?[a-z-]+$", index, re.MULTILINE))
+    named = set(re.findall(r"^(?:.+ <)?((?:recipes/)?[a-z-]+)>?$", index, re.MULTILINE))
     assert pages - {"index"} <= named, "a page is in no toctree of docs/index.md"
 
 
