@@ -21,9 +21,13 @@ def test_all_is_well_with_nothing_set(doctor):
 
 
 def test_a_typo(doctor):
-    diagnosis = doctor(CLEW_ALIAS="langfuse", CLEW_DUPLICATES="keep", CLEW_SOMETHING_ELSE_ALTOGETHER="1")
+    diagnosis = doctor(
+        CLEW_ALIAS="langfuse", CLEW_DUPLICATES="keep", CLEW_SOMETHING_ELSE_ALTOGETHER="1"
+    )
     assert diagnosis.says("unknown-setting", "rename it to CLEW_ALIASES", about="CLEW_ALIAS")
-    assert diagnosis.says("unknown-setting", "clew settings", about="CLEW_SOMETHING_ELSE_ALTOGETHER")
+    assert diagnosis.says(
+        "unknown-setting", "clew settings", about="CLEW_SOMETHING_ELSE_ALTOGETHER"
+    )
     assert diagnosis.found("unknown-setting", "CLEW_DUPLICATES") == []
     assert diagnosis.status == 0
 
