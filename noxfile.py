@@ -84,6 +84,7 @@ def tests(session: nox.Session) -> None:
     once = [
         "tests/contract",
         "tests/diagnosis",
+        "tests/docs",
         "tests/faults",
         "tests/zero_code",
         "tests/crossing",
