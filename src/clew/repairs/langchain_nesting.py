@@ -26,7 +26,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
     start, end = tracer._start_trace, tracer._end_trace  # noqa: SLF001 - its two hooks
 
     def started(run: Any) -> None:
-        token = attach(beside_waiting_runs())  # Of several begun at once, none is inside another.
+        token = attach(_for_a_run_to_begin_in())
         try:
             start(run)
         finally:
@@ -75,6 +75,15 @@ def repair(instrumentor: Any) -> Callable[[], None]:
             vars(tracer).pop(name, None)
 
     return undo
+
+
+def _for_a_run_to_begin_in() -> Context:
+    """Return the context in which, of several runs begun at once, none is inside another."""
+    try:
+        return beside_waiting_runs()
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("beginning a run of LangChain's")
+        return get_current()
 
 
 def _of_its_own_run(tracer: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Context:
