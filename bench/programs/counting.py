@@ -63,9 +63,10 @@ def _name(cell) -> str:
 
 def _row(cell, spans, exchanges) -> dict:
     told, counted = said_by(exchanges), on(spans)
+    unknown = not exchanges or behind_an_agent(exchanges)
     return {
         "cell": _name(cell),
-        "calls": counted.calls if behind_an_agent(exchanges) else told.calls,
+        "calls": counted.calls if unknown else told.calls,
         "tokens": told.usage.total,
         "llm_spans": counted.calls,
         "counted": counted.usage.total,

@@ -114,8 +114,8 @@ def stop(*_):
 clew.instrument_all()
 if "TERM" in sys.argv:
     signal.signal(signal.SIGTERM, stop)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     while True:
         signal.pause()
 except KeyboardInterrupt:
