@@ -13,7 +13,14 @@ from clew import identity
 
 OF_PROGRAMS = frozenset({"chat-42", "ada"})
 SHORTEST = 3
-"""Shorter ids are found everywhere by chance."""
+"""Shorter ids are found everywhere by chance, and numbers are as well."""
+
+_OF_THE_SDKS = re.compile(
+    r"accept.*|amz-sdk-.*|authorization|connection|content-.*|date|host|transfer-encoding"
+    r"|user-agent|x-amz-.*|x-stainless-.*",
+    re.IGNORECASE,
+)
+"""Headers that are written by the SDKs and their HTTP clients, in words that an id may have too."""
 
 LEAKS: list[str] = []
 """What was found, until somebody looks."""
@@ -24,7 +31,7 @@ _admitted_id = identity.admitted_id
 
 def _noting(value: object) -> str | None:
     usable = _admitted_id(value)
-    if usable is not None and len(usable) >= SHORTEST:
+    if usable is not None and len(usable) >= SHORTEST and not usable.isdigit():
         _carried.add(usable)
     return usable
 
@@ -37,6 +44,8 @@ def leaks_in(headers: Iterable[tuple[str, str]]) -> list[str]:
     known = OF_PROGRAMS | _carried
     found = []
     for name, value in headers:
+        if _OF_THE_SDKS.fullmatch(name):
+            continue
         said = f"{name}: {unquote(value)}"
         if name.lower() == "baggage" or any(_says(one, said) for one in known):
             found.append(said)
