@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 
+import hypothesis
 import pytest
 
 from clew import boundary
@@ -21,6 +22,12 @@ os.environ |= {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 boundary.reraise = True
+# The same examples in every run, so that a change is never refused for what another one broke. To
+# look for new ones: HYPOTHESIS_EXPLORE=1 python -m nox -s tests.
+hypothesis.settings.register_profile(
+    "clew", database=None, derandomize=not os.environ.get("HYPOTHESIS_EXPLORE")
+)
+hypothesis.settings.load_profile("clew")
 
 
 def pytest_addoption(parser):
