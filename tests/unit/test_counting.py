@@ -128,8 +128,11 @@ def test_a_direct_call_counts_itself(frameworks):
     assert frameworks.finished() == {"alone": ("LLM", 10, 5, 15, None)}
 
 
-def test_after_the_call_the_next_one_counts_itself(frameworks):
+@pytest.mark.parametrize("outer_knows", [False, True])
+def test_after_the_call_the_next_one_counts_itself(frameworks, outer_knows):
     outer = frameworks.llm("dspy", "outer")
+    if outer_knows:
+        spend(outer, 10, 5)
     outer.end()
     late = frameworks.llm("openai", "late", outer)
     spend(late, 10, 5)
@@ -277,6 +280,7 @@ def test_names_of_opentelemetrys_own_are_not_said_twice(frameworks):
     config = TraceConfig(enable_genai_semconv=True)
     outer = frameworks.llm("dspy", "outer", config=config)
     inner = frameworks.llm("openai", "inner", outer, config=config)
+    inner.set_attribute("llm.model_name", "gpt")
     spend(inner, 10, 5)
     inner.end()
     outer.end()

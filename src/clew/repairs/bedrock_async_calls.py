@@ -10,29 +10,20 @@ from functools import wraps
 from typing import Any
 
 from opentelemetry.context import get_current
-from wrapt import FunctionWrapper, wrap_function_wrapper
 
 from clew.decorating import in_context
+from clew.repairs.wrapping import wrapped
 
 _MODULE = "openinference.instrumentation.bedrock"
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Follow the methods of each asynchronous client."""
-    from openinference.instrumentation import bedrock  # noqa: PLC0415 - not at module level
-
-    module: Any = bedrock
-    wrap_function_wrapper(_MODULE, "_instrument_client", _instrument_client)
-
-    def undo() -> None:
-        if isinstance(module._instrument_client, FunctionWrapper):  # noqa: SLF001 - upstream's
-            module._instrument_client = module._instrument_client.__wrapped__  # noqa: SLF001
-
-    return undo
+    return wrapped(_MODULE, {"_instrument_client": _instrument_client})
 
 
-def _instrument_client(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    client = wrapped(*arguments, **named)
+def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    client = instrument(*arguments, **named)
     if hasattr(client, "__aenter__"):
         for name in [it.removeprefix("_unwrapped_") for it in vars(client)]:
             if f"_unwrapped_{name}" in vars(client) and name in vars(client):

@@ -13,9 +13,9 @@ from typing import Any
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 from opentelemetry.trace import get_current_span
-from wrapt import FunctionWrapper, wrap_function_wrapper
 
 from clew.repairs.bedrock_call_errors import end_failed
+from clew.repairs.wrapping import wrapped
 
 _MODULE = "openinference.instrumentation.bedrock"
 _CHUNK = 64 * 1024
@@ -23,20 +23,11 @@ _CHUNK = 64 * 1024
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Read the bodies that upstream is given, and put back what it was given."""
-    from openinference.instrumentation import bedrock  # noqa: PLC0415 - not at module level
-
-    module: Any = bedrock
-    wrap_function_wrapper(_MODULE, "_instrument_client", _instrument_client)
-
-    def undo() -> None:
-        if isinstance(module._instrument_client, FunctionWrapper):  # noqa: SLF001 - upstream's
-            module._instrument_client = module._instrument_client.__wrapped__  # noqa: SLF001
-
-    return undo
+    return wrapped(_MODULE, {"_instrument_client": _instrument_client})
 
 
-def _instrument_client(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    client = wrapped(*arguments, **named)
+def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    client = instrument(*arguments, **named)
     made = vars(client)
     wrapped_here = {"invoke_model", "_unwrapped_invoke_model"} <= made.keys()
     if wrapped_here and not hasattr(client, "__aenter__"):

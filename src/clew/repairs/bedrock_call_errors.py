@@ -13,7 +13,8 @@ from typing import Any
 
 import wrapt
 from opentelemetry.trace import Span, Status, StatusCode
-from wrapt import FunctionWrapper, wrap_function_wrapper
+
+from clew.repairs.wrapping import wrapped
 
 _MODULE = "openinference.instrumentation.bedrock"
 _TRACER = 2
@@ -22,23 +23,14 @@ _TRACER = 2
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Give the wrappers of each client a tracer that ends what fails."""
-    from openinference.instrumentation import bedrock  # noqa: PLC0415 - not at module level
-
-    module: Any = bedrock
-    wrap_function_wrapper(_MODULE, "_instrument_client", _instrument_client)
-
-    def undo() -> None:
-        if isinstance(module._instrument_client, FunctionWrapper):  # noqa: SLF001 - upstream's
-            module._instrument_client = module._instrument_client.__wrapped__  # noqa: SLF001
-
-    return undo
+    return wrapped(_MODULE, {"_instrument_client": _instrument_client})
 
 
-def _instrument_client(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     given = [*arguments]
     if len(given) > _TRACER:
         given[_TRACER] = _EndingTracer(given[_TRACER])
-    return wrapped(*given, **named)
+    return instrument(*given, **named)
 
 
 class _EndingTracer(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
