@@ -6,21 +6,12 @@ That a call which comes through several of them has one span is seen to in `dspy
 also reads the response's usage.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
-from wrapt import FunctionWrapper
-
-from clew.decorating import Decorated
-from clew.repairs.wrapping import wrapped
-from clew.subclasses import throughout
+from clew.repairs.wrapping import wrapped, wrapped_throughout
 
 _WRAPPERS = {"__call__": "_LMCallWrapper", "acall": "_LMAcallWrapper"}
-
-
-class _Traced(Decorated):
-    """A model's method, with upstream's wrapper around it."""
 
 
 def repair(instrumentor: Any) -> Callable[[], None]:
@@ -30,7 +21,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
 
     tracer = instrumentor._tracer  # noqa: SLF001 - the tracer it was switched on with
     wrappers = {name: getattr(upstream, kind)(tracer) for name, kind in _WRAPPERS.items()}
-    forget = throughout(BaseLM, partial(_wrap, wrappers), _unwrap)
+    forget = wrapped_throughout(BaseLM, wrappers)
     undo = wrapped(
         "openinference.instrumentation.dspy",
         {"_normalize_lm_arguments": _arguments, "_llm_output_messages": _messages},
@@ -41,20 +32,6 @@ def repair(instrumentor: Any) -> Callable[[], None]:
         forget()
 
     return undo_both
-
-
-def _wrap(wrappers: Mapping[str, Any], cls: Any) -> None:
-    for name, wrapper in wrappers.items():
-        method = vars(cls).get(name)
-        if callable(method) and not isinstance(method, FunctionWrapper):
-            setattr(cls, name, _Traced(method, wrapper))
-
-
-def _unwrap(cls: Any) -> None:
-    for name in _WRAPPERS:
-        method = vars(cls).get(name)
-        if isinstance(method, _Traced):
-            setattr(cls, name, method.__wrapped__)
 
 
 def _arguments(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:

@@ -7,23 +7,15 @@ the subclasses from it, and has upstream's wrapper put around each ``forward``, 
 the one that counts.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial, wraps
+from functools import wraps
 from inspect import unwrap
 from typing import Any
 
-from wrapt import FunctionWrapper
-
-from clew.decorating import Decorated
-from clew.repairs.wrapping import wrapped
-from clew.subclasses import throughout
+from clew.repairs.wrapping import wrapped, wrapped_throughout
 
 _WRAPPERS = {"forward": "_PredictForwardWrapper", "aforward": "_PredictAforwardWrapper"}
-
-
-class _Traced(Decorated):
-    """The ``forward`` of a subclass, with upstream's wrapper around it."""
 
 
 @contextmanager
@@ -46,7 +38,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
 
     tracer = instrumentor._tracer  # noqa: SLF001 - the tracer it was switched on with
     wrappers = {name: getattr(upstream, kind)(tracer) for name, kind in _WRAPPERS.items()}
-    forget = throughout(Predict, partial(_wrap, wrappers), _unwrap)
+    forget = wrapped_throughout(Predict, wrappers)
     undo = wrapped(
         "openinference.instrumentation.dspy",
         {f"{kind}.__call__": _outermost(name, Predict) for name, kind in _WRAPPERS.items()},
@@ -57,20 +49,6 @@ def repair(instrumentor: Any) -> Callable[[], None]:
         forget()
 
     return undo_both
-
-
-def _wrap(wrappers: Mapping[str, Any], cls: Any) -> None:
-    for name, wrapper in wrappers.items():
-        method = vars(cls).get(name)
-        if callable(method) and not isinstance(method, FunctionWrapper):
-            setattr(cls, name, _Traced(method, wrapper))
-
-
-def _unwrap(cls: Any) -> None:
-    for name in _WRAPPERS:
-        method = vars(cls).get(name)
-        if isinstance(method, _Traced):
-            setattr(cls, name, method.__wrapped__)
 
 
 def _outermost(name: str, predict: Any) -> Callable[..., Any]:
