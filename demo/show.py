@@ -1,61 +1,76 @@
-"""Prints spans as the session that they are: turns, and each turn's spans as a tree."""
+"""Shows spans as the session that they are: turns, and each turn's spans as a tree."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import StatusCode
+from demo.spans import Span
 
-Children = dict[int | None, list[ReadableSpan]]
+Facts = Callable[[Span], str]
 
 
-def session(turns: Sequence[tuple[str, Sequence[ReadableSpan]]]) -> Iterator[str]:
-    """Yield the lines that show one session."""
-    spans = [span for _, made in turns for span in made]
-    ids = sorted({(_said(span, "session.id"), _said(span, "user.id")) for span in spans})
-    with_both = sum("-" not in (_said(it, "session.id"), _said(it, "user.id")) for it in spans)
-    for session_id, user_id in ids:
-        yield f"session {session_id} · user {user_id}"
-    yield f"{len(turns)} turns · {len(spans)} spans · {with_both} of them carry both ids"
-    for number, (title, made) in enumerate(turns, 1):
+def facts(span: Span) -> str:
+    """Return what is told of every span: its kind, tokens and ids."""
+    tokens = f"{span.tokens:>5} tokens" if span.tokens is not None else " " * 12
+    return f"{span.kind:9}  {tokens}  {span.session or '-'} {span.user or '-'}"
+
+
+def facts_and_time(span: Span) -> str:
+    """Return the same, and how long it took, and what went wrong."""
+    failed = f"  ERROR {span.error}" if span.error else ""
+    return f"{facts(span)}  {span.seconds * 1000:7.1f} ms{failed}"
+
+
+def session(spans: Sequence[Span], told: Facts = facts_and_time) -> Iterator[str]:
+    """Yield the lines that show one session: each of its traces is a turn."""
+    turns: defaultdict[bytes, list[Span]] = defaultdict(list)
+    for span in sorted(spans, key=lambda it: it.start):
+        turns[span.trace].append(span)
+    for ids in sorted({(it.session or "-", it.user or "-") for it in spans}):
+        yield "session {} · user {}".format(*ids)
+    yield " · ".join(_sums(len(turns), spans))
+    trees = [(made, list(_rows(_family(made), None, ""))) for made in turns.values()]
+    width = max((len(label) for _, rows in trees for label, _ in rows), default=0)
+    for number, (_, rows) in enumerate(trees, 1):
         yield ""
-        yield f"turn {number} · {title}"
-        yield from _tree(made)
+        yield f"turn {number}"
+        for label, span in rows:
+            yield f"  {label:{width}}  {told(span)}".rstrip()
 
 
-def _tree(spans: Sequence[ReadableSpan]) -> Iterator[str]:
-    known = {span.context.span_id for span in spans}
-    children: Children = defaultdict(list)
-    for span in sorted(spans, key=lambda it: it.start_time or 0):
-        parent = span.parent.span_id if span.parent else None
-        children[parent if parent in known else None].append(span)
-    rows = list(_rows(children, None, ""))
-    width = max((len(label) for label, _ in rows), default=0)
-    for label, span in rows:
-        yield f"  {label:{width}}  {_facts(span)}"
+def _sums(turns: int, spans: Sequence[Span]) -> Iterator[str]:
+    with_both = sum(bool(span.session and span.user) for span in spans)
+    yield f"{turns} turns"
+    yield f"{len(spans)} spans, {with_both} of them with both ids"
+    yield f"{sum(span.kind == 'LLM' for span in spans)} model calls"
+    yield f"{sum(span.tokens or 0 for span in spans if span.kind == 'LLM')} tokens"
+    yield f"{sum(span.error is not None for span in spans)} errors"
+
+
+def _family(spans: Sequence[Span]) -> dict[bytes | None, list[Span]]:
+    known = {span.id for span in spans}
+    children: defaultdict[bytes | None, list[Span]] = defaultdict(list)
+    for span in spans:
+        children[span.parent if span.parent in known else None].append(span)
+    return {parent: _in_order(siblings) for parent, siblings in children.items()}
+
+
+def _in_order(siblings: list[Span]) -> list[Span]:
+    """Order them by their start; those that ran at the same time by what they are."""
+    ordered: list[Span] = []
+    together: list[Span] = []
+    for span in sorted(siblings, key=lambda it: it.start):
+        if together and span.start >= max(it.end for it in together):
+            ordered += sorted(together, key=lambda it: (it.name, it.tokens or 0))
+            together = []
+        together.append(span)
+    return ordered + sorted(together, key=lambda it: (it.name, it.tokens or 0))
 
 
 def _rows(
-    children: Children, parent: int | None, indent: str
-) -> Iterator[tuple[str, ReadableSpan]]:
-    for span in children[parent]:
-        last = span is children[parent][-1]
+    children: dict[bytes | None, list[Span]], parent: bytes | None, indent: str
+) -> Iterator[tuple[str, Span]]:
+    siblings = children.get(parent, [])
+    for span in siblings:
+        last = span is siblings[-1]
         yield f"{indent}{'└' if last else '├'} {span.name}", span
-        yield from _rows(children, span.context.span_id, f"{indent}{'  ' if last else '│ '}")
-
-
-def _facts(span: ReadableSpan) -> str:
-    milliseconds = ((span.end_time or 0) - (span.start_time or 0)) / 1e6
-    tokens = _said(span, "llm.token_count.total")
-    facts = [
-        f"{_said(span, 'openinference.span.kind'):6}",
-        f"{milliseconds:7.1f} ms",
-        f"{tokens:>4} tokens" if tokens != "-" else " " * 11,
-        f"{_said(span, 'session.id')} {_said(span, 'user.id')}",
-        "ERROR" if span.status.status_code is StatusCode.ERROR else "",
-    ]
-    return "  ".join(facts).rstrip()
-
-
-def _said(span: ReadableSpan, name: str) -> str:
-    return str((span.attributes or {}).get(name, "-"))
+        yield from _rows(children, span.id, f"{indent}{'  ' if last else '│ '}")

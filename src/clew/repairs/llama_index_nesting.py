@@ -1,8 +1,9 @@
 """LlamaIndex: a provider's span inside a model call cannot know that it is part of it.
 
 Upstream keeps to itself until the end of what kind a span is, and takes every method of a model for
-a model call, one that only puts a request together as well. And the request of a streaming call is
-made when the stream is first read, when its span is no longer the current one.
+a model call, one that only puts a request together as well, and what a chat engine does with a
+stream, which another span is there for. And the request of a streaming call is made when the stream
+is first read, when its span is no longer the current one.
 """
 
 from collections.abc import Callable

@@ -103,6 +103,22 @@ def query_engine_stream(server):
     assert list(response.response_gen)
 
 
+@over_embeddings("stream")
+def chat_engine_stream(server):
+    engine = index(server).as_chat_engine("context", llm=llm(server))
+    assert list(engine.stream_chat("Where?").response_gen)
+
+
+@over_embeddings("async_stream")
+def chat_engine_astream(server):
+    async def main():
+        engine = index(server).as_chat_engine("context", llm=llm(server))
+        response = await engine.astream_chat("Where?")
+        assert [part async for part in response.async_response_gen()]
+
+    run(main())
+
+
 @over_openai("structured")
 def structured(server):
     result = llm(server).as_structured_llm(city_type()).complete("A city")

@@ -1,0 +1,76 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["clew[bedrock]"]
+#
+# [tool.uv.sources]
+# clew = { path = "../.." }
+# ///
+"""A travel desk on Bedrock: converse with a tool, then converse_stream, through boto3."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+from opentelemetry import trace
+
+from clew import instrument_all, using_session
+
+instrument_all()
+
+MODEL = "us.amazon.nova-lite-v1:0"
+FERRIES = {"Piraeus": "21:00", "Heraklion": "20:30"}
+SCHEMA = {"type": "object", "properties": {"port": {"type": "string", "enum": list(FERRIES)}}}
+SPEC = {"name": "next_ferry", "inputSchema": {"json": SCHEMA}}
+TOOLS = {"tools": [{"toolSpec": SPEC}]}
+tracer = trace.get_tracer("travel-desk")
+
+
+@tracer.start_as_current_span("look up a ferry")
+def look_up(bedrock: Any, messages: list[Any], question: str) -> None:
+    """Take one turn with a tool: converse until the model has what it wants to know."""
+    print(f"\n> {question}")
+    messages.append({"role": "user", "content": [{"text": question}]})
+    while messages[-1]["role"] == "user":
+        answer = bedrock.converse(modelId=MODEL, messages=messages, toolConfig=TOOLS)
+        reply = answer["output"]["message"]
+        messages.append(reply)
+        print(*(part["text"] for part in reply["content"] if "text" in part))
+        results = []
+        for use in (part["toolUse"] for part in reply["content"] if "toolUse" in part):
+            leaves = FERRIES[use["input"]["port"]]
+            print(f"[{use['name']}: {leaves}]")
+            result = {"toolUseId": use["toolUseId"], "content": [{"text": leaves}]}
+            results.append({"toolResult": result})
+        if results:
+            messages.append({"role": "user", "content": results})
+
+
+@tracer.start_as_current_span("chat")
+def chat(bedrock: Any, messages: list[Any], question: str) -> None:
+    """Take one turn, printing the answer as it comes."""
+    print(f"\n> {question}")
+    messages.append({"role": "user", "content": [{"text": question}]})
+    for event in bedrock.converse_stream(modelId=MODEL, messages=messages)["stream"]:
+        print(event.get("contentBlockDelta", {}).get("delta", {}).get("text", ""), end="")
+    print()
+
+
+def main(session: str = "chat-42", user: str = "ada") -> None:
+    """Hold one conversation: everything inside is one session's, and one user's."""
+    bedrock = boto3.client("bedrock-runtime")
+    messages: list[Any] = []
+    with using_session(session, user_id=user):
+        look_up(bedrock, messages, "When does the next ferry leave Piraeus?")
+        chat(bedrock, messages[:1] + messages[-1:], "What can I see on the way?")
+
+
+if __name__ == "__main__":
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
+        sys.path.append(str(Path(__file__).parents[2]))
+        from examples import stand_in
+
+        stand_in.start(__file__)
+    if not (boto3.Session().get_credentials() and boto3.Session().region_name):
+        sys.exit("Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION, or --replay.")
+    main()

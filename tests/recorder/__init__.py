@@ -1,0 +1,1 @@
+"""Records the cassettes of the examples: ``nox -s record``."""

@@ -1,0 +1,70 @@
+"""Runs the examples, and records what they say to their providers.
+
+python -m tests.recorder               all of them, on this machine
+python -m tests.recorder openai        one of them
+python -m tests.recorder mistral --real https://api.mistral.ai      with the user's own key
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import vcr
+
+from clew.frameworks import FRAMEWORKS
+from examples.stand_in import CASSETTES, ROOT, Answer, Answered, Asked, environment, exchanges, serving
+from tests.recorder import scrubbing
+from tests.recorder.sources import NAMED, Local, Real
+
+KEYS = ("OPENAI_API_KEY", "MISTRAL_API_KEY")
+
+
+def main() -> None:
+    """Record what was asked for."""
+    names = [row.extra for row in FRAMEWORKS]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", default=names, help=", ".join(names))
+    parser.add_argument("--real", metavar="URL", help="a real provider, with the key that is set")
+    arguments = parser.parse_args()
+    source: Any = nullcontext(Real(arguments.real)) if arguments.real else Local()
+    with source as answer:
+        for name in arguments.names:
+            record(name, answer, CASSETTES / f"{name}.yaml")
+
+
+def record(name: str, answer: Answer, cassette: Path) -> None:
+    """Run one example, and keep what it says and is told."""
+    recorder = vcr.VCR(
+        record_mode="all",
+        before_record_request=scrubbing.request,
+        before_record_response=scrubbing.response,
+    )
+    cassette.unlink(missing_ok=True)
+    keys = {key: os.environ[key] for key in KEYS if key in os.environ}
+    app = ROOT / "examples" / name / "app.py"
+    one_by_one = Lock()  # vcrpy loses exchanges that are made at the same time.
+
+    def answer_one(asked: Asked) -> Answered:
+        with one_by_one:
+            return answer(asked)
+
+    with recorder.use_cassette(str(cassette)), serving(answer_one) as url, environment(url):
+        given = {**os.environ, **keys, "OTEL_TRACES_EXPORTER": "none"}
+        subprocess.run([sys.executable, str(app)], env=given, check=True)
+    cassette.write_text(_heading(name, cassette) + cassette.read_text())
+
+
+def _heading(name: str, cassette: Path) -> str:
+    sources = sorted({asked.headers[NAMED] for asked, _ in exchanges(cassette)})
+    lines = [f"What examples/{name}/app.py says and is told; written by `nox -s record`."]
+    lines += [f"Recorded from: {source}" for source in sources]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()
