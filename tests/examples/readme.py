@@ -1,0 +1,64 @@
+"""The parts of an example's README that are made from what it does."""
+
+import difflib
+import re
+from pathlib import Path
+
+from demo import show
+from tests.examples.running import ROOT, Run
+
+_PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def readme_of(name: str) -> Path:
+    """Return where an example's README is."""
+    return ROOT / "examples" / name / "README.md"
+
+
+def written(text: str, parts: dict[str, str]) -> str:
+    """Return the README's *text* with its generated *parts* made anew."""
+    missing = parts.keys() ^ {found[2] for found in _PART.finditer(text)}
+    assert not missing, f"parts that are not there, or not known: {missing}"
+    return _PART.sub(lambda found: found[1] + parts[found[2]] + found[3], text)
+
+
+def parts_of(name: str, run: Run) -> dict[str, str]:
+    """Return the generated parts: what the app prints, its session, and how it is without clew."""
+    app = (ROOT / "examples" / name / "app.py").read_text()
+    changes = difflib.unified_diff(
+        app.splitlines(), without_clew(app).splitlines(), "app.py", "no_clew_line.py", "", "", 0, ""
+    )
+    kept = [line for line in changes if not line.startswith("@@")]
+    return {
+        "output": _fenced("text", _lines(run.output)),
+        "session": _fenced("text", list(show.session(run.spans, show.facts))),
+        "no clew line": _fenced("diff", kept),
+    }
+
+
+def without_clew(app: str) -> str:
+    """Return the app as it is where nothing but the command that starts it knows of clew."""
+    for line, instead in (
+        ("from clew import instrument_all, using_session\n", ""),
+        ("instrument_all()\n\n", ""),
+        ("\nfrom opentelemetry import trace\n", _IMPORTS),
+        ("using_session(session, user_id=user)", "using_attributes(**ids)"),
+        ("    with using_attributes", _IDS),
+    ):
+        assert app.count(line) == 1, f"{line!r} is not in the app, or not once"
+        app = app.replace(line, instead)
+    return re.sub(r"\n\n\n\n+", "\n\n\n", app)
+
+
+_IMPORTS = (
+    "\nfrom openinference.instrumentation import using_attributes\nfrom opentelemetry import trace\n"
+)
+_IDS = '    ids = {"session_id": session, "user_id": user}\n    with using_attributes'
+
+
+def _fenced(language: str, lines: list[str]) -> str:
+    return "\n".join([f"```{language}", *lines, "```", ""])
+
+
+def _lines(output: str) -> list[str]:
+    return [line.rstrip() for line in output.strip().splitlines()]
