@@ -66,7 +66,22 @@ def _pytest(session: nox.Session, *arguments: str) -> None:
 def demo(session: nox.Session) -> None:
     """Hold a conversation over several frameworks, without keys, and show it as a session."""
     _install(session, "openai", "langchain", "bedrock", "mistral", groups=())
+    session.install("pyyaml")
     session.run("python", "-m", "demo")
+
+
+@nox.session(python=CURRENT)
+def examples(session: nox.Session) -> None:
+    """Run the examples on their cassettes, and write into their READMEs what comes of it."""
+    _install(session, *EXTRAS, groups=("test", "all"))
+    session.run("pytest", "tests/examples", "--write-examples", *session.posargs)
+
+
+@nox.session(python=CURRENT)
+def record(session: nox.Session) -> None:
+    """Record the cassettes anew: all, or those that are named after ``--``."""
+    _install(session, *EXTRAS, groups=("test", "all", "live"))
+    session.run("python", "-m", "tests.recorder", *session.posargs)
 
 
 @nox.session(python=PYTHONS)
@@ -119,7 +134,8 @@ def servers(session: nox.Session) -> None:
 def frameworks(session: nox.Session, extra: str) -> None:
     """Test with the newest release of one framework."""
     _install(session, extra)
-    _pytest(session, "-m", "not slow", "tests/landing", "tests/activation", "tests/contract")
+    folders = ("tests/landing", "tests/activation", "tests/contract", "tests/examples")
+    _pytest(session, "-m", "not slow", *folders)
 
 
 @nox.session(python=CURRENT)

@@ -35,7 +35,7 @@ def look_up(bedrock: Any, messages: list[Any], question: str) -> None:
         answer = bedrock.converse(modelId=MODEL, messages=messages, toolConfig=TOOLS)
         reply = answer["output"]["message"]
         messages.append(reply)
-        print(*(part["text"] for part in reply["content"] if "text" in part))
+        print("".join(part["text"] + "\n" for part in reply["content"] if "text" in part), end="")
         results = []
         for use in (part["toolUse"] for part in reply["content"] if "toolUse" in part):
             leaves = FERRIES[use["input"]["port"]]
@@ -72,5 +72,7 @@ if __name__ == "__main__":
 
         stand_in.start(__file__)
     if not (boto3.Session().get_credentials() and boto3.Session().region_name):
-        sys.exit("Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION, or --replay.")
+        sys.exit(
+            "Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION, or --replay."
+        )
     main()

@@ -10,7 +10,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from langchain.agents import create_agent
 from langchain_core.tools import tool
@@ -32,7 +32,7 @@ def weather(city: Literal["Heraklion", "Athens"]) -> str:
 
 
 @tracer.start_as_current_span("plan a trip")
-def ask(agent, thread: str, question: str) -> None:
+def ask(agent: Any, thread: str, question: str) -> None:
     """Take one turn; the agent's memory knows the turns before, by its thread."""
     print(f"\n> {question}")
     asked = {"messages": [{"role": "user", "content": question}]}
@@ -41,7 +41,7 @@ def ask(agent, thread: str, question: str) -> None:
         for update in step.values():
             message = update["messages"][-1]
             calls = [f"[{it['name']} {it['args']}]" for it in getattr(message, "tool_calls", ())]
-            print(message.text, *calls)
+            print(*filter(None, [message.text, *calls]))
 
 
 def main(session: str = "chat-42", user: str = "ada") -> None:

@@ -38,19 +38,16 @@ def read(folder: Path) -> VectorStoreIndex:
 
 @tracer.start_as_current_span("ask the handbook")
 def ask(engine: BaseChatEngine, question: str) -> None:
-    """Take one turn, printing the answer as it comes, and the files that it comes from."""
+    """Take one turn, and say which files the answer comes from."""
     print(f"\n> {question}")
-    response = engine.stream_chat(question)
-    for words in response.response_gen:
-        print(words, end="", flush=True)
+    response = engine.chat(question)
     files = [node.metadata["file"] for node in response.source_nodes]
-    print(f"\n[{', '.join(dict.fromkeys(files))}]")
+    print(f"{response}\n[{', '.join(files)}]")
 
 
 def main(session: str = "chat-42", user: str = "ada") -> None:
     """Hold one conversation: everything inside is one session's, and one user's."""
-    usage = {"stream_options": {"include_usage": True}}  # Or a stream says no tokens.
-    llm = OpenAI(model="gpt-4o-mini", max_tokens=60, temperature=0, additional_kwargs=usage)
+    llm = OpenAI(model="gpt-4o-mini", max_tokens=60, temperature=0)
     with using_session(session, user_id=user):
         engine = read(HANDBOOK).as_chat_engine("context", llm=llm, similarity_top_k=2)
         ask(engine, "How many days of holiday do I have?")

@@ -44,7 +44,7 @@ def ask(client: openai.OpenAI, messages: list[Any], question: str) -> None:
         messages.append(reply.model_dump(exclude_none=True, exclude={"parsed"}))
         for call in reply.tool_calls or ():
             status = ORDERS[json.loads(call.function.arguments)["order"]]
-            print(f"[{call.function.name}: {status}]", end="")
+            print(f"[{call.function.name}: {status}]")
             messages.append({"role": "tool", "tool_call_id": call.id, "content": status})
     print()
 

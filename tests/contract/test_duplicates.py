@@ -174,3 +174,43 @@ def test_upstreams_is_still_more_calls_and_its_streams_request_alone(python_in_t
     assert [it.name for it in spans() if it.name == "ChatCompletion" and not it.parent]
     """
     )
+
+
+CHAT_ENGINE = """
+    from llama_index.core import Document, VectorStoreIndex
+    from llama_index.embeddings.openai import OpenAIEmbedding
+    from llama_index.llms.openai import OpenAI
+
+    where = {"api_base": server.openai_url, "api_key": "key"}
+    index = VectorStoreIndex.from_documents(
+        [Document(text="The thread leads out.")], embed_model=OpenAIEmbedding(**where)
+    )
+    engine = index.as_chat_engine("context", llm=OpenAI(model="gpt-4o-mini", **where))
+    response = engine.stream_chat("Where?")
+    assert list(response.response_gen)
+    response.write_response_to_history_thread.join()
+"""
+
+
+def test_a_chat_engines_stream_is_one_call(python_in_the_tree):
+    pytest.importorskip("llama_index.embeddings.openai")
+    python_in_the_tree(
+        MEMORY
+        + CLEW
+        + CHAT_ENGINE
+        + """
+    assert llm_spans() == ["OpenAI.stream_chat"], llm_spans()
+    """
+    )
+
+
+def test_upstreams_chat_engine_is_still_a_call_more(python_in_the_tree):
+    pytest.importorskip("llama_index.embeddings.openai")
+    python_in_the_tree(
+        MEMORY
+        + LLAMA_INDEX
+        + CHAT_ENGINE
+        + """
+    assert "StreamingAgentChatResponse.write_response_to_history" in llm_spans(), llm_spans()
+    """
+    )

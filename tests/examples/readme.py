@@ -25,9 +25,8 @@ def written(text: str, parts: dict[str, str]) -> str:
 def parts_of(name: str, run: Run) -> dict[str, str]:
     """Return the generated parts: what the app prints, its session, and how it is without clew."""
     app = (ROOT / "examples" / name / "app.py").read_text()
-    changes = difflib.unified_diff(
-        app.splitlines(), without_clew(app).splitlines(), "app.py", "no_clew_line.py", "", "", 0, ""
-    )
+    before, after = app.splitlines(), without_clew(app).splitlines()
+    changes = difflib.unified_diff(before, after, "app.py", "no_clew_line.py", n=0, lineterm="")
     kept = [line for line in changes if not line.startswith("@@")]
     return {
         "output": _fenced("text", _lines(run.output)),
@@ -42,18 +41,18 @@ def without_clew(app: str) -> str:
         ("from clew import instrument_all, using_session\n", ""),
         ("instrument_all()\n\n", ""),
         ("\nfrom opentelemetry import trace\n", _IMPORTS),
-        ("using_session(session, user_id=user)", "using_attributes(**ids)"),
-        ("    with using_attributes", _IDS),
+        ("using_session(session, user_id=user)", _IDS),
     ):
         assert app.count(line) == 1, f"{line!r} is not in the app, or not once"
         app = app.replace(line, instead)
     return re.sub(r"\n\n\n\n+", "\n\n\n", app)
 
 
-_IMPORTS = (
-    "\nfrom openinference.instrumentation import using_attributes\nfrom opentelemetry import trace\n"
-)
-_IDS = '    ids = {"session_id": session, "user_id": user}\n    with using_attributes'
+_IMPORTS = """
+from openinference.instrumentation import using_attributes
+from opentelemetry import trace
+"""
+_IDS = "using_attributes(session_id=session, user_id=user)"
 
 
 def _fenced(language: str, lines: list[str]) -> str:

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from clew import instrument_all, uninstrument_all
 from tests.landing.calls import LOOP
 from tests.landing.ledger import LEDGER
+from tests.landing.reading import READING
 from tests.landing.ways import WAYS
 from tests.providers import ProviderServer
 
@@ -72,6 +73,11 @@ def _instrumented_http_clients():
 
 
 def pytest_terminal_summary(terminalreporter, config):
+    if READING.read or READING.unread:
+        terminalreporter.section("recordings")
+        terminalreporter.write_line(READING.summary())
+        for line in READING.reasons():
+            terminalreporter.write_line(line)
     if not LEDGER.rows:
         return
     terminalreporter.section("landing")

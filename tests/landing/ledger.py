@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.landing.reading import READING
+
 _BY_OPENTELEMETRY = re.compile(r"opentelemetry\.instrumentation\.").match
 
 
@@ -99,6 +101,7 @@ class Ledger:
             "",
             f"**{self.summary()}.**",
             "",
+            *READING.page(),
             *self.table(),
             "",
             f"A call is made {len(ways)} ways: {', '.join(way.replace('_', ' ') for way in ways)}.",

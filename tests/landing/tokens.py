@@ -35,6 +35,11 @@ def said_by(exchanges: Iterable[Exchange]) -> Spent:
     return Spent(sum(not _NO_MODEL_CALL.search(it.path) for it in answered), usage)
 
 
+def calls_a_model(path: str) -> bool:
+    """Whether one request to *path* is one call of a model."""
+    return not _NO_MODEL_CALL.search(path)
+
+
 def behind_an_agent(exchanges: Iterable[Exchange]) -> bool:
     """Whether several models may have worked behind one request."""
     return any(_AGENTS.search(it.path) for it in exchanges)

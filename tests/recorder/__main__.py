@@ -17,7 +17,16 @@ from typing import Any
 import vcr
 
 from clew.frameworks import FRAMEWORKS
-from examples.stand_in import CASSETTES, ROOT, Answer, Answered, Asked, environment, exchanges, serving
+from examples.stand_in import (
+    CASSETTES,
+    ROOT,
+    Answer,
+    Answered,
+    Asked,
+    environment,
+    exchanges,
+    serving,
+)
 from tests.recorder import scrubbing
 from tests.recorder.sources import NAMED, Local, Real
 

@@ -57,7 +57,7 @@ def _body(body: bytes | str | None) -> bytes | str | None:
 
 def _unreadable(body: bytes) -> bytes:
     """A binary stream has checksums, so that nothing in it can be replaced."""
-    readable = body.decode("latin-1")
+    readable = body.decode("ascii", errors="replace")
     if text(readable) != readable:
         message = "a binary answer holds what looks like a secret; it cannot be recorded"
         raise ValueError(message)

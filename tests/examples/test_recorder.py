@@ -1,0 +1,107 @@
+"""What is recorded can be played back, and holds nothing of the one who recorded it."""
+
+import json
+
+import pytest
+import vcr
+from vcr.request import Request
+
+from examples.stand_in import Answered, Asked, Replay, exchanges, serving
+from tests.providers import ProviderServer
+from tests.recorder import scrubbing
+from tests.recorder.sources import NAMED, forward
+
+SECRETS = (
+    "sk-proj-abcdefgh12345678",
+    "AKIAABCDEFGHIJKLMNOP",
+    "org-AbCdEf123456GhIjKl",
+    "user-AbCdEf123456GhIjKl",
+    "Bearer eyJhbGciOi.J9",
+    "210987654321",
+    "session=cookie-of-mine",
+    "a-token-of-aws",
+)
+ARN = "arn:aws:bedrock:us-east-1:210987654321:inference-profile/us.amazon.nova-lite-v1:0"
+
+
+def test_nothing_secret_is_kept():
+    headers = {
+        "Authorization": "Bearer eyJhbGciOi.J9",
+        "X-Api-Key": "sk-proj-abcdefgh12345678",
+        "Cookie": "session=cookie-of-mine",
+        "X-Amz-Security-Token": "a-token-of-aws",
+        "OpenAI-Organization": "org-AbCdEf123456GhIjKl",
+        "Content-Type": "application/json",
+    }
+    said = json.dumps({"model": ARN, "keys": SECRETS[:5]})
+    uri = f"https://bedrock.example/model/{ARN.replace(':', '%3A')}/converse?key={SECRETS[1]}"
+    asked = scrubbing.request(Request("POST", uri, said, headers))
+    told = scrubbing.response(
+        {
+            "status": {"code": 200, "message": "OK"},
+            "headers": {"Set-Cookie": ["session=cookie-of-mine"], "content-type": ["text/plain"]},
+            "body": {"string": said.encode()},
+        }
+    )
+    for kept in (asked.uri, str(asked.headers), asked.body.decode(), str(told)):
+        assert [secret for secret in SECRETS if secret in kept] == []
+    assert "arn:aws:bedrock:us-east-1:000000000000:inference-profile" in asked.body.decode()
+    assert set(asked.headers) == {"content-type"}
+    assert set(told["headers"]) == {"content-type"}
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "chatcmpl-123456789012345678901",
+        '{"created": 1795171498, "total_tokens": 123}',
+        "0.123456789012",
+        "task-oriented user-friendly org-wide",
+    ],
+)
+def test_what_is_no_secret_stays(harmless):
+    assert scrubbing.text(harmless) == harmless
+
+
+def test_a_secret_in_a_binary_answer_is_refused():
+    body = b"\x00\x00\xff\xfe" + SECRETS[1].encode()
+    with pytest.raises(ValueError, match="looks like a secret"):
+        scrubbing.response({"headers": {}, "body": {"string": body}})
+
+
+def test_what_is_recorded_is_played_back(tmp_path):
+    cassette = tmp_path / "one.yaml"
+    recorder = vcr.VCR(
+        record_mode="all",
+        before_record_request=scrubbing.request,
+        before_record_response=scrubbing.response,
+    )
+    asked = Asked(
+        "POST",
+        "/v1/chat/completions",
+        {"content-type": "application/json", "authorization": "Bearer eyJhbGciOi.J9"},
+        b'{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Where?"}]}',
+    )
+    with ProviderServer() as server, recorder.use_cassette(str(cassette)):
+        answered = forward(asked, server.url, "a test")
+    assert not any(secret in cassette.read_text() for secret in SECRETS)
+    assert server.url not in cassette.read_text()
+    assert [it.headers[NAMED] for it, _ in exchanges(cassette)] == ["a test"]
+
+    replay = Replay(cassette)
+    spaced = json.dumps(json.loads(asked.body), indent=2, sort_keys=True).encode()
+    again = Asked(asked.method, asked.path, {}, spaced)
+    played = replay(again)
+    assert (played.status, played.body) == (200, answered.body)
+    gone = replay(again)
+    assert gone.status == 404, "each exchange is played once"
+    assert b"nox -s record" in gone.body
+
+
+def test_the_server_serves_what_it_is_told():
+    def answer(asked):
+        return Answered(201, {"content-type": "text/plain"}, asked.body.upper())
+
+    with serving(answer) as url:
+        answered = forward(Asked("POST", "/any", {}, b"word"), url, "a test")
+    assert (answered.status, answered.body) == (201, b"WORD")
