@@ -188,7 +188,6 @@ CHAT_ENGINE = """
     engine = index.as_chat_engine("context", llm=OpenAI(model="gpt-4o-mini", **where))
     response = engine.stream_chat("Where?")
     assert list(response.response_gen)
-    response.write_response_to_history_thread.join()
 """
 
 
