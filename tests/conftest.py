@@ -33,7 +33,6 @@ hypothesis.settings.load_profile("clew")
 def pytest_addoption(parser):
     parser.addoption("--landing-table", help="write what landed to this file, as Markdown")
     parser.addoption("--servers-table", help="write what servers sent to this file, as Markdown")
-    parser.addoption("--write-examples", action="store_true", help="write the examples' READMEs")
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,10 @@ import pytest
 from tests.examples.running import example
 
 
+def pytest_addoption(parser):
+    parser.addoption("--write-examples", action="store_true", help="write the examples' READMEs")
+
+
 @pytest.fixture(scope="session")
 def replayed(tmp_path_factory):
     @cache

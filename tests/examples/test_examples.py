@@ -60,7 +60,7 @@ def test_replayed(name, replayed):
 def test_the_readme_shows_what_happens(name, replayed, request):
     file = readme_of(name)
     now = written(file.read_text(), parts_of(name, replayed(name)))
-    if request.config.getoption("--write-examples"):
+    if request.config.getoption("--write-examples", default=False):
         file.write_text(now)
     assert file.read_text() == now, "write it anew: nox -s examples"
 
@@ -74,6 +74,7 @@ def test_without_a_key(name, tmp_path):
     assert "--replay" in said
 
 
+@pytest.mark.slow
 def test_no_clew_line(name, tmp_path, replayed):
     if not any(it.name == "clew" for it in entry_points(group="opentelemetry_distro")):
         pytest.skip("clew offers no distro here")
