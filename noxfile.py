@@ -66,7 +66,7 @@ def _pytest(session: nox.Session, *arguments: str) -> None:
 def demo(session: nox.Session) -> None:
     """Hold a conversation over several frameworks, without keys, and show it as a session."""
     _install(session, "openai", "langchain", "bedrock", "mistral", groups=())
-    session.install("pyyaml")
+    session.install("pyyaml")  # What the recorded exchanges are written in.
     session.run("python", "-m", "demo")
 
 

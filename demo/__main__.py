@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from clew import Report, State, instrument_all
 from clew.frameworks import FRAMEWORKS
 from demo import show
-from demo.spans import Memory
+from demo.spans import Memory, Spans
 from examples.stand_in import ROOT, replayed
 
 SESSION, USER = "chat-42", "ada"
@@ -32,9 +32,14 @@ def main() -> None:
         said = _converse(name)
         sys.stdout.write(f"{f' {name} ':─^78}\n{said.strip()}\n\n")
     sys.stdout.write(f"{report}\n\n")
-    for line in show.session(memory.of_session(SESSION)):
+    _show(memory)
+
+
+def _show(spans: Spans) -> None:
+    """Show the session, read back from wherever its spans are kept."""
+    for line in show.session(spans.of_session(SESSION)):
         sys.stdout.write(f"{line}\n")
-    if strays := memory.without_session():
+    if strays := spans.without_session():
         sys.exit(f"{len(strays)} spans carry no session: {sorted({it.name for it in strays})}")
 
 

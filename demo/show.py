@@ -30,9 +30,9 @@ def session(spans: Sequence[Span], told: Facts = facts_and_time) -> Iterator[str
     yield " · ".join(_sums(len(turns), spans))
     trees = [(made, list(_rows(_family(made), None, ""))) for made in turns.values()]
     width = max((len(label) for _, rows in trees for label, _ in rows), default=0)
-    for number, (_, rows) in enumerate(trees, 1):
+    for number, (made, rows) in enumerate(trees, 1):
         yield ""
-        yield f"turn {number}"
+        yield f"turn {number} · {_tokens(made)} tokens"
         for label, span in rows:
             yield f"  {label:{width}}  {told(span)}".rstrip()
 
@@ -42,8 +42,12 @@ def _sums(turns: int, spans: Sequence[Span]) -> Iterator[str]:
     yield f"{turns} turns"
     yield f"{len(spans)} spans, {with_both} of them with both ids"
     yield f"{sum(span.kind == 'LLM' for span in spans)} model calls"
-    yield f"{sum(span.tokens or 0 for span in spans if span.kind == 'LLM')} tokens"
+    yield f"{_tokens(spans)} tokens"
     yield f"{sum(span.error is not None for span in spans)} errors"
+
+
+def _tokens(spans: Sequence[Span]) -> int:
+    return sum(span.tokens or 0 for span in spans if span.kind == "LLM")
 
 
 def _family(spans: Sequence[Span]) -> dict[bytes | None, list[Span]]:

@@ -1,0 +1,70 @@
+"""The demonstration: one user's conversation over whatever is installed, shown as a session."""
+
+import re
+import sys
+
+import pytest
+
+from clew.frameworks import FRAMEWORKS
+from demo.show import session
+from demo.spans import Span
+from tests.examples.running import ROOT, run
+from tests.examples.test_examples import NEEDED
+from tests.landing.calls import installed
+
+
+@pytest.mark.slow
+def test_the_demo(tmp_path):
+    here = [it for it in FRAMEWORKS if installed(it.trigger)]
+    if not here or not all(installed(it) for row in here for it in NEEDED.get(row.extra, ())):
+        pytest.skip("what is installed here is not enough for the examples")
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from demo.__main__ import main; main()"
+    done = run(sys.executable, "-c", code, folder=tmp_path)
+    assert done.status == 0, done.errors
+    for row in here:
+        assert f" {row.extra} " in done.output
+    assert re.findall(r"^session (.*)$", done.output, re.MULTILINE) == ["chat-42 · user ada"]
+    turns, spans, both = re.search(
+        r"^(\d+) turns · (\d+) spans, (\d+)", done.output, re.MULTILINE
+    ).groups()
+    assert spans == both
+    assert int(turns) == len(re.findall(r"^turn \d+ ", done.output, re.MULTILINE))
+    assert int(turns) >= 2 * len(here)
+    assert done.output.rstrip().splitlines()[-1].endswith(" ms")
+
+
+def span(name, parent=None, **said):
+    facts = {"kind": "", "session": "s", "user": "u", "tokens": None, "start": 0, "end": 1}
+    where = {"trace": b"1", "id": name.encode(), "parent": parent, "error": None}
+    return Span(name=name, **{**where, **facts, **said})
+
+
+def test_a_session_is_shown_with_what_went_wrong():
+    shown = list(
+        session(
+            [
+                span("turn", end=9_000_000),
+                span("model", b"turn", kind="LLM", tokens=12, start=5, end=7),
+                span("tool", b"turn", kind="TOOL", start=1, end=4, error="no such city"),
+                span("alone", trace=b"2", user=None, start=20, end=21),
+            ]
+        )
+    )
+    assert shown[:3] == [
+        "session s · user -",
+        "session s · user u",
+        "2 turns · 4 spans, 3 of them with both ids · 1 model calls · 12 tokens · 1 errors",
+    ]
+    assert [line.split()[0] for line in shown[5:8]] == ["└", "├", "└"]
+    assert [line.split()[1] for line in shown[5:8]] == ["turn", "tool", "model"]
+    assert "ERROR no such city" in shown[6]
+    assert shown[4] == "turn 1 · 12 tokens"
+    assert shown[9] == "turn 2 · 0 tokens"
+    assert " s -  " in shown[10]
+
+
+def test_what_ran_at_the_same_time_is_shown_in_an_order_of_its_own():
+    one = [span("turn", end=10), span("b", b"turn", start=1, end=5), span("a", b"turn", start=2)]
+    other = [span("turn", end=10), span("a", b"turn", start=1, end=5), span("b", b"turn", start=2)]
+    names = [[line.split()[1] for line in list(session(it))[4:]] for it in (one, other)]
+    assert names[0] == names[1] == ["turn", "a", "b"]
