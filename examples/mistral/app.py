@@ -20,7 +20,7 @@ from clew import instrument_all, using_session
 
 instrument_all()
 
-SETTINGS: dict[str, Any] = {"model": "mistral-small-latest", "max_tokens": 40, "temperature": 0}
+SETTINGS: dict[str, Any] = {"model": "mistral-small-latest", "max_tokens": 12, "temperature": 0}
 tracer = trace.get_tracer("translator")
 
 
@@ -51,7 +51,7 @@ def stream(client: Mistral, messages: list[Any], question: str) -> None:
 async def translate(client: Mistral, text: str, languages: list[str]) -> None:
     """Ask for several translations at the same time."""
     print(f"\n> {text!r} in {', '.join(languages)}")
-    asked = [[{"role": "user", "content": f"Into {it}: {text}"}] for it in languages]
+    asked = [[{"role": "user", "content": f"Say in {it}: {text}"}] for it in languages]
     with tracer.start_as_current_span("translate"):
         calls = [client.chat.complete_async(messages=it, **SETTINGS) for it in asked]
         for language, answer in zip(languages, await asyncio.gather(*calls), strict=True):

@@ -58,6 +58,8 @@ def test_replayed(name, replayed):
 
 
 def test_the_readme_shows_what_happens(name, replayed, request):
+    if not all(installed(row.trigger) for row in FRAMEWORKS):
+        pytest.skip("READMEs are held to the environment with all six frameworks")
     file = readme_of(name)
     now = written(file.read_text(), parts_of(name, replayed(name)))
     if request.config.getoption("--write-examples", default=False):
