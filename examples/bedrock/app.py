@@ -1,7 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["clew[bedrock]"]
-#
 # [tool.uv.sources]
 # clew = { path = "../.." }
 # ///
@@ -20,7 +19,8 @@ instrument_all()
 
 MODEL = "us.amazon.nova-lite-v1:0"
 FERRIES = {"Piraeus": "21:00", "Heraklion": "20:30"}
-SCHEMA = {"type": "object", "properties": {"port": {"type": "string", "enum": list(FERRIES)}}}
+PORT = {"type": "string", "enum": [*FERRIES]}
+SCHEMA = {"type": "object", "properties": {"port": PORT}, "required": ["port"]}
 SPEC = {"name": "next_ferry", "inputSchema": {"json": SCHEMA}}
 TOOLS = {"tools": [{"toolSpec": SPEC}]}
 tracer = trace.get_tracer("travel-desk")

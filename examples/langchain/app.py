@@ -1,7 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["clew[langchain]"]
-#
 # [tool.uv.sources]
 # clew = { path = "../.." }
 # ///

@@ -1,7 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["clew[openai]"]
-#
 # [tool.uv.sources]
 # clew = { path = "../.." }
 # ///
@@ -22,8 +21,10 @@ instrument_all()
 
 MODEL = "gpt-4o-mini"
 ORDERS = {"A-17": "shipped on Monday", "B-4": "waiting for a part"}
-ARGUMENTS = {"type": "object", "properties": {"order": {"type": "string", "enum": [*ORDERS]}}}
+ORDER = {"type": "string", "enum": [*ORDERS]}
+ARGUMENTS = {"type": "object", "properties": {"order": ORDER}, "required": ["order"]}
 TOOL = {"name": "order_status", "description": "How far it is.", "parameters": ARGUMENTS}
+UNSENT = {"parsed": True, "tool_calls": {"__all__": {"index"}}}  # Only answers have them.
 tracer = trace.get_tracer("support")
 
 
@@ -41,7 +42,7 @@ def ask(client: openai.OpenAI, messages: list[Any], question: str) -> None:
                 if event.type == "content.delta":
                     print(event.delta, end="", flush=True)
             reply = stream.get_final_completion().choices[0].message
-        messages.append(reply.model_dump(exclude_none=True, exclude={"parsed"}))
+        messages.append(reply.model_dump(exclude_none=True, exclude=UNSENT))
         for call in reply.tool_calls or ():
             status = ORDERS[json.loads(call.function.arguments)["order"]]
             print(f"[{call.function.name}: {status}]")
