@@ -54,7 +54,7 @@ def ask(client: openai.OpenAI, messages: list[Any], question: str) -> None:
 def sum_up(client: openai.OpenAI, messages: list[Any]) -> None:
     """Write the ticket's title, with the Responses API."""
     said = " ".join(it["content"] for it in messages if it["role"] == "user")
-    title = client.responses.create(model=MODEL, input=f"In short, what is wanted here? {said}")
+    title = client.responses.create(model=MODEL, input=f"A title for this ticket: {said}")
     print(f"\nticket: {title.output_text}")
 
 
