@@ -62,7 +62,7 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
     messages: list[Any] = []
     with using_session(session, user_id=user):
         look_up(bedrock, messages, "When does the next ferry leave Piraeus?")
-        chat(bedrock, messages[:1] + messages[-1:], "What can I see on the way?")
+        chat(bedrock, messages[:1] + messages[-1:], "Which sea do I cross to Crete?")
 
 
 if __name__ == "__main__":

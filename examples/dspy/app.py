@@ -56,7 +56,7 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
     with using_session(session, user_id=user):
         ask(keeper, history, "Do we have wheels?")
         ask(keeper, history, "Is that enough for a tandem?")
-        sort(["Two chains, please.", "My chain broke!", "Do you sell bells?"])
+        sort(["An order: two chains.", "A complaint: mine broke!", "A question: have you bells?"])
 
 
 if __name__ == "__main__":

@@ -48,12 +48,12 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
     agent = create_agent(
         ChatOpenAI(model="gpt-4o-mini"),
         tools=[weather],
-        system_prompt="You plan short trips. Be brief.",
+        system_prompt="You plan short trips. Answer in one sentence.",
         checkpointer=InMemorySaver(),
     )
     with using_session(session, user_id=user):
         ask(agent, "trip-1", "How is the weather in Heraklion?")
-        ask(agent, "trip-1", "And what should I pack for it?")
+        ask(agent, "trip-1", "Which language do they speak there?")
 
 
 if __name__ == "__main__":

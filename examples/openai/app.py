@@ -21,8 +21,8 @@ instrument_all()
 
 MODEL = "gpt-4o-mini"
 ORDERS = {"A-17": "shipped on Monday", "B-4": "waiting for a part"}
-ORDER = {"type": "string", "enum": [*ORDERS]}
-ARGUMENTS = {"type": "object", "properties": {"order": ORDER}, "required": ["order"]}
+SCHEMA = {"order": {"type": "string", "enum": [*ORDERS]}}
+ARGUMENTS = {"type": "object", "properties": SCHEMA, "required": ["order"]}
 TOOL = {"name": "order_status", "description": "How far it is.", "parameters": ARGUMENTS}
 UNSENT = {"parsed": True, "tool_calls": {"__all__": {"index"}}}  # Only answers have them.
 tracer = trace.get_tracer("support")
@@ -31,7 +31,7 @@ tracer = trace.get_tracer("support")
 @tracer.start_as_current_span("answer a customer")
 def ask(client: openai.OpenAI, messages: list[Any], question: str) -> None:
     """Answer as the words come, looking orders up where the model wants it."""
-    print(f"\n> {question}")
+    print(f"\n\n> {question}")
     messages.append({"role": "user", "content": question})
     tools = [{"type": "function", "function": TOOL}]
     while messages[-1]["role"] != "assistant":
@@ -47,15 +47,15 @@ def ask(client: openai.OpenAI, messages: list[Any], question: str) -> None:
             status = ORDERS[json.loads(call.function.arguments)["order"]]
             print(f"[{call.function.name}: {status}]")
             messages.append({"role": "tool", "tool_call_id": call.id, "content": status})
-    print()
 
 
 @tracer.start_as_current_span("sum the ticket up")
 def sum_up(client: openai.OpenAI, messages: list[Any]) -> None:
     """Write the ticket's title, with the Responses API."""
     said = " ".join(it["content"] for it in messages if it["role"] == "user")
-    title = client.responses.create(model=MODEL, input=f"A title for this ticket: {said}")
-    print(f"\nticket: {title.output_text}")
+    asked = f"A customer said: {said}\nWrite a title of three words for it."
+    title = client.responses.create(model=MODEL, input=asked, max_output_tokens=16)
+    print(f"\n\nticket: {title.output_text}")
 
 
 def main(session: str = "chat-42", user: str = "ada") -> None:

@@ -10,8 +10,10 @@ from vcr.request import Request
 from examples.stand_in import Answered, Asked, Replay, exchanges, serving
 from tests.examples.running import example
 from tests.providers import ProviderServer
+from tests.providers.answers import speaking
 from tests.recorder import scrubbing
 from tests.recorder.sources import NAMED, Local, Real, forward
+from tests.recorder.voice import Voice
 
 SECRETS = (
     "sk-proj-abcdefgh12345678",
@@ -120,6 +122,40 @@ def test_a_real_provider_gets_the_key_of_the_application():
     assert answered.status == 200
     assert sent["authorization"] == "Bearer mine"
     assert sent["host"] == server.url.removeprefix("http://")
+
+
+ORDER = {"type": "string", "enum": ["A-17", "B-4"]}
+SCHEMA = {"type": "object", "properties": {"order": ORDER}, "required": ["order"]}
+TOOL = {"type": "function", "function": {"name": "order_status", "parameters": SCHEMA}}
+
+
+def told(server, *messages, **more):
+    """Return what the server's model says to a conversation, where a tool could be called."""
+    body = {"model": "gpt-4o-mini", "messages": messages, "tools": [TOOL], **more}
+    asked = Asked("POST", "/v1/chat/completions", {}, json.dumps(body).encode())
+    return json.loads(forward(asked, server.url, None).body)["choices"][0]["message"]
+
+
+def test_the_provider_server_speaks_in_the_words_of_a_voice():
+    heard = []
+
+    def chat(turns):
+        heard.append(list(turns))
+        return "At nine."
+
+    asked = {"role": "user", "content": "Where is A-17?"}
+    with ProviderServer() as server, speaking(Voice(chat)):
+        called = told(server, asked)
+        result = {"role": "tool", "tool_call_id": "1", "content": "shipped on Monday"}
+        found = told(server, asked, called, result)
+        thanks = {"role": "user", "content": "And when do you open?"}
+        answer = told(server, asked, called, result, found, thanks)
+    assert json.loads(called["tool_calls"][0]["function"]["arguments"]) == {"order": "A-17"}
+    assert found["content"] == "Shipped on Monday."
+    assert (answer["content"], answer.get("tool_calls")) == ("At nine.", None)
+    assert heard == [[asked, {"role": "assistant", "content": found["content"]}, thanks]]
+    with ProviderServer() as server:
+        assert told(server, thanks)["content"].startswith("A short answer")
 
 
 def test_live_without_a_model_says_what_to_install():

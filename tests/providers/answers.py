@@ -10,7 +10,8 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -49,7 +50,8 @@ class Question:
     """What a request asks, free of any wire.
 
     ``choice`` is "auto", "none" or "required"; ``forced`` names a tool that must be called.
-    ``answered`` says that the last message is a tool's result, ``transcript`` is all that was said.
+    ``answered`` says that the last message is a tool's result, ``transcript`` is all that was said,
+    and ``turns`` says by whom, as far as the wire has told.
     """
 
     model: str
@@ -64,6 +66,7 @@ class Question:
     wants_json: bool = False
     max_tokens: int | None = None
     transcript: str = ""
+    turns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,28 @@ class Answer:
     def pieces(self) -> list[str]:
         """The text as a stream delivers it, word by word."""
         return pieces(self.text)
+
+
+Voice = Callable[[Question, str], str]
+"""What finds the words: for a question, and the name of what is wanted, as "answer"."""
+
+
+def _plain_voice(question: Question, wanted: str) -> str:
+    return f"A short {wanted} about {subject_of(question.user)}."
+
+
+_voice: Voice = _plain_voice
+
+
+@contextmanager
+def speaking(voice: Voice) -> Iterator[None]:
+    """Let *voice* find the words of every provider server in this process."""
+    global _voice  # noqa: PLW0603 - wires answer in threads of their own
+    before, _voice = _voice, voice
+    try:
+        yield
+    finally:
+        _voice = before
 
 
 def respond(question: Question, call_id: str = "call_", id_length: int = 24) -> Answer:
@@ -115,19 +140,25 @@ def _called(question: Question) -> list[Tool]:
         return []
     if question.choice == "required":
         return [offered[-1 if question.answered else 0]]
-    return [] if question.answered else offered[:1]
+    return [] if question.answered or not _concerned(offered[0], question) else offered[:1]
+
+
+def _concerned(tool: Tool, question: Question) -> bool:
+    """Whether a tool is of use: one that takes certain words only is not, where none was said."""
+    parameters = tool.schema.get("properties") or {}
+    needed = [parameters.get(name) or {} for name in tool.schema.get("required") or ()]
+    choices = [words for one in needed if (words := one.get("enum"))]
+    return all(any(str(word) in question.user for word in words) for words in choices)
 
 
 def _text(question: Question) -> str:
-    subject = subject_of(question.user)
     prompt = FieldPrompt.read(question.system, question.user, question.transcript)
     if question.schema is not None:
         return json.dumps(example(question.schema))
     if prompt is not None:
-        return prompt.answer(subject)
-    if question.wants_json:
-        return json.dumps({"answer": f"A short answer about {subject}."})
-    return f"A short answer about {subject}."
+        return prompt.answer(lambda wanted: _voice(question, wanted))
+    words = _voice(question, "answer")
+    return json.dumps({"answer": words}) if question.wants_json else words
 
 
 def subject_of(text: str) -> str:

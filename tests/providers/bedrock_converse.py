@@ -56,7 +56,16 @@ def question_of(model: str, body: Json) -> Question:
         schema=json.loads(schema) if isinstance(schema, str) else schema,
         max_tokens=limits.get("maxTokens") or limits.get("max_new_tokens"),
         transcript=text_of([one.get("content") for one in messages]),
+        turns=(("system", text_of(body.get("system"))), *map(_turn, messages)),
     )
+
+
+def _turn(message: Json) -> tuple[str, str]:
+    content = message.get("content")
+    results = [one["toolResult"] for one in content or () if "toolResult" in one]
+    if results:
+        return "tool", text_of([one.get("content") for one in results])
+    return str(message.get("role")), text_of(content)
 
 
 def _usage_block(usage: Usage) -> Json:

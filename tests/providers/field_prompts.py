@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from tests.providers.schemas import example
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.providers.exchange import Json
 
 _FIELD = re.compile(r"^\d+\. `(\w+)` \((.*?)\)(?::|$)", re.MULTILINE)
@@ -60,9 +62,9 @@ class FieldPrompt:
         wanted = {name: notes.get(name, "") for name in names}
         return cls(wanted, kind, system, user, transcript)
 
-    def answer(self, subject: str) -> str:
-        """The fields, filled and laid out as the prompt demands."""
-        values = {name: self._value(name, note, subject) for name, note in self.notes.items()}
+    def answer(self, say: Callable[[str], str]) -> str:
+        """The fields, filled and laid out as the prompt demands; *say* finds words for one."""
+        values = {name: self._value(name, note, say) for name, note in self.notes.items()}
         if self.layout == "json":
             return json.dumps(values)
         if self.layout == "xml":
@@ -71,7 +73,7 @@ class FieldPrompt:
         parts = [f"[[ ## {name} ## ]]\n{_written(value)}" for name, value in values.items()]
         return "\n\n".join([*parts, "[[ ## completed ## ]]"])
 
-    def _value(self, name: str, note: str, subject: str) -> Any:
+    def _value(self, name: str, note: str, say: Callable[[str], str]) -> Any:
         if name in ("next_tool_name", "next_tool_args"):
             tool = self._next_tool()
             return tool if name == "next_tool_name" else self._arguments_of(tool)
@@ -84,8 +86,13 @@ class FieldPrompt:
             return example(_first_json(note.removeprefix(_SCHEMA)))
         choices = _CHOICES.search(note)
         if choices:
-            return choices[1].split("; ")[0].strip()
-        return f"A short {name.replace('_', ' ')} about {subject}."
+            allowed = [one.strip() for one in choices[1].split("; ")]
+            return next((one for one in allowed if one in self._asked()), allowed[0])
+        return say(name.replace("_", " "))
+
+    def _asked(self) -> str:
+        """What was asked, without what is said of how to answer: a choice may be named in it."""
+        return without_markers(self.user).casefold()
 
     def _next_tool(self) -> str:
         """ReAct: call a tool once, and finish as soon as an observation is at hand."""

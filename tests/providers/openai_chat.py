@@ -61,6 +61,7 @@ def question_of(body: Json) -> Question:
         wants_json=wanted.get("type") == "json_object",
         max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
         transcript=text_of([one.get("content") for one in messages]),
+        turns=tuple((str(one.get("role")), text_of(one.get("content"))) for one in messages),
     )
 
 

