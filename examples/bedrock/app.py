@@ -2,12 +2,11 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[bedrock]"]
 # [tool.uv.sources]
-# clew = { path = "../.." }
+# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
 # ///
 """A travel desk on Bedrock: converse with a tool, then converse_stream, through boto3."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -66,9 +65,8 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
 
 
 if __name__ == "__main__":
-    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
-        sys.path.append(str(Path(__file__).parents[2]))
-        from examples import stand_in
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key.
+        from clew.demo import stand_in
 
         stand_in.start(__file__)
     if not (boto3.Session().get_credentials() and boto3.Session().region_name):

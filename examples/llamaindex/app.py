@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[llamaindex]"]
 # [tool.uv.sources]
-# clew = { path = "../.." }
+# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
 # ///
 """A chat about the files in a folder: a small RAG engine that remembers the conversation."""
 
@@ -54,9 +54,8 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
 
 
 if __name__ == "__main__":
-    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
-        sys.path.append(str(Path(__file__).parents[2]))
-        from examples import stand_in
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key.
+        from clew.demo import stand_in
 
         stand_in.start(__file__)
     if not os.getenv("OPENAI_API_KEY"):

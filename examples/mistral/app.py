@@ -2,14 +2,13 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[mistral]"]
 # [tool.uv.sources]
-# clew = { path = "../.." }
+# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
 # ///
 """A translator on Mistral: one answer at once, one streamed, and several at the same time."""
 
 import asyncio
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from mistralai.client import Mistral
@@ -68,9 +67,8 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
 
 
 if __name__ == "__main__":
-    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
-        sys.path.append(str(Path(__file__).parents[2]))
-        from examples import stand_in
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key.
+        from clew.demo import stand_in
 
         stand_in.start(__file__)
     if not os.getenv("MISTRAL_API_KEY"):

@@ -2,14 +2,13 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[openai]"]
 # [tool.uv.sources]
-# clew = { path = "../.." }
+# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
 # ///
 """A support chat: answers are streamed, a tool looks orders up, and the ticket is summed up."""
 
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -69,9 +68,8 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
 
 
 if __name__ == "__main__":
-    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
-        sys.path.append(str(Path(__file__).parents[2]))
-        from examples import stand_in
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key.
+        from clew.demo import stand_in
 
         stand_in.start(__file__)
     if not os.getenv("OPENAI_API_KEY"):

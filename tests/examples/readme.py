@@ -4,7 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
-from demo import show
+from clew.demo import show
 from tests.examples.running import ROOT, Run
 
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.spans import Span
+from clew.demo.spans import Span
 from tests.activation.collector import Collector
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ class Run:
     spans: Sequence[Span]
 
 
-def run(*command: str, folder: Path) -> Run:
+def run(*command: str, folder: Path, **settings: str) -> Run:
     """Run a command in *folder*, without any key, and with a collector for its spans."""
     kept = {"PATH", "SYSTEMROOT", "TMPDIR", "VIRTUAL_ENV"}
     told = {name: value for name, value in os.environ.items() if name in kept}
@@ -44,6 +44,7 @@ def run(*command: str, folder: Path) -> Run:
             "OTEL_LOGS_EXPORTER": "none",
             "PYTHONPATH": str(WITHOUT_NETWORK),
             "PYTHONDONTWRITEBYTECODE": "1",
+            **settings,
         }
         done = subprocess.run(
             command, cwd=folder, env=given, capture_output=True, text=True, timeout=100, check=False

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
+from clew.demo.show import session
+from clew.demo.spans import Span
 from clew.frameworks import FRAMEWORKS
-from demo.show import session
-from demo.spans import Span
-from tests.examples.running import ROOT, run
+from tests.examples.running import run
 from tests.examples.test_examples import NEEDED
 from tests.landing.calls import installed
 
@@ -18,8 +18,7 @@ def test_the_demo(tmp_path):
     here = [it for it in FRAMEWORKS if installed(it.trigger)]
     if not here or not all(installed(it) for row in here for it in NEEDED.get(row.extra, ())):
         pytest.skip("what is installed here is not enough for the examples")
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from demo.__main__ import main; main()"
-    done = run(sys.executable, "-c", code, folder=tmp_path)
+    done = run(sys.executable, "-m", "clew", "demo", folder=tmp_path)
     assert done.status == 0, done.errors
     for row in here:
         assert f" {row.extra} " in done.output
@@ -68,3 +67,29 @@ def test_what_ran_at_the_same_time_is_shown_in_an_order_of_its_own():
     other = [span("turn", end=10), span("a", b"turn", start=1, end=5), span("b", b"turn", start=2)]
     names = [[line.split()[1] for line in list(session(it))[4:]] for it in (one, other)]
     assert names[0] == names[1] == ["turn", "a", "b"]
+
+
+def test_the_demo_says_what_it_lacks(tmp_path):
+    command = (sys.executable, "-m", "clew", "demo")
+    every = ",".join(row.name for row in FRAMEWORKS)
+    for asked, found in ((("openai",), "openai"), ((), "openai,langchain,llamaindex,")):
+        done = run(*command, *asked, folder=tmp_path, CLEW_EXCLUDE=every)
+        assert (done.status, done.output) == (1, "")
+        assert "openai" in done.errors
+        last = done.errors.splitlines()[-1]
+        assert last.startswith(f"Cannot be shown here: {found}")
+        assert f'python -m pip install "clew[{found}' in last
+        assert last.endswith("pyyaml")
+    done = run(*command, folder=tmp_path, CLEW_ONLY="opnai")
+    assert done.status == 1
+    assert done.errors.startswith("Error: only='opnai' is not a framework clew knows")
+    done = run(*command, "opnai", folder=tmp_path)
+    assert done.status == 2
+    assert "'opnai' is not one of 'openai', 'langchain'" in done.errors
+
+
+def test_a_cassette_that_is_not_there(tmp_path):
+    code = "from clew.demo.stand_in import replayed; replayed('opnai').__enter__()"
+    done = run(sys.executable, "-c", code, folder=tmp_path)
+    assert done.status == 1
+    assert "There is nothing recorded of 'opnai'; there is of bedrock, " in done.errors

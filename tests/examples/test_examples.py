@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from clew.demo.stand_in import CASSETTES, exchanges
 from clew.frameworks import FRAMEWORKS
-from examples.stand_in import CASSETTES, exchanges
 from tests.examples.readme import parts_of, readme_of, without_clew, written
 from tests.examples.running import ROOT, example, run
 from tests.landing.calls import installed
@@ -80,10 +80,9 @@ def test_without_a_key(name, tmp_path):
 def test_no_clew_line(name, tmp_path, replayed):
     if not any(it.name == "clew" for it in entry_points(group="opentelemetry_distro")):
         pytest.skip("clew offers no distro here")
-    copied = tmp_path / "examples"
-    shutil.copytree(ROOT / "examples", copied, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "tests").symlink_to(ROOT / "tests")
-    app = copied / name / "app.py"
+    copied = tmp_path / name
+    shutil.copytree(ROOT / "examples" / name, copied)
+    app = copied / "app.py"
     app.write_text(without_clew(app.read_text()))
     command = Path(sys.executable).with_name("opentelemetry-instrument")
     done = run(str(command), sys.executable, str(app), "--replay", folder=tmp_path)
@@ -96,9 +95,11 @@ def test_no_clew_line(name, tmp_path, replayed):
 
 def test_rows_extras_examples_and_cassettes_agree():
     rows = {row.extra for row in FRAMEWORKS}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert rows <= project["optional-dependencies"].keys()
+    project_file = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert rows <= project_file["project"]["optional-dependencies"].keys()
     assert rows == {it.stem for it in CASSETTES.glob("*.yaml")}
+    packaged = project_file["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert rows == {Path(it).parent.name for it in packaged if it.endswith("/app.py")}
     apps = {it.parent.name: it.read_text() for it in (ROOT / "examples").glob("*/app.py")}
     assert rows <= apps.keys()
     for name in rows:
@@ -130,10 +131,6 @@ def test_what_is_not_recorded_is_said(tmp_path):
     changed = tmp_path / "examples" / "openai" / "app.py"
     changed.parent.mkdir(parents=True)
     changed.write_text(app.replace("Where is my order A-17?", "Where is it?"))
-    (tmp_path / "examples" / "stand_in.py").write_text(
-        (ROOT / "examples" / "stand_in.py").read_text()
-    )
-    (tmp_path / "tests").symlink_to(ROOT / "tests")
     done = run(sys.executable, str(changed), "--replay", folder=tmp_path)
     assert done.status == 1
     assert "is not in" in done.errors

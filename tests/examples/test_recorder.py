@@ -7,7 +7,7 @@ import pytest
 import vcr
 from vcr.request import Request
 
-from examples.stand_in import Answered, Asked, Replay, exchanges, serving
+from clew.demo.stand_in import Answered, Asked, Replay, exchanges, serving
 from tests.examples.running import example
 from tests.providers import ProviderServer
 from tests.providers.answers import speaking

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import clew
 from clew import State, instrument_all, using_session
+from clew.frameworks import FRAMEWORKS
 
 memory = InMemorySpanExporter()
 provider = TracerProvider()
@@ -35,6 +36,17 @@ files = {str(file) for file in distribution("clew").files or ()}
 assert "clew/py.typed" in files, "the package does not say that it is typed"
 assert not any(file.startswith("tests/") for file in files), "the tests are in the wheel"
 assert distribution("clew").version == clew.__version__
+
+for framework in FRAMEWORKS:
+    assert f"clew/demo/examples/{framework.extra}/app.py" in files, "the demo lacks an example"
+    assert f"clew/demo/cassettes/{framework.extra}.yaml" in files, "the demo lacks a cassette"
+demo = subprocess.run(
+    [sys.executable, "-I", "-m", "clew", "demo", "openai"],
+    capture_output=True,
+    encoding="utf-8",
+    check=True,
+)
+assert "session chat-42 · user ada" in demo.stdout
 
 settings = subprocess.run(
     [sys.executable, "-I", "-m", "clew", "settings"], capture_output=True, text=True, check=True

@@ -16,10 +16,9 @@ from typing import Any
 
 import vcr
 
-from clew.frameworks import FRAMEWORKS
-from examples.stand_in import (
+from clew.demo.stand_in import (
     CASSETTES,
-    ROOT,
+    EXAMPLES,
     Answer,
     Answered,
     Asked,
@@ -27,6 +26,7 @@ from examples.stand_in import (
     exchanges,
     serving,
 )
+from clew.frameworks import FRAMEWORKS
 from tests.recorder import scrubbing
 from tests.recorder.sources import NAMED, Local, Real
 
@@ -55,7 +55,7 @@ def record(name: str, answer: Answer, cassette: Path) -> None:
     )
     cassette.unlink(missing_ok=True)
     keys = {key: os.environ[key] for key in KEYS if key in os.environ}
-    app = ROOT / "examples" / name / "app.py"
+    app = EXAMPLES / name / "app.py"
     one_by_one = Lock()  # vcrpy loses exchanges that are made at the same time.
 
     def answer_one(asked: Asked) -> Answered:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from examples.stand_in import Answered, Asked, refused
+from clew.demo.stand_in import Answered, Asked, refused
 from tests.providers import ProviderServer
 from tests.providers.answers import speaking
 from tests.recorder.voice import Turns, Voice

