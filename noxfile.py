@@ -78,6 +78,13 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session(python=CURRENT)
+def live(session: nox.Session) -> None:
+    """Run the examples on a small real model, as --live does."""
+    _install(session, *EXTRAS, groups=("test", "all", "live"))
+    _pytest(session, "tests/examples", "-k", "live")
+
+
+@nox.session(python=CURRENT)
 def record(session: nox.Session) -> None:
     """Record the cassettes anew: all, or those that are named after ``--``."""
     _install(session, *EXTRAS, groups=("test", "all", "live"))

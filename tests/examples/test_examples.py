@@ -77,6 +77,18 @@ def test_without_a_key(name, tmp_path):
 
 
 @pytest.mark.slow
+def test_live(name, tmp_path):
+    pytest.importorskip("xllamacpp")
+    done = example(name, "--live", folder=tmp_path)
+    assert done.status == 0, done.errors
+    assert {(it.session, it.user) for it in done.spans} == {("chat-42", "ada")}
+    assert [it.name for it in done.spans if it.error] == []
+    llm = [it.tokens for it in done.spans if it.kind == "LLM"]
+    assert len(llm) == len(list(exchanged(name)))
+    assert all(llm)
+
+
+@pytest.mark.slow
 def test_no_clew_line(name, tmp_path, replayed):
     if not any(it.name == "clew" for it in entry_points(group="opentelemetry_distro")):
         pytest.skip("clew offers no distro here")

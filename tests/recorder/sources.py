@@ -83,6 +83,8 @@ class SmallModel:
         parameters.model_alias = {"SmolLM2-135M-Instruct"}
         parameters.n_parallel = 1
         parameters.n_ctx = 4096
+        # With more, its threads wait for each other where something else runs too.
+        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
         self._server = xllamacpp.Server(parameters)
         self.url: str = self._server.listening_address
 
