@@ -12,7 +12,7 @@ from tests.examples.running import example
 from tests.providers import ProviderServer
 from tests.providers.answers import speaking
 from tests.recorder import scrubbing
-from tests.recorder.sources import NAMED, Local, Real, forward
+from tests.recorder.sources import NAMED, Local, Real, Signed, forward, real
 from tests.recorder.voice import Voice
 
 SECRETS = (
@@ -122,6 +122,43 @@ def test_a_real_provider_gets_the_key_of_the_application():
     assert answered.status == 200
     assert sent["authorization"] == "Bearer mine"
     assert sent["host"] == server.url.removeprefix("http://")
+
+
+def test_bedrock_gets_what_is_signed_for_it(monkeypatch):
+    auth, awsrequest, credentials = (
+        pytest.importorskip(f"botocore.{name}") for name in ("auth", "awsrequest", "credentials")
+    )
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mine")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    path = "/model/us.amazon.nova-lite-v1%3A0/converse"
+    said = json.dumps({"messages": [{"role": "user", "content": [{"text": "Where?"}]}]}).encode()
+    stale = {"content-type": "application/json", "Authorization": "for another", "host": "here"}
+    with ProviderServer() as server:
+        source = Signed(server.url)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "what the example is given")
+        answered = source(Asked("POST", path, stale, said))
+        (exchange,) = server.exchanges
+    assert answered.status == 200
+    sent = {name.lower(): value for name, value in exchange.headers.items()}
+    # What AWS does: sign what has come in, and compare.
+    signed = {name: sent[name] for name in ("content-type", "x-amz-date")}
+    request = awsrequest.AWSRequest("POST", f"http://{sent['host']}{path}", signed, said)
+    request.context["timestamp"] = sent["x-amz-date"]
+    signer = auth.SigV4Auth(credentials.Credentials("AKIDEXAMPLE", "mine"), "bedrock", "eu-west-1")
+    to_sign = signer.string_to_sign(request, signer.canonical_request(request))
+    expected = signer.signature(to_sign, request)
+    assert sent["authorization"].endswith(f"Signature={expected}")
+    assert "Credential=AKIDEXAMPLE/" in sent["authorization"]
+
+
+def test_the_source_is_told_by_the_address(monkeypatch):
+    pytest.importorskip("botocore")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mine")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert type(real("https://bedrock-runtime.us-east-1.amazonaws.com")) is Signed
+    assert type(real("https://api.mistral.ai")) is Real
 
 
 ORDER = {"type": "string", "enum": ["A-17", "B-4"]}

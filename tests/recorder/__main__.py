@@ -3,6 +3,7 @@
 python -m tests.recorder               all of them, on this machine
 python -m tests.recorder openai        one of them
 python -m tests.recorder mistral --real https://api.mistral.ai      with the user's own key
+python -m tests.recorder bedrock --real https://bedrock-runtime.us-east-1.amazonaws.com
 """
 
 import argparse
@@ -28,7 +29,7 @@ from clew.demo.stand_in import (
 )
 from clew.frameworks import FRAMEWORKS
 from tests.recorder import scrubbing
-from tests.recorder.sources import NAMED, Local, Real
+from tests.recorder.sources import NAMED, Local, real
 
 KEYS = ("OPENAI_API_KEY", "MISTRAL_API_KEY")
 
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=names, help=", ".join(names))
     parser.add_argument("--real", metavar="URL", help="a real provider, with the key that is set")
     arguments = parser.parse_args()
-    source: Any = nullcontext(Real(arguments.real)) if arguments.real else Local()
+    source: Any = nullcontext(real(arguments.real)) if arguments.real else Local()
     with source as answer:
         for name in arguments.names:
             record(name, answer, CASSETTES / f"{name}.yaml")

@@ -5,7 +5,9 @@ A header of the request that is sent on names the source, and so the cassette do
 
 import http.client
 import json
+import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.metadata import files
 from importlib.util import find_spec
 from types import TracebackType
@@ -102,10 +104,7 @@ class SmallModel:
 
 
 class Real:
-    """A real provider, with the key that the application sends.
-
-    Not Bedrock: what is sent to it is signed for the host that it is sent to.
-    """
+    """A real provider, with the key that the application sends."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -113,6 +112,37 @@ class Real:
     def __call__(self, asked: Asked) -> Answered:
         """Ask the provider."""
         return forward(asked, self._url, urlsplit(self._url).netloc)
+
+
+class Signed(Real):
+    """Bedrock, with the credentials that boto3 finds: a request is signed for where it is sent."""
+
+    def __init__(self, url: str) -> None:
+        from botocore.auth import SigV4Auth
+        from botocore.session import Session
+
+        super().__init__(url)
+        session = Session()
+        credentials, region = session.get_credentials(), session.get_config_variable("region")
+        if credentials is None or region is None:
+            sys.exit("Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION.")
+        self._signer = SigV4Auth(credentials.get_frozen_credentials(), "bedrock", region)
+
+    def __call__(self, asked: Asked) -> Answered:
+        """Sign anew, and ask."""
+        from botocore.awsrequest import AWSRequest
+
+        url, body = f"{self._url}{asked.path}", asked.body
+        kept = {k: v for k, v in asked.headers.items() if k.lower() in {"content-type", "accept"}}
+        signed = AWSRequest(method=asked.method, url=url, data=body, headers=kept)
+        self._signer.add_auth(signed)
+        return super().__call__(replace(asked, headers=dict(signed.headers.items())))
+
+
+def real(url: str) -> Real:
+    """Return the provider at *url*."""
+    host = urlsplit(url).hostname or ""
+    return Signed(url) if host.startswith("bedrock-runtime.") else Real(url)
 
 
 def forward(asked: Asked, url: str, source: str | None) -> Answered:
