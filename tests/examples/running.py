@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,16 @@ class Run:
 
 def run(*command: str, folder: Path, **settings: str) -> Run:
     """Run a command in *folder*, without any key, and with a collector for its spans."""
+    with surroundings(folder) as (given, collector):
+        done = subprocess.run(
+            command, cwd=folder, env=given, capture_output=True, text=True, timeout=100, check=False
+        )
+        return Run(done.returncode, done.stdout, done.stderr, shown(collector))
+
+
+@contextmanager
+def surroundings(folder: Path) -> Iterator[tuple[dict[str, str], Collector]]:
+    """Yield an environment without any key and without a network, and its collector."""
     kept = {"PATH", "SYSTEMROOT", "TMPDIR", "VIRTUAL_ENV"}
     told = {name: value for name, value in os.environ.items() if name in kept}
     with Collector() as collector:
@@ -46,16 +57,18 @@ def run(*command: str, folder: Path, **settings: str) -> Run:
             "PYTHONDONTWRITEBYTECODE": "1",
             **settings,
         }
-        done = subprocess.run(
-            command, cwd=folder, env=given, capture_output=True, text=True, timeout=100, check=False
-        )
-        return Run(done.returncode, done.stdout, done.stderr, list(map(_shown, collector.spans())))
+        yield given, collector
 
 
 def example(name: str, *options: str, folder: Path) -> Run:
     """Run one of the examples in *folder*, which is not its own: it must find what it needs."""
     app = ROOT / "examples" / name / "app.py"
     return run(sys.executable, str(app), *options, folder=folder)
+
+
+def shown(collector: Collector) -> list[Span]:
+    """Return what has come to the collector so far."""
+    return list(map(_shown, collector.spans()))
 
 
 def _shown(span: Any) -> Span:

@@ -28,6 +28,8 @@ from clew.demo.stand_in import (
     serving,
 )
 from clew.frameworks import FRAMEWORKS
+from tests.examples.driven import DRIVEN
+from tests.examples.programs import Start
 from tests.recorder import scrubbing
 from tests.recorder.sources import NAMED, Local, real
 
@@ -36,7 +38,7 @@ KEYS = ("OPENAI_API_KEY", "MISTRAL_API_KEY")
 
 def main() -> None:
     """Record what was asked for."""
-    names = [row.extra for row in FRAMEWORKS]
+    names = [*(row.extra for row in FRAMEWORKS), *DRIVEN]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=names, help=", ".join(names))
     parser.add_argument("--real", metavar="URL", help="a real provider, with the key that is set")
@@ -56,7 +58,7 @@ def record(name: str, answer: Answer, cassette: Path) -> None:
     )
     cassette.unlink(missing_ok=True)
     keys = {key: os.environ[key] for key in KEYS if key in os.environ}
-    app = EXAMPLES / name / "app.py"
+    example = EXAMPLES / name
     one_by_one = Lock()  # vcrpy loses exchanges that are made at the same time.
 
     def answer_one(asked: Asked) -> Answered:
@@ -65,7 +67,10 @@ def record(name: str, answer: Answer, cassette: Path) -> None:
 
     with recorder.use_cassette(str(cassette)), serving(answer_one) as url, environment(url):
         given = {**os.environ, **keys, "OTEL_TRACES_EXPORTER": "none"}
-        subprocess.run([sys.executable, str(app)], env=given, check=True)
+        if driven := DRIVEN.get(name):
+            sys.stdout.write(driven.drive(Start(example, ROOT, given)))
+        else:
+            subprocess.run([sys.executable, str(example / "app.py")], env=given, check=True)
     cassette.write_text(_heading(name, cassette) + cassette.read_text())
 
 

@@ -1,0 +1,59 @@
+"""Talks with examples/fastapi_chat as its page does."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.examples.programs import Program, Start
+
+TALKS = {
+    ("chat-42", "ada"): ("What is the capital of Greece?", "Which language is spoken there?"),
+    ("chat-43", "bob"): ("What is the capital of Norway?", "Which language is spoken there?"),
+}
+"""By session and user."""
+
+
+def drive(start: Start) -> str:
+    """Hold two conversations, turn about."""
+    said = []
+    with serving(start) as (address, _):
+        for turn in zip(*TALKS.values(), strict=True):
+            for (session, user), question in zip(TALKS, turn, strict=True):
+                status, answer = ask(address, question, session=session, user=user)
+                if status != 200:
+                    message = f"{question} {status} {answer}"
+                    raise RuntimeError(message)
+                said.append(f"{user} > {question}\n{answer.strip()}\n")
+    return "\n".join(said)
+
+
+@contextmanager
+def serving(start: Start, **environment: str) -> Iterator[tuple[str, Program]]:
+    """Run the server; yield its address."""
+    with start("app.py", PORT="0", **environment) as server:
+        yield server.says(r"Uvicorn running on http://(\S+)"), server
+
+
+def ask(address: str, question: str, **who: str) -> tuple[int, str]:
+    """Return the answer, whole, and its status."""
+    with asking(address, question, **who) as response:
+        return response.status, response.read().decode()
+
+
+@contextmanager
+def asking(
+    address: str, question: str, *, session: str | None = None, user: str | None = None
+) -> Iterator[http.client.HTTPResponse]:
+    """Yield the answer as it begins; hang up in the end, whether it was read or not."""
+    headers = {"content-type": "application/json"}
+    if session is not None:
+        headers["x-session-id"] = session
+    if user is not None:
+        headers["cookie"] = f"theme=dark; user={user}"
+    connection = http.client.HTTPConnection(address, timeout=60)
+    try:
+        connection.request("POST", "/chat", json.dumps({"question": question}), headers)
+        yield connection.getresponse()
+    finally:
+        connection.close()

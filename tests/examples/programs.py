@@ -1,0 +1,98 @@
+"""Programs that run until they are told to stop, as a person would start and stop them."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Start:
+    """Starts the programs of one example: each in the same place, with the same options."""
+
+    example: Path
+    folder: Path
+    """Where they run: not where they are, so that they must find what they need."""
+    environment: Mapping[str, str]
+    options: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    """What the command begins with: `opentelemetry-instrument`, or nothing."""
+
+    @contextmanager
+    def __call__(self, file: str = "app.py", **environment: str) -> Iterator["Program"]:
+        """Run a file of the example's, until the block ends."""
+        command = [*self.before, sys.executable, str(self.example / file), *self.options]
+        program = Program(command, self.folder, {**self.environment, **environment})
+        try:
+            yield program
+        finally:
+            program.stop()
+
+
+class Program:
+    """One that runs. What it writes, to wherever, is kept as it comes."""
+
+    def __init__(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._over = False
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def wrote(self) -> str:
+        """What it has written so far."""
+        with self._changed:
+            return "".join(self._lines)
+
+    @property
+    def status(self) -> int | None:
+        """How it ended, if it has."""
+        return self._process.poll()
+
+    def says(self, pattern: str) -> str:
+        """Wait for a line that matches; return what its group holds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or self._found(pattern), _PATIENCE)
+            if found := self._found(pattern):
+                return found[1]
+        message = f"it did not say {pattern!r}, but:\n{self.wrote}"
+        raise AssertionError(message)
+
+    def stop(self) -> None:
+        """Stop it with Ctrl-C."""
+        try:
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGINT)
+            self._process.wait(_PATIENCE)
+        finally:
+            self._process.kill()
+            self._reader.join()
+
+    def _found(self, pattern: str) -> re.Match[str] | None:
+        return next(filter(None, (re.search(pattern, line) for line in self._lines)), None)
+
+    def _read(self) -> None:
+        with self._process.stdout or sys.stdin as written:
+            for line in written:
+                with self._changed:
+                    self._lines.append(line)
+                    self._changed.notify_all()
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
