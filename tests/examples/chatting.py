@@ -51,7 +51,7 @@ def asking(
         headers["x-session-id"] = session
     if user is not None:
         headers["cookie"] = f"theme=dark; user={user}"
-    connection = http.client.HTTPConnection(address, timeout=60)
+    connection = http.client.HTTPConnection(address, timeout=100)
     try:
         connection.request("POST", "/chat", json.dumps({"question": question}), headers)
         yield connection.getresponse()
