@@ -73,7 +73,7 @@ def demo(session: nox.Session) -> None:
 @nox.session(python=CURRENT)
 def examples(session: nox.Session) -> None:
     """Run the examples on their cassettes, and write into their READMEs what comes of it."""
-    _install(session, *EXTRAS, groups=("test", "all"))
+    _install(session, *EXTRAS, groups=("test", "all", "web"))
     session.run("pytest", "tests/examples", "--write-examples", *session.posargs)
 
 
@@ -87,7 +87,7 @@ def live(session: nox.Session) -> None:
 @nox.session(python=CURRENT)
 def record(session: nox.Session) -> None:
     """Record the cassettes anew: all, or those that are named after ``--``."""
-    _install(session, *EXTRAS, groups=("test", "all", "live"))
+    _install(session, *EXTRAS, groups=("test", "all", "live", "web"))
     session.run("python", "-m", "tests.recorder", *session.posargs)
 
 

@@ -13,6 +13,8 @@ TALKS = {
 }
 """By session and user."""
 
+Id = str | bytes | None
+
 
 def drive(start: Start) -> str:
     """Hold two conversations, turn about."""
@@ -35,7 +37,7 @@ def serving(start: Start, **environment: str) -> Iterator[tuple[str, Program]]:
         yield server.says(r"Uvicorn running on http://(\S+)"), server
 
 
-def ask(address: str, question: str, **who: str) -> tuple[int, str]:
+def ask(address: str, question: str, **who: Id) -> tuple[int, str]:
     """Return the answer, whole, and its status."""
     with asking(address, question, **who) as response:
         return response.status, response.read().decode()
@@ -43,14 +45,16 @@ def ask(address: str, question: str, **who: str) -> tuple[int, str]:
 
 @contextmanager
 def asking(
-    address: str, question: str, *, session: str | None = None, user: str | None = None
+    address: str, question: str, *, session: Id = None, user: Id = None
 ) -> Iterator[http.client.HTTPResponse]:
     """Yield the answer as it begins; hang up in the end, whether it was read or not."""
-    headers = {"content-type": "application/json"}
+    headers: dict[str, str | bytes] = {"content-type": "application/json"}
     if session is not None:
         headers["x-session-id"] = session
     if user is not None:
-        headers["cookie"] = f"theme=dark; user={user}"
+        headers["cookie"] = b"theme=dark; user=" + (
+            user.encode() if isinstance(user, str) else user
+        )
     connection = http.client.HTTPConnection(address, timeout=100)
     try:
         connection.request("POST", "/chat", json.dumps({"question": question}), headers)

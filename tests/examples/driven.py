@@ -5,9 +5,11 @@ A row's example runs to its end by itself. These are servers, or several program
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.examples import chatting
 from tests.examples.programs import Start
+from tests.examples.running import ROOT, Run, shown, surroundings
 
 
 @dataclass(frozen=True)
@@ -20,5 +22,12 @@ class Driven:
     """Starts its programs, talks with them, stops them, and returns what was said."""
 
 
-DRIVEN = {"fastapi_chat": Driven(("openai", "fastapi", "uvicorn"), chatting.drive)}
+DRIVEN = {"fastapi_chat": Driven(("openai", "fastapi.telemetry", "uvicorn"), chatting.drive)}
 """By the name of the folder, which is also the cassette's."""
+
+
+def replayed(name: str, folder: Path) -> Run:
+    """Hold the recorded conversation with one, where no network can be reached."""
+    with surroundings(folder) as (given, collector):
+        said = DRIVEN[name].drive(Start(ROOT / "examples" / name, folder, given, ("--replay",)))
+        return Run(0, said, "", shown(collector))

@@ -2,9 +2,11 @@
 
 import difflib
 import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from clew.demo import show
+from clew.demo.spans import Span
 from tests.examples.running import ROOT, Run
 
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -22,19 +24,6 @@ def written(text: str, parts: dict[str, str]) -> str:
     return _PART.sub(lambda found: found[1] + parts[found[2]] + found[3], text)
 
 
-def parts_of(name: str, run: Run) -> dict[str, str]:
-    """Return the generated parts: what the app prints, its session, and how it is without clew."""
-    app = (ROOT / "examples" / name / "app.py").read_text()
-    before, after = app.splitlines(), without_clew(app).splitlines()
-    changes = difflib.unified_diff(before, after, "app.py", "no_clew_line.py", n=0, lineterm="")
-    kept = [line for line in changes if not line.startswith("@@")]
-    return {
-        "output": _fenced("text", _lines(run.output)),
-        "session": _fenced("text", list(show.session(run.spans, show.facts))),
-        "no clew line": _fenced("diff", kept),
-    }
-
-
 def without_clew(app: str) -> str:
     """Return the app as it is where nothing but the command that starts it knows of clew."""
     for line, instead in (
@@ -46,6 +35,25 @@ def without_clew(app: str) -> str:
         assert app.count(line) == 1, f"{line!r} is not in the app, or not once"
         app = app.replace(line, instead)
     return re.sub(r"\n\n\n\n+", "\n\n\n", app)
+
+
+def parts_of(name: str, run: Run, without: Callable[[str], str] = without_clew) -> dict[str, str]:
+    """Return the generated parts: what the app prints, its sessions, and how it is without clew."""
+    app = (ROOT / "examples" / name / "app.py").read_text()
+    before, after = app.splitlines(), without(app).splitlines()
+    changes = difflib.unified_diff(before, after, "app.py", "no_clew_line.py", n=0, lineterm="")
+    kept = [line for line in changes if not line.startswith("@@")]
+    return {
+        "output": _fenced("text", _lines(run.output)),
+        "session": _fenced("text", list(_sessions(run.spans))[1:]),
+        "no clew line": _fenced("diff", kept),
+    }
+
+
+def _sessions(spans: Sequence[Span]) -> Iterator[str]:
+    for session in sorted({it.session or "" for it in spans}):
+        yield ""
+        yield from show.session([it for it in spans if (it.session or "") == session], show.facts)
 
 
 _IMPORTS = """

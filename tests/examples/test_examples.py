@@ -13,6 +13,7 @@ import pytest
 
 from clew.demo.stand_in import CASSETTES, exchanges
 from clew.frameworks import FRAMEWORKS
+from tests.examples.driven import DRIVEN
 from tests.examples.readme import parts_of, readme_of, without_clew, written
 from tests.examples.running import ROOT, example, run
 from tests.landing.calls import installed
@@ -109,22 +110,23 @@ def test_rows_extras_examples_and_cassettes_agree():
     rows = {row.extra for row in FRAMEWORKS}
     project_file = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert rows <= project_file["project"]["optional-dependencies"].keys()
-    assert rows == {it.stem for it in CASSETTES.glob("*.yaml")}
+    assert rows | DRIVEN.keys() == {it.stem for it in CASSETTES.glob("*.yaml")}
     packaged = project_file["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     assert rows == {Path(it).parent.name for it in packaged if it.endswith("/app.py")}
     apps = {it.parent.name: it.read_text() for it in (ROOT / "examples").glob("*/app.py")}
     assert rows <= apps.keys()
     for name in rows:
         assert f'# dependencies = ["clew[{name}]"]\n' in apps[name]
+    for name in rows | DRIVEN.keys():
         assert len(apps[name].splitlines()) < 80
         assert readme_of(name).is_file()
 
 
-@pytest.mark.parametrize("row", FRAMEWORKS, ids=lambda row: row.extra)
-def test_a_cassette_is_small_and_says_where_it_is_from(row):
-    text = (CASSETTES / f"{row.extra}.yaml").read_text()
+@pytest.mark.parametrize("example", [*(row.extra for row in FRAMEWORKS), *DRIVEN])
+def test_a_cassette_is_small_and_says_where_it_is_from(example):
+    text = (CASSETTES / f"{example}.yaml").read_text()
     assert len(text) < 40_000
-    assert text.startswith(f"# What examples/{row.extra}/app.py says and is told")
+    assert text.startswith(f"# What examples/{example}/app.py says and is told")
     assert re.search(r"^# Recorded from: \S", text, re.MULTILINE)
 
 
