@@ -88,7 +88,8 @@ class Program:
         return next(filter(None, (re.search(pattern, line) for line in self._lines)), None)
 
     def _read(self) -> None:
-        with self._process.stdout or sys.stdin as written:
+        assert self._process.stdout
+        with self._process.stdout as written:
             for line in written:
                 with self._changed:
                     self._lines.append(line)
