@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[openai]", "fastapi", "uvicorn"]
 # [tool.uv.sources]
-# clew = { path = "../.." }
+# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
 # ///
 """A chat in the browser: each conversation is a session, and its user is who is logged in."""
 
@@ -69,9 +69,8 @@ async def chat(question: Annotated[str, Body(embed=True, max_length=2000)]) -> S
 
 
 if __name__ == "__main__":
-    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
-        sys.path.append(str(Path(__file__).parents[2]))
-        from examples import stand_in
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key.
+        from clew.demo import stand_in
 
         stand_in.start(__file__)
     if not os.getenv("OPENAI_API_KEY"):

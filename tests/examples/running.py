@@ -30,8 +30,9 @@ class Run:
 def run(*command: str, folder: Path, **settings: str) -> Run:
     """Run a command in *folder*, without any key, and with a collector for its spans."""
     with surroundings(folder) as (given, collector):
+        told = {**given, **settings}
         done = subprocess.run(
-            command, cwd=folder, env=given, capture_output=True, text=True, timeout=100, check=False
+            command, cwd=folder, env=told, capture_output=True, text=True, timeout=100, check=False
         )
         return Run(done.returncode, done.stdout, done.stderr, shown(collector))
 
@@ -55,7 +56,6 @@ def surroundings(folder: Path) -> Iterator[tuple[dict[str, str], Collector]]:
             "OTEL_LOGS_EXPORTER": "none",
             "PYTHONPATH": str(WITHOUT_NETWORK),
             "PYTHONDONTWRITEBYTECODE": "1",
-            **settings,
         }
         yield given, collector
 

@@ -68,7 +68,7 @@ def record(name: str, answer: Answer, cassette: Path) -> None:
     with recorder.use_cassette(str(cassette)), serving(answer_one) as url, environment(url):
         given = {**os.environ, **keys, "OTEL_TRACES_EXPORTER": "none"}
         if driven := DRIVEN.get(name):
-            sys.stdout.write(driven.drive(Start(example, ROOT, given)))
+            sys.stdout.write(driven.drive(Start(example, example.parents[1], given)))
         else:
             subprocess.run([sys.executable, str(example / "app.py")], env=given, check=True)
     cassette.write_text(_heading(name, cassette) + cassette.read_text())
