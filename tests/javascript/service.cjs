@@ -1,4 +1,5 @@
 // A Node service: it answers, it asks others in a session, and it shows the spans that it made.
+// Run beside a copy of clew.cjs, which is in examples/distributed.
 "use strict";
 
 const { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } = require("@opentelemetry/core");

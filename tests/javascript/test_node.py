@@ -12,10 +12,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.javascript.packages import install
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+EXAMPLE = ROOT / "examples" / "distributed"
 DOCUMENTED = ROOT / "docs" / "javascript.md"
-OLDEST_NODE = 20
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("opentelemetry.instrumentation.wsgi")
@@ -27,25 +29,12 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    """A folder in which the Node service finds its packages."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node and npm are not installed")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
-    if int(version.strip("v\n").partition(".")[0]) < OLDEST_NODE:
-        pytest.skip(f"node {version.strip()} is older than {OLDEST_NODE}")
+    """A folder in which the Node service finds its packages, and the example's clew.cjs."""
     folder = tmp_path_factory.mktemp("javascript")
-    for name in ("package.json", "package-lock.json", "clew.cjs", "service.cjs"):
-        shutil.copy(HERE / name, folder)
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=90, check=False
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm ci took longer than 90 s")
-    if done.returncode != 0:
-        pytest.skip(f"npm ci failed: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+    for name in ("package.json", "package-lock.json", "clew.cjs"):
+        shutil.copy(EXAMPLE / name, folder)
+    shutil.copy(HERE / "service.cjs", folder)
+    install(folder)
     return folder
 
 
@@ -196,5 +185,5 @@ def test_with_the_stock_propagators_a_session_stays_where_it_is(packages):
 
 
 def test_the_documented_lines_are_the_tested_ones():
-    code = (HERE / "clew.cjs").read_text()
+    code = (EXAMPLE / "clew.cjs").read_text()
     assert f"```js\n{code}```\n" in DOCUMENTED.read_text()

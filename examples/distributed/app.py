@@ -1,0 +1,76 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "clew[openai]",
+#     "httpx",
+#     "opentelemetry-instrumentation-httpx",
+#     "flask",  # These two for answers.py, which it starts.
+#     "opentelemetry-instrumentation-flask",
+# ]
+# [tool.uv.sources]
+# clew = { path = "../.." }
+# ///
+"""The front of a library's desk: it asks a service in Node, which asks another one in Python."""
+
+import os
+import sys
+from pathlib import Path
+
+import httpx
+import openai
+from opentelemetry import trace
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+
+from clew import instrument_all, using_session
+
+os.environ.setdefault("OTEL_SERVICE_NAME", "front")
+os.environ.setdefault("CLEW_PROPAGATE_TO", "127.0.0.1")  # Who is told the ids: the desk, below.
+instrument_all()
+HTTPXClientInstrumentor().instrument()  # The spans of a client say where its requests go.
+
+MODEL = "gpt-4o-mini"
+tracer = trace.get_tracer("front")
+
+
+@tracer.start_as_current_span("answer a reader")
+def ask(desk: str, question: str) -> str:
+    """Pass the question on to the desk, which knows whom to ask."""
+    print(f"\n> {question}")
+    reply = httpx.post(desk, json={"question": question}, timeout=300).raise_for_status()
+    answer: str = reply.json()["answer"]
+    print(answer)
+    return answer
+
+
+@tracer.start_as_current_span("answer on a card")
+def ask_for_a_card(client: openai.OpenAI, desk: str, question: str) -> None:
+    """Pass the question on, and ask a model here to make the answer shorter."""
+    answer = ask(desk, question)
+    wanted = [{"role": "user", "content": f"Say this in five words: {answer}"}]
+    card = client.chat.completions.create(model=MODEL, messages=wanted, max_tokens=24)
+    print(f"\ncard: {card.choices[0].message.content}")
+
+
+def main(desk: str, session: str = "chat-42", user: str = "ada") -> None:
+    """Hold one conversation: whatever the services do for it is in its session."""
+    client = openai.OpenAI()
+    with using_session(session, user_id=user):
+        ask(desk, "When does the library open?")
+        ask_for_a_card(client, desk, "How many books may I borrow?")
+
+
+if __name__ == "__main__":
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
+        sys.path.append(str(Path(__file__).parents[2]))
+        from examples import stand_in
+
+        stand_in.start(__file__)
+    if not os.getenv("OPENAI_API_KEY"):
+        sys.exit("Set OPENAI_API_KEY to your key, or run with --replay, which needs none.")
+    if "DESK_URL" in os.environ:
+        main(os.environ["DESK_URL"])
+    else:
+        import services
+
+        with services.running() as url:
+            main(url)

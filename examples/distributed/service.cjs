@@ -1,0 +1,75 @@
+// The service in the middle: it finds the facts, and has them put into words by the one behind it.
+"use strict";
+
+const { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } = require("@opentelemetry/core");
+const { BatchSpanProcessor, NodeTracerProvider } = require("@opentelemetry/sdk-trace-node");
+const { OTLPTraceExporter } = require("@opentelemetry/exporter-trace-otlp-proto");
+const { registerInstrumentations } = require("@opentelemetry/instrumentation");
+const { HttpInstrumentation } = require("@opentelemetry/instrumentation-http");
+const { UndiciInstrumentation } = require("@opentelemetry/instrumentation-undici");
+const { resourceFromAttributes } = require("@opentelemetry/resources");
+const { trace } = require("@opentelemetry/api");
+const { getAttributesFromContext } = require("@arizeai/openinference-core");
+const { ClewPropagator } = require("./clew.cjs");
+
+const { ANSWERS_URL, CLEW_PROPAGATE_TO, CLEW_TRUST_INBOUND, OTEL_SERVICE_NAME, PORT } = process.env;
+
+// The ids onto the spans of all libraries.
+const stamp = {
+  onStart: (span, parent) => span.setAttributes(getAttributesFromContext(parent)),
+  onEnd: () => {},
+  forceFlush: async () => {},
+  shutdown: async () => {},
+};
+const wanted = process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+const provider = new NodeTracerProvider({
+  resource: resourceFromAttributes({ "service.name": OTEL_SERVICE_NAME ?? "desk" }),
+  spanProcessors: wanted ? [stamp, new BatchSpanProcessor(new OTLPTraceExporter())] : [stamp],
+});
+// The ids out of the requests that come in, and into those that go to the hosts that may know them.
+const ours = new ClewPropagator({
+  hosts: (CLEW_PROPAGATE_TO ?? "").split(",").filter(Boolean),
+  trustInbound: CLEW_TRUST_INBOUND === "1",
+});
+provider.register({
+  propagator: new CompositePropagator({
+    propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator(), ours],
+  }),
+});
+registerInstrumentations({ instrumentations: [new HttpInstrumentation(), new UndiciInstrumentation()] });
+
+const http = require("node:http");
+const { json } = require("node:stream/consumers");
+const tracer = trace.getTracer("desk");
+const FACTS = { open: "The library opens at nine.", borrow: "A reader may borrow five books." };
+
+const findFacts = (question) =>
+  tracer.startActiveSpan("find facts", (span) => {
+    const found = Object.keys(FACTS).filter((word) => question.includes(word));
+    span.end();
+    return found.map((word) => FACTS[word]).join(" ");
+  });
+
+async function answer(question) {
+  const asked = { question, facts: findFacts(question) };
+  const headers = { "content-type": "application/json" };
+  const reply = await fetch(ANSWERS_URL, { method: "POST", headers, body: JSON.stringify(asked) });
+  if (!reply.ok) throw new Error(`${ANSWERS_URL} says ${reply.status}`);
+  return reply.text();
+}
+
+const server = http.createServer(async (request, response) => {
+  try {
+    response.end(await answer((await json(request)).question));
+  } catch (error) {
+    response.writeHead(502).end(String(error));
+  }
+});
+server.listen(Number(PORT ?? 8001), "127.0.0.1", () => {
+  console.log(`listening on http://127.0.0.1:${server.address().port}/ask`);
+});
+
+// Once: what is being answered is, and the last spans are sent.
+let ending;
+const end = () => (ending ??= new Promise((done) => server.close(done)).then(() => provider.shutdown()).then(() => process.exit()));
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, end);
