@@ -38,7 +38,9 @@ def answer() -> dict[str, str | None]:
         {"role": "system", "content": told},
         {"role": "user", "content": asked["question"]},
     ]
-    reply = client.chat.completions.create(model=MODEL, messages=messages, max_tokens=48)
+    reply = client.chat.completions.create(
+        model=MODEL, messages=messages, temperature=0, max_tokens=48
+    )
     return {"answer": reply.choices[0].message.content}
 
 

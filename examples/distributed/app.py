@@ -42,21 +42,22 @@ def ask(desk: str, question: str) -> str:
     return answer
 
 
-@tracer.start_as_current_span("answer on a card")
-def ask_for_a_card(client: openai.OpenAI, desk: str, question: str) -> None:
-    """Pass the question on, and ask a model here to make the answer shorter."""
-    answer = ask(desk, question)
-    wanted = [{"role": "user", "content": f"Say this in five words: {answer}"}]
-    card = client.chat.completions.create(model=MODEL, messages=wanted, max_tokens=24)
-    print(f"\ncard: {card.choices[0].message.content}")
+@tracer.start_as_current_span("answer in rhyme")
+def ask_for_a_rhyme(client: openai.OpenAI, desk: str, question: str) -> None:
+    """Pass the question on, and have the answer put into verse by a model that is asked here."""
+    wanted = {"role": "user", "content": f"Rewrite as a short rhyme: {ask(desk, question)}"}
+    rhyme = client.chat.completions.create(
+        model=MODEL, messages=[wanted], temperature=0, max_tokens=48
+    )
+    print(f"\n{rhyme.choices[0].message.content}")
 
 
 def main(desk: str, session: str = "chat-42", user: str = "ada") -> None:
     """Hold one conversation: whatever the services do for it is in its session."""
     client = openai.OpenAI()
     with using_session(session, user_id=user):
-        ask(desk, "When does the library open?")
-        ask_for_a_card(client, desk, "How many books may I borrow?")
+        ask(desk, "Where may I read in quiet?")
+        ask_for_a_rhyme(client, desk, "How many books may I borrow?")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ registerInstrumentations({ instrumentations: [new HttpInstrumentation(), new Und
 const http = require("node:http");
 const { json } = require("node:stream/consumers");
 const tracer = trace.getTracer("desk");
-const FACTS = { open: "The library opens at nine.", borrow: "A reader may borrow five books." };
+const FACTS = { quiet: "The reading room is on the second floor.", borrow: "A reader may borrow five books." };
 
 const findFacts = (question) =>
   tracer.startActiveSpan("find facts", (span) => {

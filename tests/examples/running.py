@@ -67,11 +67,20 @@ def example(name: str, *options: str, folder: Path) -> Run:
 
 
 def shown(collector: Collector) -> list[Span]:
-    """Return what has come to the collector so far."""
-    return list(map(_shown, collector.spans()))
+    """Return what has come to the collector so far, each span with the service that it is of."""
+    return list(_received(collector))
 
 
-def _shown(span: Any) -> Span:
+def _received(collector: Collector) -> Iterator[Span]:
+    for request in list(collector.requests):
+        for source in request.resource_spans:
+            names = {it.key: it.value.string_value for it in source.resource.attributes}
+            for scope in source.scope_spans:
+                for span in scope.spans:
+                    yield _shown(span, names.get("service.name", ""))
+
+
+def _shown(span: Any, service: str) -> Span:
     said = {it.key: it.value for it in span.attributes}
 
     def text(name: str) -> str | None:
@@ -91,4 +100,5 @@ def _shown(span: Any) -> Span:
         start=span.start_time_unix_nano,
         end=span.end_time_unix_nano,
         error=(span.status.message or "failed") if failed else None,
+        service=service,
     )

@@ -38,7 +38,7 @@ KEYS = ("OPENAI_API_KEY", "MISTRAL_API_KEY")
 
 def main() -> None:
     """Record what was asked for."""
-    names = [*(row.extra for row in FRAMEWORKS), *DRIVEN]
+    names = sorted(it.parent.name for it in EXAMPLES.glob("*/app.py"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=names, help=", ".join(names))
     parser.add_argument("--real", metavar="URL", help="a real provider, with the key that is set")

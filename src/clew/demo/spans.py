@@ -24,6 +24,7 @@ class Span:
     start: int
     end: int
     error: str | None
+    service: str = ""
 
     @property
     def seconds(self) -> float:
