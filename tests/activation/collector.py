@@ -17,13 +17,22 @@ class Collector:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self._body()
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
                 collector.requests.append(ExportTraceServiceRequest.FromString(body))
                 self.send_response(200)
                 self.send_header("content-length", "0")
                 self.end_headers()
+
+            def _body(self) -> bytes:
+                if self.headers.get("transfer-encoding") != "chunked":
+                    return self.rfile.read(int(self.headers["content-length"]))
+                body = b""  # Node's exporter does not say how long it will be.
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size + len("\r\n"))[:size]
+                self.rfile.readline()
+                return body
 
             def log_message(self, *_: Any) -> None:
                 """Be silent."""

@@ -1,0 +1,280 @@
+"""Python calls Node calls Python: one session on every span of all three, a trace for each turn."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Event
+
+import pytest
+
+from demo.show import facts
+from examples.stand_in import CASSETTES, Replay, exchanges, refused, serving
+from tests.activation.collector import Collector
+from tests.examples.readme import readme_of, what_came_of, written
+from tests.examples.running import ROOT, received, run, surroundings
+from tests.examples.test_examples import UNCOPIED, exchanged
+from tests.javascript.packages import install
+from tests.landing.calls import installed
+
+EXAMPLE = ROOT / "examples" / "distributed"
+CASSETTE = CASSETTES / "distributed.yaml"
+PATIENCE = 30
+IDS = {("chat-42", "ada")}
+INSTRUMENTED = [f"opentelemetry.instrumentation.{name}" for name in ("flask", "httpx")]
+
+for module in ("openai", "flask", "httpx", *INSTRUMENTED):
+    if not installed(module):
+        pytest.skip(f"{module} is not installed here", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """A copy of the example, in a folder in which Node's packages are installed."""
+    app = copied(tmp_path_factory.mktemp("distributed"))
+    install(app.parent)
+    return app
+
+
+@pytest.fixture(scope="module")
+def done(app, tmp_path_factory):
+    """What came of it on its cassette."""
+    return run(sys.executable, str(app), "--replay", folder=tmp_path_factory.mktemp("done"))
+
+
+@pytest.fixture
+def interruptible():
+    """A job in the background ignores Ctrl-C, and so do the processes that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def copied(folder):
+    here = folder / "examples" / "distributed"
+    shutil.copytree(EXAMPLE, here, ignore=shutil.ignore_patterns(*UNCOPIED))
+    shutil.copy(ROOT / "examples" / "stand_in.py", here.parent)
+    (folder / "tests").symlink_to(ROOT / "tests")
+    return here / "app.py"
+
+
+@pytest.mark.slow
+def test_every_span_of_all_three_says_its_session_and_its_user(done):
+    assert done.status == 0, done.errors
+    assert done.errors == ""
+    assert {(it.session, it.user) for it in done.spans} == IDS
+    assert Counter(it.service for it in done.spans) == {"front": 7, "desk": 6, "answers": 4}
+    assert [it.name for it in done.spans if it.error] == []
+
+
+@pytest.mark.slow
+def test_each_turn_is_one_trace(done):
+    by_id = {it.id: it for it in done.spans}
+    roots = [it for it in done.spans if it.parent is None]
+    assert len(by_id) == len(done.spans)
+    assert sorted(it.name for it in roots) == ["answer a reader", "answer in rhyme"]
+    assert len({it.trace for it in roots}) == len({it.trace for it in done.spans}) == 2
+    for span in done.spans:
+        assert span.parent is None or by_id[span.parent].trace == span.trace
+
+
+@pytest.mark.slow
+def test_parents_lead_from_the_model_to_the_question(done):
+    by_id = {it.id: it for it in done.spans}
+
+    def way(span):
+        above = way(by_id[span.parent]) if span.parent else []
+        return [*above, (span.service, span.name)]
+
+    ways = sorted(way(it) for it in done.spans if it.kind == "LLM")
+    there = [
+        ("front", "answer a reader"),
+        ("front", "POST"),
+        ("desk", "POST"),
+        ("desk", "POST"),
+        ("answers", "POST /answer"),
+        ("answers", "ChatCompletion"),
+    ]
+    rhyme = ("front", "answer in rhyme")
+    assert ways == [there, [rhyme, ("front", "ChatCompletion")], [rhyme, *there]]
+
+
+@pytest.mark.slow
+def test_what_the_provider_stated_is_on_one_span_each(done):
+    took = [it.total for it in exchanged("distributed")]
+    assert len(took) == 3
+    assert sorted(it.tokens for it in done.spans if it.kind == "LLM") == sorted(took)
+    assert Counter(it.service for it in done.spans if it.kind == "LLM") == {
+        "front": 1,
+        "answers": 2,
+    }
+
+
+@pytest.mark.slow
+def test_the_provider_is_not_told(app, tmp_path):
+    """It is on the list here, as all are on 127.0.0.1: what a model call sends carries no id."""
+    answer, asked = Replay(CASSETTE), []
+
+    def noted(request):
+        asked.append(request)
+        return answer(request)
+
+    with serving(noted) as url:
+        done = run(sys.executable, str(app), folder=tmp_path, **told(url))
+    assert done.status == 0, done.errors
+    assert {(it.session, it.user) for it in done.spans} == IDS
+    assert len(asked) == len(list(exchanges(CASSETTE)))
+    for request in asked:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        assert "baggage" not in headers
+        assert not {"chat-42", "ada"} & set(headers.values())
+        assert b"chat-42" not in request.body
+    # OpenTelemetry has written into the front's: it could have brought them.
+    front = next(it for it in asked if b"rhyme" in it.body)
+    assert "traceparent" in {name.lower() for name in front.headers}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", ["CLEW_PROPAGATE_TO", "CLEW_TRUST_INBOUND"])
+def test_without_a_setting_the_ids_stay_in_the_front(app, setting, tmp_path):
+    off = {"CLEW_PROPAGATE_TO": "", "CLEW_TRUST_INBOUND": "0"}[setting]
+    done = run(sys.executable, str(app), "--replay", folder=tmp_path, **{setting: off})
+    assert done.status == 0, done.errors
+    told = {(it.service, it.session, it.user) for it in done.spans}
+    assert told == {("front", "chat-42", "ada"), ("desk", None, None), ("answers", None, None)}
+    assert len({it.trace for it in done.spans}) == 2, "the traces do not hang on it"
+
+
+@pytest.mark.slow
+def test_each_can_be_run_alone(app, tmp_path):
+    settings = {"CLEW_TRUST_INBOUND": "1", "CLEW_PROPAGATE_TO": "127.0.0.1", "PORT": "0"}
+    with Collector() as collector, serving(Replay(CASSETTE)) as provider, ExitStack() as all_of_it:
+        given = surroundings(tmp_path, collector) | settings | told(provider)
+
+        def start(*command, **more):
+            return all_of_it.enter_context(started(*command, folder=app.parent, **given, **more))
+
+        answers = start(sys.executable, "answers.py", OTEL_SERVICE_NAME="answers")
+        desk = start("node", "service.cjs", ANSWERS_URL=listening(answers))
+        front = start(sys.executable, "app.py", DESK_URL=listening(desk))
+        said, wrong = front.communicate(timeout=PATIENCE)
+        assert front.returncode == 0, wrong
+        assert "five books" in said
+        for service in (desk, answers):
+            service.terminate()
+            assert service.communicate(timeout=PATIENCE) == ("", "")
+            assert service.returncode == 0
+        spans = list(received(collector))
+    assert {(it.session, it.user) for it in spans} == IDS
+    assert {it.service for it in spans} == {"front", "desk", "answers"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["Ctrl-C", "ended", "failed"])
+def test_nobody_is_left(app, how, tmp_path, interruptible):
+    """Neither when it is interrupted while a model thinks, nor when it fails in the second turn."""
+    replay, thinking, waited = Replay(CASSETTE), Event(), Event()
+
+    def answer(request):
+        if b"borrow" not in request.body:
+            return replay(request)
+        if how != "failed":
+            thinking.set()
+            waited.wait(PATIENCE)
+        return refused("the model has gone")
+
+    with Collector() as collector, serving(answer) as url:
+        given = surroundings(tmp_path, collector) | told(url)
+        with started(sys.executable, str(app), folder=tmp_path, **given) as front:
+            if how != "failed":
+                assert thinking.wait(PATIENCE)
+                # A terminal tells all of them, kill only the front.
+                end = {"Ctrl-C": os.killpg, "ended": os.kill}[how]
+                end(front.pid, {"Ctrl-C": signal.SIGINT, "ended": signal.SIGTERM}[how])
+            said, wrong = front.communicate(timeout=PATIENCE)
+            waited.set()
+            assert front.returncode != 0
+            assert "second floor" in said
+            assert "borrow five books" not in said
+            with pytest.raises(ProcessLookupError):
+                os.killpg(front.pid, 0)
+        spans = list(received(collector))
+    assert ("the model has gone" in wrong) == (how == "failed")
+    assert {(it.session, it.user) for it in spans} == IDS
+    # What the first turn left, and what was torn off in the second, has been sent.
+    assert Counter(it.service for it in spans if it.kind == "LLM") == {"answers": 2}
+    torn = {it.trace for it in spans if it.error}
+    assert {it.service for it in spans if it.trace in torn} == {"front", "desk", "answers"}
+
+
+def test_without_a_key(tmp_path):
+    done = run(sys.executable, str(EXAMPLE / "app.py"), folder=tmp_path)
+    assert (done.status, done.output) == (1, "")
+    assert done.errors.startswith("Set OPENAI_API_KEY to your key, or run with --replay")
+
+
+def test_without_node(tmp_path):
+    app = EXAMPLE / "app.py"
+    done = run(sys.executable, str(app), "--replay", folder=tmp_path, PATH=str(tmp_path))
+    assert (done.status, done.output) == (1, "")
+    assert done.errors.endswith("needs Node 20 or newer: https://nodejs.org\n")
+
+
+def test_without_the_packages_of_node(tmp_path):
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    app = copied(tmp_path)
+    done = run(sys.executable, str(app), "--replay", folder=tmp_path)
+    assert (done.status, done.output) == (1, "")
+    assert done.errors.endswith(f"needs its packages: npm ci --prefix {app.parent}\n")
+
+
+def test_when_a_service_cannot_start(tmp_path):
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    app = copied(tmp_path)
+    (app.parent / "node_modules").mkdir()
+    done = run(sys.executable, str(app), "--replay", folder=tmp_path)
+    assert (done.status, done.output) == (1, "")
+    assert "Cannot find module" in done.errors
+    assert done.errors.endswith("service.cjs ended before it listened\n")
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_happens(done, request):
+    file = readme_of("distributed")
+    told = what_came_of(done, lambda span: f"{span.service:7}  {facts(span)}")
+    now = written(file.read_text(), told)
+    if request.config.getoption("--write-examples", default=False):
+        file.write_text(now)
+    assert file.read_text() == now, "write it anew: nox -s examples"
+
+
+def told(provider):
+    """Return what says to whom the SDK goes."""
+    return {"OPENAI_API_KEY": "none needed", "OPENAI_BASE_URL": f"{provider}/v1"}
+
+
+@contextmanager
+def started(*command, folder, **given):
+    """Start a command, the first of a group of processes, which end at once if the test fails."""
+    to = subprocess.PIPE
+    process = subprocess.Popen(
+        command, cwd=folder, env=given, stdout=to, stderr=to, text=True, start_new_session=True
+    )
+    with process:
+        try:
+            yield process
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
+def listening(service):
+    line = service.stdout.readline()
+    assert line.startswith("listening on "), service.stderr.read()
+    return line.split()[-1]
