@@ -43,19 +43,19 @@ const { json } = require("node:stream/consumers");
 const tracer = trace.getTracer("desk");
 const FACTS = { quiet: "The reading room is on the second floor.", borrow: "A reader may borrow five books." };
 
-const findFacts = (question) =>
-  tracer.startActiveSpan("find facts", (span) => {
-    const found = Object.keys(FACTS).filter((word) => question.includes(word));
-    span.end();
-    return found.map((word) => FACTS[word]).join(" ");
+function answer(question) {
+  return tracer.startActiveSpan("find facts and words", async (span) => {
+    try {
+      const facts = Object.keys(FACTS).filter((word) => question.includes(word)).map((word) => FACTS[word]);
+      const body = JSON.stringify({ question, facts: facts.join(" ") });
+      const headers = { "content-type": "application/json" };
+      const reply = await fetch(ANSWERS_URL, { method: "POST", headers, body });
+      if (!reply.ok) throw new Error(`${ANSWERS_URL} says ${reply.status}`);
+      return await reply.text();
+    } finally {
+      span.end();
+    }
   });
-
-async function answer(question) {
-  const asked = { question, facts: findFacts(question) };
-  const headers = { "content-type": "application/json" };
-  const reply = await fetch(ANSWERS_URL, { method: "POST", headers, body: JSON.stringify(asked) });
-  if (!reply.ok) throw new Error(`${ANSWERS_URL} says ${reply.status}`);
-  return reply.text();
 }
 
 const server = http.createServer(async (request, response) => {

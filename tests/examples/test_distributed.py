@@ -94,6 +94,7 @@ def test_parents_lead_from_the_model_to_the_question(done):
         ("front", "answer a reader"),
         ("front", "POST"),
         ("desk", "POST"),
+        ("desk", "find facts and words"),
         ("desk", "POST"),
         ("answers", "POST /answer"),
         ("answers", "ChatCompletion"),
