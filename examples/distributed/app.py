@@ -8,13 +8,12 @@
 #     "opentelemetry-instrumentation-flask",
 # ]
 # [tool.uv.sources]
-# clew = { path = "../.." }
+# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
 # ///
 """The front of a library's desk: it asks a service in Node, which asks another one in Python."""
 
 import os
 import sys
-from pathlib import Path
 
 import httpx
 import openai
@@ -61,9 +60,8 @@ def main(desk: str, session: str = "chat-42", user: str = "ada") -> None:
 
 
 if __name__ == "__main__":
-    if {"--replay", "--live"} & set(sys.argv):  # Without a key, in a clone of clew.
-        sys.path.append(str(Path(__file__).parents[2]))
-        from examples import stand_in
+    if {"--replay", "--live"} & set(sys.argv):  # Without a key.
+        from clew.demo import stand_in
 
         stand_in.start(__file__)
     if not os.getenv("OPENAI_API_KEY"):

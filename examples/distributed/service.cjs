@@ -43,13 +43,13 @@ const { json } = require("node:stream/consumers");
 const tracer = trace.getTracer("desk");
 const FACTS = { quiet: "The reading room is on the second floor.", borrow: "A reader may borrow five books." };
 
-function answer(question) {
+function answer(question, signal) {
   return tracer.startActiveSpan("find facts and words", async (span) => {
     try {
       const facts = Object.keys(FACTS).filter((word) => question.includes(word)).map((word) => FACTS[word]);
       const body = JSON.stringify({ question, facts: facts.join(" ") });
       const headers = { "content-type": "application/json" };
-      const reply = await fetch(ANSWERS_URL, { method: "POST", headers, body });
+      const reply = await fetch(ANSWERS_URL, { method: "POST", headers, body, signal });
       if (!reply.ok) throw new Error(`${ANSWERS_URL} says ${reply.status}`);
       return await reply.text();
     } finally {
@@ -58,18 +58,31 @@ function answer(question) {
   });
 }
 
-const server = http.createServer(async (request, response) => {
+async function handle(request, response) {
+  const gone = new AbortController(); // Who does not wait for the answer any more needs none.
+  response.once("close", () => gone.abort());
   try {
-    response.end(await answer((await json(request)).question));
+    response.end(await answer((await json(request)).question, gone.signal));
   } catch (error) {
     response.writeHead(502).end(String(error));
   }
+}
+
+const answering = new Set();
+const server = http.createServer((request, response) => {
+  const handled = handle(request, response).finally(() => answering.delete(handled));
+  answering.add(handled);
 });
 server.listen(Number(PORT ?? 8001), "127.0.0.1", () => {
   console.log(`listening on http://127.0.0.1:${server.address().port}/ask`);
 });
 
 // Once: what is being answered is, and the last spans are sent.
+async function end() {
+  await new Promise((done) => server.close(done));
+  await Promise.all(answering);
+  await provider.shutdown();
+  process.exit();
+}
 let ending;
-const end = () => (ending ??= new Promise((done) => server.close(done)).then(() => provider.shutdown()).then(() => process.exit()));
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, end);
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => (ending ??= end()));

@@ -43,17 +43,21 @@ def parts_of(name: str, run: Run, without: Callable[[str], str] = without_clew) 
     before, after = app.splitlines(), without(app).splitlines()
     changes = difflib.unified_diff(before, after, "app.py", "no_clew_line.py", n=0, lineterm="")
     kept = [line for line in changes if not line.startswith("@@")]
+    return {**what_came_of(run), "no clew line": _fenced("diff", kept)}
+
+
+def what_came_of(run: Run, told: show.Facts = show.facts) -> dict[str, str]:
+    """Return what was printed, and the sessions, with what is *told* of each span."""
     return {
         "output": _fenced("text", _lines(run.output)),
-        "session": _fenced("text", list(_sessions(run.spans))[1:]),
-        "no clew line": _fenced("diff", kept),
+        "session": _fenced("text", list(_sessions(run.spans, told))[1:]),
     }
 
 
-def _sessions(spans: Sequence[Span]) -> Iterator[str]:
+def _sessions(spans: Sequence[Span], told: show.Facts) -> Iterator[str]:
     for session in sorted({it.session or "" for it in spans}):
         yield ""
-        yield from show.session([it for it in spans if (it.session or "") == session], show.facts)
+        yield from show.session([it for it in spans if (it.session or "") == session], told)
 
 
 _IMPORTS = """

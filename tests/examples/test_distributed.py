@@ -11,11 +11,10 @@ from threading import Event
 
 import pytest
 
-from demo.show import facts
-from examples.stand_in import CASSETTES, Replay, exchanges, refused, serving
-from tests.activation.collector import Collector
+from clew.demo.show import facts
+from clew.demo.stand_in import CASSETTES, Replay, exchanges, refused, serving
 from tests.examples.readme import readme_of, what_came_of, written
-from tests.examples.running import ROOT, received, run, surroundings
+from tests.examples.running import ROOT, run, shown, surroundings
 from tests.examples.test_examples import UNCOPIED, exchanged
 from tests.javascript.packages import install
 from tests.landing.calls import installed
@@ -56,8 +55,6 @@ def interruptible():
 def copied(folder):
     here = folder / "examples" / "distributed"
     shutil.copytree(EXAMPLE, here, ignore=shutil.ignore_patterns(*UNCOPIED))
-    shutil.copy(ROOT / "examples" / "stand_in.py", here.parent)
-    (folder / "tests").symlink_to(ROOT / "tests")
     return here / "app.py"
 
 
@@ -152,11 +149,16 @@ def test_without_a_setting_the_ids_stay_in_the_front(app, setting, tmp_path):
 @pytest.mark.slow
 def test_each_can_be_run_alone(app, tmp_path):
     settings = {"CLEW_TRUST_INBOUND": "1", "CLEW_PROPAGATE_TO": "127.0.0.1", "PORT": "0"}
-    with Collector() as collector, serving(Replay(CASSETTE)) as provider, ExitStack() as all_of_it:
-        given = surroundings(tmp_path, collector) | settings | told(provider)
+    with (
+        surroundings(tmp_path) as (given, collector),
+        serving(Replay(CASSETTE)) as provider,
+        ExitStack() as all_of_it,
+    ):
+        settings |= told(provider)
 
         def start(*command, **more):
-            return all_of_it.enter_context(started(*command, folder=app.parent, **given, **more))
+            more = given | settings | more
+            return all_of_it.enter_context(started(*command, folder=app.parent, **more))
 
         answers = start(sys.executable, "answers.py", OTEL_SERVICE_NAME="answers")
         desk = start("node", "service.cjs", ANSWERS_URL=listening(answers))
@@ -168,7 +170,7 @@ def test_each_can_be_run_alone(app, tmp_path):
             service.terminate()
             assert service.communicate(timeout=PATIENCE) == ("", "")
             assert service.returncode == 0
-        spans = list(received(collector))
+        spans = shown(collector)
     assert {(it.session, it.user) for it in spans} == IDS
     assert {it.service for it in spans} == {"front", "desk", "answers"}
 
@@ -187,9 +189,8 @@ def test_nobody_is_left(app, how, tmp_path, interruptible):
             waited.wait(PATIENCE)
         return refused("the model has gone")
 
-    with Collector() as collector, serving(answer) as url:
-        given = surroundings(tmp_path, collector) | told(url)
-        with started(sys.executable, str(app), folder=tmp_path, **given) as front:
+    with surroundings(tmp_path) as (given, collector), serving(answer) as url:
+        with started(sys.executable, str(app), folder=tmp_path, **given, **told(url)) as front:
             if how != "failed":
                 assert thinking.wait(PATIENCE)
                 # A terminal tells all of them, kill only the front.
@@ -202,7 +203,7 @@ def test_nobody_is_left(app, how, tmp_path, interruptible):
             assert "borrow five books" not in said
             with pytest.raises(ProcessLookupError):
                 os.killpg(front.pid, 0)
-        spans = list(received(collector))
+        spans = shown(collector)
     assert ("the model has gone" in wrong) == (how == "failed")
     assert {(it.session, it.user) for it in spans} == IDS
     # What the first turn left, and what was torn off in the second, has been sent.

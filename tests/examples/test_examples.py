@@ -13,7 +13,6 @@ import pytest
 
 from clew.demo.stand_in import CASSETTES, exchanges
 from clew.frameworks import FRAMEWORKS
-from tests.examples.driven import DRIVEN
 from tests.examples.readme import parts_of, readme_of, without_clew, written
 from tests.examples.running import ROOT, example, run
 from tests.landing.calls import installed

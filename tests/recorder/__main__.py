@@ -27,7 +27,6 @@ from clew.demo.stand_in import (
     exchanges,
     serving,
 )
-from clew.frameworks import FRAMEWORKS
 from tests.examples.driven import DRIVEN
 from tests.examples.programs import Start
 from tests.recorder import scrubbing

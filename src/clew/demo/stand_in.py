@@ -15,7 +15,7 @@ import sys
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
@@ -179,7 +179,8 @@ def serving(answer: Answer) -> Iterator[str]:
                 self.send_header(name, value)
             self.send_header("content-length", str(len(answered.body)))
             self.end_headers()
-            self.wfile.write(answered.body)
+            with suppress(ConnectionError):  # Whoever asked has been interrupted.
+                self.wfile.write(answered.body)
 
         def log_message(self, *_: Any) -> None:
             """Be silent."""
