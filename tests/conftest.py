@@ -8,7 +8,7 @@ import textwrap
 import hypothesis
 import pytest
 
-from clew import boundary
+from clew import boundary, identity
 
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "CLEW_", "OPENINFERENCE_"))]:
     if _name != "CLEW_RECORDINGS":
@@ -50,6 +50,16 @@ def _no_provider_is_told_an_id():
     yield
     secrecy = sys.modules.get("tests.providers.secrecy")
     assert secrecy is None or secrecy.taken() == []
+
+
+@pytest.fixture
+def user_id_key(monkeypatch):
+    """Pseudonyms are on."""
+    monkeypatch.setenv("CLEW_USER_ID_KEY", "a key of the tests")
+    identity.read_key()
+    yield b"a key of the tests"
+    monkeypatch.delenv("CLEW_USER_ID_KEY", raising=False)
+    identity.read_key()
 
 
 @pytest.fixture

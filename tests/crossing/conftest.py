@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from clew import identity, tally
+from clew import tally
 from clew.propagation import http
 from clew.stamping import IdentityProcessor
 from tests.crossing.clients import CLIENTS, instrumentors
@@ -112,15 +112,6 @@ def propagate_to(monkeypatch):
 @pytest.fixture
 def trusted(monkeypatch):
     monkeypatch.setenv("CLEW_TRUST_INBOUND", "1")
-
-
-@pytest.fixture
-def user_id_key(monkeypatch):
-    monkeypatch.setenv("CLEW_USER_ID_KEY", "a key of the tests")
-    identity.read_key()
-    yield
-    monkeypatch.delenv("CLEW_USER_ID_KEY")
-    identity.read_key()
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """A server on loopback that remembers the headers of every request, and redirects on request."""
 
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from tests.background import serving
 
 
 @dataclass
@@ -67,11 +68,5 @@ def listening():
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     server.listener = Listener(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(server):
         yield server.listener
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

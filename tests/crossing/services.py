@@ -7,6 +7,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 
+from tests.background import serving
+
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *args):
@@ -26,12 +28,8 @@ def wsgi(handle, provider, around, within):
     app = within(app)
     app = around(instrumentation.OpenTelemetryMiddleware(app, tracer_provider=provider))
     server = make_server("127.0.0.1", 0, app, WSGIServer, _Quiet)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server.server_address[1]
 
 
 @contextmanager

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.background import serving
 
 SLOW = 0.4
 """Seconds that a slow one takes to answer."""
@@ -67,15 +69,11 @@ class Collector(ThreadingHTTPServer):
 @contextmanager
 def collecting(mood: str) -> Iterator[Collector]:
     """Run a collector: ``live``, ``slow``, ``hanging``, or the status that it answers with."""
-    with Collector(mood) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Collector(mood)) as server:
         try:
             yield server
         finally:
             server.closing.set()
-            server.shutdown()
-            thread.join()
 
 
 @contextmanager

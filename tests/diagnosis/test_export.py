@@ -3,10 +3,11 @@
 import shutil
 import ssl
 import subprocess
-import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+
+from tests.background import serving
 
 OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
@@ -153,16 +154,13 @@ def certified(tmp_path):
     subprocess.run([openssl, *request.split(), *subject.split()], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with _Quiet(("127.0.0.1", 0), _Takes) as server:
-        server.headers_seen = []
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        server.certificate = certificate
-        server.url = f"https://localhost:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = _Quiet(("127.0.0.1", 0), _Takes)
+    server.headers_seen = []
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.certificate = certificate
+    server.url = f"https://localhost:{server.server_port}"
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])

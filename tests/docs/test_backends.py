@@ -2,11 +2,11 @@
 
 import http.server
 import re
-import threading
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.background import serving
 from tests.docs.blocks import blocks
 
 PAGE = "docs/backends.md"
@@ -57,10 +57,8 @@ def collector():
         def log_message(self, format, *args):  # noqa: A002 - http.server's name
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)) as server:
         yield f"http://127.0.0.1:{server.server_port}", received
-        server.shutdown()
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ import pytest
 otel_export = pytest.importorskip("opentelemetry.sdk._logs.export")
 from opentelemetry.sdk._logs import LoggerProvider  # noqa: E402 - what it needs was checked above
 
-from clew import identity  # noqa: E402 - as above
 from clew.logging import stamp_logs_of  # noqa: E402 - as above
 
 Exporter = getattr(otel_export, "InMemoryLogRecordExporter", None) or (
@@ -43,15 +42,6 @@ def logs():
 @pytest.fixture
 def make_logs():
     return Logs
-
-
-@pytest.fixture
-def user_id_key(monkeypatch):
-    monkeypatch.setenv("CLEW_USER_ID_KEY", "a key of the tests")
-    identity.read_key()
-    yield
-    monkeypatch.delenv("CLEW_USER_ID_KEY")
-    identity.read_key()
 
 
 @pytest.fixture

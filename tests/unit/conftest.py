@@ -125,14 +125,6 @@ def on_the_wire(caplog: pytest.LogCaptureFixture) -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def user_id_key(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Pseudonyms are on."""
-    monkeypatch.setenv("CLEW_USER_ID_KEY", "a key of the tests")
-    identity.read_key()
-    return b"a key of the tests"
-
-
-@pytest.fixture
 def contained(monkeypatch: pytest.MonkeyPatch) -> None:
     """clew's own failures are kept from the application, as they are in production."""
     monkeypatch.setattr(boundary, "reraise", False)

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Event
 from time import time
 from typing import Any
+
+from tests.background import serving
 
 _PREFIX = "/2018-06-01/runtime"
 
@@ -70,12 +72,8 @@ class Runtime(ThreadingHTTPServer):
 
 @contextmanager
 def offering(events: Sequence[Any], seen: Callable[[], Any]) -> Iterator[Runtime]:
-    with Runtime(events, seen) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Runtime(events, seen)) as server:
         try:
             yield server
         finally:
             server.closing.set()
-            server.shutdown()
-            thread.join()
