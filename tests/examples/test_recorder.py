@@ -2,16 +2,18 @@
 
 import json
 from importlib.util import find_spec
+from subprocess import CalledProcessError
 
 import pytest
 import vcr
 from vcr.request import Request
 
-from clew.demo.stand_in import Answered, Asked, Replay, exchanges, serving
+from clew.demo.stand_in import Answered, Asked, Replay, exchanges, refused, serving
 from tests.examples.running import example
 from tests.providers import ProviderServer
 from tests.providers.answers import speaking
 from tests.recorder import scrubbing
+from tests.recorder.__main__ import record
 from tests.recorder.sources import NAMED, Local, Real, Signed, forward, real
 from tests.recorder.voice import Voice
 
@@ -101,6 +103,28 @@ def test_what_is_recorded_is_played_back(tmp_path):
     other = replay(Asked(asked.method, asked.path, {}, b"{}"))
     assert other.status == 404
     assert b"nox -s record" in other.body
+
+
+def test_an_example_is_recorded(tmp_path):
+    pytest.importorskip("openai")
+    cassette = tmp_path / "openai.yaml"
+    with ProviderServer() as server:
+        record("openai", lambda asked: forward(asked, server.url, "a test"), cassette)
+        sent = [it.body for it in server.exchanges]
+    said, *sources = cassette.read_text().partition("interactions:")[0].splitlines()
+    assert said.startswith("# What examples/openai/app.py says")
+    assert sources == ["# Recorded from: a test"]
+    assert [json.loads(asked.body) for asked, _ in exchanges(cassette)] == sent
+    assert len(sent) > 2
+
+
+def test_a_recording_that_fails_leaves_what_was_there(tmp_path):
+    pytest.importorskip("openai")
+    cassette = tmp_path / "openai.yaml"
+    cassette.write_text("as it was")
+    with pytest.raises(CalledProcessError):
+        record("openai", lambda _: refused("the model has gone"), cassette)
+    assert cassette.read_text() == "as it was"
 
 
 def test_the_server_serves_what_it_is_told():

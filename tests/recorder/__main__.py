@@ -12,6 +12,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
@@ -42,20 +43,27 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=names, help=", ".join(names))
     parser.add_argument("--real", metavar="URL", help="a real provider, with the key that is set")
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(names):
+        parser.error(f"no example is called {min(unknown)}; there are {', '.join(names)}")
+    failed = []
     source: Any = nullcontext(real(arguments.real)) if arguments.real else Local()
     with source as answer:
         for name in arguments.names:
-            record(name, answer, CASSETTES / f"{name}.yaml")
+            try:
+                record(name, answer, CASSETTES / f"{name}.yaml")
+            except (subprocess.CalledProcessError, AssertionError, ValueError) as why:
+                failed.append(f"{name}: {why}")
+    if failed:
+        sys.exit("\n".join(["Not recorded, and left as it was:", *failed]))
 
 
 def record(name: str, answer: Answer, cassette: Path) -> None:
-    """Run one example, and keep what it says and is told."""
+    """Run one example, and keep what it says and is told, if it comes to its end."""
     recorder = vcr.VCR(
         record_mode="all",
         before_record_request=_recorded,
         before_record_response=scrubbing.response,
     )
-    cassette.unlink(missing_ok=True)
     keys = {key: os.environ[key] for key in KEYS if key in os.environ}
     example = EXAMPLES / name
     one_by_one = Lock()  # vcrpy loses exchanges that are made at the same time.
@@ -64,13 +72,15 @@ def record(name: str, answer: Answer, cassette: Path) -> None:
         with one_by_one:
             return answer(asked)
 
-    with recorder.use_cassette(str(cassette)), serving(answer_one) as url, environment(url):
-        given = {**os.environ, **keys, "OTEL_TRACES_EXPORTER": "none"}
-        if driven := DRIVEN.get(name):
-            sys.stdout.write(driven.drive(Start(example, example.parents[1], given)))
-        else:
-            subprocess.run([sys.executable, str(example / "app.py")], env=given, check=True)
-    cassette.write_text(_heading(name, cassette) + cassette.read_text())
+    with TemporaryDirectory() as folder:
+        new = Path(folder) / cassette.name
+        with recorder.use_cassette(str(new)), serving(answer_one) as url, environment(url):
+            given = {**os.environ, **keys, "OTEL_TRACES_EXPORTER": "none"}
+            if driven := DRIVEN.get(name):
+                sys.stdout.write(driven.drive(Start(example, example.parents[1], given)))
+            else:
+                subprocess.run([sys.executable, str(example / "app.py")], env=given, check=True)
+        cassette.write_text(_heading(name, new) + new.read_text())
 
 
 def _recorded(request: Any) -> Any:
