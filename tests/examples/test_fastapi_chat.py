@@ -242,10 +242,7 @@ def test_without_the_line(around, conversations):
     if not any(it.name == "clew" for it in entry_points(group="opentelemetry_distro")):
         pytest.skip("clew offers no distro here")
     start, collector = around
-    copied = start.folder / "examples"
-    shutil.copytree(ROOT / "examples", copied, ignore=shutil.ignore_patterns("__pycache__"))
-    (start.folder / "tests").symlink_to(ROOT / "tests")
-    app = copied / NAME / "app.py"
+    app = shutil.copytree(EXAMPLE, start.folder / NAME) / "app.py"
     app.write_text(without_the_line(app.read_text()))
     command = str(Path(sys.executable).with_name("opentelemetry-instrument"))
     said = drive(
