@@ -27,16 +27,47 @@ CONDUITS = (
     "serving.served",
     "propagation.redirects.guarded.<locals>.before.",
     "keeping.KeptSpan.set_attributes",
+    "counting.CountedSpan.set_attribute",
+    "recording.spans._wrapper.",
+    "recording.spans._run",
+    "recording.watching._sync.",
+    "recording.watching._async.",
+    "repairs.bedrock_buffers._Read.",
+    "repairs.bedrock_call_errors._EndingTracer.",
+    "repairs.bedrock_early_clients._call",
+    "repairs.bedrock_streams._Events.",
+    "repairs.dspy_tokens._call",
+    "repairs.dspy_tokens._acall",
+    "repairs.dspy_tokens._current",
+    "repairs.langchain_nesting.repair.<locals>.asking",
+    # OpenTelemetry asks these for an id, or for the tracer itself, and nothing happens in them.
+    "tracing.ClewTracer.unwrapped",
+    "tracing.ClewTracer.id_generator",
+    "tracing._Unseeded.",
+    # These try what upstream does, and do otherwise where that fails.
+    "repairs.dspy_arguments._input_value",
+    "repairs.dspy_arguments._bound_arguments",
+    "repairs.dspy_arguments._outputs",
     # This is what contains.
     "tally.",
     "boundary.",
 )
-BY_OTHERS = ("tracing.",)
-"""Where an instrumentor contains the fault before clew can count it."""
+BY_OTHERS = (
+    "tracing.",
+    "repairs.bedrock_tokens.",
+    "repairs.llama_index_",
+    "repairs.mistralai_streams._finalize",
+)
+"""Where an instrumentor, or its framework, contains the fault before clew can count it."""
 SCENARIOS = {
     "openai": "openai",
     "import_openai": "openai",
     "langchain": "langchain_core",
+    "langchain_models": "langchain_openai",
+    "llama_index": "llama_index.embeddings.openai",
+    "bedrock": "boto3",
+    "mistral": "mistralai",
+    "dspy": "dspy",
     "own_spans": "clew",
     "crossing": "clew",
     "asgi": "clew",
@@ -78,4 +109,10 @@ def test_no_fault_reaches_the_application(server, scenario):
     for fault in went_off:
         if not fault["function"].startswith(CONDUITS):
             assert fault["same"], fault
-            assert fault["counted"] or fault["function"].startswith(BY_OTHERS), fault
+            by_others = fault["function"].startswith(BY_OTHERS) or _by_python(fault["function"])
+            assert fault["counted"] or by_others, fault
+
+
+def _by_python(function):
+    """Whether Python itself lets no fault out of it."""
+    return function.endswith(".__del__")

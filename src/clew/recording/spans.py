@@ -170,9 +170,9 @@ class _Call(Watcher):
 
     def answered(self, answer: Any) -> Any:
         """Take note of what the call returned, and return it."""
-        if is_stream(answer):
-            return watched(answer, self)
         try:
+            if is_stream(answer):
+                return watched(answer, self)
             self._answer = plain(answer)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("reading an answer")

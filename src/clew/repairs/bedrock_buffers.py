@@ -14,6 +14,7 @@ from typing import Any
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 from opentelemetry.trace import get_current_span
 
+from clew.boundary import contain
 from clew.repairs.bedrock_call_errors import end_failed
 from clew.repairs.wrapping import wrapped
 
@@ -50,23 +51,33 @@ def _reading(call: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(call)
     def reading(*arguments: Any, **named: Any) -> Any:
         response = call(*arguments, **named)
-        body = response.get("body")
-        if body is None or get_value(_SUPPRESS_INSTRUMENTATION_KEY):
-            return response
-        read = _Read()
         try:
-            for chunk in body.iter_chunks(_CHUNK):
-                read.parts.write(chunk)
-        except Exception as error:  # noqa: BLE001 - raised where the application reads
-            read.error = error
+            error = _read(response)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("reading a body of Bedrock's")
+            return response
+        if error is not None:
             end_failed(get_current_span(), error)
-        read.parts.seek(0)
-        response["body"] = type(body)(read, getattr(body, "_content_length", None))
-        if read.error is not None:
             raise _BrokenOffError(response)
         return response
 
     return reading
+
+
+def _read(response: Any) -> Exception | None:
+    """Give *response* a body that has been read; return the error that came then."""
+    body = response.get("body")
+    if body is None or get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+        return None
+    read = _Read()
+    try:
+        for chunk in body.iter_chunks(_CHUNK):
+            read.parts.write(chunk)
+    except Exception as error:  # noqa: BLE001 - raised where the application reads
+        read.error = error
+    read.parts.seek(0)
+    response["body"] = type(body)(read, getattr(body, "_content_length", None))
+    return read.error
 
 
 def _handing_out(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,11 +90,14 @@ def _handing_out(call: Callable[..., Any]) -> Callable[..., Any]:
             response = call(*arguments, **named)
         except _BrokenOffError as broken:
             return broken.response
-        body = response.get("body")
-        raw = getattr(body, "_raw_stream", None)
-        if isinstance(raw, _Read):
-            raw.parts.seek(0)
-            response["body"] = StreamingBody(raw, getattr(body, "_content_length", None))
+        try:
+            body = response.get("body")
+            raw = getattr(body, "_raw_stream", None)
+            if isinstance(raw, _Read):
+                raw.parts.seek(0)
+                response["body"] = StreamingBody(raw, getattr(body, "_content_length", None))
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("handing out a body of Bedrock's")
         return response
 
     return handing_out

@@ -14,6 +14,7 @@ from typing import Any
 import wrapt
 from opentelemetry.trace import Span, Status, StatusCode
 
+from clew.boundary import contain
 from clew.repairs.wrapping import wrapped
 
 _MODULE = "openinference.instrumentation.bedrock"
@@ -56,9 +57,12 @@ class _EndingTracer(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has
 
 def end_failed(span: Span, error: BaseException) -> None:
     """End *span* with *error*, unless it has ended."""
-    if span.is_recording():
-        mark_failed(span, error)
-        span.end()
+    try:
+        if span.is_recording():
+            mark_failed(span, error)
+            span.end()
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("ending the span of a call that failed")
 
 
 def mark_failed(span: Span, error: BaseException) -> None:

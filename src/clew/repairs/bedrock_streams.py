@@ -8,7 +8,6 @@ which it was made, and that ends its span once: when it is read, fails, is close
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import partial
 from typing import Any
 
 import wrapt
@@ -31,7 +30,15 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 
     module: Any = wrappers
     original = module._EventStream  # noqa: SLF001 - upstream's class
-    module._EventStream = partial(_Stream, closed=closed)  # noqa: SLF001
+
+    def made(stream: Any, note: Callable[[Any], Any], *others: Any) -> Any:
+        try:
+            return _Stream(stream, _Noting(note, closed))
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("watching a stream of Bedrock's")
+            return original(stream, note, *others)
+
+    module._EventStream = made  # noqa: SLF001
 
     def undo() -> None:
         module._EventStream = original  # noqa: SLF001
@@ -50,48 +57,51 @@ class _Noting:
         self.held = Held(get_current())
 
     def event(self, event: Any) -> None:
-        if not self._ended:
-            self._tell(event)
+        """Note an event. Does not raise."""
+        try:
+            if not self._ended:
+                self.held.run(self._note, event)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("noting what a stream of Bedrock's brings")
 
     def end(self, reason: BaseException | None = None) -> None:
-        """End the span: because of *reason*, or with what was read before it was left."""
+        """End the span: because of *reason*, or with what was read before. Does not raise."""
         if self._ended:
             return
         self._ended = True
-        if isinstance(reason, StopIteration | StopAsyncIteration):
-            self._tell(reason)
-            return
-        if reason is not None:
-            mark_failed(self._span, reason)
-        # Given an error, upstream would not write down what was read before it.
-        self._tell(self._closed())
-
-    def _tell(self, news: Any) -> None:
         try:
-            self.held.run(self._note, news)
+            if reason is None or not isinstance(reason, StopIteration | StopAsyncIteration):
+                if reason is not None:
+                    mark_failed(self._span, reason)
+                # Given an error, upstream would not write down what was read before it.
+                reason = self._closed()
+            self.held.run(self._note, reason)
         except Exception:  # noqa: BLE001 - the boundary to the application
-            contain("noting what a stream of Bedrock's brings")
+            contain("ending the span of a stream of Bedrock's")
 
 
 class _Stream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
     """A stream of events. Whoever reads it keeps it from being forgotten."""
 
-    def __init__(
-        self,
-        stream: Any,
-        note: Callable[[Any], Any],
-        _span_in_use: object = None,
-        *,
-        closed: type[BaseException],
-    ) -> None:
+    def __init__(self, stream: Any, noting: _Noting) -> None:
         super().__init__(stream)
-        self._self_noting = _Noting(note, closed)
+        self._self_noting = noting
 
     def __iter__(self) -> Iterator[Any]:
-        return _Events(iter(self.__wrapped__), self, self._self_noting)
+        events: Iterator[Any] = iter(self.__wrapped__)
+        try:
+            return _Events(events, self, self._self_noting)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("watching a stream of Bedrock's")
+            return events
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        return _AsyncEvents(aiter(self.__wrapped__), self, self._self_noting)
+        events: AsyncIterator[Any] = aiter(self.__wrapped__)
+        try:
+            return _AsyncEvents(events, self, self._self_noting)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("watching a stream of Bedrock's")
+            return events
 
     def close(self) -> None:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from wrapt import ObjectProxy
 
+from clew.boundary import contain
 from clew.repairs.wrapping import wrapped
 
 
@@ -48,16 +49,24 @@ class _Module(ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no argument
     @property  # type: ignore[misc]  # a stand-in, which is only read
     def __class__(self) -> Any:
         module, name = self.__wrapped__, self._self_method
-        # Without dspy's own __getattribute__, which warns of whoever asks for a ``forward``.
-        method = object.__getattribute__(module, name) if hasattr(type(module), name) else None
-        own = vars(module).get(name)
-        return _Class(type(module).__name__, **{name: own or method})
+        try:
+            # Without dspy's own __getattribute__, which warns of whoever asks for a ``forward``.
+            method = object.__getattribute__(module, name) if hasattr(type(module), name) else None
+            own = vars(module).get(name)
+            return _Class(type(module).__name__, **{name: own or method})
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("finding what a module of DSPy's will call")
+            return type(module)
 
 
 def _bound_to(name: str) -> Callable[..., Any]:
     def call(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
         method, module, given, named = arguments
-        return upstream(method, _Module(module, name), given, named)
+        try:
+            module = _Module(module, name)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("finding what a module of DSPy's will call")
+        return upstream(method, module, given, named)
 
     return call
 
@@ -73,9 +82,7 @@ def _input_value(upstream: Any, _instance: Any, arguments: Any, named: Any) -> A
     try:
         return upstream(*arguments, **named)
     except Exception:  # noqa: BLE001 - the call itself will tell whether it can be made
-        from openinference.instrumentation import safe_json_dumps  # noqa: PLC0415 - as elsewhere
-
-        return safe_json_dumps(_as_they_are(arguments[1:], named))
+        return _shown(_as_they_are(arguments[1:], named))
 
 
 def _bound_arguments(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
@@ -83,6 +90,16 @@ def _bound_arguments(upstream: Any, _instance: Any, arguments: Any, named: Any) 
         return upstream(*arguments, **named)
     except Exception:  # noqa: BLE001 - as above
         return _as_they_are(arguments[1:], named)
+
+
+def _shown(arguments: dict[str, Any]) -> str:
+    from openinference.instrumentation import safe_json_dumps  # noqa: PLC0415 - as elsewhere
+
+    try:
+        return safe_json_dumps(arguments)
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("showing the arguments of a call")
+        return ""
 
 
 def _as_they_are(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:

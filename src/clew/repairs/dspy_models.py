@@ -9,6 +9,7 @@ also reads the response's usage.
 from collections.abc import Callable
 from typing import Any
 
+from clew.boundary import contain
 from clew.repairs.wrapping import wrapped, wrapped_throughout
 
 _WRAPPERS = {"__call__": "_LMCallWrapper", "acall": "_LMAcallWrapper"}
@@ -36,14 +37,18 @@ def repair(instrumentor: Any) -> Callable[[], None]:
 
 def _arguments(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     """Find the prompt and the messages of a ``__call__(self, *anything, **named)``."""
-    found = dict(upstream(*arguments, **named))
-    if "prompt" in found or "messages" in found:
-        return found
-    for value in list(found.values()):
-        if isinstance(value, tuple) and value:
-            found["prompt"] = value[0]
-        if isinstance(value, dict):
-            found |= {name: value[name] for name in ("prompt", "messages") if name in value}
+    try:
+        found = dict(upstream(*arguments, **named))
+        if "prompt" in found or "messages" in found:
+            return found
+        for value in list(found.values()):
+            if isinstance(value, tuple) and value:
+                found["prompt"] = value[0]
+            if isinstance(value, dict):
+                found |= {name: value[name] for name in ("prompt", "messages") if name in value}
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("reading what a model of DSPy's is asked")
+        return {}
     return found
 
 
@@ -52,8 +57,13 @@ def _messages(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
 
     It would take a string to pieces, and read a stream to its end before its reader does.
     """
-    response = arguments[0] if arguments else named.get("response")
-    outputs = [response] if isinstance(response, str) else response
-    if not isinstance(outputs, list | tuple):
+    try:
+        response = arguments[0] if arguments else named.get("response")
+        outputs = [response] if isinstance(response, str) else response
+        if not isinstance(outputs, list | tuple):
+            return iter(())
+        texts = [it.get("text") if isinstance(it, dict) else it for it in outputs]
+        return iter([*upstream(texts)])
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("reading what a model of DSPy's has answered")
         return iter(())
-    return upstream([it.get("text") if isinstance(it, dict) else it for it in outputs])

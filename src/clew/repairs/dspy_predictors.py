@@ -13,6 +13,7 @@ from functools import wraps
 from inspect import unwrap
 from typing import Any
 
+from clew.boundary import contain
 from clew.repairs.wrapping import wrapped, wrapped_throughout
 
 _WRAPPERS = {"forward": "_PredictForwardWrapper", "aforward": "_PredictAforwardWrapper"}
@@ -54,21 +55,32 @@ def repair(instrumentor: Any) -> Callable[[], None]:
 def _outermost(name: str, predict: Any) -> Callable[..., Any]:
     def call(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
         method, predictor, given, named = arguments
-        cls = type(predictor)
-        if cls is predict:
-            return upstream(*arguments)
-        if _function(getattr(cls, name)) is not _function(method):
+        try:
+            forward = method
+            if type(predictor) is not predict:
+                forward = _told_apart(method, type(predictor), name)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("telling a predictor's methods apart")
+            forward = None
+        if forward is None:
             return method(*given, **named)
-
-        @wraps(method)
-        def forward(*given: Any, **named: Any) -> Any:
-            return method(*given, **named)
-
-        # By this name upstream tells the method of ``Predict`` from one that overrides it.
-        forward.__qualname__ = f"{cls.__qualname__}.{name}"
         return upstream(forward, predictor, given, named)
 
     return call
+
+
+def _told_apart(method: Any, cls: Any, name: str) -> Callable[..., Any] | None:
+    """Return *method* under a name that upstream knows it by, or None if another is outermost."""
+    if _function(getattr(cls, name)) is not _function(method):
+        return None
+
+    @wraps(method)
+    def forward(*given: Any, **named: Any) -> Any:
+        return method(*given, **named)
+
+    # By this name upstream tells the method of ``Predict`` from one that overrides it.
+    forward.__qualname__ = f"{cls.__qualname__}.{name}"
+    return forward
 
 
 def _function(method: Any) -> Any:

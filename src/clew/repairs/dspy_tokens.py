@@ -108,11 +108,10 @@ def _current() -> _Call | None:
 
 @contextmanager
 def _noting(model: Any, around: Span, outer: _Call | None) -> Iterator[None]:
-    span = get_current_span()
-    if span is around:  # Upstream has opened none: it is suppressed.
+    call = _begun(model, around, outer)
+    if call is None:
         yield
         return
-    call = _Call(model, span, outer)
     _under_way.set(call)
     try:
         yield
@@ -123,6 +122,16 @@ def _noting(model: Any, around: Span, outer: _Call | None) -> Iterator[None]:
             call.settle()
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("counting the tokens of a call")
+
+
+def _begun(model: Any, around: Span, outer: _Call | None) -> _Call | None:
+    try:
+        span = get_current_span()
+        # Upstream has opened none where it is suppressed.
+        return None if span is around else _Call(model, span, outer)
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("counting the tokens of a call")
+        return None
 
 
 def _call(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:

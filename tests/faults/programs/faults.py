@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import model_calls
 import scenarios
 from bombs import Bang, code_of, failing, used
 from opentelemetry import trace
@@ -26,7 +27,7 @@ ONCE = {"activation", "discovery", "repairs", "calls"}
 
 
 def in_this_process(scenario):
-    calls = getattr(scenarios, scenario)()
+    calls = scenario()
     before = calls()
     instrument_all()
     with using_session("chat-42", user_id="ada"), used() as found:
@@ -42,7 +43,7 @@ def in_this_process(scenario):
 
 def in_children(scenario):
     """For what happens once in a process: imports."""
-    calls = getattr(scenarios, scenario)()
+    calls = scenario()
     before = in_a_child(calls)
     instrument_all()
 
@@ -104,4 +105,5 @@ def tell(**what):
 
 if __name__ == "__main__":
     scenarios.URL = sys.argv[2]
-    (in_children if sys.argv[1].startswith("import") else in_this_process)(sys.argv[1])
+    chosen = getattr(scenarios, sys.argv[1], None) or getattr(model_calls, sys.argv[1])
+    (in_children if sys.argv[1].startswith("import") else in_this_process)(chosen)
