@@ -32,7 +32,7 @@ FIRST, SECOND = TALKS["chat-42", "ada"]
 RECORDED = "The capital of Greece is Athens."
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _needed():
     for module in DRIVEN[NAME].needs:
         if not installed(module):
