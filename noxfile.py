@@ -154,6 +154,7 @@ def aioboto3(session: nox.Session, group: str) -> None:
     """Test Bedrock's asynchronous clients, which pin a botocore of their own."""
     _install(session, "bedrock", groups=("test", group))
     _pytest(session, "tests/contract/test_aioboto3.py", "tests/contract/test_bedrock_repairs.py")
+    _pytest(session, "tests/faults", "-k", "bedrock")
 
 
 @nox.session(python=CURRENT)

@@ -11,6 +11,7 @@ from typing import Any
 
 from opentelemetry.context import get_current
 
+from clew.boundary import contain
 from clew.decorating import in_context
 from clew.repairs.wrapping import wrapped
 
@@ -24,10 +25,13 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 
 def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     client = instrument(*arguments, **named)
-    if hasattr(client, "__aenter__"):
-        for name in [it.removeprefix("_unwrapped_") for it in vars(client)]:
-            if f"_unwrapped_{name}" in vars(client) and name in vars(client):
-                setattr(client, name, _here(getattr(client, name)))
+    try:
+        if hasattr(client, "__aenter__"):
+            for name in [it.removeprefix("_unwrapped_") for it in vars(client)]:
+                if f"_unwrapped_{name}" in vars(client) and name in vars(client):
+                    setattr(client, name, _here(getattr(client, name)))
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("following a client of Bedrock's")
     return client
 
 

@@ -153,7 +153,10 @@ class _Content(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
         return part
 
     def _seen(self, part: bytes) -> None:
-        self._self_noting.part(part, last=self.__wrapped__.at_eof())
+        try:
+            self._self_noting.part(part, last=self.__wrapped__.at_eof())
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("noting the body of a Bedrock answer")
 
     read = partialmethod(_read, "read")
     readany = partialmethod(_read, "readany")

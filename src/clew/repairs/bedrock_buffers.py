@@ -29,11 +29,15 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 
 def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     client = instrument(*arguments, **named)
-    made = vars(client)
-    wrapped_here = {"invoke_model", "_unwrapped_invoke_model"} <= made.keys()
-    if wrapped_here and not hasattr(client, "__aenter__"):
-        made["_unwrapped_invoke_model"] = _reading(made["_unwrapped_invoke_model"])
-        made["invoke_model"] = _handing_out(made["invoke_model"])
+    try:
+        made = vars(client)
+        wrapped_here = {"invoke_model", "_unwrapped_invoke_model"} <= made.keys()
+        if wrapped_here and not hasattr(client, "__aenter__"):
+            reading = _reading(made["_unwrapped_invoke_model"])
+            made["invoke_model"] = _handing_out(made["invoke_model"])
+            made["_unwrapped_invoke_model"] = reading
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("guarding the bodies of a client of Bedrock's")
     return client
 
 

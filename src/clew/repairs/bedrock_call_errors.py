@@ -29,8 +29,11 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 
 def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     given = [*arguments]
-    if len(given) > _TRACER:
-        given[_TRACER] = _EndingTracer(given[_TRACER])
+    try:
+        if len(given) > _TRACER:
+            given[_TRACER] = _EndingTracer(given[_TRACER])
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("guarding the calls of a client of Bedrock's")
     return instrument(*given, **named)
 
 

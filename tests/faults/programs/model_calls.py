@@ -56,34 +56,59 @@ def llama_index():
     return calls
 
 
+TALK = [{"role": "user", "content": [{"text": "Why?"}]}]
+NOVA = {"modelId": "amazon.nova-lite-v1:0", "messages": TALK}
+SAID = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 64, "messages": WHY}
+CLAUDE = {"modelId": "anthropic.claude-3-5-haiku-20241022-v1:0", "body": json.dumps(SAID)}
+TITAN = {"modelId": "amazon.titan-embed-text-v2:0", "body": json.dumps({"inputText": "Why?"})}
+
+
+def runtime(module):
+    return (
+        import_module(module)
+        .Session()
+        .client(
+            "bedrock-runtime",
+            region_name="us-east-1",
+            endpoint_url=scenarios.URL,
+            aws_access_key_id="none",
+            aws_secret_access_key="none",
+        )
+    )
+
+
 def bedrock():
-    client = import_module("boto3").client(
-        "bedrock-runtime",
-        region_name="us-east-1",
-        endpoint_url=scenarios.URL,
-        aws_access_key_id="none",
-        aws_secret_access_key="none",
-    )
-    talk = [{"role": "user", "content": [{"text": "Why?"}]}]
-    body = json.dumps(
-        {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 64, "messages": WHY}
-    )
-    nova = {"modelId": "amazon.nova-lite-v1:0", "messages": talk}
-    claude = {"modelId": "anthropic.claude-3-5-haiku-20241022-v1:0", "body": body}
-    titan = {"modelId": "amazon.titan-embed-text-v2:0", "body": json.dumps({"inputText": "Why?"})}
+    client = runtime("boto3")
 
     def calls():
-        whole = json.load(client.invoke_model(**claude)["body"])
-        events = client.invoke_model_with_response_stream(**claude)["body"]
+        whole = json.load(client.invoke_model(**CLAUDE)["body"])
+        events = client.invoke_model_with_response_stream(**CLAUDE)["body"]
         return [
-            client.converse(**nova)["output"]["message"]["content"],
-            [sorted(event) for event in client.converse_stream(**nova)["stream"]],
+            client.converse(**NOVA)["output"]["message"]["content"],
+            [sorted(event) for event in client.converse_stream(**NOVA)["stream"]],
             whole["content"],
             [json.loads(event["chunk"]["bytes"])["type"] for event in events],
-            json.load(client.invoke_model(**titan)["body"])["embedding"],
+            json.load(client.invoke_model(**TITAN)["body"])["embedding"],
         ]
 
     return calls
+
+
+def bedrock_async():
+    async def ask():
+        async with runtime("aioboto3") as client:
+            answer = await client.converse(**NOVA)
+            talk = (await client.converse_stream(**NOVA))["stream"]
+            whole = (await client.invoke_model(**CLAUDE))["body"]
+            events = (await client.invoke_model_with_response_stream(**CLAUDE))["body"]
+            return [
+                answer["output"]["message"]["content"],
+                [sorted(event) async for event in talk],
+                json.loads(await whole.read())["content"],
+                [json.loads(event["chunk"]["bytes"])["type"] async for event in events],
+            ]
+
+    return lambda: asyncio.run(ask())
 
 
 def mistral():
