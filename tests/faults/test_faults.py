@@ -8,11 +8,11 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from tests.landing.calls import installed
 from tests.providers.server import ProviderServer
 
 PROGRAM = Path(__file__).parent / "programs" / "faults.py"
@@ -88,7 +88,7 @@ def server():
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_no_fault_reaches_the_application(server, scenario):
-    if find_spec(SCENARIOS[scenario]) is None:
+    if not installed(SCENARIOS[scenario]):
         pytest.skip(f"{SCENARIOS[scenario]} is not installed")
     on = {
         "CLEW_ALIASES": "langfuse,genai",
