@@ -106,21 +106,12 @@ def tests(session: nox.Session) -> None:
     # landing table sets one. So servers, and processes that fork, are tested apart from it.
     apart = ["tests/web", "tests/propagation"]
     # Upstream's defects, other programs and what the doctor says are the same on every Python.
-    once = [
-        "tests/contract",
-        "tests/diagnosis",
-        "tests/docs",
-        "tests/faults",
-        "tests/zero_code",
-        "tests/crossing",
-    ]
-    left_out = [*apart, *once[-2:]]
-    if session.python == CURRENT:
-        apart += once[-2:]
-    else:
-        left_out += once[:-2]
+    once_apart = ["tests/zero_code", "tests/crossing"]
+    once = ["tests/contract", "tests/diagnosis", "tests/docs", "tests/faults"]
+    here = session.python == CURRENT
+    left_out = [*apart, *once_apart, *([] if here else once)]
     _pytest(session, *chosen, *(f"--ignore={folder}" for folder in left_out))
-    for folder in apart:
+    for folder in [*apart, *(once_apart if here else [])]:
         _pytest(session, *chosen, folder)
 
 

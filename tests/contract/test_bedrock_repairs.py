@@ -151,6 +151,25 @@ def test_a_stream_ends_its_span_once(name, leave, server, spans, caplog):
     assert caplog.records == []
 
 
+class Unshown(Exception):  # noqa: N818 - what it is
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("name", ["converse_stream", "invoke_model"])  # Upstream reads converse's.
+def test_an_error_that_cannot_be_shown_reaches_the_application(name, server, spans):
+    def interrupt(**_named):
+        raise Unshown
+
+    runtime = client(server)
+    runtime.meta.events.register("before-call", interrupt)
+    body = {"body": CLAUDE_BODY} if name == "invoke_model" else {"messages": MESSAGES}
+    with pytest.raises(Unshown):
+        getattr(runtime, name)(modelId=CLAUDE, **body)
+    assert spans.open == []
+    assert spans.span.status.description == "Unshown"
+
+
 FAMILIES = {
     "anthropic.claude-3-5-haiku-20241022-v1:0": CLAUDE_BODY,
     "anthropic.claude-cached-v1:0": CLAUDE_BODY,

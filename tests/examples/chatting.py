@@ -31,9 +31,9 @@ def drive(start: Start) -> str:
 
 
 @contextmanager
-def serving(start: Start, **environment: str) -> Iterator[tuple[str, Program]]:
+def serving(start: Start) -> Iterator[tuple[str, Program]]:
     """Run the server; yield its address."""
-    with start("app.py", PORT="0", **environment) as server:
+    with start(PORT="0") as server:
         yield server.says(r"Uvicorn running on http://(\S+)"), server
 
 

@@ -1,6 +1,6 @@
 """The examples that are no framework's row: how somebody holds a conversation with each.
 
-A row's example runs to its end by itself. These are servers, or several programs.
+Others run to their end by themselves. These are servers.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class Driven:
     needs: tuple[str, ...]
     """Modules."""
     drive: Callable[[Start], str]
-    """Starts its programs, talks with them, stops them, and returns what was said."""
+    """Starts it, talks with it, stops it, and returns what was said."""
 
 
 DRIVEN = {"fastapi_chat": Driven(("openai", "fastapi.telemetry", "uvicorn"), chatting.drive)}

@@ -15,20 +15,20 @@ _PATIENCE = 60
 
 @dataclass(frozen=True)
 class Start:
-    """Starts the programs of one example: each in the same place, with the same options."""
+    """How an example is started: where, and with which options."""
 
     example: Path
     folder: Path
-    """Where they run: not where they are, so that they must find what they need."""
+    """Where it runs: not where it is, so that it must find what it needs."""
     environment: Mapping[str, str]
     options: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     """What the command begins with: `opentelemetry-instrument`, or nothing."""
 
     @contextmanager
-    def __call__(self, file: str = "app.py", **environment: str) -> Iterator["Program"]:
-        """Run a file of the example's, until the block ends."""
-        command = [*self.before, sys.executable, str(self.example / file), *self.options]
+    def __call__(self, **environment: str) -> Iterator["Program"]:
+        """Run it until the block ends."""
+        command = [*self.before, sys.executable, str(self.example / "app.py"), *self.options]
         program = Program(command, self.folder, {**self.environment, **environment})
         try:
             yield program
@@ -59,11 +59,6 @@ class Program:
         """What it has written so far."""
         with self._changed:
             return "".join(self._lines)
-
-    @property
-    def status(self) -> int | None:
-        """How it ended, if it has."""
-        return self._process.poll()
 
     def says(self, pattern: str) -> str:
         """Wait for a line that matches; return what its group holds."""

@@ -4,9 +4,12 @@ import re
 import sys
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
+from clew.demo.conversation import SESSION, USER, session_of
 from clew.demo.show import session
-from clew.demo.spans import Span
+from clew.demo.spans import Memory, Span
 from clew.frameworks import FRAMEWORKS
 from tests.examples.running import run
 from tests.examples.test_examples import NEEDED
@@ -86,6 +89,19 @@ def test_the_demo_says_what_it_lacks(tmp_path):
     done = run(*command, "opnai", folder=tmp_path)
     assert done.status == 2
     assert "'opnai' is not one of 'openai', 'langchain'" in done.errors
+
+
+def test_a_span_without_a_session_fails_the_demo():
+    memory = Memory()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(memory.exporter))
+    tracer = provider.get_tracer("demo")
+    tracer.start_span("in it", attributes={"session.id": SESSION, "user.id": USER}).end()
+    (shown,) = session_of(memory)
+    assert "in it" in shown
+    tracer.start_span("astray").end()
+    with pytest.raises(SystemExit, match=r"1 spans carry no session: \['astray'\]"):
+        list(session_of(memory))
 
 
 def test_a_cassette_that_is_not_there(tmp_path):

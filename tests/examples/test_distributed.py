@@ -15,7 +15,7 @@ from clew.demo.show import facts
 from clew.demo.stand_in import CASSETTES, Replay, exchanges, refused, serving
 from tests.examples.readme import readme_of, what_came_of, written
 from tests.examples.running import ROOT, run, shown, surroundings
-from tests.examples.test_examples import UNCOPIED, exchanged
+from tests.examples.test_examples import exchanged
 from tests.javascript.packages import install
 from tests.landing.calls import installed
 
@@ -54,7 +54,7 @@ def interruptible():
 
 def copied(folder):
     here = folder / "examples" / "distributed"
-    shutil.copytree(EXAMPLE, here, ignore=shutil.ignore_patterns(*UNCOPIED))
+    shutil.copytree(EXAMPLE, here, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     return here / "app.py"
 
 

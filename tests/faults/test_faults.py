@@ -41,9 +41,9 @@ CONDUITS = (
     "repairs.bedrock_streams._noted",
     "repairs.dspy_tokens._call",
     "repairs.dspy_tokens._acall",
-    "repairs.dspy_tokens._current",
     "repairs.langchain_nesting.repair.<locals>.asking",
-    # OpenTelemetry asks these for an id, or for the tracer itself, and nothing happens in them.
+    # They are asked for what there is, and nothing happens in them.
+    "repairs.dspy_tokens._current",
     "tracing.ClewTracer.unwrapped",
     "tracing.ClewTracer.id_generator",
     "tracing._Unseeded.",
@@ -58,7 +58,8 @@ CONDUITS = (
 BY_OTHERS = (
     "tracing.",
     "repairs.bedrock_tokens.",
-    "repairs.llama_index_",
+    "repairs.llama_index_streams._process_event",
+    "repairs.llama_index_unknown_models.",
     "repairs.mistralai_streams._finalize",
 )
 """Where an instrumentor, or its framework, contains the fault before clew can count it."""

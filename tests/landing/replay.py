@@ -4,34 +4,19 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-from tests.background import serving
+from clew.demo.stand_in import Answered, serving
 from tests.providers.recordings import Recording
 
 
 @contextmanager
 def answering(recording: Recording) -> Iterator[str]:
     """Serve the recorded response to whatever is asked; yield the server's URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", 0)))
-            self.send_response(recording.status)
-            self.send_header("content-type", recording.content_type)
-            self.send_header("content-length", str(len(recording.response)))
-            self.end_headers()
-            self.wfile.write(recording.response)
-
-        def log_message(self, *_: Any) -> None:
-            """Be silent."""
-
-    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
-        yield f"http://127.0.0.1:{server.server_port}"
+    told = Answered(recording.status, {"content-type": recording.content_type}, recording.response)
+    with serving(lambda _: told) as url:
+        yield url
 
 
 def sdk_for(recording: Recording) -> str:

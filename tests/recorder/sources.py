@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import files
 from importlib.util import find_spec
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -41,6 +42,7 @@ class Local:
 
     def __init__(self) -> None:
         self._loaded: SmallModel | None = None
+        self._loading = Lock()  # Several may ask at once, and one that is replaced is gone.
         self._server = ProviderServer()
         self._open = ExitStack()
 
@@ -54,7 +56,8 @@ class Local:
         return forward(asked, self._model().url, SMALL_MODEL)
 
     def _model(self) -> "SmallModel":
-        self._loaded = self._loaded or SmallModel()
+        with self._loading:
+            self._loaded = self._loaded or SmallModel()
         return self._loaded
 
     def __enter__(self) -> Self:

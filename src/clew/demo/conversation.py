@@ -39,11 +39,11 @@ def hold(names: Collection[str] = ()) -> Iterator[str]:
     for name in chosen:
         yield f"{f' {name} ':─^78}\n{_converse(name).strip()}\n"
     yield f"{report}\n"
-    yield from _shown(memory)
+    yield from session_of(memory)
 
 
-def _shown(spans: Spans) -> Iterator[str]:
-    """Show the session, read back from wherever its spans are kept."""
+def session_of(spans: Spans) -> Iterator[str]:
+    """Yield the session, read back from wherever its spans are kept; exit if one has none."""
     yield "\n".join(show.session(spans.of_session(SESSION)))
     if strays := spans.without_session():
         sys.exit(f"{len(strays)} spans carry no session: {sorted({it.name for it in strays})}")

@@ -25,9 +25,9 @@ from urllib.parse import urlsplit
 
 _PACKAGED = Path(__file__).parent
 _CLONE = Path(__file__).parents[3]
-_HERE = (_PACKAGED / "cassettes").is_dir()  # Not where clew is installed from a clone, editable.
-CASSETTES = _PACKAGED / "cassettes" if _HERE else _CLONE / "tests" / "cassettes"
-EXAMPLES = _PACKAGED / "examples" if _HERE else _CLONE / "examples"
+_INSTALLED = (_PACKAGED / "cassettes").is_dir()  # Not where that is editable.
+CASSETTES = _PACKAGED / "cassettes" if _INSTALLED else _CLONE / "tests" / "cassettes"
+EXAMPLES = _PACKAGED / "examples" if _INSTALLED else _CLONE / "examples"
 
 
 @dataclass(frozen=True)

@@ -74,13 +74,15 @@ def _read(response: Any) -> Exception | None:
     if body is None or get_value(_SUPPRESS_INSTRUMENTATION_KEY):
         return None
     read = _Read()
+    # Made before the first byte is taken: what cannot be made leaves the body as it is.
+    whole = type(body)(read, getattr(body, "_content_length", None))
     try:
         for chunk in body.iter_chunks(_CHUNK):
             read.parts.write(chunk)
     except Exception as error:  # noqa: BLE001 - raised where the application reads
         read.error = error
     read.parts.seek(0)
-    response["body"] = type(body)(read, getattr(body, "_content_length", None))
+    response["body"] = whole
     return read.error
 
 

@@ -73,7 +73,10 @@ def mark_failed(span: Span, error: BaseException) -> None:
     status = getattr(span, "status", None)
     if status is not None and status.status_code is StatusCode.ERROR:
         return
-    span.record_exception(error)
-    text = str(error)
     kind = type(error).__name__
+    try:
+        text = str(error)
+        span.record_exception(error)
+    except Exception:  # noqa: BLE001 - the application's own exception, which cannot be shown
+        text = ""
     span.set_status(Status(StatusCode.ERROR, f"{kind}: {text}" if text else kind))

@@ -70,7 +70,7 @@ class _Noting:
             return
         self._ended = True
         try:
-            if reason is None or not isinstance(reason, StopIteration | StopAsyncIteration):
+            if not isinstance(reason, StopIteration | StopAsyncIteration):
                 if reason is not None:
                     mark_failed(self._span, reason)
                 # Given an error, upstream would not write down what was read before it.
