@@ -1,6 +1,7 @@
 """The rows: every server, in every way that it can be run, and how it is started and stopped."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,3 +119,8 @@ def running(
         finally:
             process.kill()
             process.wait(20)
+
+
+def complaints(log: Path) -> list[str]:
+    """Return the lines in which clew is named; not as a folder, which a clone's own name is."""
+    return [line for line in log.read_text().splitlines() if re.search(r"(?<![/\w])clew", line)]

@@ -10,7 +10,7 @@ import pytest
 from tests.propagation.test_celery import broker, until  # noqa: F401 - one is a fixture
 from tests.providers import ProviderServer
 from tests.zero_code.ledger import LEDGER
-from tests.zero_code.servers import WAYS, environment, running
+from tests.zero_code.servers import WAYS, complaints, environment, running
 
 REQUESTS = 12
 PATIENCE = 60
@@ -60,5 +60,5 @@ def test_every_task(way, options, broker, collector, tmp_path):  # noqa: F811 - 
             caller.close()
             print(log.read_text())  # noqa: T201 - pytest shows it where the test fails
     assert process.returncode == 0
-    assert "clew" not in log.read_text()
+    assert not complaints(log)
     LEDGER.judge(f"celery, prefork{', ' if options else ''}{options}", way, requests, collector)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.providers import ProviderServer
 from tests.zero_code.ledger import LEDGER
-from tests.zero_code.servers import SERVERS, WAYS, environment, running
+from tests.zero_code.servers import SERVERS, WAYS, complaints, environment, running
 
 REQUESTS = 12
 PATIENCE = 60
@@ -93,5 +93,5 @@ def test_every_request(  # noqa: PLR0917 - fixtures and parameters
         print(log.read_text())  # noqa: T201 - pytest shows it where the test fails
     assert process.returncode in {0, -signal.SIGTERM}
     assert "Traceback" not in log.read_text()
-    assert "clew" not in log.read_text()
+    assert not complaints(log)
     LEDGER.judge(server.name, way, requests, collector)
