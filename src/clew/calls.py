@@ -14,9 +14,10 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 
 from clew import tally
+from clew.blocks import captured
 from clew.boundary import contain
 from clew.context import carried, entered
 from clew.decorating import Decorated, in_context
@@ -75,7 +76,7 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
     ) -> Any:
         if call.makes_functions:
             return _in_the_context_of_each_call(wrapped(*arguments, **named))
-        context = get_current()
+        context = captured()
         conversation = None
         if places:
             try:
@@ -101,7 +102,7 @@ def _in_the_context_of_each_call(function: Callable[..., Any]) -> Callable[..., 
         arguments: tuple[Any, ...],
         named: dict[str, Any],
     ) -> Any:
-        return in_context(wrapped, arguments, named, get_current())
+        return in_context(wrapped, arguments, named, captured())
 
     made: Callable[..., Any] = _Followed(function, wrapper)
     return made

@@ -11,7 +11,16 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.trace import get_current_span
 from opentelemetry.util.types import AttributeValue
 
-from clew.blocks import ABSENT, IN_A_BODY, Block, Changes, as_the_consumer_sees, changed, inside
+from clew.blocks import (
+    ABSENT,
+    IN_A_BODY,
+    Block,
+    Changes,
+    as_it_applies,
+    captured,
+    changed,
+    inside,
+)
 from clew.errors import IdentityTypeError
 from clew.identity import (
     CARRIED,
@@ -47,7 +56,7 @@ def carried(parent_context: Context | None = None) -> Carried:
     """
     given = get_current()
     if IN_A_BODY in given:
-        given = as_the_consumer_sees(given)
+        given = as_it_applies(given)
     if parent_context is not None:
         given = _over(given, parent_context)
     found = _ids_said_in(given)
@@ -60,7 +69,7 @@ def carried(parent_context: Context | None = None) -> Carried:
 def ids_in(context: Context) -> Mapping[str, AttributeValue]:
     """Return the ids that *context* says, or the span in it, whatever the current one does."""
     if IN_A_BODY in context:
-        context = as_the_consumer_sees(context)
+        context = as_it_applies(context)
     return _ids_said_in(context).attributes
 
 
@@ -142,13 +151,13 @@ def current() -> Identity:
 class _Using(Block):
     """A block inside which spans carry an identity."""
 
-    __slots__ = ("_identity",)
+    __slots__ = ("_said",)
 
     def __init__(self, identity: Identity) -> None:
-        self._identity = identity
+        self._said = identity.attributes()
 
     def _changes(self) -> Changes:
-        return self._identity.attributes()
+        return self._said
 
 
 class isolated(Block):  # noqa: N801 - reads like the with-statement it is
@@ -207,7 +216,7 @@ class using_session(_Using):  # noqa: N801 - OpenInference's name
 
         def computed(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Context:
             identity = _required(session_id(arguments, named), user_id(arguments, named))
-            return inside(get_current(), identity.attributes())
+            return inside(captured(), identity.attributes())
 
         return decorated(function, computed)
 

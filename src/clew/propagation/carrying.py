@@ -37,9 +37,10 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import wrapt
 from opentelemetry import trace
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.util.types import AttributeValue
 
+from clew.blocks import captured
 from clew.context import carried
 from clew.decorating import decorated
 from clew.errors import IdentityTypeError
@@ -69,7 +70,7 @@ def carry(thing: T) -> T:
     >>> ask()
     'chat-42'
     """
-    return cast("T", _carried(thing, get_current()))
+    return cast("T", _carried(thing, captured()))
 
 
 def _carried(thing: Any, context: Context) -> Any:

@@ -30,7 +30,7 @@ from opentelemetry.trace import get_current_span
 
 from clew import baggage, settings, tally
 from clew.asking import watch_model_calls
-from clew.blocks import IN_A_BODY, as_the_consumer_sees
+from clew.blocks import IN_A_BODY, as_it_applies
 from clew.boundary import contain
 from clew.context import carried, entered
 from clew.errors import ConfigurationError
@@ -241,7 +241,7 @@ def _extracted(carrier: Any, context: Context, getter: Getter[Any]) -> Context:
         return context
     current = get_current()
     if IN_A_BODY in current:
-        current = as_the_consumer_sees(current)
+        current = as_it_applies(current)
     said = {key for key in IDS for it in (context, current) if it.get(key) is not None}
     ids = _ids_in([_wire(header) for header in headers], {*IDS} - said)
     if not ids:

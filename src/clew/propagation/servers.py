@@ -35,7 +35,7 @@ def follow_servers() -> Callable[[], None]:
 async def _shutting_down(
     shutdown: Callable[..., Any], server: Any, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
-    import asyncio  # noqa: PLC0415 - the server has done it long ago; most programs never do
+    import asyncio  # noqa: PLC0415 - the server has loaded it; clew itself never does
 
     await shutdown(*arguments, **named)
     try:
