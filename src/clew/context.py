@@ -79,7 +79,7 @@ def _ids_said_in(given: Context) -> Carried:
     except TypeError:  # What cannot be hashed.
         found = carried_ids.__wrapped__(given.get(SESSION_ID), given.get(USER_ID))
     if len(found.attributes) < len(IDS) and _ISOLATED not in given:
-        found = _or_the_default(_with_parents_ids(found.attributes, given))
+        found = _or_the_default(_with_parents_ids(found, given))
     return found
 
 
@@ -91,16 +91,19 @@ def _over(current: Context, given: Context) -> Context:
     return Context({**said, **given}) if said else given
 
 
-def _with_parents_ids(attributes: Mapping[str, AttributeValue], given: Context) -> Carried:
+def _with_parents_ids(own: Carried, given: Context) -> Carried:
     parent = get_current_span(given)
     # What is kept of a span outlasts the eviction of its attributes.
     said = getattr(parent, "clew_kept", None) or getattr(parent, "attributes", None) or {}
-    wanted = [None if key in attributes else said.get(key) for key in IDS]
+    wanted = [None if key in own.attributes else said.get(key) for key in IDS]
     try:
-        found = carried_ids(*wanted).attributes
+        found = carried_ids(*wanted)
     except TypeError:  # As above.
-        found = carried_ids.__wrapped__(*wanted).attributes
-    return Carried({**attributes, **found}, frozenset(found)) if found else Carried(attributes)
+        found = carried_ids.__wrapped__(*wanted)
+    if not (found.attributes or found.unusable):
+        return own
+    attributes = {**own.attributes, **found.attributes}
+    return Carried(attributes, frozenset(found.attributes), own.unusable + found.unusable)
 
 
 def _or_the_default(found: Carried) -> Carried:
@@ -108,7 +111,8 @@ def _or_the_default(found: Carried) -> Carried:
     left = default.keys() - found.attributes.keys()
     if not left:
         return found
-    return Carried({**default, **found.attributes}, found.inherited | left)
+    attributes = {**default, **found.attributes}
+    return Carried(attributes, found.inherited | left, found.unusable)
 
 
 def _usable(value: Any) -> AttributeValue:

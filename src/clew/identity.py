@@ -80,6 +80,19 @@ def admitted_id(value: object) -> str | None:
     Integers and UUIDs are taken as their text: upstream's own ``using_session(42)`` passes them on,
     and so do primary keys given to a framework as its conversation id.
     """
+    usable = _usable(value)
+    if usable is None:
+        count_unusable(1)
+    return usable
+
+
+def count_unusable(ids: int) -> None:
+    """Count that so many *ids* from outside were dropped."""
+    for _ in range(ids):
+        tally.count("ids from outside that cannot be used")
+
+
+def _usable(value: object) -> str | None:
     # The common case, at the price of one C call: printable text without space at either end.
     if (
         type(value) is str
@@ -94,7 +107,6 @@ def admitted_id(value: object) -> str | None:
             value = str(value)
         return checked_id(value, "id")
     except Exception:  # noqa: BLE001 - what others put into a context can be anything
-        tally.count("ids from outside that cannot be used")
         return None
 
 
@@ -106,17 +118,20 @@ class Carried(NamedTuple):
 
     attributes: Mapping[str, AttributeValue]
     inherited: frozenset[str] = frozenset()
+    unusable: int = 0
+    """How many ids were dropped. They are counted for each span, since this is cached."""
 
 
 @lru_cache(maxsize=4096, typed=True)
 def carried_ids(session_id: object, user_id: object) -> Carried:
     """Return what says these two ids, of which either may be None or unusable."""
     attributes: dict[str, AttributeValue] = {}
-    if session_id is not None and (usable := admitted_id(session_id)) is not None:
+    if session_id is not None and (usable := _usable(session_id)) is not None:
         attributes[SESSION_ID] = usable
-    if user_id is not None and (usable := admitted_id(user_id)) is not None:
+    if user_id is not None and (usable := _usable(user_id)) is not None:
         attributes[USER_ID] = pseudonymised(usable)
-    return Carried(attributes)
+    given = (session_id is not None) + (user_id is not None)
+    return Carried(attributes, unusable=given - len(attributes))
 
 
 _default = Carried({})

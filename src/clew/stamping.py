@@ -11,7 +11,15 @@ from clew.asking import know_model_call
 from clew.boundary import contain
 from clew.context import carried, echoed, same
 from clew.counting import know_call
-from clew.identity import IDS, USER_ID, Carried, Pseudonym, pseudonymised, pseudonyms_are_on
+from clew.identity import (
+    IDS,
+    USER_ID,
+    Carried,
+    Pseudonym,
+    count_unusable,
+    pseudonymised,
+    pseudonyms_are_on,
+)
 from clew.keeping import KeptSpan, keep, written_by_an_instrumentor
 from clew.roots import know_root
 from clew.serving import put_back
@@ -44,10 +52,13 @@ class IdentityProcessor(SpanProcessor):
             know_call(span, parent_context)
             know_model_call(span, parent_context)
             found = fresh = carried(parent_context)
+            unusable = found.unusable
             if said := span.attributes:
                 if isinstance(span, KeptSpan):
                     return  # Another processor of clew's on the same provider has done it.
                 found, fresh = _merged(found, said)
+            if unusable:
+                count_unusable(unusable)
             for key, value in fresh.attributes.items():  # The SDK does it faster one by one.
                 span.set_attribute(key, value)
             if said or self._keeps_all:
@@ -67,7 +78,7 @@ def _merged(found: Carried, said: Mapping[str, AttributeValue]) -> tuple[Carried
     what OpenInference's tracer read off the current context: `start_span` may have been given
     another one.
     """
-    attributes, inherited = found
+    attributes, inherited, _ = found
     kept = {key: said[key] for key in IDS if key in said}
     fresh: dict[str, AttributeValue] = {}
     for key, value in attributes.items():

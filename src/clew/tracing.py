@@ -142,7 +142,7 @@ _UNSEEDED = _Unseeded()
 
 
 def _with_identity(attributes: Attributes, context: Context | None) -> Attributes:
-    found, inherited = carried(context)
+    found, inherited, _ = carried(context)
     if not attributes:
         return found
     given: dict[str, AttributeValue] = {**found, **attributes}

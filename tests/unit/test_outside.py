@@ -165,6 +165,19 @@ def test_unusable_ones_are_dropped_and_counted(telemetry, enter, attribute, valu
     assert tally.counted()[DROPPED] == before + 1
 
 
+@each_way
+@pytest.mark.parametrize("tracer", ["tracer", "instrumentor"])
+@pytest.mark.parametrize("value", ["a\nb", ["chat-42"]], ids=["text", "list"])
+def test_each_span_with_an_unusable_one_counts(telemetry, enter, attribute, tracer, value):
+    before = tally.counted().get(DROPPED, 0)
+    with enter(value):
+        for _ in range(50):
+            getattr(telemetry, tracer).start_span("span").end()
+            current()
+    assert attribute not in telemetry.last()
+    assert tally.counted()[DROPPED] == before + 50
+
+
 @pytest.mark.parametrize("enter", [context_session, context_user])
 @pytest.mark.parametrize("value", ["", "  "])
 def test_blank_ones_are_dropped(telemetry, enter, value):

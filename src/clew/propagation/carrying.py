@@ -207,7 +207,7 @@ class ParentElsewhere(trace.NonRecordingSpan):
 
 def packed(context: Context) -> Parcel:
     """Return what *context* is to be in another process."""
-    attributes, inherited = Held(context).run(carried)
+    attributes, inherited, _ = Held(context).run(carried)
     sent = {key: _bare(attributes[key]) for key in CARRIED if key in attributes}
     span = trace.get_current_span(context).get_span_context()
     state = tuple(span.trace_state.items())
