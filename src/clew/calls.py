@@ -20,7 +20,7 @@ from clew import tally
 from clew.blocks import captured
 from clew.boundary import contain
 from clew.context import carried, entered
-from clew.decorating import Decorated, in_context
+from clew.decorating import Decorated, runner_of
 from clew.frameworks import Call
 from clew.identity import SESSION_ID, Identity, admitted_id
 from clew.loading import Parts
@@ -67,6 +67,7 @@ def _unwrap(owner: Any, call: Call) -> None:
 
 def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
     places = tuple(_Place(method, place) for place in call.conversation)
+    run = runner_of(method)
 
     def wrapper(
         wrapped: Callable[..., Any],
@@ -84,7 +85,7 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
                 context = _with_conversation(context, conversation)
             except Exception:  # noqa: BLE001 - the boundary to the application
                 contain("reading a conversation's id")
-        result = in_context(wrapped, arguments, named, context)
+        result = run(partial(wrapped, *arguments, **named), context)
         try:
             if conversation:
                 _chains.remember(result, conversation)
@@ -96,13 +97,15 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
 
 
 def _in_the_context_of_each_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    run = runner_of(function)
+
     def wrapper(
         wrapped: Callable[..., Any],
         _instance: Any,
         arguments: tuple[Any, ...],
         named: dict[str, Any],
     ) -> Any:
-        return in_context(wrapped, arguments, named, captured())
+        return run(partial(wrapped, *arguments, **named), captured())
 
     made: Callable[..., Any] = _Followed(function, wrapper)
     return made

@@ -18,6 +18,7 @@ from clew.streams import awaited, handed_on, stepped, stepped_async
 
 F = TypeVar("F", bound=Callable[..., Any])
 Inside = Callable[[tuple[Any, ...], Mapping[str, Any]], Context]
+Runner = Callable[[Callable[[], Any], Context], Any]
 
 
 class Decorated(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
@@ -58,7 +59,7 @@ def decorated(function: F, inside: Inside) -> F:
     return cast("F", Decorated(function, wrapper))
 
 
-def _runner(function: Callable[..., Any]) -> Callable[[Callable[[], Any], Context], Any]:
+def _runner(function: Callable[..., Any]) -> Runner:
     plain = getattr(function, "__func__", function)
     if not inspect.isroutine(plain) and not isinstance(plain, partial):
         plain = type(plain).__call__  # An object that can be called.
@@ -81,6 +82,18 @@ def _run(call: Callable[[], Any], context: Context) -> Any:
     return handed_on(result, context)
 
 
+def runner_of(function: Callable[..., Any]) -> Runner:
+    """Return what runs a call of *function*, of whatever kind, in a context, to its very end.
+
+    To find out the kind takes longer than a call: ask once for each function.
+    """
+    try:
+        return _runner(function)
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("telling what kind of function is called")
+        return _run
+
+
 def in_context(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
@@ -88,12 +101,7 @@ def in_context(
     context: Context,
 ) -> Any:
     """Call *function*, of whatever kind, in *context*; also what it does after it has returned."""
-    try:
-        run = _runner(function)
-    except Exception:  # noqa: BLE001 - the boundary to the application
-        contain("telling what kind of function is called")
-        run = _run
-    return run(partial(function, *arguments, **named), context)
+    return runner_of(function)(partial(function, *arguments, **named), context)
 
 
 def computed_from(source: Any, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -80,7 +80,7 @@ def admitted_id(value: object) -> str | None:
     Integers and UUIDs are taken as their text: upstream's own ``using_session(42)`` passes them on,
     and so do primary keys given to a framework as its conversation id.
     """
-    usable = _usable(value)
+    usable = usable_id(value)
     if usable is None:
         count_unusable(1)
     return usable
@@ -92,7 +92,8 @@ def count_unusable(ids: int) -> None:
         tally.count("ids from outside that cannot be used")
 
 
-def _usable(value: object) -> str | None:
+def usable_id(value: object) -> str | None:
+    """Return *value*, which came from outside, as a usable id, or None."""
     # The common case, at the price of one C call: printable text without space at either end.
     if (
         type(value) is str
@@ -126,9 +127,9 @@ class Carried(NamedTuple):
 def carried_ids(session_id: object, user_id: object) -> Carried:
     """Return what says these two ids, of which either may be None or unusable."""
     attributes: dict[str, AttributeValue] = {}
-    if session_id is not None and (usable := _usable(session_id)) is not None:
+    if session_id is not None and (usable := usable_id(session_id)) is not None:
         attributes[SESSION_ID] = usable
-    if user_id is not None and (usable := _usable(user_id)) is not None:
+    if user_id is not None and (usable := usable_id(user_id)) is not None:
         attributes[USER_ID] = pseudonymised(usable)
     given = (session_id is not None) + (user_id is not None)
     return Carried(attributes, unusable=given - len(attributes))

@@ -26,17 +26,17 @@ LEAKS: list[str] = []
 """What was found, until somebody looks."""
 
 _carried: set[str] = set()
-_admitted_id = identity.admitted_id
+_usable_id = identity.usable_id
 
 
 def _noting(value: object) -> str | None:
-    usable = _admitted_id(value)
+    usable = _usable_id(value)
     if usable is not None and len(usable) >= SHORTEST and not usable.isdigit():
         _carried.add(usable)
     return usable
 
 
-identity.admitted_id = _noting  # Whatever is stamped on a span has passed here once.
+identity.usable_id = _noting  # Whatever is stamped on a span has passed here once.
 
 
 def leaks_in(headers: Iterable[tuple[str, str]]) -> list[str]:
