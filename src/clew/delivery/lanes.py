@@ -1,7 +1,8 @@
 """A lane: one exporter, the queue before it, and the thread that empties the queue.
 
-Who ends a span appends it to the queue, and goes on. That takes no lock: a span may be ended by the
-garbage collector, in the middle of anything, and a lock could be held by that very thread.
+Who ends a span appends it to the queue, and goes on, without a lock. Only a span that is dropped
+takes one, to be counted: a reentrant one, held for an addition at a time, since a span may be ended
+by the garbage collector, in the middle of anything, also of what that very thread counts.
 """
 
 import logging
