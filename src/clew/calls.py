@@ -14,7 +14,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 
 from clew import tally
 from clew.blocks import captured
@@ -77,14 +77,15 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
     ) -> Any:
         if call.makes_functions:
             return _in_the_context_of_each_call(wrapped(*arguments, **named))
-        context = captured()
+        context = get_current()
         conversation = None
-        if places:
-            try:
+        try:
+            context = captured()
+            if places:
                 conversation = _named_by(places, instance, arguments, named)
                 context = _with_conversation(context, conversation)
-            except Exception:  # noqa: BLE001 - the boundary to the application
-                contain("reading a conversation's id")
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("choosing the context of a call")
         result = run(partial(wrapped, *arguments, **named), context)
         try:
             if conversation:
@@ -105,7 +106,12 @@ def _in_the_context_of_each_call(function: Callable[..., Any]) -> Callable[..., 
         arguments: tuple[Any, ...],
         named: dict[str, Any],
     ) -> Any:
-        return run(partial(wrapped, *arguments, **named), captured())
+        context = get_current()
+        try:
+            context = captured()
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("choosing the context of a call")
+        return run(partial(wrapped, *arguments, **named), context)
 
     made: Callable[..., Any] = _Followed(function, wrapper)
     return made
