@@ -134,14 +134,30 @@ def read_default() -> Callable[[], None]:
     span counts more.
     """
     global _default  # noqa: PLW0603 - one for the process
-    given = [
-        text and checked_id(text, setting.name)
-        for setting in (settings.SESSION_ID, settings.USER_ID)
-        for text in (setting.read(),)
-    ]
-    found = carried_ids(*given).attributes
+    found = carried_ids(*map(_read_id, (settings.SESSION_ID, settings.USER_ID))).attributes
     _default = Carried(found, frozenset(found))
     return _forget_default
+
+
+def _read_id(setting: settings.Setting[str | None]) -> str | None:
+    text = setting.read()
+    fault = text and default_id_fault(setting, text)
+    if text and fault:
+        settings.say_once(setting.name, text, f"{fault}. It is not used")
+        return None
+    return text
+
+
+def default_id_fault(setting: settings.Setting[str | None], text: str) -> str | None:
+    """Return why *text* cannot be the id of a batch job, without the text itself; None if it can.
+
+    What an id may be is decided here and not by the setting, which is read by modules below.
+    """
+    try:
+        checked_id(text, setting.name)
+    except IdentityValueError as error:
+        return str(error)
+    return None
 
 
 def _forget_default() -> None:

@@ -14,7 +14,6 @@ from opentelemetry.sdk.trace import Span
 
 from clew import settings, tally
 from clew.boundary import contain
-from clew.errors import ConfigurationError
 from clew.keeping import KeptSpan, take_on
 
 _TOKENS = "llm.token_count."
@@ -28,6 +27,11 @@ _COUNTS = {
 }
 _COSTS = ("llm.cost.prompt", "llm.cost.completion", "llm.cost.total")
 
+PIP_LINE = "python -m pip install genai-prices"
+NO_PRICES = (
+    f"{settings.COST.name}=1 needs the package genai-prices, which is not installed: {PIP_LINE}"
+)
+
 _wanted = False
 
 
@@ -35,15 +39,17 @@ def read_cost() -> None:
     """Read from the environment whether costs are wanted; load the prices if they are."""
     global _wanted  # noqa: PLW0603 - the instrumentors are one per process, too
     _wanted = settings.COST.read()
-    if not _wanted:
-        return
-    if find_spec("genai_prices") is None:
-        message = (
-            f"{settings.COST.name} needs the package genai-prices, which is not installed: "
-            'python -m pip install "clew[cost]"'
-        )
-        raise ConfigurationError(message)
-    import genai_prices  # noqa: F401, PLC0415 - half a second, so now and not in the first call
+    if _wanted and not prices_are_installed():
+        _wanted = False
+        message = f"{NO_PRICES}. The default is used: {settings.COST.default_text}"
+        settings.say_once(settings.COST.name, "1", message)
+    if _wanted:
+        import genai_prices  # noqa: F401, PLC0415 - half a second: now, not in the first call
+
+
+def prices_are_installed() -> bool:
+    """Whether there is a price list; found out without importing it."""
+    return find_spec("genai_prices") is not None
 
 
 def price(span: Span) -> None:

@@ -20,6 +20,7 @@ from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads
 from clew.report import Report
 from clew.sampling import sample_sessions
+from clew.selection import selected
 from clew.serverless import deliver_before_answers
 from clew.stamping import IdentityProcessor
 from clew.tracing import ClewTracerProvider
@@ -52,8 +53,8 @@ class _Options:
         threads: bool | None,
     ) -> "_Options":
         return cls(
-            _names(settings.ONLY.read() if only is None else only),
-            _names(settings.EXCLUDE.read() if exclude is None else exclude) or frozenset(),
+            selected(only, "only", settings.ONLY),
+            selected(exclude, "exclude", settings.EXCLUDE) or frozenset(),
             tracer_provider,
             config,
             settings.THREADS.read() if threads is None else threads,
@@ -164,7 +165,7 @@ def _start(options: _Options) -> _Running:
     _check(options.tracer_provider, options.config)
     aliases = settings.ALIASES_TO_WRITE.read()
     rate = settings.SESSION_SAMPLE_RATE.read()
-    settings.EXIT_TIMEOUT.read()  # It is used at the end, where nobody could be told any more.
+    settings.EXIT_TIMEOUT.read()  # Used at the end: say now, where somebody looks, what is wrong.
     settings.PROPAGATE_TO.read()  # As above.
     settings.TRUST_INBOUND.read()
     identity.read_key()
@@ -242,9 +243,3 @@ def _stamp_spans_of(
         processor.active = False
 
     return stop
-
-
-def _names(names: Collection[str] | None) -> frozenset[str] | None:
-    if names is None:
-        return None
-    return frozenset([names] if isinstance(names, str) else names)

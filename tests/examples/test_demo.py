@@ -83,9 +83,6 @@ def test_the_demo_says_what_it_lacks(tmp_path):
         assert last.startswith(f"Cannot be shown here: {found}")
         assert f'python -m pip install "clew[{found}' in last
         assert last.endswith("pyyaml")
-    done = run(*command, folder=tmp_path, CLEW_ONLY="opnai")
-    assert done.status == 1
-    assert done.errors.startswith("Error: only='opnai' is not a framework clew knows")
     done = run(*command, "opnai", folder=tmp_path)
     assert done.status == 2
     assert "'opnai' is not one of 'openai', 'langchain'" in done.errors

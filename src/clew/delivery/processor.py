@@ -14,12 +14,14 @@ from opentelemetry.sdk.environment_variables import (
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from clew import settings
 from clew.boundary import contain
 from clew.delivery.lanes import EXIT_TIMEOUT, Lane, Order
 from clew.delivery.leaving import deadline, is_leaving
 
 logger = logging.getLogger("clew")
 
+_DIGITS = 10
 _AS_LONG_AS_THE_SDK = 30_000
 """Milliseconds that a flush or a shutdown may take where nobody says, and the process goes on."""
 
@@ -99,7 +101,14 @@ def _number(variable: str, default: int) -> int:
     text = os.environ.get(variable, "").strip()
     if not text:
         return default
-    if text.isascii() and text.isdigit() and int(text):
-        return int(text)
-    logger.warning("clew: %s=%s is not a positive number; %d is used", variable, text, default)
-    return default
+    if fault := number_fault(text):
+        message = f"{variable}={text!r} cannot be used: {fault}. The default is used: {default}"
+        settings.say_once(variable, text, message)
+        return default
+    return int(text)
+
+
+def number_fault(text: str) -> str | None:
+    """Return why *text* cannot be a size or a delay of the delivery; None where it can."""
+    good = text.isascii() and text.isdigit() and len(text) < _DIGITS and int(text)
+    return None if good else "give a whole number, 1 or more"
