@@ -314,7 +314,8 @@ def test_a_number_that_is_none(lane, monkeypatch, caplog, text):
         telemetry.flush()
         assert telemetry.counted() == (1, 0, {})
     assert lines(caplog) == [
-        f"clew: OTEL_BSP_MAX_QUEUE_SIZE={text} is not a positive number; 2048 is used"
+        f"clew: OTEL_BSP_MAX_QUEUE_SIZE={text!r} cannot be used: give a whole number, 1 or more. "
+        "The default is used: 2048"
     ]
 
 
