@@ -29,6 +29,7 @@ MAX_ATTRIBUTES = 10_000
 """OpenInference's own limit; the SDK's 128 cannot hold a conversation."""
 
 _SDKS_DEFAULT = 128
+_MOST_DIGITS = 9
 _NONE = -1
 """What `SpanLimits` calls UNSET: no limit."""
 _ARGUMENTS = {
@@ -82,3 +83,9 @@ def limit_fault(text: str) -> str | None:
     except ValueError:
         good = False
     return None if good else "give a whole number, 0 or more"
+
+
+def number_fault(text: str) -> str | None:
+    """Return why *text* cannot be a size or a delay of the delivery; None where it can."""
+    good = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text)
+    return None if good else "give a whole number, 1 or more"

@@ -7,7 +7,6 @@ whose provider or model it does not know has no cost rather than a wrong one.
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 from opentelemetry.sdk.trace import Span
@@ -15,6 +14,7 @@ from opentelemetry.sdk.trace import Span
 from clew import settings, tally
 from clew.boundary import contain
 from clew.keeping import KeptSpan, take_on
+from clew.price_list import NO_PRICES, PIP_LINE, prices_are_installed
 
 _TOKENS = "llm.token_count."
 _COUNTS = {
@@ -27,11 +27,6 @@ _COUNTS = {
 }
 _COSTS = ("llm.cost.prompt", "llm.cost.completion", "llm.cost.total")
 
-PIP_LINE = "python -m pip install genai-prices"
-NO_PRICES = (
-    f"{settings.COST.name}=1 needs the package genai-prices, which is not installed: {PIP_LINE}"
-)
-
 _wanted = False
 
 
@@ -41,15 +36,10 @@ def read_cost() -> None:
     _wanted = settings.COST.read()
     if _wanted and not prices_are_installed():
         _wanted = False
-        message = f"{NO_PRICES}. The default is used: {settings.COST.default_text}"
+        message = f"{NO_PRICES}: {PIP_LINE}. The default is used: {settings.COST.default_text}"
         settings.say_once(settings.COST.name, "1", message)
     if _wanted:
         import genai_prices  # noqa: F401, PLC0415 - half a second: now, not in the first call
-
-
-def prices_are_installed() -> bool:
-    """Whether there is a price list; found out without importing it."""
-    return find_spec("genai_prices") is not None
 
 
 def price(span: Span) -> None:

@@ -18,10 +18,11 @@ from clew import settings
 from clew.boundary import contain
 from clew.delivery.lanes import EXIT_TIMEOUT, Lane, Order
 from clew.delivery.leaving import deadline, is_leaving
+from clew.limits import number_fault
+from clew.wording import number_of
 
 logger = logging.getLogger("clew")
 
-_DIGITS = 10
 _AS_LONG_AS_THE_SDK = 30_000
 """Milliseconds that a flush or a shutdown may take where nobody says, and the process goes on."""
 
@@ -80,8 +81,8 @@ class Delivery(SpanProcessor):
         self._complained = True
         said = [f"{lane.name}: {words}" for lane in self._lanes if (words := lane.last_words())]
         logger.warning(
-            "clew: %d spans could not be delivered before the end (%s): %s",
-            lost.total(),
+            "clew: %s could not be delivered before the end (%s): %s",
+            number_of(lost.total(), "span"),
             ", ".join(f"{why}: {spans}" for why, spans in lost.items()),
             "; ".join(said) or "no answer came in time; CLEW_EXIT_TIMEOUT says how long to wait",
         )
@@ -106,9 +107,3 @@ def _number(variable: str, default: int) -> int:
         settings.say_once(variable, text, message)
         return default
     return int(text)
-
-
-def number_fault(text: str) -> str | None:
-    """Return why *text* cannot be a size or a delay of the delivery; None where it can."""
-    good = text.isascii() and text.isdigit() and len(text) < _DIGITS and int(text)
-    return None if good else "give a whole number, 1 or more"

@@ -46,7 +46,9 @@ def session_of(spans: Spans) -> Iterator[str]:
     """Yield the session, read back from wherever its spans are kept; exit if one has none."""
     yield "\n".join(show.session(spans.of_session(SESSION)))
     if strays := spans.without_session():
-        sys.exit(f"{len(strays)} spans carry no session: {sorted({it.name for it in strays})}")
+        sys.exit(
+            f"spans without a session, {len(strays)} of them: {sorted({it.name for it in strays})}"
+        )
 
 
 def _installed(report: Report) -> Iterator[str]:
