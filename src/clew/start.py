@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -135,14 +135,21 @@ def _take_up(options: _Options, *, unsaid: bool, asked: bool) -> Ledger:
             uninstrument_all()
         elif differs:
             logger.warning(
-                "clew: instrument_all() was called before with other arguments, which stay in "
-                "force; call uninstrument_all() first to change them"
+                "clew: instrument_all() was called before with other arguments (%s differ), which "
+                "stay in force; call uninstrument_all() first to change them",
+                ", ".join(_differing(options, _running)),
             )
         fresh = _running is None
         running = _running = _running or _start(options)
         running.asked = asked if fresh else running.asked or asked
     running.ledger.watch() if fresh else running.ledger.wait()
     return running.ledger
+
+
+def _differing(options: _Options, running: "_Running | None") -> list[str]:
+    before = running.options if running else options
+    names = [field.name for field in fields(options)]
+    return [f"{name}=" for name in names if getattr(before, name) != getattr(options, name)]
 
 
 def uninstrument_all() -> None:
