@@ -154,7 +154,8 @@ class _Noticed(Block):
     def __del__(self) -> None:
         if getattr(self, "_unused", False):  # It has none where its making raised.
             try:
-                misuse.warn_of_unused(type(self).__name__, sys._getframe(1))  # noqa: SLF001 - the line
+                caller = sys._getframe().f_back  # noqa: SLF001 - documented, and the only way
+                misuse.warn_of_unused(type(self).__name__, caller)
             except Exception:  # noqa: BLE001 - the boundary to the application
                 contain("warning of a block that was not entered")
 
@@ -240,7 +241,9 @@ class using_session(_Using):  # noqa: N801 - OpenInference's name
 
     def __call__(self, function: F = _NOT_GIVEN, /, *others: Any, **named: Any) -> F:
         """Decorate a function, coroutine function, generator or asynchronous generator."""
-        if others or named or not callable(function):
+        given: Any = function
+        # What is no function but binds like one, as a classmethod, can be decorated.
+        if others or named or not (callable(given) or hasattr(given, "__get__")):
             self._unused = False
             message = (
                 "using_session is called with what is no function to decorate. As a decorator it "

@@ -36,10 +36,12 @@ def check_tracing() -> None:
         )
 
 
-def warn_of_unused(name: str, frame: FrameType) -> None:
+def warn_of_unused(name: str, frame: FrameType | None) -> None:
     """Warn, once for each line, of a block that was dropped in *frame* without being entered."""
+    if frame is None or sys.is_finalizing():
+        return  # The interpreter clears away what the program has kept until its end.
     line = (frame.f_code.co_filename, frame.f_lineno)
-    if sys.is_finalizing() or line in _warned or len(_warned) >= _MOST_LINES:
+    if line in _warned or len(_warned) >= _MOST_LINES:
         return
     _warned.add(line)
     logger.warning(

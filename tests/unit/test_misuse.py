@@ -78,6 +78,14 @@ def test_no_user_is_not_advised_to_be_the_text_none():
     assert "str(" not in str(raised.value)
 
 
+def test_one_that_is_kept_to_the_end_of_the_program_is_not(python):
+    code = "import clew; from clew import boundary; boundary.reraise = True\n"
+    assert (
+        python(f"{code}kept = clew.using_session('s'); clew.using_session.kept = [kept]").stderr
+        == ""
+    )
+
+
 TWICE = """
 for _ in range(2):
     with clew.using_session("s"):

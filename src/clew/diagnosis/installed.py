@@ -14,6 +14,7 @@ from clew.diagnosis.examined import Examined
 from clew.diagnosis.findings import Finding, error, note, ok, warning
 from clew.discovery import Armable, armable
 from clew.frameworks import FRAMEWORKS
+from clew.repairs import skipped
 from clew.report import Activation, State
 from clew.selection import Names, told_apart
 from clew.settings import EXCLUDE, ONLY, Setting
@@ -186,6 +187,22 @@ def check_shared_names(_: Examined) -> Iterator[Finding]:
             f"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS={name} turns off both",
             name,
             f"{_PIP} uninstall {' '.join(others)}",
+        )
+
+
+def check_repairs(it: Examined) -> Iterator[Finding]:
+    """Find repairs of upstream defects that were made for other versions than those installed."""
+    names = [name for name, found in _expected(it).items() if found.state is State.WAITING]
+    reasons: dict[str, list[str]] = {}
+    for name in names:
+        for repair, reason in skipped(name):
+            reasons.setdefault(reason, []).append(repair)
+    if reasons:
+        said = "; ".join(f"{', '.join(them)} ({why})" for why, them in reasons.items())
+        yield note(
+            "repairs",
+            f"repairs of upstream defects that are left out, as they may not be needed: {said}",
+            fix=f"{_PIP} install --upgrade clew",
         )
 
 
