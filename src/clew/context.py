@@ -211,6 +211,12 @@ class using_session(_Using):  # noqa: N801 - OpenInference's name
 
     __slots__ = ("_session_id", "_user_id")
 
+    def _take(self, session_id: IdSource, *, user_id: IdSource | None = None) -> None:
+        self._session_id = session_id
+        self._user_id = user_id
+        computed = callable(session_id) or callable(user_id)
+        super().__init__(Identity() if computed else _required(session_id, user_id))
+
     if TYPE_CHECKING:
 
         def __init__(self, session_id: IdSource, *, user_id: IdSource | None = None) -> None: ...
@@ -218,16 +224,15 @@ class using_session(_Using):  # noqa: N801 - OpenInference's name
     else:
 
         def __init__(self, session_id: Any = None, *, user_id: Any = None) -> None:
-            if session_id is None:  # Also where it was left away: Python's words name no remedy.
-                message = 'session_id is None or missing; write using_session("chat-42")'
+            if session_id is None:  # Left away, Python's own words would name no remedy.
+                message = (
+                    "session_id must be a string, not NoneType: it is None, or was left away; "
+                    'write using_session("chat-42")'
+                )
                 raise IdentityTypeError(message)
-            self._take(session_id, user_id)
+            self._take(session_id, user_id=user_id)
 
-    def _take(self, session_id: IdSource, user_id: IdSource | None) -> None:
-        self._session_id = session_id
-        self._user_id = user_id
-        computed = callable(session_id) or callable(user_id)
-        super().__init__(Identity() if computed else _required(session_id, user_id))
+        __init__.__wrapped__ = _take  # Its signature is the one to be shown.
 
     def _changes(self) -> Changes:
         for name, value in (("session_id", self._session_id), ("user_id", self._user_id)):

@@ -53,7 +53,7 @@ class Pseudonym(str):
 def checked_id(value: object, argument: str) -> str:
     """Return *value* as a usable id, or raise an error that names *argument*, never the value."""
     if value is None:
-        message = f"{argument} is None; give a string, or to set none, leave the block away"
+        message = f"{argument} must be a string, not NoneType; to set none, leave the block away"
         raise IdentityTypeError(message)
     if not isinstance(value, str):
         message = (

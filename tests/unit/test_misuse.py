@@ -67,13 +67,15 @@ def test_a_bare_decorator_says_how_it_is_written(given, named):
 
 @pytest.mark.parametrize("given", [(), (None,)])
 def test_without_a_session_it_says_what_is_missing(given):
-    with pytest.raises(IdentityTypeError, match="session_id is None or missing") as raised:
+    with pytest.raises(IdentityTypeError, match="it is None, or was left away") as raised:
         using_session(*given)
     assert "str(" not in str(raised.value)
 
 
 def test_no_user_is_not_advised_to_be_the_text_none():
-    with pytest.raises(IdentityTypeError, match="user_id is None; give a string") as raised:
+    with pytest.raises(
+        IdentityTypeError, match="user_id must be a string, not NoneType; to set none"
+    ) as raised:
         using_user(None)
     assert "str(" not in str(raised.value)
 
