@@ -8,7 +8,7 @@ from clew.diagnosis.examined import Examined
 from clew.diagnosis.findings import Finding, error, note, warning
 from clew.discovery import armable
 from clew.identity import default_id_fault
-from clew.limits import limit_fault, number_fault
+from clew.limits import LIMITS, limit_fault, number_fault
 from clew.price_list import NO_PRICES, PIP_LINE, prices_are_installed
 from clew.selection import told_apart, unknown_in
 from clew.settings import COST, EXCLUDE, ONLY, SESSION_ID, SETTINGS, USER_ID, Setting, misspelt
@@ -67,7 +67,7 @@ def _fault(setting: Setting[Any], text: str) -> str | None:
 
 def check_limits(it: Examined) -> Iterator[Finding]:
     """Find limits that evict attributes, or cut the ids."""
-    for variable in (*_COUNT_LIMITS, *_LENGTH_LIMITS):
+    for variable in LIMITS:
         text = it.variable(variable)
         if text and (fault := limit_fault(text)):
             yield error(
