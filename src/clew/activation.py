@@ -8,8 +8,7 @@ by whoever claimed it.
 
 import logging
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from threading import Event, Lock
 from types import FrameType
@@ -23,9 +22,11 @@ from clew import tally
 from clew.boundary import CONTAINED, contain
 from clew.calls import follow
 from clew.discovery import Armable, armable
-from clew.errors import ActivationError, ConfigurationError
+from clew.errors import ActivationError
 from clew.repairs import instrumenting, repairs_for
 from clew.report import Activation, Report, State
+from clew.selection import given_in, meant
+from clew.settings import say_once
 
 logger = logging.getLogger("clew")
 
@@ -90,17 +91,18 @@ class Ledger:
     ) -> None:
         """Fill the ledger, and hook the import of what is not excluded."""
         items = armable()
-        only = None if only is None else _known(only, items, "only")
-        exclude = _known(exclude, items, "exclude")
+        only_in, exclude_in = given_in(only or (), "only="), given_in(exclude, "exclude=")
+        only = None if only is None else meant(only, items, "only")
+        exclude = meant(exclude, items, "exclude")
         for item in items:
             name = item.framework.name
             excluded = None
             if "*" in disabled or name in disabled:
                 excluded = "left out by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
             elif name in exclude:
-                excluded = "left out by exclude="
+                excluded = f"left out by {exclude_in}"
             elif only is not None and name not in only:
-                excluded = "left out: not named in only="
+                excluded = f"left out: not named in {only_in}"
             self._entries[name] = _Entry(item, excluded)
 
     def watch(self) -> None:
@@ -144,15 +146,18 @@ class Ledger:
         """Raise where something that was asked for cannot be activated."""
         if not only and not strict:
             return
-        named = _known(only or (), [entry.item for entry in self._entries.values()], "only")
+        named = meant(only or (), [entry.item for entry in self._entries.values()], "only")
         wrong = []
         for name, activation in self._read().items():
             if activation.state in _REFUSED and (
                 name in named or (strict and activation.state is not State.MISSING)
             ):
                 wrong.append(activation)
-        if wrong:
-            lines = (f"{it.framework.name} is {it.state.value}: {it.reason}" for it in wrong)
+        lines = [f"{it.framework.name} is {it.state.value}: {it.reason}" for it in wrong]
+        if wrong and (source := given_in(only or (), "only=")) != "only=" and not strict:
+            # A variable must not stop a program that runs without it.
+            say_once(source, ",".join(sorted(only or ())), f"{source}: {'; '.join(lines)}")
+        elif wrong:
             raise ActivationError("; ".join(lines)) from wrong[0].error
 
     def close(self) -> None:
@@ -304,25 +309,6 @@ _INSTRUMENT = BaseInstrumentor.instrument.__code__
 
 
 # --- names and reasons ---
-
-
-def _known(names: Iterable[str], items: Iterable[Armable], argument: str) -> set[str]:
-    """Return the frameworks that *names* mean, each given by its name or its pip extra."""
-    by_name = {}
-    for item in items:
-        framework = item.framework
-        by_name[framework.name] = framework.name
-        if framework.extra:
-            by_name.setdefault(framework.extra, framework.name)
-    names = [names] if isinstance(names, str) else list(names)
-    for name in names:
-        if name not in by_name:
-            close = get_close_matches(str(name), by_name, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            known = ", ".join(dict.fromkeys(by_name.values()))
-            message = f"{argument}={name!r} is not a framework clew knows{hint} There are: {known}"
-            raise ConfigurationError(message)
-    return {by_name[name] for name in names}
 
 
 def _incompatible(requirement: Any, version: str) -> str:

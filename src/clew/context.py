@@ -4,13 +4,15 @@ The values live under OpenInference's own context keys. So upstream's ``using_se
 are two hands on one thread: each is seen by the other, and by every instrumentor.
 """
 
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import get_current_span
 from opentelemetry.util.types import AttributeValue
 
+from clew import misuse
 from clew.blocks import (
     ABSENT,
     IN_A_BODY,
@@ -21,6 +23,7 @@ from clew.blocks import (
     changed,
     inside,
 )
+from clew.boundary import contain
 from clew.errors import IdentityTypeError
 from clew.identity import (
     CARRIED,
@@ -38,6 +41,7 @@ from clew.identity import (
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
+_NOT_GIVEN: Any = None
 IdSource = str | Callable[..., str | None]
 
 _ISOLATED = "clew.isolated"
@@ -152,19 +156,45 @@ def current() -> Identity:
 # --- what users write ---
 
 
-class _Using(Block):
+class _Noticed(Block):
+    """A block of which one is told that was made and never entered."""
+
+    __slots__ = ("_unused",)
+
+    def __init__(self) -> None:
+        self._unused = True
+
+    def __del__(self) -> None:
+        if getattr(self, "_unused", False):  # It has none where its making raised.
+            try:
+                caller = sys._getframe().f_back  # noqa: SLF001 - documented, and the only way
+                misuse.warn_of_unused(type(self).__name__, caller)
+            except Exception:  # noqa: BLE001 - the boundary to the application
+                contain("warning of a block that was not entered")
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, coroutine function, generator or asynchronous generator."""
+        self._unused = False
+        return super().__call__(function)
+
+
+class _Using(_Noticed):
     """A block inside which spans carry an identity."""
 
     __slots__ = ("_said",)
 
     def __init__(self, identity: Identity) -> None:
+        super().__init__()
         self._said = identity.attributes()
 
     def _changes(self) -> Changes:
+        self._unused = False
+        if misuse.tracing_is_unchecked:
+            misuse.check_tracing()
         return self._said
 
 
-class isolated(Block):  # noqa: N801 - reads like the with-statement it is
+class isolated(_Noticed):  # noqa: N801 - reads like the with-statement it is
     """A block that inherits nothing: no session, no user, not even the parent span's.
 
     >>> with using_session("chat-42"), isolated():
@@ -175,6 +205,7 @@ class isolated(Block):  # noqa: N801 - reads like the with-statement it is
     __slots__ = ()
 
     def _changes(self) -> Changes:
+        self._unused = False
         return {**dict.fromkeys(CARRIED, ABSENT), _ISOLATED: True}
 
 
@@ -193,11 +224,28 @@ class using_session(_Using):  # noqa: N801 - OpenInference's name
 
     __slots__ = ("_session_id", "_user_id")
 
-    def __init__(self, session_id: IdSource, *, user_id: IdSource | None = None) -> None:
+    def _take(self, session_id: IdSource, *, user_id: IdSource | None = None) -> None:
         self._session_id = session_id
         self._user_id = user_id
         computed = callable(session_id) or callable(user_id)
         super().__init__(Identity() if computed else _required(session_id, user_id))
+
+    if TYPE_CHECKING:
+
+        def __init__(self, session_id: IdSource, *, user_id: IdSource | None = None) -> None: ...
+
+    else:
+
+        def __init__(self, session_id: Any = None, *, user_id: Any = None) -> None:
+            if session_id is None:  # Left away, Python's own words would name no remedy.
+                message = (
+                    "session_id must be a string, not NoneType: it is None, or was left away; "
+                    'write using_session("chat-42")'
+                )
+                raise IdentityTypeError(message)
+            self._take(session_id, user_id=user_id)
+
+        __init__.__wrapped__ = _take  # Its signature is the one to be shown.
 
     def _changes(self) -> Changes:
         for name, value in (("session_id", self._session_id), ("user_id", self._user_id)):
@@ -209,10 +257,21 @@ class using_session(_Using):  # noqa: N801 - OpenInference's name
                 raise IdentityTypeError(message)
         return super()._changes()
 
-    def __call__(self, function: F) -> F:
+    def __call__(self, function: F = _NOT_GIVEN, /, *others: Any, **named: Any) -> F:
         """Decorate a function, coroutine function, generator or asynchronous generator."""
+        given: Any = function
+        # What is no function but binds like one, as a classmethod, can be decorated.
+        if others or named or not (callable(given) or hasattr(given, "__get__")):
+            self._unused = False
+            message = (
+                "using_session is called with what is no function to decorate. As a decorator it "
+                'needs the session: @using_session("chat-42"), or '
+                '@using_session(session_id=lambda request: request["session"])'
+            )
+            raise IdentityTypeError(message)
         if not callable(self._session_id) and not callable(self._user_id):
             return super().__call__(function)
+        self._unused = False
         from clew.decorating import computed_from, decorated  # noqa: PLC0415 - as above
 
         session_id = computed_from(self._session_id, function)

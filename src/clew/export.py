@@ -12,21 +12,16 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from opentelemetry import trace
-from opentelemetry.sdk.environment_variables import (
-    OTEL_ATTRIBUTE_COUNT_LIMIT,
-    OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT,
-)
+from opentelemetry.sdk.environment_variables import OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
 from clew.delivery.default import StandardError
 from clew.delivery.processor import Delivery
+from clew.limits import MAX_ATTRIBUTES, attributes_are_limited, span_limits
 
 logger = logging.getLogger("clew")
-
-MAX_ATTRIBUTES = 10_000
-"""OpenInference's own limit; the SDK's 128 cannot hold a conversation."""
 
 ROOMY: WeakSet[TracerProvider] = WeakSet()
 """The providers made here with that limit, which no span of the application's will reach."""
@@ -58,9 +53,8 @@ def provider_of_the_application() -> trace.TracerProvider | None:
 
 def make_provider(resource: Mapping[str, str] | None = None) -> TracerProvider:
     """Make a tracer provider as the OTEL_* variables say, and set it as the global one."""
-    limits = SpanLimits() if _is_limited() else SpanLimits(max_span_attributes=MAX_ATTRIBUTES)
     described = Resource.create({**resource}) if resource else None
-    provider = TracerProvider(span_limits=limits, resource=described)
+    provider = TracerProvider(span_limits=span_limits(), resource=described)
     deliver(provider)
     trace.set_tracer_provider(provider)
     return provider
@@ -68,21 +62,19 @@ def make_provider(resource: Mapping[str, str] | None = None) -> TracerProvider:
 
 def as_variables() -> dict[str, str]:
     """Return what lets the SDK's own configurator make such a provider; it lacks `deliver`."""
-    limit = {} if _is_limited() else {OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: str(MAX_ATTRIBUTES)}
+    limit = (
+        {} if attributes_are_limited() else {OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: str(MAX_ATTRIBUTES)}
+    )
     return {"OTEL_TRACES_EXPORTER": "none", **limit}
 
 
 def deliver(provider: TracerProvider) -> None:
     """Send the spans of *provider*, which was made here or for it, as the environment says."""
-    if not _is_limited():
+    if not attributes_are_limited():
         ROOMY.add(provider)
     disabled = _variable("OTEL_SDK_DISABLED").lower() == "true"
     if not disabled and (found := exporters()):
         provider.add_span_processor(Delivery(found))
-
-
-def _is_limited() -> bool:
-    return any(map(_variable, (OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT, OTEL_ATTRIBUTE_COUNT_LIMIT)))
 
 
 def exporters() -> list[SpanExporter]:

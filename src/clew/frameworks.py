@@ -51,6 +51,8 @@ class Framework:
     layer: Layer
     extra: str
     """The pip extra, the example's folder, the cassette, and the test environment."""
+    also_called: tuple[str, ...] = ()
+    """Other names that people give it, which are accepted wherever a framework is named."""
     companions: tuple[str, ...] = ()
     """What its instrumentor patches too, where it is installed. If one of these is what imports
     the trigger, it is half imported itself at that moment, and activation waits for its end."""
@@ -87,6 +89,7 @@ FRAMEWORKS = (
         instrumentor="openinference.instrumentation.langchain:LangChainInstrumentor",
         layer=Layer.ORCHESTRATOR,
         extra="langchain",
+        also_called=("langchain_core", "langgraph"),
         calls=(
             Call(
                 "langchain_core.runnables:Runnable",
@@ -109,6 +112,7 @@ FRAMEWORKS = (
         instrumentor="openinference.instrumentation.llama_index:LlamaIndexInstrumentor",
         layer=Layer.ORCHESTRATOR,
         extra="llamaindex",
+        also_called=("llamaindex", "llama_index_core"),
         calls=(
             Call(
                 "llama_index.core.base.llms.base:BaseLLM",
@@ -139,6 +143,7 @@ FRAMEWORKS = (
         instrumentor="openinference.instrumentation.bedrock:BedrockInstrumentor",
         layer=Layer.PROVIDER,
         extra="bedrock",
+        also_called=("boto3", "botocore", "aioboto3", "aiobotocore"),
         companions=("aiobotocore.client",),
         calls=(
             Call(
@@ -154,6 +159,7 @@ FRAMEWORKS = (
         instrumentor="openinference.instrumentation.mistralai:MistralAIInstrumentor",
         layer=Layer.PROVIDER,
         extra="mistral",
+        also_called=("mistral",),
         calls=(
             Call(
                 "mistralai.client.chat:Chat",

@@ -52,6 +52,9 @@ class Pseudonym(str):
 
 def checked_id(value: object, argument: str) -> str:
     """Return *value* as a usable id, or raise an error that names *argument*, never the value."""
+    if value is None:
+        message = f"{argument} must be a string, not NoneType; to set none, leave the block away"
+        raise IdentityTypeError(message)
     if not isinstance(value, str):
         message = (
             f"{argument} must be a string, not {type(value).__name__}; "
@@ -150,14 +153,30 @@ def read_default() -> Callable[[], None]:
     span counts more.
     """
     global _default  # noqa: PLW0603 - one for the process
-    given = [
-        text and checked_id(text, setting.name)
-        for setting in (settings.SESSION_ID, settings.USER_ID)
-        for text in (setting.read(),)
-    ]
-    found = carried_ids(*given).attributes
+    found = carried_ids(*map(_read_id, (settings.SESSION_ID, settings.USER_ID))).attributes
     _default = Carried(found, frozenset(found))
     return _forget_default
+
+
+def _read_id(setting: settings.Setting[str | None]) -> str | None:
+    text = setting.read()
+    fault = text and default_id_fault(setting, text)
+    if text and fault:
+        settings.say_once(setting.name, text, f"{fault}. It is not used")
+        return None
+    return text
+
+
+def default_id_fault(setting: settings.Setting[str | None], text: str) -> str | None:
+    """Return why *text* cannot be the id of a batch job, without the text itself; None if it can.
+
+    What an id may be is decided here and not by the setting, which is read by modules below.
+    """
+    try:
+        checked_id(text, setting.name)
+    except IdentityValueError as error:
+        return str(error)
+    return None
 
 
 def _forget_default() -> None:

@@ -7,15 +7,14 @@ whose provider or model it does not know has no cost rather than a wrong one.
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 from opentelemetry.sdk.trace import Span
 
 from clew import settings, tally
 from clew.boundary import contain
-from clew.errors import ConfigurationError
 from clew.keeping import KeptSpan, take_on
+from clew.price_list import NO_PRICES, PIP_LINE, prices_are_installed
 
 _TOKENS = "llm.token_count."
 _COUNTS = {
@@ -35,15 +34,12 @@ def read_cost() -> None:
     """Read from the environment whether costs are wanted; load the prices if they are."""
     global _wanted  # noqa: PLW0603 - the instrumentors are one per process, too
     _wanted = settings.COST.read()
-    if not _wanted:
-        return
-    if find_spec("genai_prices") is None:
-        message = (
-            f"{settings.COST.name} needs the package genai-prices, which is not installed: "
-            'python -m pip install "clew[cost]"'
-        )
-        raise ConfigurationError(message)
-    import genai_prices  # noqa: F401, PLC0415 - half a second, so now and not in the first call
+    if _wanted and not prices_are_installed():
+        _wanted = False
+        message = f"{NO_PRICES}: {PIP_LINE}. The default is used: {settings.COST.default_text}"
+        settings.say_once(settings.COST.name, "1", message)
+    if _wanted:
+        import genai_prices  # noqa: F401, PLC0415 - half a second: now, not in the first call
 
 
 def price(span: Span) -> None:

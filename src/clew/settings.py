@@ -1,20 +1,25 @@
 """Every CLEW_* variable: its name, type, default and one line of help. All are read here.
 
 A setting is read when it is used, so that it can be set until then; the parsed value is cached per
-text, which keeps a read at the cost of one look into the environment.
+text, which keeps a read at the cost of one look into the environment. Reading never raises: a value
+that cannot be used is logged once, and the default is used, because a wrong variable must not stop
+a program. ``clew doctor`` shows it as an error.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from clew.aliases import ALIASES, Alias
-from clew.errors import ConfigurationError
 from clew.hosts import HostPattern, host_patterns
 
 T = TypeVar("T")
+
+logger = logging.getLogger("clew")
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,32 @@ class Setting(Generic[T]):
     secret: bool = False
 
     def read(self) -> T:
-        """Return the variable's value, or the default where it is unset or blank."""
+        """Return the variable's value; the default where it is unset, blank, or cannot be used."""
         text = os.environ.get(self.name, "").strip()
         return _parsed(self, text) if text else self.default
+
+    def fault(self, text: str) -> str | None:
+        """Return why *text* cannot be its value, and what can; None where it is a good value."""
+        try:
+            self.parse(text)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    @property
+    def default_text(self) -> str:
+        """The default as one would write it into the environment."""
+        match self.default:
+            case None | ():
+                return "none"
+            case bool(on):
+                return "1" if on else "0"
+            case value:
+                return f"{value}"
+
+    def shown(self, text: str) -> str:
+        """Return the variable with its value *text*, as it may be printed."""
+        return f"{self.name}={'(secret)' if self.secret else repr(text)}"
 
 
 @lru_cache(maxsize=64)
@@ -38,9 +66,27 @@ def _parsed(setting: Setting[T], text: str) -> T:
     try:
         return setting.parse(text)
     except ValueError as error:
-        given = "its value" if setting.secret else repr(text)
-        message = f"{setting.name}: {given} cannot be used: {error}"
-        raise ConfigurationError(message) from None
+        fault = str(error)  # Outside of the handler, so that no log shows a traceback.
+    say_once(
+        setting.name,
+        text,
+        f"{setting.shown(text)} cannot be used: {fault}. The default is used: "
+        f"{setting.default_text}",
+    )
+    return setting.default
+
+
+_said: set[tuple[str, str]] = set()
+_lock = Lock()
+
+
+def say_once(variable: str, text: str, message: str) -> None:
+    """Log *message* about the value *text* of *variable*, the first time that it is met."""
+    with _lock:
+        if (variable, text) in _said:
+            return
+        _said.add((variable, text))
+    logger.warning("clew: %s", message)
 
 
 def _rate(text: str) -> float:

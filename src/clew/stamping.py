@@ -21,6 +21,7 @@ from clew.identity import (
     pseudonyms_are_on,
 )
 from clew.keeping import KeptSpan, keep, written_by_an_instrumentor
+from clew.misuse import ids_are_used
 from clew.roots import know_root
 from clew.serving import put_back
 
@@ -32,6 +33,7 @@ class IdentityProcessor(SpanProcessor):
         self.active = True
         """False after ``uninstrument_all()``: a provider has no way to remove a processor."""
         self.configure(aliases, roomy=roomy)
+        ids_are_used()
 
     def configure(self, aliases: tuple[Alias, ...], *, roomy: bool) -> None:
         """Set the other names for the ids, and whether the attribute limit is out of reach.

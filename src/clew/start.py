@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads
 from clew.report import Report
 from clew.sampling import sample_sessions
+from clew.selection import selected
 from clew.serverless import deliver_before_answers
 from clew.stamping import IdentityProcessor
 from clew.tracing import ClewTracerProvider
@@ -52,8 +53,8 @@ class _Options:
         threads: bool | None,
     ) -> "_Options":
         return cls(
-            _names(settings.ONLY.read() if only is None else only),
-            _names(settings.EXCLUDE.read() if exclude is None else exclude) or frozenset(),
+            selected(only, "only", settings.ONLY),
+            selected(exclude, "exclude", settings.EXCLUDE) or frozenset(),
             tracer_provider,
             config,
             settings.THREADS.read() if threads is None else threads,
@@ -134,14 +135,21 @@ def _take_up(options: _Options, *, unsaid: bool, asked: bool) -> Ledger:
             uninstrument_all()
         elif differs:
             logger.warning(
-                "clew: instrument_all() was called before with other arguments, which stay in "
-                "force; call uninstrument_all() first to change them"
+                "clew: instrument_all() was called before with other arguments (%s differ), which "
+                "stay in force; call uninstrument_all() first to change them",
+                ", ".join(_differing(options, _running)),
             )
         fresh = _running is None
         running = _running = _running or _start(options)
         running.asked = asked if fresh else running.asked or asked
     running.ledger.watch() if fresh else running.ledger.wait()
     return running.ledger
+
+
+def _differing(options: _Options, running: "_Running | None") -> list[str]:
+    before = running.options if running else options
+    names = [field.name for field in fields(options)]
+    return [f"{name}=" for name in names if getattr(before, name) != getattr(options, name)]
 
 
 def uninstrument_all() -> None:
@@ -164,7 +172,7 @@ def _start(options: _Options) -> _Running:
     _check(options.tracer_provider, options.config)
     aliases = settings.ALIASES_TO_WRITE.read()
     rate = settings.SESSION_SAMPLE_RATE.read()
-    settings.EXIT_TIMEOUT.read()  # It is used at the end, where nobody could be told any more.
+    settings.EXIT_TIMEOUT.read()  # Used at the end: say now, where somebody looks, what is wrong.
     settings.PROPAGATE_TO.read()  # As above.
     settings.TRUST_INBOUND.read()
     identity.read_key()
@@ -242,9 +250,3 @@ def _stamp_spans_of(
         processor.active = False
 
     return stop
-
-
-def _names(names: Collection[str] | None) -> frozenset[str] | None:
-    if names is None:
-        return None
-    return frozenset([names] if isinstance(names, str) else names)

@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from clew.settings import SETTINGS
+
 SPANS = """
     import sys
     from clew import instrument_all, using_session
@@ -95,26 +97,106 @@ def test_aliases_are_written_too(python):
     )
 
 
+EVERY_WRONG_VARIABLE = [
+    ("CLEW_ALIASES", "langfuse,phoenx", "no preset is named 'phoenx'"),
+    ("CLEW_COST", "maybe", "give 1 or 0"),
+    ("CLEW_DUPLICATES", "never", "give merge or keep"),
+    ("CLEW_EAGER", "perhaps", "give 1 or 0"),
+    ("CLEW_EXCLUDE", "opnai", "did you mean 'openai'?"),
+    ("CLEW_EXIT_TIMEOUT", "3s", "give a number of seconds"),
+    ("CLEW_ONLY", "opnai", "did you mean 'openai'?"),
+    ("CLEW_PROPAGATE_TO", "api.mine.*", "'api.mine.*'"),
+    ("CLEW_SESSION_ID", "a\nb", "a control character"),
+    ("CLEW_SESSION_SAMPLE_RATE", "150%", "give a number from 0"),
+    ("CLEW_STRICT", "perhaps", "give 1 or 0"),
+    ("CLEW_THREADS", "perhaps", "give 1 or 0"),
+    ("CLEW_TRUST_INBOUND", "perhaps", "give 1 or 0"),
+    ("CLEW_USER_ID", "x" * 300, "at most 256"),
+    ("OTEL_ATTRIBUTE_COUNT_LIMIT", "-1", "give a whole number"),
+    ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many", "give a whole number"),
+    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "long", "give a whole number"),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("CLEW_SESSION_SAMPLE_RATE", "150%", "a number from 0"),
-        ("CLEW_ALIASES", "langfuse,phoenx", "'phoenx'"),
-    ],
+    ("name", "value", "said"), EVERY_WRONG_VARIABLE, ids=[it[0] for it in EVERY_WRONG_VARIABLE]
 )
-def test_a_bad_setting_is_an_error_that_names_it(python, name, value, said):
+def test_a_wrong_variable_is_one_line_and_everything_works_as_by_default(python, name, value, said):
     done = python(
         """
-        from clew import ConfigurationError, instrument_all
-        try:
-            instrument_all()
-        except ConfigurationError as error:
-            print(error)
+        from clew import instrument_all, uninstrument_all, using_session
+        from opentelemetry import trace
+        for _ in range(2):
+            report = instrument_all()
+            assert report["openai"].state.value != "excluded", report
+            with using_session("chat-42"):
+                span = trace.get_tracer("mine").start_span("a")
+            assert span.attributes["session.id"] == "chat-42"
+            assert span.is_recording()
+            uninstrument_all()
+        print("runs")
         """,
         **{name: value},
     )
-    for part in (name, repr(value), said):
-        assert part in done.stdout
+    assert done.stdout == "runs\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"clew: {name}")
+    assert said in line
+
+
+def test_every_variable_that_can_be_wrong_is_tried_above():
+    cannot_be_wrong = {"CLEW_USER_ID_KEY"}
+    tried = {name for name, _, _ in EVERY_WRONG_VARIABLE if name.startswith("CLEW_")}
+    assert tried == {setting.name for setting in SETTINGS} - cannot_be_wrong
+
+
+@pytest.mark.parametrize("name", ["only", "exclude"])
+def test_of_a_list_of_frameworks_the_names_that_are_known_count(python, name):
+    excluded = {"only": "mistralai", "exclude": "openai"}[name]
+    done = python(
+        f"""
+        from clew import instrument_all
+        report = instrument_all()
+        assert report["{excluded}"].state.value == "excluded"
+        assert "CLEW_{name.upper()}" in report["{excluded}"].reason, report
+        """,
+        **{f"CLEW_{name.upper()}": "opnai, openai"},
+    )
+    (line,) = done.stderr.splitlines()
+    assert "'opnai' is not a framework clew knows" in line
+    assert f"CLEW_{name.upper()}" in line
+    assert f"{name}=" not in line
+
+
+def test_a_variable_that_names_what_is_not_installed_stops_nothing(python, install_instrumentor):
+    install_instrumentor("maze", requires=["maze"])
+    code = "from clew import instrument_all; instrument_all()"
+    (line,) = python(code, CLEW_ONLY="maze").stderr.splitlines()
+    assert line.startswith("clew: CLEW_ONLY: maze is missing: not installed")
+
+
+def test_a_variable_of_no_number_in_the_delivery_is_one_line(python, collector):
+    done = python(
+        "from clew import instrument_all; instrument_all()",
+        OTEL_TRACES_EXPORTER="",
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        OTEL_BSP_MAX_QUEUE_SIZE="9" * 5000,
+    )
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("clew: OTEL_BSP_MAX_QUEUE_SIZE=")
+
+
+def test_a_blank_limit_is_as_none(python):
+    done = python(
+        """
+        from clew import instrument_all
+        from opentelemetry import trace
+        instrument_all()
+        assert trace.get_tracer_provider()._span_limits.max_span_attributes == 10_000
+        """,
+        OTEL_ATTRIBUTE_COUNT_LIMIT=" ",
+    )
+    assert done.stderr == ""
 
 
 def test_by_default_spans_go_to_standard_error_with_one_line_that_says_so(python):

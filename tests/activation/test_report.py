@@ -127,6 +127,32 @@ def test_a_framework_is_known_by_its_extra_too(python):
     """)
 
 
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("llamaindex", "llama_index"),
+        ("llama-index", "llama_index"),
+        ("LlamaIndex", "llama_index"),
+        ("llama-index-core", "llama_index"),
+        ("mistral", "mistralai"),
+        ("boto3", "bedrock"),
+        ("langchain-core", "langchain"),
+        (" OpenAI ", "openai"),
+    ],
+)
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_every_usual_spelling_is_accepted(python, spelling, name, by_variable):
+    done = python(
+        f"""
+        from clew import instrument_all
+        report = instrument_all({"" if by_variable else f"exclude=[{spelling!r}]"})
+        print(*(name for name, it in report.items() if it.state.value == "excluded"))
+        """,
+        **({"CLEW_EXCLUDE": spelling} if by_variable else {}),
+    )
+    assert (done.stdout.strip(), done.stderr) == (name, "")
+
+
 @pytest.mark.parametrize("argument", ["only", "exclude"])
 def test_an_unknown_name_is_refused_with_the_nearest(python, argument):
     python(f"""
@@ -137,6 +163,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(python, argument):
             assert "{argument}='opnai'" in str(error)
             assert "did you mean 'openai'?" in str(error)
             assert "llama_index" in str(error)
+            assert "CLEW_" not in str(error)
         else:
             raise SystemExit("accepted")
         instrument_all()  # Nothing is left of the refused call.

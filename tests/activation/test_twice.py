@@ -28,7 +28,19 @@ def test_other_arguments_are_said_to_be_without_effect(python):
         assert report["openai"].state is State.EXCLUDED
         assert report["dspy"].state is not State.EXCLUDED
     """)
-    assert done.stderr.count("other arguments") == 1
+    (line,) = done.stderr.splitlines()
+    assert "called before with other arguments (exclude= differ)" in line
+
+
+def test_the_arguments_that_differ_are_named(python):
+    done = python("""
+        from clew import instrument_all
+        instrument_all(exclude=["openai"])
+        instrument_all(exclude=["openai"])
+        instrument_all(only=["openai"], threads=False)
+    """)
+    (line,) = done.stderr.splitlines()
+    assert "(only=, exclude=, threads= differ)" in line
 
 
 def test_sixteen_threads_at_once(python, install, install_instrumentor):

@@ -79,20 +79,16 @@ def test_no_patch_is_left(python):
     ("name", "text"), [("CLEW_PROPAGATE_TO", "api.mine.*"), ("CLEW_TRUST_INBOUND", "perhaps")]
 )
 def test_a_setting_that_cannot_be_used_is_said_at_the_start(python, name, text):
-    python(
+    done = python(
         f"""{LOOK}
-    try:
-        clew.instrument_all()
-    except clew.ConfigurationError as error:
-        assert {name!r} in str(error) and {text!r} in str(error)
-    else:
-        raise AssertionError
+    clew.instrument_all()
     assert names() == {[TRACE, BAGGAGE]}
-    import threading
-    assert not hasattr(threading.Thread.start, "__wrapped__")
     """,
         **{name: text},
     )
+    (line,) = done.stderr.splitlines()
+    assert name in line
+    assert text in line
 
 
 def test_named_by_the_environment_it_breaks_no_import(python):
@@ -108,7 +104,8 @@ def test_named_by_the_environment_it_breaks_no_import(python):
         OTEL_PROPAGATORS="tracecontext,clew",
         CLEW_PROPAGATE_TO="api.mine.*",
     )
-    assert done.stderr.count("clew failed while writing the ids into a request") == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("clew: CLEW_PROPAGATE_TO='api.mine.*' cannot be used")
     assert "api.mine.*" in done.stderr
 
 

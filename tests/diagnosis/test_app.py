@@ -39,9 +39,9 @@ def test_an_app_that_does_all_right(app, collector, openai):
     assert diagnosis.data["counts"]["error"] == diagnosis.data["counts"]["warning"] == 0
     assert diagnosis.severity("app-armed") == "ok"
     assert diagnosis.severity("app-framework", "openai") == "ok"
-    assert diagnosis.says("app-calls", "1 of them model calls")
+    assert diagnosis.says("app-calls", "1 model call among them")
     assert diagnosis.severity("app-session") == diagnosis.severity("app-user") == "ok"
-    assert diagnosis.says("app-delivery", "OTLPSpanExporter delivered 1 spans")
+    assert diagnosis.says("app-delivery", "OTLPSpanExporter delivered 1 span")
     told = diagnosis.data["app"]
     assert told["exit_code"] == 0
     assert told["spans"] == {"ended": 1, "model_calls": 1}
@@ -55,7 +55,7 @@ def test_an_app_that_does_all_right(app, collector, openai):
 def test_calls_without_a_session(app, openai):
     diagnosis = app(SELF + CALL + IN_A_SESSION + "call()\n")
     assert diagnosis.severity("app-session") == "warning"
-    assert diagnosis.says("app-session", "1 of 2 model calls carry no session", "using_session")
+    assert diagnosis.says("app-session", "2 model calls, 1 of them without", "using_session")
     assert diagnosis.severity("app-user") == "note"
 
 
@@ -64,7 +64,7 @@ def test_an_app_that_does_not_turn_tracing_on(app, openai):
     assert diagnosis.severity("app-armed") == "warning"
     assert diagnosis.says("app-armed", "instrument_all()", "opentelemetry-instrument")
     assert diagnosis.severity("app-framework", "openai") == "ok"
-    assert diagnosis.says("app-calls", "1 of them model calls")
+    assert diagnosis.says("app-calls", "1 model call among them")
 
 
 def test_its_output_and_its_exit_code_are_its_own(app, openai):
@@ -185,8 +185,8 @@ def test_a_provider_of_the_apps_own(app, openai, before):
     assert diagnosis.found("app-end") == []
     assert diagnosis.severity("app-armed") == ("ok" if before else "warning")
     assert diagnosis.found("app-provider") == []
-    assert diagnosis.says("app-delivery", "InMemorySpanExporter delivered 1 spans")
-    assert diagnosis.says("app-calls", "1 spans were made, 1 of them")
+    assert diagnosis.says("app-delivery", "InMemorySpanExporter delivered 1 span")
+    assert diagnosis.says("app-calls", "1 span made, 1 model call")
 
 
 def test_a_provider_that_comes_too_late(app, openai):
@@ -222,7 +222,7 @@ def test_spans_that_are_lost(app, collector, openai, mood):
             CLEW_EXIT_TIMEOUT="0.2",
         )
     assert (diagnosis.status, diagnosis.severity("app-delivery")) == (1, "error")
-    assert diagnosis.says("app-delivery", "lost 1 spans", "delivered 0")
+    assert diagnosis.says("app-delivery", "lost 1 span (", "delivered 0")
 
 
 def test_ids_that_disagree_or_cannot_be_used(app):
@@ -286,7 +286,7 @@ def test_turned_on_by_the_environment(app, install, openai):
     assert diagnosis.severity("app-armed") == "ok"
     assert diagnosis.says("app-armed", "without code")
     assert diagnosis.severity("app-framework", "openai") == "ok"
-    assert diagnosis.says("app-calls", "1 of them model calls")
+    assert diagnosis.says("app-calls", "1 model call among them")
 
 
 def test_a_sitecustomize_that_is_there_is_run_too(app, tmp_path):
@@ -310,14 +310,27 @@ call()
     )
     assert diagnosis.data["app"]["processes"] == 2
     assert diagnosis.data["app"]["spans"]["model_calls"] == 2
-    assert diagnosis.says("app-session", "1 of 2 model calls")
+    assert diagnosis.says("app-session", "2 model calls, 1 of them")
 
 
-def test_a_variable_over_which_clew_refuses_to_start(app):
+def test_a_wrong_variable_keeps_no_app_from_being_traced(app):
     diagnosis = app("print('app')", CLEW_COST="maybe")
     assert (diagnosis.out, diagnosis.err) == ("app\n", "")
-    assert diagnosis.severity("bad-setting") == diagnosis.severity("app-armed") == "error"
-    assert diagnosis.says("app-armed", "ConfigurationError: CLEW_COST")
+    assert (diagnosis.status, diagnosis.severity("bad-setting")) == (1, "error")
+    assert diagnosis.severity("app-armed") == "warning"
+
+
+def test_model_calls_that_fail(app, openai):
+    failing = """
+try:
+    call()
+except Exception:
+    pass
+"""
+    diagnosis = app(SELF + CALL + failing, OPENAI_BASE_URL="http://127.0.0.1:1/v1")
+    assert diagnosis.severity("app-calls") == "warning"
+    assert diagnosis.says("app-calls", "the only model call failed (openai.APIConnectionError)")
+    assert diagnosis.data["app"]["spans"]["model_calls_failed"] == 1
 
 
 def test_an_app_on_another_python(app, tmp_path):

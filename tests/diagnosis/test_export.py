@@ -42,7 +42,7 @@ def test_exporters_that_cannot_be_had(doctor, environment, about, part):
 def test_an_endpoint_that_is_no_url(doctor, url):
     diagnosis = doctor(**{OTLP: url})
     assert (diagnosis.status, diagnosis.severity("endpoint")) == (1, "error")
-    assert diagnosis.found("answers") == []
+    assert diagnosis.found("answers") == diagnosis.found("exporter") == []
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_an_endpoint_that_answers(doctor, collector):
         assert live.asked.is_set()
         assert not live.names
     assert diagnosis.severity("answers") == "ok"
-    assert diagnosis.says("answers", f"{live.endpoint}/v1/traces answers 200")
+    assert diagnosis.says("answers", f"sent to {live.endpoint}/v1/traces, which answers 200")
     assert diagnosis.status == 0
 
 
@@ -74,6 +74,8 @@ def test_nobody_is_asked_without_time_for_it(doctor, collector):
         diagnosis = doctor("--timeout", "0", **{OTLP: live.endpoint})
         assert not live.asked.is_set()
     assert diagnosis.found("answers") == []
+    assert diagnosis.severity("exporter") == "ok"
+    assert diagnosis.says("exporter", "nobody asked")
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,7 @@ def test_nobody_listens(doctor, nobody, protocol):
     diagnosis = doctor(**{OTLP: nobody, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
     assert diagnosis.status == 1
     assert diagnosis.says("answers", "connection refused", OTLP)
+    assert "ok" not in {it["severity"] for it in diagnosis.found("exporter")}
 
 
 def test_somebody_listens_for_grpc(doctor, collector):

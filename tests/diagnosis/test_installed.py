@@ -2,6 +2,7 @@
 
 import pytest
 
+from clew.discovery import armable
 from clew.frameworks import FRAMEWORKS
 
 NAMES = {framework.name for framework in FRAMEWORKS}
@@ -13,7 +14,8 @@ def test_every_framework_is_said_something_of_and_none_is_imported(doctor, tmp_p
         (tmp_path / module / "__init__.py").write_text("raise SystemExit('it was imported')")
     diagnosis = doctor("--timeout", "0")
     assert diagnosis.status == 0
-    assert {it["about"] for it in diagnosis.found("framework")} == NAMES
+    said = "".join(it["about"] + it["sentence"] for it in diagnosis.found("framework"))
+    assert all(name in said for name in NAMES)
     assert {it["severity"] for it in diagnosis.found("framework")} <= {"ok", "note"}
     assert {"clew", "opentelemetry-sdk", "openinference-instrumentation-openai"} <= set(
         diagnosis.data["versions"]
@@ -104,3 +106,64 @@ def test_frameworks_are_imported_when_that_is_asked_for(doctor, install, install
     assert diagnosis.says("app-framework", "KeyError: 'no way in'", about="garden")
     assert diagnosis.found("app-armed") == diagnosis.found("app-calls") == []
     assert doctor().found("app-framework") == []
+
+
+NOTHING = (
+    "import importlib.abc, sys\n"
+    """
+class Nothing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Nothing())
+"""
+)
+
+
+@pytest.fixture
+def without(tmp_path):
+    """Hide frameworks, as good as not installed; clew looks for modules and reads metadata."""
+
+    def hide(*names):
+        tops = {row.trigger.partition(".")[0] for row in FRAMEWORKS if row.name in names}
+        (tmp_path / "sitecustomize.py").write_text(NOTHING.replace("{names}", repr(tops)))
+        for row in armable():
+            if row.framework.name in names:
+                for requirement in row.requirements:
+                    folder = tmp_path / f"{requirement.name.replace('-', '_')}-0.dist-info"
+                    folder.mkdir(exist_ok=True)
+                    (folder / "METADATA").write_text(f"Name: {requirement.name}\n")
+
+    return hide
+
+
+def test_frameworks_that_are_not_there_share_one_line(doctor, without):
+    without(*(NAMES - {"openai"}))
+    diagnosis = doctor()
+    (line,) = [it for it in diagnosis.found("framework") if it["about"] != "openai"]
+    assert line["severity"] == "note"
+    assert line["sentence"].startswith("not installed: ")
+    assert all(name in line["sentence"] for name in NAMES - {"openai"})
+
+
+def test_no_framework_at_all_is_not_well(doctor, without):
+    without(*NAMES)
+    diagnosis = doctor()
+    (line,) = diagnosis.found("framework")
+    assert line["severity"] == "warning"
+    assert "no framework that can be traced is installed" in line["sentence"]
+    assert "python -m pip install" in line["fix"]
+
+
+def test_a_framework_that_is_asked_for_and_not_there_is_an_error(doctor, without):
+    without("dspy")
+    diagnosis = doctor(CLEW_ONLY="dspy")
+    assert (diagnosis.status, diagnosis.severity("framework", "dspy")) == (1, "error")
+    assert diagnosis.says("framework", "CLEW_ONLY", "python -m pip install", about="dspy")
+
+
+def test_left_out_by_clews_own_variables(doctor):
+    diagnosis = doctor(CLEW_ONLY="openai,dspy", CLEW_EXCLUDE="dspy")
+    (line,) = [it for it in diagnosis.found("framework") if "CLEW_ONLY" in it["sentence"]]
+    assert all(name in line["sentence"] for name in NAMES - {"openai", "dspy"})
+    assert diagnosis.says("framework", "left out by CLEW_EXCLUDE", about="dspy")

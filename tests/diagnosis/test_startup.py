@@ -1,5 +1,9 @@
 """Distros and configurators, what is switched off, and threads."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 DISTRO = "[opentelemetry_distro]\n{0} = its_{0}:Distro\n"
@@ -20,11 +24,11 @@ def test_rivals(doctor, install, kind, points, variable):
     install("maze-distro", entry_points=points.format("maze"))
     install("garden-distro", entry_points=points.format("garden"))
     diagnosis = doctor()
-    assert diagnosis.severity(kind) == "warning"
-    assert diagnosis.says(kind, "maze", "garden", "found first")
+    assert diagnosis.severity(kind) == "note"
+    assert diagnosis.says(kind, "maze", "garden", "for which clew's stands back")
 
     chosen = doctor(**{variable: "garden"})
-    assert chosen.severity(kind) == "warning"
+    assert chosen.severity(kind) == "note"
     assert chosen.says(kind, f"the {kind} garden (garden-distro), because {variable} names it")
 
     unknown = doctor(**{variable: "wall"})
@@ -44,8 +48,11 @@ def test_ours_among_rivals(doctor, install, tmp_path):
     chosen = doctor(OTEL_PYTHON_DISTRO="clew")
     assert chosen.severity("distro") == "ok"
     other = doctor(OTEL_PYTHON_DISTRO="maze")
-    assert other.severity("distro") == "warning"
+    assert other.severity("distro") == "note"
     assert other.says("distro", "OTEL_PYTHON_DISTRO=clew")
+    nobody = doctor()
+    assert nobody.severity("distro") == "note"
+    assert nobody.says("distro", "the distro maze (maze-distro), for which clew's stands back")
 
 
 def test_the_sdk_is_switched_off(doctor):
@@ -64,3 +71,28 @@ def test_threads_are_left_out_by_the_environment(doctor):
 def test_threads_are_left_out_by_the_app(app, threads):
     diagnosis = app(f"import clew; clew.instrument_all(threads={threads})")
     assert diagnosis.severity("threads") == ("ok" if threads else "warning")
+
+
+RIVAL = """
+from opentelemetry.instrumentation.distro import BaseDistro
+
+class Distro(BaseDistro):
+    def _configure(self, **_):
+        print("maze")
+"""
+
+
+@pytest.mark.parametrize("chosen", ["", "clew", "maze"])
+def test_the_distro_is_the_one_that_opentelemetry_loads(doctor, install, surroundings, chosen):
+    install("maze-distro", files={"its_maze.py": RIVAL}, entry_points=DISTRO.format("maze"))
+    environment = {"OTEL_PYTHON_DISTRO": chosen} if chosen else {}
+    (claim,) = doctor(**environment).found("distro")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("opentelemetry-instrument")), sys.executable, "-c", ""],
+        env=surroundings(OTEL_TRACES_EXPORTER="none", **environment),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = done.stdout.strip() or "clew"
+    assert f"uses the distro {loaded} (" in claim["sentence"]

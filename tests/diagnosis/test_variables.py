@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.activation.test_environment import EVERY_WRONG_VARIABLE
+
 
 def test_all_is_well_with_nothing_set(doctor):
     diagnosis = doctor()
@@ -35,9 +37,29 @@ def test_a_typo(doctor):
 def test_a_bad_value(doctor):
     diagnosis = doctor(CLEW_SESSION_SAMPLE_RATE="half", CLEW_COST="1", CLEW_USER_ID_KEY="s3cr3t")
     assert diagnosis.status == 1
-    assert diagnosis.severity("bad-setting") == "error"
-    assert diagnosis.says("bad-setting", "CLEW_SESSION_SAMPLE_RATE=half", "from 0", "unset CLEW_")
+    about = "CLEW_SESSION_SAMPLE_RATE"
+    assert diagnosis.severity("bad-setting", about) == "error"
+    assert diagnosis.says("bad-setting", f"{about}=half", "from 0", "unset CLEW_", about=about)
     assert "s3cr3t" not in str(diagnosis.data)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"), EVERY_WRONG_VARIABLE, ids=[it[0] for it in EVERY_WRONG_VARIABLE]
+)
+def test_every_wrong_variable_is_an_error(doctor, name, value, said):
+    diagnosis = doctor(**{name: value})
+    assert diagnosis.status == 1
+    found = diagnosis.found("bad-setting", name) + diagnosis.found("bad-limit", name)
+    assert [it["severity"] for it in found] == ["error"]
+    assert said in found[0]["sentence"]
+    assert diagnosis.err == ""
+
+
+def test_costs_without_the_list_of_prices(doctor, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['genai_prices'] = None")
+    diagnosis = doctor(CLEW_COST="1")
+    assert (diagnosis.status, diagnosis.severity("bad-setting", "CLEW_COST")) == (1, "error")
+    assert diagnosis.says("bad-setting", "pip install genai-prices", about="CLEW_COST")
 
 
 @pytest.mark.parametrize(

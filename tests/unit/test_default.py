@@ -4,7 +4,7 @@ import pytest
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, set_span_in_context
 
-from clew import IdentityValueError, current, identity, isolated, using_session, using_user
+from clew import current, identity, isolated, using_session, using_user
 from clew.propagation.carrying import packed
 from clew.settings import SETTINGS, misspelt
 
@@ -100,11 +100,17 @@ def test_it_is_pseudonymised(telemetry, monkeypatch, batch):
 
 
 @pytest.mark.parametrize("text", ["x" * 300, "a\nb"])
-def test_one_that_cannot_be_used_is_named(monkeypatch, text):
+def test_one_that_cannot_be_used_is_said_once_and_the_other_counts(monkeypatch, caplog, text):
     monkeypatch.setenv("CLEW_SESSION_ID", text)
-    with pytest.raises(IdentityValueError, match=r"^CLEW_SESSION_ID "):
-        identity.read_default()
-    assert not current()
+    monkeypatch.setenv("CLEW_USER_ID", "robot")
+    for _ in range(2):
+        forget = identity.read_default()
+        found = current()
+        forget()
+        assert (found.session_id, found.user_id) == (None, "robot")
+    (said,) = caplog.messages
+    assert said.startswith("clew: CLEW_SESSION_ID ")
+    assert text not in said
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,13 @@ def test_the_time_can_be_set(flushes, monkeypatch):
     assert 0 < flushes.given[0] <= 0.5
 
 
+def test_a_time_that_cannot_be_used_raises_nowhere(tracer, flushes, monkeypatch):
+    monkeypatch.setenv("CLEW_EXIT_TIMEOUT", "3s")
+    tracer.start_span("outermost").end()
+    assert flushed(lambda: "an answer")() == "an answer"
+    assert [2 < given <= 3 for given in flushes.given] == [True, True]
+
+
 def test_elsewhere_nothing_is_added(monkeypatch, flushes):
     monkeypatch.delenv("AWS_LAMBDA_RUNTIME_API", raising=False)
     provider = TracerProvider(shutdown_on_exit=False)

@@ -69,3 +69,19 @@ def test_a_collector_that_is_down_does_not_keep_the_answer_back(function, handle
     with refusing() as endpoint:
         answers = function(handler, WAYS[0], endpoint, events=EVENTS[:2], CLEW_EXIT_TIMEOUT="0.2")
     assert [kind for kind, _, _ in answers] == ["response"] * 2
+
+
+@pytest.mark.parametrize("handler", ["handler", "decorated"])
+def test_a_time_that_is_none_breaks_no_answer(function, collector, handler):
+    answers = function(
+        handler,
+        WAYS[0],
+        collector.endpoint,
+        seen=lambda: len(collector.seen),
+        events=EVENTS[:2],
+        CLEW_EXIT_TIMEOUT="3s",
+    )
+    assert [(kind, body[0], seen) for kind, body, seen in answers] == [
+        ("response", "chat-1", 2),
+        ("response", "chat-2", 4),
+    ]

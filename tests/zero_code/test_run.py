@@ -87,3 +87,11 @@ def test_another_configurator_can_be_preferred(run):
     code = "import os; print(os.environ['OTEL_PYTHON_CONFIGURATOR'])"
     assert run("-c", code).stdout == "clew\n"
     assert run("-c", code, OTEL_PYTHON_CONFIGURATOR="vendor").stdout == "vendor\n"
+
+
+def test_the_help_shows_its_examples_line_by_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "clew", "run", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "\\b" not in done.stdout
+    assert "      clew run -m package.module\n      clew run gunicorn" in done.stdout

@@ -11,25 +11,29 @@ import click
 _HOOK = "opentelemetry.instrumentation.auto_instrumentation"
 
 
+_HELP = """Run an application, traced, without a change to it.
+
+COMMAND is a Python program and its arguments, a module after -m, or any other command that
+runs Python:
+
+\b
+    clew run app.py --port 8000
+    clew run -m package.module
+    clew run gunicorn app:application
+
+It is `opentelemetry-instrument` with clew's distro and configurator chosen. The command takes
+the place of this process: its signals and its exit code are its own.
+"""
+
+
 @click.command(
+    help=_HELP,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     options_metavar="",
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(command: tuple[str, ...]) -> None:
-    r"""Run an application, traced, without a change to it.
-
-    COMMAND is a Python program and its arguments, a module after -m, or any other command that
-    runs Python:
-
-    \b
-        clew run app.py --port 8000
-        clew run -m package.module
-        clew run gunicorn app:application
-
-    It is `opentelemetry-instrument` with clew's distro and configurator chosen. The command takes
-    the place of this process: its signals and its exit code are its own.
-    """
+    """Replace this process with COMMAND, under OpenTelemetry's hook and clew's distro."""
     words = _words(command)
     environment = {
         "OTEL_PYTHON_CONFIGURATOR": "clew",  # Unless the user prefers another.

@@ -1,11 +1,10 @@
 """``clew settings``: every variable, what it is for, and what it is now."""
 
 import os
-from typing import Any
 
 import click
 
-from clew.settings import SETTINGS, Setting
+from clew.settings import SETTINGS
 
 
 @click.command()
@@ -14,15 +13,7 @@ def command() -> None:
     for setting in SETTINGS:
         text = os.environ.get(setting.name, "").strip()
         shown = "(set, and secret)" if text and setting.secret else text or "(not set)"
-        click.echo(f"{setting.name}\n    {setting.help}\n    default: {_default(setting)}")
-        click.echo(f"    here: {shown}\n")
-
-
-def _default(setting: Setting[Any]) -> str:
-    match setting.default:
-        case None | ():
-            return "none"
-        case bool(on):
-            return "1" if on else "0"
-        case value:
-            return f"{value}"
+        fault = setting.fault(text) if text else None
+        unusable = f"  (cannot be used: {fault})" if fault else ""
+        click.echo(f"{setting.name}\n    {setting.help}\n    default: {setting.default_text}")
+        click.echo(f"    here: {shown}{unusable}\n")

@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from clew.boundary import contain
 from clew.delivery.complaints import Outage, listen_to, listening, reason
+from clew.wording import number_of
 
 logger = logging.getLogger("clew")
 
@@ -220,9 +221,9 @@ class Lane:
             return True
         if not self._closed and self._failing.begins():
             logger.warning(
-                "clew: %d spans could not be exported by %s: %s; "
+                "clew: %s could not be exported by %s: %s; "
                 "what is lost is counted in clew.stats(), and this is logged once",
-                len(batch),
+                number_of(len(batch), "span"),
                 self.name,
                 self.last_words() or "it gives no reason",
             )

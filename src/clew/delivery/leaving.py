@@ -5,7 +5,6 @@ import threading
 from time import monotonic
 
 from clew import settings
-from clew.errors import ConfigurationError
 
 _ends_at: float | None = None
 
@@ -14,7 +13,7 @@ def leave() -> None:
     """Note that the process is about to end; its time begins to run."""
     global _ends_at  # noqa: PLW0603 - there is one end
     if _ends_at is None:
-        _ends_at = monotonic() + _patience()
+        _ends_at = monotonic() + settings.EXIT_TIMEOUT.read()
 
 
 def is_leaving() -> bool:
@@ -35,14 +34,7 @@ def deadline(seconds: float) -> float:
 
 def seconds_left() -> float:
     """Return how long the process may still wait."""
-    return max(0.0, deadline(_patience()) - monotonic())
-
-
-def _patience() -> float:
-    try:
-        return settings.EXIT_TIMEOUT.read()
-    except ConfigurationError:  # It was said when clew was started, or was made wrong since.
-        return settings.EXIT_TIMEOUT.default
+    return max(0.0, deadline(settings.EXIT_TIMEOUT.read()) - monotonic())
 
 
 def _stay() -> None:

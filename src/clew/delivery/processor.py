@@ -14,9 +14,12 @@ from opentelemetry.sdk.environment_variables import (
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from clew import settings
 from clew.boundary import contain
 from clew.delivery.lanes import EXIT_TIMEOUT, Lane, Order
 from clew.delivery.leaving import deadline, is_leaving
+from clew.limits import number_fault
+from clew.wording import number_of
 
 logger = logging.getLogger("clew")
 
@@ -78,8 +81,8 @@ class Delivery(SpanProcessor):
         self._complained = True
         said = [f"{lane.name}: {words}" for lane in self._lanes if (words := lane.last_words())]
         logger.warning(
-            "clew: %d spans could not be delivered before the end (%s): %s",
-            lost.total(),
+            "clew: %s could not be delivered before the end (%s): %s",
+            number_of(lost.total(), "span"),
             ", ".join(f"{why}: {spans}" for why, spans in lost.items()),
             "; ".join(said) or "no answer came in time; CLEW_EXIT_TIMEOUT says how long to wait",
         )
@@ -99,7 +102,8 @@ def _number(variable: str, default: int) -> int:
     text = os.environ.get(variable, "").strip()
     if not text:
         return default
-    if text.isascii() and text.isdigit() and int(text):
-        return int(text)
-    logger.warning("clew: %s=%s is not a positive number; %d is used", variable, text, default)
-    return default
+    if fault := number_fault(text):
+        message = f"{variable}={text!r} cannot be used: {fault}. The default is used: {default}"
+        settings.say_once(variable, text, message)
+        return default
+    return int(text)

@@ -17,6 +17,7 @@ from clew.demo.stand_in import EXAMPLES, replayed
 from clew.frameworks import FRAMEWORKS
 from clew.report import Report, State
 from clew.start import instrument_all
+from clew.wording import number_of
 
 SESSION, USER = "chat-42", "ada"
 
@@ -46,7 +47,8 @@ def session_of(spans: Spans) -> Iterator[str]:
     """Yield the session, read back from wherever its spans are kept; exit if one has none."""
     yield "\n".join(show.session(spans.of_session(SESSION)))
     if strays := spans.without_session():
-        sys.exit(f"{len(strays)} spans carry no session: {sorted({it.name for it in strays})}")
+        names = sorted({it.name for it in strays})
+        sys.exit(f"{number_of(len(strays), 'span')} without a session: {names}")
 
 
 def _installed(report: Report) -> Iterator[str]:

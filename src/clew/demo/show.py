@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from clew.demo.spans import Span
+from clew.wording import number_of
 
 Facts = Callable[[Span], str]
 
@@ -39,11 +40,11 @@ def session(spans: Sequence[Span], told: Facts = facts_and_time) -> Iterator[str
 
 def _sums(turns: int, spans: Sequence[Span]) -> Iterator[str]:
     with_both = sum(bool(span.session and span.user) for span in spans)
-    yield f"{turns} turns"
-    yield f"{len(spans)} spans, {with_both} of them with both ids"
-    yield f"{sum(span.kind == 'LLM' for span in spans)} model calls"
+    yield number_of(turns, "turn")
+    yield f"{number_of(len(spans), 'span')}, {with_both} of them with both ids"
+    yield number_of(sum(span.kind == "LLM" for span in spans), "model call")
     yield f"{_tokens(spans)} tokens"
-    yield f"{sum(span.error is not None for span in spans)} errors"
+    yield number_of(sum(span.error is not None for span in spans), "error")
 
 
 def _tokens(spans: Sequence[Span]) -> int:

@@ -88,7 +88,12 @@ def check_exporters(it: Examined) -> Iterator[Finding]:
                 fix="OTEL_TRACES_EXPORTER=otlp",
             )
         elif name in points:
-            yield ok("exporter", f"spans are given to the exporter {name}", name)
+            # Of an OTLP endpoint more can be said, by `check_endpoint` and `check_answers`.
+            if name not in {HTTP, GRPC}:
+                yield ok("exporter", f"spans are given to the exporter {name}", name)
+            elif not it.timeout and (to := next(destinations(it), None)):
+                told = "nobody asked whether anything answers there"
+                yield ok("exporter", f"spans are sent to {to.url} by {name}; {told}", name)
         elif name in _PACKAGES:
             yield error(
                 "exporter",

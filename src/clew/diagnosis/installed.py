@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from typing import Any
 
 from opentelemetry.trace import NoOpTracerProvider
 
@@ -12,20 +13,69 @@ from clew.activation import Ledger
 from clew.diagnosis.examined import Examined
 from clew.diagnosis.findings import Finding, error, note, ok, warning
 from clew.discovery import Armable, armable
+from clew.frameworks import FRAMEWORKS
+from clew.repairs import skipped
 from clew.report import Activation, State
+from clew.selection import Names, told_apart
+from clew.settings import EXCLUDE, ONLY, Setting
 
 _PIP = "python -m pip"
 
 
 def check_frameworks(it: Examined) -> Iterator[Finding]:
-    """Say of each framework whether its import will be traced; none is imported for it."""
+    """Say of each framework whether its import will be traced; none is imported for it.
+
+    Those that are simply not there, or were left out for one reason, share a line.
+    """
     found = {item.framework.name: item.versions() for item in armable()}
+    named, _ = told_apart(_listed(it, ONLY), armable())
+    alike: dict[str, dict[str, Activation]] = {}
+    there = False
     for name, activation in _expected(it).items():
-        reason = activation.reason
-        if activation.state is State.WAITING and found[name]:
-            trigger = activation.framework.trigger
-            reason = f"{found[name]}{_with(activation)}, waits for {trigger}"
-        yield of_framework("framework", name, activation.state.value, reason)
+        reason, state = activation.reason, activation.state
+        absent = state is State.MISSING and found[name] == "" and "instrumentor" not in reason
+        there = there or state not in {State.MISSING, State.EXCLUDED}
+        if absent and name in named:
+            said, _, _ = reason.partition(": ")
+            sentence = f"{ONLY.name} names it, but it is {said}"
+            yield error("framework", sentence, name, reason.partition(": ")[2])
+        elif absent and name in _OF_THE_TABLE:
+            alike.setdefault("not installed", {})[name] = activation
+        elif state is State.EXCLUDED:
+            alike.setdefault(reason, {})[name] = activation
+        else:
+            if state is State.WAITING and found[name]:
+                trigger = activation.framework.trigger
+                reason = f"{found[name]}{_with(activation)}, waits for {trigger}"
+            yield of_framework("framework", name, state.value, reason)
+    yield from _together(alike, nothing_else=not there)
+
+
+_OF_THE_TABLE = {framework.name for framework in FRAMEWORKS}
+"""Whose instrumentors come with clew, so that they say nothing about what is wanted."""
+
+
+def _together(
+    alike: Mapping[str, Mapping[str, Activation]], *, nothing_else: bool
+) -> Iterator[Finding]:
+    for reason, activations in alike.items():
+        names = ", ".join(activations)
+        if nothing_else and reason == "not installed":
+            yield warning(
+                "framework",
+                f"no framework that can be traced is installed here: {names}",
+                fix=f"{_PIP} install openai  (or another), in the environment that runs the app",
+            )
+        elif len(activations) == 1:
+            ((name, it),) = activations.items()
+            yield of_framework("framework", name, it.state.value, it.reason)
+        else:
+            yield note("framework", f"{reason}: {names}")
+
+
+def _listed(it: Examined, setting: Setting[Any]) -> tuple[str, ...]:
+    names: tuple[str, ...] | None = setting.parse(it.variable(setting.name))
+    return names or ()
 
 
 def _with(activation: Activation) -> str:
@@ -37,8 +87,12 @@ def _with(activation: Activation) -> str:
 
 
 def _expected(it: Examined) -> Mapping[str, Activation]:
+    chosen = {
+        setting: told_apart(_listed(it, setting), armable())[0] for setting in (ONLY, EXCLUDE)
+    }
+    only, exclude = (Names.given(names, setting.name) for setting, names in chosen.items())
     ledger = Ledger(NoOpTracerProvider(), None)
-    ledger.arm(None, (), it.disabled())
+    ledger.arm(only or None, exclude, it.disabled())
     return ledger.report
 
 
@@ -133,6 +187,22 @@ def check_shared_names(_: Examined) -> Iterator[Finding]:
             f"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS={name} turns off both",
             name,
             f"{_PIP} uninstall {' '.join(others)}",
+        )
+
+
+def check_repairs(it: Examined) -> Iterator[Finding]:
+    """Find repairs of upstream defects that were made for other versions than those installed."""
+    names = [name for name, found in _expected(it).items() if found.state is State.WAITING]
+    reasons: dict[str, list[str]] = {}
+    for name in names:
+        for repair, reason in skipped(name):
+            reasons.setdefault(reason, []).append(repair)
+    if reasons:
+        said = "; ".join(f"{', '.join(them)} ({why})" for why, them in reasons.items())
+        yield note(
+            "repairs",
+            f"repairs of upstream defects that are left out, as they may not be needed: {said}",
+            fix=f"{_PIP} install --upgrade clew",
         )
 
 

@@ -90,9 +90,15 @@ def _no_answer(to: Destination, problem: Exception, timeout: float) -> Finding:
 
 def _answer(to: Destination, status: int, took: float) -> Finding:
     if to.exporter == GRPC:
-        return ok("answers", f"{to.url} accepts connections ({took:.0f} ms)", to.url)
+        return ok(
+            "answers",
+            f"spans are sent to {to.url}, which accepts connections ({took:.0f} ms)",
+            to.url,
+        )
     if status < HTTPStatus.MULTIPLE_CHOICES:
-        return ok("answers", f"{to.url} answers {status} ({took:.0f} ms)", to.url)
+        return ok(
+            "answers", f"spans are sent to {to.url}, which answers {status} ({took:.0f} ms)", to.url
+        )
     say = error
     match status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:

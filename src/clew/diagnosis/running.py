@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from clew.diagnosis.examined import App, Examined
 from clew.diagnosis.findings import Finding, error, note, ok, warning
 from clew.diagnosis.installed import of_framework
+from clew.wording import number_of
 
 
 def check_end(it: Examined) -> Iterator[Finding]:
@@ -112,12 +113,22 @@ def check_spans(it: Examined) -> Iterator[Finding]:
     if not calls:
         yield warning(
             "app-calls",
-            f"the app never called a model, as far as could be seen; it made {spans['ended']} "
-            "spans of other kinds",
+            "the app never called a model, as far as could be seen; it made "
+            f"{number_of(spans['ended'], 'span')} of other kinds",
             fix="let it do what it does in production, then run this again",
         )
         return
-    yield ok("app-calls", f"{spans['ended']} spans were made, {calls} of them model calls")
+    made = f"{number_of(spans['ended'], 'span')} made, {number_of(calls, 'model call')} among them"
+    if failed := spans["model_calls_failed"]:
+        errors = ", ".join(sorted(app.counted("failures"))) or "no exception is named"
+        all_of_them = "the only model call" if calls == 1 else f"{failed} of {calls} model calls"
+        yield warning(
+            "app-calls",
+            f"{made}; {all_of_them} failed ({errors})",
+            fix="see the app's own output: what a failing call would have said is not traced",
+        )
+    else:
+        yield ok("app-calls", made)
     for kind, block in (("session", "using_session(...)"), ("user", "using_user(...)")):
         lost = spans[f"model_calls_without_{kind}"]
         if not lost:
@@ -126,7 +137,7 @@ def check_spans(it: Examined) -> Iterator[Finding]:
             say = warning if kind == "session" else note
             yield say(
                 f"app-{kind}",
-                f"{lost} of {calls} model calls carry no {kind}",
+                f"{number_of(calls, 'model call')}, {lost} of them without a {kind}",
                 fix=f"with {block}:",
             )
 
@@ -141,14 +152,16 @@ def check_delivered(it: Examined) -> Iterator[Finding]:
             reasons = ", ".join(f"{why}: {spans}" for why, spans in lost.items())
             yield error(
                 "app-delivery",
-                f"{name} lost {sum(lost.values())} spans ({reasons}), and delivered "
+                f"{name} lost {number_of(sum(lost.values()), 'span')} ({reasons}), and delivered "
                 f"{counts['exported']}",
                 name,
                 "see above whether the endpoint answers; OTEL_BSP_MAX_QUEUE_SIZE and "
                 "CLEW_EXIT_TIMEOUT give it more room and time",
             )
         elif counts["exported"]:
-            yield ok("app-delivery", f"{name} delivered {counts['exported']} spans", name)
+            yield ok(
+                "app-delivery", f"{name} delivered {number_of(counts['exported'], 'span')}", name
+            )
     if any(process["refused_provider"] for process in app.watched):
         yield error(
             "app-provider",
@@ -180,7 +193,8 @@ def check_contained(it: Examined) -> Iterator[Finding]:
     for where, times in sorted(app.counted("errors").items()):
         yield warning(
             "app-errors",
-            f"clew itself failed while {where}: {times} times; the app was not affected",
+            f"clew itself failed while {where}, {number_of(times, 'time')}; "
+            "the app was not affected",
             fix="report it, with the traceback from the app's log, to the project",
         )
 

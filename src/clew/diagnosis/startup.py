@@ -6,6 +6,9 @@ from importlib import metadata
 from clew.diagnosis.examined import Examined
 from clew.diagnosis.findings import Finding, error, note, ok, warning
 
+OURS = "clew"
+"""What clew's distro and configurator are called; their module needs the SDK."""
+
 
 def check_distros(it: Examined) -> Iterator[Finding]:
     """Say which distro wins under ``opentelemetry-instrument``."""
@@ -18,13 +21,19 @@ def check_configurators(it: Examined) -> Iterator[Finding]:
 
 
 def _rivals(it: Examined, kind: str, group: str, variable: str) -> Iterator[Finding]:
-    """Do as opentelemetry-instrument does: the one that is named, else the first that is found."""
+    """Say which one opentelemetry-instrument uses, and whether clew traces all the same.
+
+    It uses the one that is named, else the first that is found; clew's stands back where nobody
+    has chosen it and there is another (`distro.py`).
+    """
     found: dict[str, str] = {}
     for point in metadata.entry_points(group=group):
         package = point.dist.name if point.dist else point.value.partition(":")[0]
         found.setdefault(point.name, package)
     chosen = it.variable(variable)
-    ours = next((name for name, package in found.items() if package == "clew"), "")
+    if kind == "configurator" and not chosen and it.variable("OTEL_PYTHON_DISTRO") == OURS:
+        chosen = OURS if OURS in found else ""  # clew's distro chooses it.
+    ours = OURS if OURS in found else ""
     use_ours = f"{variable}={ours}" if ours else f"unset {variable}"
     if chosen and chosen not in found:
         there_are = f"there are {', '.join(sorted(found))}" if found else "there is none"
@@ -37,21 +46,25 @@ def _rivals(it: Examined, kind: str, group: str, variable: str) -> Iterator[Find
         return
     if not found:
         return
-    winner = chosen or next(iter(found))
+    winner = chosen or next((name for name in found if name != ours), ours)
     rivals = [f"{name} ({package})" for name, package in sorted(found.items()) if name != winner]
     if len(found) == 1:
         if winner == ours:
             yield ok(kind, f"opentelemetry-instrument uses clew's {kind}")
         return
-    how = f"because {variable} names it" if chosen else "because it is found first"
+    how = f"because {variable} names it" if chosen else "the first that is found"
+    if not chosen and ours:
+        how = "for which clew's stands back"
     sentence = (
         f"opentelemetry-instrument uses the {kind} {winner} ({found[winner]}), {how}; "
         f"installed besides: {', '.join(rivals)}"
     )
     if winner == ours:
-        yield (ok if chosen else note)(kind, sentence, fix="" if chosen else use_ours)
+        yield ok(kind, sentence)
+    elif ours:
+        yield note(kind, f"{sentence}. The frameworks are traced all the same", fix=use_ours)
     else:
-        yield warning(kind, sentence, fix=use_ours if ours else "")
+        yield warning(kind, sentence)
 
 
 def check_switches(it: Examined) -> Iterator[Finding]:

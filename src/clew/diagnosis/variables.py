@@ -2,16 +2,26 @@
 
 from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 
 from clew.diagnosis.examined import Examined
 from clew.diagnosis.findings import Finding, error, note, warning
-from clew.errors import ConfigurationError
-from clew.settings import SETTINGS, Setting, misspelt
+from clew.discovery import armable
+from clew.identity import default_id_fault
+from clew.limits import LIMITS, limit_fault, number_fault
+from clew.price_list import NO_PRICES, PIP_LINE, prices_are_installed
+from clew.selection import told_apart, unknown_in
+from clew.settings import COST, EXCLUDE, ONLY, SESSION_ID, SETTINGS, USER_ID, Setting, misspelt
 
 _USUAL_LIMIT = 128
 _ENOUGH_FOR_AN_ID = 64
 """Characters: as long as a pseudonym is."""
 _RARELY = 0.01
+_NUMBERS = (
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_BSP_SCHEDULE_DELAY",
+)
 
 _COUNT_LIMITS = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
 _LENGTH_LIMITS = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
@@ -28,30 +38,41 @@ def check_names(it: Examined) -> Iterator[Finding]:
 def check_values(it: Examined) -> Iterator[Finding]:
     """Find CLEW_* variables whose value cannot be used."""
     for setting in SETTINGS:
-        if text := it.variable(setting.name):
-            try:
-                setting.parse(text)
-            except (ValueError, ConfigurationError) as problem:
-                yield error(
-                    "bad-setting",
-                    f"{setting.name}={_shown(setting, text)} cannot be used: {problem}",
-                    setting.name,
-                    f"unset {setting.name}  (default: {setting.default})",
-                )
+        text = it.variable(setting.name)
+        if text and (sentence := _fault(setting, text)):
+            fix = f"unset {setting.name}  (default: {setting.default_text})"
+            if setting is COST and setting.fault(text) is None:
+                fix = PIP_LINE
+            yield error("bad-setting", sentence, setting.name, fix)
+    for variable in _NUMBERS:
+        text = it.variable(variable)
+        if text and (fault := number_fault(text)):
+            sentence = f"{variable}={text} cannot be used: {fault}"
+            yield error("bad-setting", sentence, variable, f"unset {variable}")
 
 
-def _shown(setting: Setting[object], text: str) -> str:
-    return "(secret)" if setting.secret else text
+def _fault(setting: Setting[Any], text: str) -> str | None:
+    """Return what is wrong with the value of a setting, also where only its user can tell."""
+    if fault := setting.fault(text):
+        return f"{setting.name}={'(secret)' if setting.secret else text} cannot be used: {fault}"
+    if setting in {ONLY, EXCLUDE}:
+        known, unknown = told_apart(setting.parse(text), armable())
+        return unknown_in(setting, unknown, known) if unknown else None
+    if setting in {SESSION_ID, USER_ID}:
+        return default_id_fault(setting, text)
+    if setting is COST and setting.parse(text) and not prices_are_installed():
+        return NO_PRICES
+    return None
 
 
 def check_limits(it: Examined) -> Iterator[Finding]:
     """Find limits that evict attributes, or cut the ids."""
-    for variable in (*_COUNT_LIMITS, *_LENGTH_LIMITS):
+    for variable in LIMITS:
         text = it.variable(variable)
-        if text and not text.isdigit():
+        if text and (fault := limit_fault(text)):
             yield error(
                 "bad-limit",
-                f"{variable}={text} is not a number, and OpenTelemetry's SDK refuses to start",
+                f"{variable}={text} cannot be used: {fault}. OpenTelemetry's SDK raises over it",
                 variable,
                 f"unset {variable}",
             )

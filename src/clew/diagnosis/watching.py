@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from time import time
 from types import TracebackType
@@ -14,6 +15,7 @@ from opentelemetry import trace
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import StatusCode
 from wrapt import wrap_function_wrapper
 
 from clew import __version__
@@ -43,6 +45,7 @@ class _Watch(SpanProcessor):
         self._folder = folder
         self._began = time()
         self._spans: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
         self._exporters: dict[str, Counter[str]] = {}
         self._exception: str | None = None
         # What is registered first is called last: after the providers have flushed.
@@ -69,6 +72,9 @@ class _Watch(SpanProcessor):
                 self._spans["model_calls_without_session"] += 1
             if USER_ID not in said:
                 self._spans["model_calls_without_user"] += 1
+            if span.status.status_code is StatusCode.ERROR:
+                self._spans["model_calls_failed"] += 1
+                self._failures.update(_exceptions(span))
 
     def _provider_was_made(self, wrapped: Any, provider: Any, args: Any, kwargs: Any) -> None:
         wrapped(*args, **kwargs)
@@ -107,6 +113,7 @@ class _Watch(SpanProcessor):
         """Begin anew: what was counted until now is the parent's, which notes it itself."""
         self._began = time()
         self._spans.clear()
+        self._failures.clear()
         for counts in self._exporters.values():
             counts.clear()
 
@@ -125,6 +132,7 @@ class _Watch(SpanProcessor):
             "not_armed": self.arming.failed,
             "frameworks": self.arming.states(),
             "spans": self._spans,
+            "failures": self._failures,
             "exporters": {name: +counts for name, counts in exporters.items()},
             "errors": dict(numbers.errors),
             "refused": dict(numbers.refused),
@@ -140,6 +148,13 @@ class _Watch(SpanProcessor):
             unfinished.rename(file)
         except OSError:
             return  # The doctor has gone, and its folder with it.
+
+
+def _exceptions(span: ReadableSpan) -> Iterator[str]:
+    """Yield the types of what was raised; a message may hold what nobody should read."""
+    for event in span.events:
+        if kind := (event.attributes or {}).get("exception.type"):
+            yield str(kind).removeprefix("builtins.")
 
 
 def _provider() -> dict[str, Any] | None:

@@ -12,7 +12,6 @@ that is sent to whomever the application calls, model providers included.
 import os
 from collections import OrderedDict
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from threading import RLock
 from typing import Any
 
@@ -33,7 +32,6 @@ from clew.asking import watch_model_calls
 from clew.blocks import IN_A_BODY, as_it_applies
 from clew.boundary import contain
 from clew.context import carried, entered
-from clew.errors import ConfigurationError
 from clew.identity import IDS, SESSION_ID, USER_ID, Identity, Pseudonym, admitted_id, pseudonymised
 from clew.patching import Patches
 from clew.propagation.carriers import Standing, replace, standing
@@ -66,9 +64,8 @@ class ClewPropagator(TextMapPropagator):
         self.active = True
         """False after ``uninstrument_all()``, where nothing else can take it out."""
         watch_model_calls()
-        with suppress(ConfigurationError):  # It is made while OpenTelemetry is imported.
-            if settings.PROPAGATE_TO.read():
-                guard()
+        if settings.PROPAGATE_TO.read():
+            guard()
 
     @property
     def fields(self) -> set[str]:

@@ -5,6 +5,10 @@ change that mends it, and has a contract test that fails on the day upstream men
 one function, ``repair(instrumentor)``, which is called after the instrumentor was switched on and
 returns what has to be called before it is switched off.
 
+``MADE_FOR`` in the file names the upstream versions that it was made for and tried on. With others
+it is skipped: upstream may have mended the defect, or moved what the repair relies on. ``clew
+doctor`` notes what is skipped.
+
 Where the defect is in the switching on itself, the file also offers
 ``instrumenting(instrumentor)``: a context manager that is entered before ``instrument()`` is called
 and left right after it, also when that raises.
@@ -13,11 +17,15 @@ and left right after it, also when that raises.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from inspect import signature
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
+
+from packaging.requirements import Requirement
 
 from clew.boundary import contain
 
@@ -52,9 +60,43 @@ def instrumenting(framework: str, instrumentor: Any) -> Iterator[None]:
 
 
 def _modules(framework: str) -> Iterator[ModuleType]:
+    for module in _all_modules(framework):
+        if unmet(_made_for(module)) is None:
+            yield module
+
+
+def _all_modules(framework: str) -> Iterator[ModuleType]:
     for module in iter_modules(__path__):
         if module.name.startswith(f"{framework}_"):
             yield import_module(f"{__name__}.{module.name}")
+
+
+def skipped(framework: str) -> Iterator[tuple[str, str]]:
+    """Yield each repair that is not made here, by its name, and which version is another one."""
+    for module in _all_modules(framework):
+        if reason := unmet(_made_for(module)):
+            yield module.__name__.rpartition(".")[2], reason
+
+
+def _made_for(module: ModuleType) -> tuple[str, ...]:
+    """Return the versions that a repair names; a test sees to it that each does."""
+    return getattr(module, "MADE_FOR", ())
+
+
+@cache
+def unmet(requirements: tuple[str, ...]) -> str | None:
+    """Return the first of *requirements* that an installed package breaks, with what was found.
+
+    A package that is not installed breaks none: nothing is known of its version.
+    """
+    for requirement in map(Requirement, requirements):
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            return f"made for {requirement}, found {found}"
+    return None
 
 
 def expect(function: Callable[..., Any], *parameters: str) -> None:

@@ -15,6 +15,8 @@ from clew.boundary import contain
 from clew.decorating import in_context
 from clew.repairs.wrapping import wrapped
 
+MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
+
 _MODULE = "openinference.instrumentation.bedrock"
 
 

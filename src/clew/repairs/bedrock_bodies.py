@@ -17,6 +17,8 @@ from opentelemetry.trace import Span, Status, StatusCode
 from clew.boundary import contain
 from clew.repairs.bedrock_call_errors import mark_failed
 
+MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
+
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Let upstream's wrapper hand out bodies of clew's."""

@@ -18,6 +18,8 @@ from clew.boundary import contain
 from clew.repairs.bedrock_call_errors import end_failed
 from clew.repairs.wrapping import wrapped
 
+MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
+
 _MODULE = "openinference.instrumentation.bedrock"
 _CHUNK = 64 * 1024
 

@@ -17,6 +17,8 @@ from opentelemetry.trace import Span, Status, StatusCode
 from clew.boundary import contain
 from clew.repairs.wrapping import wrapped
 
+MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
+
 _MODULE = "openinference.instrumentation.bedrock"
 _TRACER = 2
 """Which argument of upstream's function is the tracer."""

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 from weakref import WeakSet
 
+MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
+
 _left: WeakSet[Any] = WeakSet()
 
 

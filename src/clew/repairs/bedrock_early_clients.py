@@ -18,6 +18,8 @@ from weakref import WeakSet
 
 from clew.boundary import contain
 
+MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
+
 _SERVICES = {"bedrock-runtime", "bedrock-agent-runtime"}
 _METHODS = {"invoke_model", "invoke_agent"}
 """One method of each service, which no other service has."""

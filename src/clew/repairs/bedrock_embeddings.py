@@ -9,6 +9,8 @@ from typing import Any
 from clew.boundary import contain
 from clew.patching import Patches
 
+MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
+
 _EXTRACTING = "openinference.instrumentation.bedrock.utils._extract_invoke_model_attributes"
 _TEXTS = ("inputText", "texts")
 _VECTORS = ("embedding", "embeddings")

@@ -13,6 +13,8 @@ from typing import Any
 from clew.boundary import contain
 from clew.repairs.bedrock_tokens import count
 
+MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
+
 _TEXTS: tuple[tuple[str | int, ...], ...] = (
     ("outputText",),
     ("generation",),

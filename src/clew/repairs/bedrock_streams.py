@@ -18,6 +18,8 @@ from clew.boundary import contain
 from clew.repairs.bedrock_call_errors import mark_failed
 from clew.streams import Held, awaited
 
+MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
+
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Let upstream's wrappers make streams of clew's."""

@@ -13,6 +13,8 @@ from wrapt import FunctionWrapper, wrap_function_wrapper
 
 from clew.boundary import contain
 
+MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
+
 _UPSTREAM = "openinference.instrumentation.bedrock"
 _CLAUDE = f"{_UPSTREAM}.utils.anthropic._attributes"
 _CLAUDE_STREAM = f"{_UPSTREAM}.utils.anthropic._messages"

@@ -15,6 +15,8 @@ from wrapt import ObjectProxy
 from clew.boundary import contain
 from clew.repairs.wrapping import wrapped
 
+MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
+
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Guard what upstream reads."""

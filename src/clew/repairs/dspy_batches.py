@@ -13,6 +13,8 @@ from wrapt import FunctionWrapper, wrap_function_wrapper
 
 from clew.context import carried
 
+MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
+
 _MODULE = "dspy.utils.unbatchify"
 _MENDED = "_clew_mended"
 

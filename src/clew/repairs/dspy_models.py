@@ -12,6 +12,8 @@ from typing import Any
 from clew.boundary import contain
 from clew.repairs.wrapping import wrapped, wrapped_throughout
 
+MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
+
 _WRAPPERS = {"__call__": "_LMCallWrapper", "acall": "_LMAcallWrapper"}
 
 

@@ -22,6 +22,8 @@ from clew.boundary import contain
 from clew.counting import CACHE_HIT, NO_TOKENS
 from clew.repairs.wrapping import wrapped
 
+MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
+
 _TOKENS = "llm.token_count."
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from wrapt import resolve_path
 
+MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
+
 
 @contextmanager
 def instrumenting(instrumentor: Any) -> Iterator[None]:

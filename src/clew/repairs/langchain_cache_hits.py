@@ -14,6 +14,8 @@ from clew.counting import CACHE_HIT, KIND, LLM, NO_TOKENS, hit
 from clew.nesting import current_span_of_a_run
 from clew.patching import Patches
 
+MADE_FOR = ("openinference-instrumentation-langchain>=0.1.80,<0.2", "langchain-core>=1,<2")
+
 _MODELS = "langchain_core.language_models"
 
 

@@ -17,6 +17,8 @@ from clew.counting import LLM, announce
 from clew.nesting import beside_waiting_runs, forget, note, noted
 from clew.patching import Patches
 
+MADE_FOR = ("openinference-instrumentation-langchain>=0.1.80,<0.2", "langchain-core>=1,<2")
+
 _MODELS = "langchain_core.language_models"
 
 

@@ -9,6 +9,11 @@ from typing import Any
 
 from clew.boundary import contain
 
+MADE_FOR = (
+    "openinference-instrumentation-llama-index>=4.6.1,<5",
+    "llama-index-core>=0.14.19,<0.15",
+)
+
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Give upstream's stream a finalizer."""

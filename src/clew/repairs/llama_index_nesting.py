@@ -14,6 +14,11 @@ from clew.counting import CHAIN, announce, merging
 from clew.nesting import note
 from clew.patching import Patches
 
+MADE_FOR = (
+    "openinference-instrumentation-llama-index>=4.6.1,<5",
+    "llama-index-core>=0.14.19,<0.15",
+)
+
 _HANDLER = "openinference.instrumentation.llama_index._handler:_SpanHandler"
 _NO_MODEL_CALLS = ("._prepare_chat_with_tools", "write_response_to_history")
 

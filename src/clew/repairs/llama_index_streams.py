@@ -13,6 +13,11 @@ from weakref import finalize
 from clew.boundary import contain
 from clew.repairs.wrapping import wrapped
 
+MADE_FOR = (
+    "openinference-instrumentation-llama-index>=4.6.1,<5",
+    "llama-index-core>=0.14.19,<0.15",
+)
+
 _OUTPUT = "output.value"
 
 

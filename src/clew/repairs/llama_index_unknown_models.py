@@ -8,6 +8,11 @@ more: what the application traces next becomes its child. The repair reads what 
 from collections.abc import Callable
 from typing import Any
 
+MADE_FOR = (
+    "openinference-instrumentation-llama-index>=4.6.1,<5",
+    "llama-index-core>=0.14.19,<0.15",
+)
+
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Let upstream's span be known, whatever its model says of itself."""

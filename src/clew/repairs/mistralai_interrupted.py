@@ -16,6 +16,8 @@ from opentelemetry.trace import INVALID_SPAN, Status, StatusCode, set_span_in_co
 from clew.boundary import contain
 from clew.repairs import expect
 
+MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<4")
+
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Start upstream's spans."""

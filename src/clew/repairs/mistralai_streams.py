@@ -18,6 +18,8 @@ from clew.recording.watching import Watcher, is_stream, watched
 from clew.repairs import expect
 from clew.streams import awaited
 
+MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<4")
+
 _PACKAGE = "openinference.instrumentation.mistralai"
 _METHOD = "_finalize_response"
 

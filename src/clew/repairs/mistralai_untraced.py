@@ -10,6 +10,8 @@ from typing import Any
 from clew.recording.mistral import ENDPOINTS, MISTRAL
 from clew.recording.spans import record
 
+MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<4")
+
 
 def repair(instrumentor: Any) -> Callable[[], None]:
     """Make spans of these calls as well."""

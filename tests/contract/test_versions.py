@@ -1,0 +1,85 @@
+"""Each repair says for which versions it was made, and is made for no others."""
+
+import re
+import tomllib
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pytest
+from packaging.requirements import Requirement
+
+from clew import repairs
+from tests.diagnosis.conftest import clew, doctor, surroundings
+
+__all__ = ["clew", "doctor", "surroundings"]
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = [it for extra in PROJECT["optional-dependencies"].values() for it in extra]
+LOWEST = {
+    requirement.name: re.search(r">=([^,]+)", str(requirement.specifier))[1]
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS])
+}
+REPAIRS = [it.name for it in iter_modules(repairs.__path__) if "_" in it.name]
+
+
+@pytest.mark.parametrize("name", REPAIRS)
+def test_it_is_made_for_the_lowest_versions_that_we_claim_and_for_those_installed(name):
+    made_for = import_module(f"clew.repairs.{name}").MADE_FOR
+    assert made_for
+    for requirement in map(Requirement, made_for):
+        bounds = {it.operator for it in requirement.specifier}
+        assert bounds == {">=", "<"}, "a range has two ends"
+        if requirement.name in LOWEST:
+            assert requirement.specifier.contains(LOWEST[requirement.name])
+    assert repairs.unmet(made_for) is None
+
+
+@pytest.fixture
+def as_version(tmp_path):
+    """Have a package pass for another version of itself, in a process of its own."""
+
+    def pretend(package, version):
+        try:
+            metadata = distribution(package)
+        except PackageNotFoundError:
+            pytest.skip(f"{package} is not installed")
+        folder = tmp_path / f"{package.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        text = re.sub(r"(?m)^Version: .*$", f"Version: {version}", metadata.read_text("METADATA"))
+        (folder / "METADATA").write_text(text)
+        (folder / "entry_points.txt").write_text(metadata.read_text("entry_points.txt"))
+
+    return pretend
+
+
+MISTRAL = "openinference-instrumentation-mistralai"
+MADE = """
+    from clew import instrument_all
+    report = instrument_all()
+    import mistralai.client
+    from openinference.instrumentation.mistralai._chat_wrapper import _WithMistralAI
+    assert report["mistralai"].state.value == "active", report
+    print(hasattr(_WithMistralAI._finalize_response, "__wrapped__"))
+"""
+
+
+@pytest.mark.parametrize(("version", "made"), [(None, "True"), ("9.0", "False")])
+def test_for_another_version_it_is_skipped_in_silence(python, as_version, version, made):
+    pytest.importorskip("mistralai")
+    if version:
+        as_version(MISTRAL, version)
+    done = python(MADE)
+    assert (done.stdout.strip(), done.stderr) == (made, "")
+
+
+def test_the_doctor_notes_it_once(doctor, as_version):
+    pytest.importorskip("mistralai")
+    assert doctor().found("repairs") == []
+    as_version(MISTRAL, "9.0")
+    diagnosis = doctor()
+    assert diagnosis.severity("repairs") == "note"
+    assert diagnosis.says("repairs", "mistralai_streams", f"made for {MISTRAL}<3,>=2.2.2", "9.0")
+    assert diagnosis.status == 0
