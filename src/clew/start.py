@@ -185,8 +185,8 @@ def _start(options: _Options) -> _Running:
         undo.append(_stamp_spans_of(each, aliases, roomy=roomy))
         undo.append(follow_processes(each))
         undo.append(deliver_before_answers(each))
-        if rate is not None and (sampler := getattr(each, "sampler", None)):
-            undo.append(sample_sessions(sampler, rate))
+        if rate is not None:
+            undo.append(sample_sessions(each, rate))
     if options.threads and not {"*", "threading"} & set(disabled):
         undo.append(follow_threads())
     undo.append(join_propagators())
