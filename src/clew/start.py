@@ -15,6 +15,7 @@ from clew.aliases import Alias
 from clew.errors import ConfigurationError
 from clew.logging.records import follow_logs
 from clew.propagation.joining import join_propagators
+from clew.propagation.logfire import follow_logfire
 from clew.propagation.processes import follow_processes, leave_pools
 from clew.propagation.runtime_context import keep_ids_beside
 from clew.propagation.servers import follow_servers
@@ -191,6 +192,7 @@ def _start(options: _Options) -> _Running:
     if options.threads and not {"*", "threading"} & set(disabled):
         undo.append(follow_threads())
     undo.append(join_propagators())
+    undo.append(follow_logfire())
     return _Running(ledger, options, tuple(undo))
 
 
