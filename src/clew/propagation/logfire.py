@@ -1,9 +1,9 @@
 """Keeps the ids where Logfire takes a context to another place in the same process.
 
 ``logfire.get_context()`` writes the trace's ids into a dictionary, as for the headers of a request,
-and ``attach_context()`` begins an empty context with them. Logfire goes that way itself for the span
-that it makes when a streamed answer ends, and for what runs in a thread pool. A session and a user
-do not go into headers for everybody, and so were missing there. They are remembered beside the
+and ``attach_context()`` begins an empty context with them. Logfire goes that way itself for the
+span that it makes when a streamed answer ends, and for what runs in a thread pool. A session and a
+user do not go into headers for everybody, and so were missing there. They are remembered beside the
 dictionary instead: whoever copies its items, or pickles it, does not get them.
 """
 
