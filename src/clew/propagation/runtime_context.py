@@ -22,7 +22,7 @@ _OWN_PREFIX = "clew."
 _PROBE = "clew.probe"
 _VARIABLE = "_RUNTIME_CONTEXT"
 
-_beside: ContextVar[Context] = ContextVar("clew.beside", default=Context())  # noqa: B039 - immutable
+_beside: ContextVar[Context] = ContextVar("clew.beside", default=Context())
 
 
 def keep_ids_beside() -> Callable[[], None]:
