@@ -22,7 +22,7 @@ _OWN_PREFIX = "clew."
 _PROBE = "clew.probe"
 _VARIABLE = "_RUNTIME_CONTEXT"
 
-_beside: ContextVar[Context] = ContextVar("clew.beside", default=Context())
+_beside: ContextVar[Context | None] = ContextVar("clew.beside", default=None)
 
 
 def keep_ids_beside() -> Callable[[], None]:
@@ -56,7 +56,7 @@ class _Attached(NamedTuple):
 
     token: Any
     before: Context
-    beside: Token[Context]
+    beside: Token[Context | None]
 
 
 class RuntimeContextWithIds:
