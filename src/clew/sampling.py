@@ -4,12 +4,15 @@ So every trace of a session fares alike, in every process, whoever made the root
 a session are left to the application's sampler.
 """
 
-from collections.abc import Callable
+import gc
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any
 
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import get_current_span
 
@@ -17,6 +20,8 @@ from clew.boundary import contain
 from clew.context import carried
 from clew.identity import SESSION_ID
 from clew.serving import put_back
+
+logger = logging.getLogger("clew")
 
 
 @lru_cache(maxsize=4096)
@@ -26,18 +31,42 @@ def session_is_kept(session_id: str, rate: float) -> bool:
     return position < rate * 2**64
 
 
-def sample_sessions(sampler: Sampler, rate: float) -> Callable[[], None]:
-    """Let *sampler* keep the share *rate* of sessions; return what undoes it.
+def sample_sessions(provider: Any, rate: float) -> Callable[[], None]:
+    """Let *provider* keep the share *rate* of sessions; return what undoes it.
 
-    A provider and all the tracers that it has handed out share one sampler object, and nothing
-    else public leads to those tracers. So the object is taught, not exchanged: an application
-    that made its tracer before clew was started has its sessions sampled as well.
+    The provider and the tracers that it has handed out get a sampler of clew's around their own.
+    Their own is not changed: the SDK gives all providers that name none the same object.
     """
-    if "should_sample" in getattr(sampler, "__dict__", {}):
-        return lambda: None  # Shared with another provider, by which it has been taught already.
-    original = sampler.should_sample
+    original = getattr(provider, "sampler", None)
+    if isinstance(original, SessionSampler):
+        return lambda: None  # Whoever has put it there takes it away.
+    if original is not None:
+        sampler = SessionSampler(original, rate)
+        try:
+            provider.sampler = sampler
+        except AttributeError:  # A property, or a class that forbids assignment.
+            original = None
+    if original is None:
+        logger.warning(
+            "clew: %s takes no sampler; CLEW_SESSION_SAMPLE_RATE does not apply to its spans",
+            type(provider).__name__,
+        )
+        return lambda: None
+    _exchange(provider, original, sampler)
+    return partial(_take_away, provider, sampler)
+
+
+class SessionSampler(Sampler):
+    """A sampler that decides by the session's id, and outside a session as another one does."""
+
+    def __init__(self, original: Sampler, rate: float) -> None:
+        self.original = original
+        self.rate = rate
+        self.active = True
+        """False once it is undone, for tracers that cannot be found to take it away from."""
 
     def should_sample(  # noqa: PLR0913, PLR0917 - OpenTelemetry's signature
+        self,
         parent_context: Context | None,
         trace_id: int,
         name: str,
@@ -46,20 +75,66 @@ def sample_sessions(sampler: Sampler, rate: float) -> Callable[[], None]:
         links: Any = None,
         trace_state: Any = None,
     ) -> SamplingResult:
-        try:
-            put_back(kind)
-            decision = _decision(parent_context, attributes, rate)
-        except Exception:  # noqa: BLE001 - the boundary to the application
-            contain("sampling a session")
-            decision = None
+        """Keep or drop a span of a session; leave any other to the original sampler."""
+        decision = None
+        if self.active:
+            try:
+                put_back(kind)
+                decision = _decision(parent_context, attributes, self.rate)
+            except Exception:  # noqa: BLE001 - the boundary to the application
+                contain("sampling a session")
         if decision is None:
-            return original(parent_context, trace_id, name, kind, attributes, links, trace_state)
+            return self.original.should_sample(
+                parent_context, trace_id, name, kind, attributes, links, trace_state
+            )
         parent = get_current_span(parent_context).get_span_context()
         return SamplingResult(decision, attributes, trace_state or parent.trace_state)
 
-    # The way around a class that forbids assignment, as a frozen dataclass does.
-    object.__setattr__(sampler, "should_sample", should_sample)
-    return partial(object.__delattr__, sampler, "should_sample")
+    def get_description(self) -> str:
+        """Say the rate, and what decides outside a session."""
+        return f"SessionSampler{{{self.rate},{self.original.get_description()}}}"
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the original sampler has besides: an application may look for it here."""
+        if name == "original":  # Not set yet, as while it is being copied.
+            raise AttributeError(name)
+        return getattr(self.original, name)
+
+
+def _take_away(provider: Any, sampler: SessionSampler) -> None:
+    sampler.active = False
+    if provider.sampler is sampler:
+        provider.sampler = sampler.original
+    _exchange(provider, sampler, sampler.original)
+
+
+def _exchange(provider: Any, old: Sampler, new: Sampler) -> None:
+    for tracer in _tracers_of(provider):
+        if tracer.sampler is old:
+            tracer.sampler = new
+
+
+def _tracers_of(provider: Any) -> Iterable[Tracer]:
+    """Return the tracers that *provider* has handed out, each of which has copied its sampler.
+
+    Newer SDKs keep a list of them, older ones do not. There the garbage collector knows all objects
+    of a class, and a provider's tracers are those that have its span processor.
+    """
+    handed_out = getattr(provider, "_tracers", None)
+    if isinstance(handed_out, dict):
+        return list(handed_out.values())
+    processor = getattr(provider, "_active_span_processor", None)
+    return [
+        each
+        for each in gc.get_referrers(*_with_subclasses(Tracer))
+        if isinstance(each, Tracer) and processor is not None and each.span_processor is processor
+    ]
+
+
+def _with_subclasses(tracer_class: type[Tracer]) -> Iterator[type[Tracer]]:
+    yield tracer_class
+    for subclass in tracer_class.__subclasses__():
+        yield from _with_subclasses(subclass)
 
 
 def _decision(parent_context: Context | None, attributes: Any, rate: float) -> Decision | None:

@@ -15,7 +15,9 @@ from clew.aliases import Alias
 from clew.errors import ConfigurationError
 from clew.logging.records import follow_logs
 from clew.propagation.joining import join_propagators
+from clew.propagation.logfire import follow_logfire
 from clew.propagation.processes import follow_processes, leave_pools
+from clew.propagation.runtime_context import keep_ids_beside
 from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads
 from clew.report import Report
@@ -186,18 +188,19 @@ def _start(options: _Options) -> _Running:
     provider = options.tracer_provider or of_the_application or export.make_provider()
     ledger = Ledger(ClewTracerProvider(provider), options.config)
     ledger.arm(options.only, options.exclude, disabled)
-    undo = [leave_pools, forget_default, follow_servers(), follow_logs()]
+    undo = [keep_ids_beside(), leave_pools, forget_default, follow_servers(), follow_logs()]
     other = of_the_application
     for each in (provider,) if other is None or other is provider else (provider, other):
         roomy = any(each is it for it in export.ROOMY)
         undo.append(_stamp_spans_of(each, aliases, roomy=roomy))
         undo.append(follow_processes(each))
         undo.append(deliver_before_answers(each))
-        if rate is not None and (sampler := getattr(each, "sampler", None)):
-            undo.append(sample_sessions(sampler, rate))
+        if rate is not None:
+            undo.append(sample_sessions(each, rate))
     if options.threads and not {"*", "threading"} & set(disabled):
         undo.append(follow_threads())
     undo.append(join_propagators())
+    undo.append(follow_logfire())
     return _Running(ledger, options, tuple(undo))
 
 

@@ -49,6 +49,16 @@ def by_httpx2(url, headers):
         client.get(url, headers=headers)
 
 
+def by_async_httpx2(url, headers):
+    import httpx2
+
+    async def main():
+        async with httpx2.AsyncClient(follow_redirects=True, trust_env=False) as client:
+            await client.get(url, headers=headers)
+
+    asyncio.run(main())
+
+
 def by_requests(url, headers):
     import requests
 
@@ -112,6 +122,7 @@ FOLLOWING = {
     "httpx": by_httpx,
     "async httpx": by_async_httpx,
     "httpx2": by_httpx2,
+    "async httpx2": by_async_httpx2,
     "requests": by_requests,
     "urllib": by_urllib,
     "urllib3": by_urllib3,

@@ -33,7 +33,7 @@ each_place = pytest.mark.parametrize(("where", "module", "name"), PLACES)
 
 
 def use(telemetry, where):
-    undo = sampling.sample_sessions(telemetry.provider.sampler, 1.0)
+    undo = sampling.sample_sessions(telemetry.provider, 1.0)
     try:
         with using_session("chat-42"):
             tracer = telemetry.instrumentor if where == "starting a span" else telemetry.tracer

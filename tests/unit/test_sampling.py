@@ -11,6 +11,7 @@ import pytest
 from openinference import instrumentation as upstream
 from opentelemetry import context as otel
 from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
     ALWAYS_ON,
@@ -46,7 +47,7 @@ def sampled(make_telemetry):
 
     def made(rate, sampler=None):
         telemetry = make_telemetry(sampler=sampler or Own())
-        undo.append(sample_sessions(telemetry.provider.sampler, rate))
+        undo.append(sample_sessions(telemetry.provider, rate))
         return telemetry
 
     yield made
@@ -155,7 +156,7 @@ def test_what_is_outside_a_session_is_the_applications_business(sampled):
 def test_tracers_made_before_are_covered(make_telemetry):
     telemetry = make_telemetry(sampler=Own())
     tracer, instrumentor = telemetry.tracer, telemetry.instrumentor
-    undo = sample_sessions(telemetry.provider.sampler, 0)
+    undo = sample_sessions(telemetry.provider, 0)
     with using_session(KEPT):
         tracer.start_span("before").end()
         instrumentor.start_span("before").end()
@@ -168,17 +169,107 @@ def test_tracers_made_before_are_covered(make_telemetry):
 
 def test_undo_restores_the_sampler(make_telemetry):
     sampler = Own()
-    before = vars(sampler).copy()
     telemetry = make_telemetry(sampler=sampler)
-    undo = sample_sessions(sampler, 0)
-    again = sample_sessions(sampler, 0)
-    again()
+    before = telemetry.provider.get_tracer("before")
+    undo = sample_sessions(telemetry.provider, 0)
+    after = telemetry.provider.get_tracer("after")
     with using_session(KEPT):
-        telemetry.tracer.start_span("still").end()
+        telemetry.tracer.start_span("sampled").end()
     assert telemetry.spans() == ()
     undo()
-    assert vars(sampler) == before
-    assert sampler.should_sample.__func__ is Own.should_sample
+    assert telemetry.provider.sampler is before.sampler is after.sampler is sampler
+    undo()
+    assert telemetry.provider.sampler is sampler
+
+
+def test_another_provider_with_the_same_sampler_is_left_alone(make_telemetry):
+    """The SDK gives every provider that names no sampler one shared object."""
+    ours, theirs = make_telemetry(sampler=None), make_telemetry(sampler=None)
+    shared = theirs.provider.sampler
+    assert ours.provider.sampler is shared
+    before = vars(shared).copy()
+    their_tracer = theirs.tracer
+    undo = sample_sessions(ours.provider, 0)
+    with using_session(KEPT):
+        ours.tracer.start_span("ours").end()
+        their_tracer.start_span("theirs").end()
+        theirs.provider.get_tracer("later").start_span("theirs, later").end()
+        TracerProvider().get_tracer("new").start_span("new").end()
+        assert TracerProvider().get_tracer("new").start_span("new").is_recording()
+    assert ours.spans() == ()
+    assert [span.name for span in theirs.spans()] == ["theirs", "theirs, later"]
+    assert vars(shared) == before
+    assert theirs.provider.sampler is their_tracer.sampler is shared
+    undo()
+
+
+def test_two_providers_with_one_sampler_are_each_sampled(make_telemetry):
+    shared = Own()
+    one, two = make_telemetry(sampler=shared), make_telemetry(sampler=shared)
+    stop_one, stop_two = sample_sessions(one.provider, 0), sample_sessions(two.provider, 0)
+    stop_one()
+    with using_session(KEPT):
+        one.tracer.start_span("one").end()
+        two.tracer.start_span("two").end()
+    assert [span.name for span in (*one.spans(), *two.spans())] == ["one"]
+    stop_two()
+
+
+def test_many_cycles_leave_one_sampler(make_telemetry):
+    telemetry = make_telemetry(sampler=Own())
+    tracer = telemetry.tracer
+    for rate in (0, 1, 0, 1):
+        undo = sample_sessions(telemetry.provider, rate)
+        made_inside = telemetry.provider.get_tracer(f"made at {rate}")
+        again = sample_sessions(telemetry.provider, rate)
+        assert tracer.sampler is made_inside.sampler is telemetry.provider.sampler
+        with using_session(KEPT):
+            assert tracer.start_span("span").is_recording() == bool(rate)
+        again()
+        undo()
+        assert type(tracer.sampler) is type(made_inside.sampler) is Own
+
+
+def test_a_sampler_that_the_application_sets_meanwhile_stays(make_telemetry):
+    telemetry = make_telemetry(sampler=Own())
+    undo = sample_sessions(telemetry.provider, 0)
+    mine = telemetry.provider.sampler = Own()
+    undo()
+    assert telemetry.provider.sampler is mine
+
+
+def test_the_applications_sampler_is_still_reached_through_the_provider(make_telemetry):
+    sampler = Own()
+    sampler.tenants = ["a"]
+    telemetry = make_telemetry(sampler=sampler)
+    undo = sample_sessions(telemetry.provider, 0.5)
+    assert telemetry.provider.sampler.tenants is sampler.tenants
+    assert "Own" in telemetry.provider.sampler.get_description()
+    assert not hasattr(telemetry.provider.sampler, "no_such_thing")
+    undo()
+
+
+class Samplerless:
+    """A provider of another make, which has no sampler."""
+
+    def get_tracer(self, name):
+        raise NotImplementedError
+
+
+class ReadOnly(Samplerless):
+    """A provider whose sampler cannot be set."""
+
+    @property
+    def sampler(self):
+        return ALWAYS_ON
+
+
+@pytest.mark.parametrize("provider", [Samplerless(), ReadOnly()])
+def test_a_provider_that_takes_no_sampler_is_named(provider, caplog):
+    sample_sessions(provider, 0.5)()
+    (record,) = caplog.records
+    assert type(provider).__name__ in record.getMessage()
+    assert "CLEW_SESSION_SAMPLE_RATE" in record.getMessage()
 
 
 def test_the_trace_state_stays(sampled):
@@ -214,9 +305,9 @@ class Frozen(Sampler):
         return "Frozen"
 
 
-def test_a_frozen_sampler_can_be_taught(make_telemetry):
+def test_a_frozen_sampler_is_as_good(make_telemetry):
     telemetry = make_telemetry(sampler=Frozen())
-    undo = sample_sessions(telemetry.provider.sampler, 0.5)
+    undo = sample_sessions(telemetry.provider, 0.5)
     for name in (KEPT, DROPPED):
         with using_session(name):
             telemetry.tracer.start_span("span").end()
@@ -224,3 +315,16 @@ def test_a_frozen_sampler_can_be_taught(make_telemetry):
     undo()
     with using_session(DROPPED):
         assert telemetry.probe() == (DROPPED, None)
+
+
+def test_tracers_are_found_where_the_sdk_keeps_no_list_of_them(make_telemetry):
+    """Older SDKs keep no list of the tracers that a provider has handed out."""
+    telemetry = make_telemetry(sampler=Own())
+    tracer, other = telemetry.tracer, make_telemetry(sampler=Own()).tracer
+    vars(telemetry.provider).pop("_tracers", None)
+    undo = sample_sessions(telemetry.provider, 0)
+    with using_session(KEPT):
+        assert not tracer.start_span("before").is_recording()
+        assert other.start_span("of another provider").is_recording()
+    undo()
+    assert isinstance(tracer.sampler, Own)

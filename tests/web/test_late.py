@@ -300,7 +300,7 @@ def test_and_not_into_what_is_isolated(telemetry, ids, request_of):
 
 
 def test_sessions_are_sampled_by_the_request(telemetry, request_of):
-    undo = sample_sessions(telemetry.provider.sampler, 0.5)
+    undo = sample_sessions(telemetry.provider, 0.5)
     sessions = [f"chat-{number}" for number in range(40)]
     for session in sessions:
         request_of(session, lambda: as_a_server(telemetry.tracer, lambda: None))
