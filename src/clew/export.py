@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
 from clew.delivery.default import StandardError
 from clew.delivery.processor import Delivery
+from clew.weakly import WeakById
 
 logger = logging.getLogger("clew")
 
@@ -30,6 +31,9 @@ MAX_ATTRIBUTES = 10_000
 
 ROOMY: WeakSet[TracerProvider] = WeakSet()
 """The providers made here with that limit, which no span of the application's will reach."""
+
+MADE = WeakById[bool]()
+"""The providers whose export was set up here."""
 
 _OTLP_VARIABLES = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -74,6 +78,7 @@ def as_variables() -> dict[str, str]:
 
 def deliver(provider: TracerProvider) -> None:
     """Send the spans of *provider*, which was made here or for it, as the environment says."""
+    MADE[provider] = True
     if not _is_limited():
         ROOMY.add(provider)
     disabled = _variable("OTEL_SDK_DISABLED").lower() == "true"
