@@ -155,6 +155,7 @@ def neighbours(session: nox.Session, package: str) -> None:
     """Test beside one product that sets up OpenTelemetry itself, in an environment of its own."""
     _install(session, "openai")
     session.install(package)
+    session.env["NEIGHBOUR"] = package
     _pytest(session, "tests/neighbours")
 
 
