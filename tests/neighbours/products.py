@@ -1,6 +1,6 @@
 """The products that clew is tested beside, and how each is set up.
 
-Not yet here: langfuse, mlflow, traceloop-sdk, sentry-sdk, ddtrace, opentelemetry-distro,
+Not yet here: langfuse, mlflow, sentry-sdk, ddtrace, opentelemetry-distro,
 opentelemetry-instrumentation-openai-v2 and arize-otel, whose `register` fails by itself over HTTP.
 """
 
@@ -15,9 +15,19 @@ class Product:
     setup: str
     also_as_the_environment_says: bool = False
     """Whether it exports to OTEL_EXPORTER_OTLP_ENDPOINT too, besides its own destination."""
+    joins: bool = False
+    """Whether, set up after clew, it adds its exporter to the tracer provider that is there."""
 
 
 PRODUCTS = {
+    "traceloop": Product(
+        "traceloop-sdk",
+        """
+from traceloop.sdk import Traceloop
+Traceloop.init(app_name="shop", api_endpoint=theirs, api_key="key", instruments=set())
+""",
+        joins=True,
+    ),
     "phoenix": Product(
         "arize-phoenix-otel",
         """
