@@ -18,6 +18,7 @@ nox.options.sessions = ["tests", "lint", "types"]
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
 FRAMEWORKS = [extra for extra in EXTRAS if extra != "cost"]
+NEIGHBOURS = ["arize-phoenix-otel", "logfire", "traceloop-sdk"]
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -146,6 +147,16 @@ def aioboto3(session: nox.Session, group: str) -> None:
     _install(session, "bedrock", groups=("test", group))
     _pytest(session, "tests/contract/test_aioboto3.py", "tests/contract/test_bedrock_repairs.py")
     _pytest(session, "tests/faults", "-k", "bedrock")
+
+
+@nox.session(python=CURRENT)
+@nox.parametrize("package", NEIGHBOURS, ids=NEIGHBOURS)
+def neighbours(session: nox.Session, package: str) -> None:
+    """Test beside one product that sets up OpenTelemetry itself, in an environment of its own."""
+    _install(session, "openai")
+    session.install(package, "httpx")  # Which Traceloop imports and does not require.
+    session.env["NEIGHBOUR"] = package
+    _pytest(session, "tests/neighbours")
 
 
 @nox.session(python=CURRENT)

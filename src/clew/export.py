@@ -20,11 +20,15 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 from clew.delivery.default import StandardError
 from clew.delivery.processor import Delivery
 from clew.limits import MAX_ATTRIBUTES, attributes_are_limited, span_limits
+from clew.weakly import WeakById
 
 logger = logging.getLogger("clew")
 
 ROOMY: WeakSet[TracerProvider] = WeakSet()
 """The providers made here with that limit, which no span of the application's will reach."""
+
+MADE = WeakById[bool]()
+"""The providers whose export was set up here."""
 
 _OTLP_VARIABLES = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -70,6 +74,7 @@ def as_variables() -> dict[str, str]:
 
 def deliver(provider: TracerProvider) -> None:
     """Send the spans of *provider*, which was made here or for it, as the environment says."""
+    MADE[provider] = True
     if not attributes_are_limited():
         ROOMY.add(provider)
     disabled = _variable("OTEL_SDK_DISABLED").lower() == "true"

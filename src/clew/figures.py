@@ -36,6 +36,11 @@ class Stats:
     """What was not used, such as ids from outside that cannot be."""
 
     @property
+    def counts_exports(self) -> bool:
+        """Whether anything was there to count; if not, 0 means that clew cannot know."""
+        return bool(self.exporters)
+
+    @property
     def exported(self) -> int:
         """How many spans arrived."""
         return sum(it.exported for it in self.exporters)
@@ -55,6 +60,8 @@ class Stats:
 
     def __str__(self) -> str:
         lines = [f"spans exported: {self.exported}", f"spans waiting: {self.waiting}"]
+        if not self.counts_exports:
+            lines = ["spans exported: not known, as no exporter of clew's own is in use"]
         lines += [f"spans dropped, {why}: {spans}" for why, spans in self.dropped.items()]
         lines += [f"{CONTAINED}{where}: {times}" for where, times in self.errors.items()]
         lines += [f"{what}: {times}" for what, times in self.refused.items()]

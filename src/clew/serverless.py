@@ -28,6 +28,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from clew import settings
 from clew.boundary import contain
+from clew.providers import add_processor
 from clew.weakly import WeakById
 
 P = ParamSpec("P")
@@ -67,7 +68,7 @@ def deliver_before_answers(provider: Any) -> Callable[[], None]:
     processor = _processors.get(provider)
     if processor is None:
         _processors[provider] = processor = _Delivering()
-        provider.add_span_processor(processor)
+        add_processor(provider, processor)
     processor.active = True
     return partial(setattr, processor, "active", False)  # noqa: FBT003 - as setattr wants it
 

@@ -20,6 +20,7 @@ from clew.propagation.processes import follow_processes, leave_pools
 from clew.propagation.runtime_context import keep_ids_beside
 from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads
+from clew.providers import add_processor, warn_of_later_provider
 from clew.report import Report
 from clew.sampling import sample_sessions
 from clew.selection import selected
@@ -199,6 +200,8 @@ def _start(options: _Options) -> _Running:
             undo.append(sample_sessions(each, rate))
     if options.threads and not {"*", "threading"} & set(disabled):
         undo.append(follow_threads())
+    if export.MADE.get(provider):
+        undo.append(warn_of_later_provider(provider))
     undo.append(join_propagators())
     undo.append(follow_logfire())
     return _Running(ledger, options, tuple(undo))
@@ -244,7 +247,7 @@ def _stamp_spans_of(
                 type(provider).__name__,
             )
             return lambda: None
-        provider.add_span_processor(processor)
+        add_processor(provider, processor)
         _processors[provider] = processor
     processor.configure(aliases, roomy=roomy)
     processor.active = True

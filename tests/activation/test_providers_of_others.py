@@ -42,3 +42,106 @@ def test_a_provider_that_compares_by_value(python):
             uninstrument_all()
             assert ids() is None
     """)
+
+
+def test_a_provider_that_drops_its_processor_when_another_is_added(python):
+    """Phoenix's does: it shuts its default one down, which restoring would not undo."""
+    python("""
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        from clew import instrument_all, using_session
+
+        class Replacing(TracerProvider):
+            def add_span_processor(self, processor):
+                self._active_span_processor.shutdown()
+                self._active_span_processor._span_processors = ()
+                super().add_span_processor(processor)
+
+        memory = InMemorySpanExporter()
+        provider = Replacing()
+        provider.add_span_processor(BatchSpanProcessor(memory))
+        trace.set_tracer_provider(provider)
+        instrument_all()
+        with using_session("chat-42"):
+            trace.get_tracer("app").start_span("work").end()
+        provider.force_flush()
+        (span,) = memory.get_finished_spans()
+        assert span.attributes["session.id"] == "chat-42"
+    """)
+
+
+def test_a_subclass_that_passes_everything_on(python):
+    """The SDK's own method would add to processors that its spans never reach."""
+    python("""
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        from clew import instrument_all, using_session
+
+        class Passing(TracerProvider):
+            def __init__(self):
+                super().__init__()
+                self.inner = TracerProvider()
+
+            def get_tracer(self, *arguments, **named):
+                return self.inner.get_tracer(*arguments, **named)
+
+            def add_span_processor(self, processor):
+                self.inner.add_span_processor(processor)
+
+        memory = InMemorySpanExporter()
+        provider = Passing()
+        provider.add_span_processor(SimpleSpanProcessor(memory))
+        trace.set_tracer_provider(provider)
+        instrument_all()
+        with using_session("chat-42"):
+            trace.get_tracer("app").start_span("work").end()
+        (span,) = memory.get_finished_spans()
+        assert span.attributes["session.id"] == "chat-42"
+    """)
+
+
+def test_a_provider_that_is_set_later_is_named(python):
+    python("""
+        import logging
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.trace import set_tracer_provider  # As products do: bound before.
+        from clew import instrument_all, uninstrument_all
+
+        lines = []
+        handler = logging.Handler()
+        handler.emit = lambda record: lines.append(record.getMessage())
+        logging.getLogger("clew").addHandler(handler)
+        untouched = trace._set_tracer_provider
+
+        for _ in range(2):
+            instrument_all()
+            lines.clear()
+            set_tracer_provider(TracerProvider())
+            (line,) = lines
+            assert "opentelemetry.sdk.trace.TracerProvider" in line, line
+            assert "before instrument_all()" in line, line
+            lines.clear()
+            set_tracer_provider(trace.get_tracer_provider())
+            assert lines == []
+            uninstrument_all()
+            assert trace._set_tracer_provider is untouched
+    """)
+
+
+def test_stats_say_that_an_applications_own_exporters_are_not_counted(python):
+    python("""
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from clew import instrument_all, stats
+
+        trace.set_tracer_provider(TracerProvider())
+        instrument_all()
+        trace.get_tracer("app").start_span("work").end()
+        assert not stats().counts_exports
+        assert str(stats()).startswith("spans exported: not known"), str(stats())
+    """)

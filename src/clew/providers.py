@@ -1,0 +1,67 @@
+"""Adds a processor to a tracer provider of any make, and notices one that is set too late."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry import trace
+
+logger = logging.getLogger("clew")
+
+_SETTER = "_set_tracer_provider"
+
+
+def add_processor(provider: Any, processor: Any) -> None:
+    """Add a span processor to *provider*, beside those that it has.
+
+    A subclass may take its own processor away, and shut it down, when another one is added, as
+    Phoenix's does. Restoring it afterwards would be too late, so the SDK's method is called.
+    """
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - heavy; `import clew` is not
+
+    if isinstance(provider, TracerProvider) and _uses_its_own_processors(provider):
+        TracerProvider.add_span_processor(provider, processor)
+    else:
+        provider.add_span_processor(processor)
+
+
+def _uses_its_own_processors(provider: Any) -> bool:
+    """Tell whether the spans of *provider* go to the processors that the SDK's method adds to.
+
+    They do not where a subclass passes everything on to another provider.
+    """
+    used = getattr(provider.get_tracer("clew"), "span_processor", None)
+    return used is not None and used is getattr(provider, "_active_span_processor", None)
+
+
+def warn_of_later_provider(made: Any) -> Callable[[], None]:
+    """Warn when the application sets a tracer provider although *made* is the global one.
+
+    OpenTelemetry ignores the later one, and says so without a word on what to do. Nothing public
+    tells who tried: both ways to set a provider go through the one function wrapped here.
+    """
+    original = getattr(trace, _SETTER, None)
+    if original is None:
+        return lambda: None
+    active = True
+
+    def set_tracer_provider(tracer_provider: Any, *arguments: Any, **named: Any) -> None:
+        original(tracer_provider, *arguments, **named)
+        if active and tracer_provider is not made and trace.get_tracer_provider() is made:
+            logger.warning(
+                "clew: %s was set as the tracer provider after instrument_all() had made one, so "
+                "OpenTelemetry ignores it and its exporters get no spans; set it up before "
+                "instrument_all(), or send clew's spans to its backend with "
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                f"{type(tracer_provider).__module__}.{type(tracer_provider).__qualname__}",
+            )
+
+    setattr(trace, _SETTER, set_tracer_provider)
+
+    def stop() -> None:
+        nonlocal active
+        active = False
+        if getattr(trace, _SETTER, None) is set_tracer_provider:  # Else another one wraps it.
+            setattr(trace, _SETTER, original)
+
+    return stop
