@@ -29,6 +29,7 @@ html_theme_options = {
 }
 exclude_patterns = ["_build"]
 highlight_language = "text"
+smartquotes_action = "q"  # Two hyphens are those of an option, and no dash.
 
 nitpicky = True
 nitpick_ignore_regex = [

@@ -5,8 +5,9 @@ A comment directly before a block says why it is not run, or only compiled:
     <!-- not run: it needs an account -->
     <!-- compiled: logfire is not installed here -->
 
-A comment of its own holds code that readers need not see, such as what a block takes for granted,
-or what has to be true after it. It runs where it stands:
+A comment of its own holds code that readers need not see: what has to be true after a block, or
+what makes the way free for the next one. It runs where it stands. It sees what the blocks before it
+define, and no block sees what it defines, so that every shown block runs as it is copied:
 
     <!-- also run
     assert current().session_id is None

@@ -2,15 +2,16 @@
 
     python -m tests.docs.program PAGE
 
-The spans go to memory, where the code of the page finds them by ``spans()``. Where a page is about
-the tracer provider itself, it says so by ``<!-- its own tracer provider -->``, and gets none.
+The spans go to memory, where the hidden code of the page finds them by ``spans()``. It runs in a
+copy of the namespace, so that no shown block can come to depend on it. Where a page is about the
+tracer provider itself, it says so by ``<!-- its own tracer provider -->``, and gets none.
 """
 
-import ast
-import asyncio
-import inspect
+import os
 import sys
 import types
+from importlib import import_module
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -32,26 +33,31 @@ def run(page: str) -> None:
         trace.set_tracer_provider(provider)
     # A module, and the main one, as it would be: what the page defines can be pickled.
     module = types.ModuleType("__main__")
-    module.spans = memory.get_finished_spans
-    module.forget_spans = memory.clear
+    hidden = {"spans": memory.get_finished_spans, "forget_spans": memory.clear}
     sys.modules["__main__"] = module
+    if "mistralai" in (ROOT / page).read_text():
+        _send_mistral_to(os.environ["MISTRAL_URL"])
     for block in blocks(page):
         if block.language != "python" or block.mark == "not run":
             continue
         code = compiled(block)
         if block.mark != "compiled":
-            result = eval(code, vars(module))  # noqa: S307 - the page's own code, which is tested
-            if inspect.iscoroutine(result):
-                asyncio.run(result)
+            names = {**vars(module), **hidden} if block.hidden else vars(module)
+            exec(code, names)  # noqa: S102 - the page's own code, which is tested
     assert not current(), "the page leaves a block open"
     uninstrument_all()
 
 
 def compiled(block: Block) -> types.CodeType:
-    """Compile *block*, in which ``await`` may stand outside of functions; errors name its page."""
+    """Compile *block*; errors name its page, and the line there."""
     padding = "\n" * (block.line - 1)
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    return compile(padding + block.code, str(ROOT / block.page), "exec", flags=flags)
+    return compile(padding + block.code, str(ROOT / block.page), "exec")
+
+
+def _send_mistral_to(url: str) -> None:
+    """Let Mistral's SDK, other than those that read a variable, find the provider server."""
+    servers: dict[str, Any] = import_module("mistralai.client.sdkconfiguration").SERVERS
+    servers.update(dict.fromkeys(servers, url))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ import yaml
 
 from clew import Report, State
 from tests.docs import commands
-from tests.docs.blocks import PAGES, blocks
+from tests.docs.blocks import PAGES, Block, blocks
+from tests.docs.names import undefined
 from tests.docs.program import compiled
+from tests.examples.running import WITHOUT_NETWORK
 
 EVERY = [block for page in PAGES for block in blocks(page)]
 MOST_UNRUN = 3
@@ -34,6 +36,14 @@ WITH_PYTHON = [
 ]
 
 
+ALONE = [
+    block
+    for block in of("python")
+    if not (block.mark or list(undefined([block])) or "mistralai" in block.code)
+]
+"""What needs no block before it. Mistral's SDK reads no variable that says where its server is."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_PYTHON)
 def test_the_python_of_a_page_runs(run, page):
@@ -43,6 +53,19 @@ def test_the_python_of_a_page_runs(run, page):
 @pytest.mark.parametrize("block", of("python"), ids=ids(of("python")))
 def test_python_compiles(block):
     assert compiled(block)
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON)
+def test_no_block_uses_what_its_reader_does_not_have(page):
+    assert list(undefined(blocks(page))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", ALONE, ids=ids(ALONE))
+def test_a_block_runs_alone_as_it_is_copied(run, block, tmp_path):
+    """In a file of its own, without what the tests give to a page."""
+    (tmp_path / "copied.py").write_text(block.code)
+    run("copied.py", OTEL_TRACES_EXPORTER="none", PYTHONPATH=os.fspath(WITHOUT_NETWORK))
 
 
 @pytest.mark.parametrize("block", of("shell"), ids=ids(of("shell")))
@@ -87,6 +110,31 @@ def test_every_mark_has_its_reason_and_few_are_not_run():
     assert all(len(block.reason) > len("because") for block in EVERY if block.mark)
     unrun = [block for block in EVERY if block.mark == "not run"]
     assert len(unrun) <= MOST_UNRUN, ids(unrun)
+
+
+@pytest.mark.parametrize(
+    ("code", "missing"),
+    [
+        ("client.chat()", ["client"]),
+        ("def reply():\n    return client.chat(messages)", ["client, messages"]),
+        ("client = 1\nprint([it for it in client])", []),
+        ("class Client:\n    name = 1\n    def chat(self):\n        return self", []),
+        ("def client(): ...\n\nclient()", []),
+    ],
+)
+def test_what_a_reader_does_not_have_is_found(code, missing):
+    shown = Block("page.md", 9, "python", code)
+    found = [f"page.md:9 uses {names}, which no shown block defines" for names in missing]
+    given = "import client, messages"
+    assert list(undefined([Block("page.md", 1, "python", given, hidden=True), shown])) == found
+    assert list(undefined([Block("page.md", 1, "python", given), shown])) == []
+
+
+def test_a_block_cannot_use_what_is_hidden(run, tmp_path):
+    page = tmp_path / "hidden.md"
+    page.write_text("<!-- also run\nclient = 1\n-->\n\n```python\nprint(client)\n```\n")
+    with pytest.raises(AssertionError, match=r'hidden.md", line 6[^$]*NameError'):
+        run("-W", "ignore", "-m", "tests.docs.program", os.fspath(page))
 
 
 def test_a_wrong_block_is_found(run, tmp_path):

@@ -1,15 +1,69 @@
-"""Counts what landed: cells, spans, and every fault, for the summary and the table in the docs."""
+"""Counts what landed: cells, spans, and every fault, for the summary and the tables in the docs."""
 
 import re
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clew.frameworks import FRAMEWORKS
 from tests.landing.reading import READING
 
 _BY_OPENTELEMETRY = re.compile(r"opentelemetry\.instrumentation\.").match
+_PAGE = """\
+# What lands
+
+This page is written by `nox -s landing`, from what it ran: every way of calling the six frameworks,
+through their real SDKs, against a provider server that keeps a record of what it was asked and what
+it answered.
+
+**{summary}.**
+
+{recordings}\
+## The ids
+
+Each call is made once inside a session and once outside it. Spans of the framework, of HTTP
+clients and of the application count alike, and from their start: one that never ends counts too.
+
+- **mode**: what is called, or how: at once or asynchronously, as a stream, several at a time
+  (`fan_out`), with tools, with an answer that has a form (`structured`), with a server that refuses
+  (`error_4xx`), breaks down (`error_5xx`), breaks down once (`retry`) or never answers (`timeout`).
+  *Read elsewhere* is what is made inside the session and read outside it; *long conversations*
+  outgrow the 128 attributes that a span may have; *recorded traffic* is that of real providers.
+- **cells**: how many tests the row sums up: each call of the mode in each of the ways below.
+- **spans**: how many spans those calls started, inside the session and outside it.
+- **missing**: spans made inside that lack one of the two ids.
+- **wrong**: spans made inside that carry another session's or user's id.
+- **leaked**: spans made outside that carry an id.
+- **unended**: spans that nobody has ended.
+
+{ids}
+
+## The model calls
+
+Each model call is one LLM span, and the tokens on the LLM spans are those that the provider stated.
+Rows in which no model is called are left out, and so are those in which a stream may be given up
+before the provider has said what it took.
+
+- **answered**: calls of a model that the provider server answered, by its own record.
+- **LLM spans**: spans of the kind `LLM`. There are more of them than were answered where calls
+  fail (`error_4xx`, `error_5xx`, `timeout`), since a call that is refused is an LLM span with an
+  error; where a stream is never read; and where agents are asked, whose requests do not count as
+  calls of one model.
+- **tokens**: the total that the provider stated; 0 where it states none, as for a stream that was
+  not asked to.
+- **miscounted**: cells whose LLM spans say another number of tokens than the provider.
+
+{model_calls}
+
+## The ways
+
+{ways}
+Streams and coroutines are made inside the session and read outside it: in another session, another
+task, another thread, each step in a context of its own, abandoned, or closed half-way.
+"""
 
 
 @dataclass
@@ -21,14 +75,17 @@ class Row:
     missing: int = 0
     wrong: int = 0
     leaked: int = 0
-    model_calls: int = 0
+    counted: bool = False
+    """Whether model calls were counted too: a stream that is given up may have asked nobody."""
+    answered: int = 0
     llm_spans: int = 0
     tokens: int = 0
     miscounted: int = 0
 
     def count(self, told: Any, counted: Any) -> None:
         """Add what a provider told of the model calls of a cell, and what its spans count."""
-        self.model_calls += told.calls
+        self.counted |= bool(told.calls or counted.calls)
+        self.answered += told.calls
         self.llm_spans += counted.calls
         self.tokens += told.usage.total
         self.miscounted += counted.usage != told.usage
@@ -50,6 +107,11 @@ class Ledger:
     def __init__(self) -> None:
         self.rows: defaultdict[tuple[str, str], Row] = defaultdict(Row)
 
+    def row(self, name: str, mode: str) -> Row:
+        """Return the row of the framework that *name* begins with, as ``mistral_chat`` does."""
+        known = (it.name for it in FRAMEWORKS if name.startswith((it.name, it.extra)))
+        return self.rows[next(known), mode]
+
     def summary(self) -> str:
         """Return the one line that says how the table stands."""
         rows = self.rows.values()
@@ -66,18 +128,20 @@ class Ledger:
         )
         return f"{cells:,} cells, {spans:,} spans: {faults}"
 
-    def table(self) -> Iterator[str]:
-        """Yield the lines of the table, as Markdown."""
-        yield (
-            "| framework | mode | cells | spans | missing | wrong | leaked | unended "
-            "| model calls | LLM spans | tokens | miscounted |"
-        )
-        yield "|---" * 12 + "|"
+    def ids(self) -> Iterator[str]:
+        """Yield the lines of the table of what the spans carry, as Markdown."""
+        yield from _heading("cells", "spans", "missing", "wrong", "leaked", "unended")
         for (framework, mode), row in sorted(self.rows.items()):
-            counts = (row.cells, len(row.spans), row.missing, row.wrong, row.leaked)
-            calls = (row.model_calls, row.llm_spans, row.tokens, row.miscounted)
-            numbers = " | ".join(str(count) for count in (*counts, len(row.unended), *calls))
-            yield f"| {framework} | {mode} | {numbers} |"
+            faults = (row.missing, row.wrong, row.leaked, len(row.unended))
+            yield _line(framework, mode, row.cells, len(row.spans), *faults)
+
+    def model_calls(self) -> Iterator[str]:
+        """Yield the lines of the table of model calls and tokens, as Markdown."""
+        yield from _heading("answered", "LLM spans", "tokens", "miscounted")
+        for (framework, mode), row in sorted(self.rows.items()):
+            if row.counted:
+                counts = (row.answered, row.llm_spans, row.tokens, row.miscounted)
+                yield _line(framework, mode, *counts)
 
     def unended(self) -> list[str]:
         """Return the spans that nobody has ended, by framework, mode and name."""
@@ -89,29 +153,25 @@ class Ledger:
 
     def write(self, file: Path, ways: Sequence[str]) -> None:
         """Write the page of the documents that shows what is promised."""
-        lines = [
-            "# What lands",
-            "",
-            "This page is written by `nox -s landing`, from what it ran. Each cell calls a",
-            "framework in one way through its real SDK, inside a session and outside it. Every",
-            "span made inside must carry both ids; none outside may. A span is counted from its",
-            "start, so one that never ends is counted as well. Each model call is one LLM span,",
-            "also one that is refused, and the tokens on the LLM spans are those that the provider",
-            "said.",
-            "",
-            f"**{self.summary()}.**",
-            "",
-            *READING.page(),
-            *self.table(),
-            "",
-            f"A call is made {len(ways)} ways: {', '.join(way.replace('_', ' ') for way in ways)}.",
-            "Streams and coroutines are made inside the session and read outside it: in another",
-            "session, another task, another thread, each step in a context of its own, abandoned,",
-            "or closed half-way.",
-            "",
-        ]
+        named = ", ".join(way.replace("_", " ") for way in ways)
+        text = _PAGE.format(
+            summary=self.summary(),
+            recordings="".join(f"{line}\n" for line in READING.page()),
+            ids="\n".join(self.ids()),
+            model_calls="\n".join(self.model_calls()),
+            ways=textwrap.fill(f"A call is made {len(ways)} ways: {named}.", 96),
+        )
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("\n".join(lines))
+        file.write_text(text)
+
+
+def _heading(*columns: str) -> Iterator[str]:
+    yield _line("framework", "mode", *columns)
+    yield "|---|---" + "|--:" * len(columns) + "|"
+
+
+def _line(*values: object) -> str:
+    return "| {} |".format(" | ".join(map(str, values)))
 
 
 LEDGER = Ledger()

@@ -25,7 +25,7 @@ class Outcome:
         missing = [it for it in self.made if None in ids(it)]
         wrong = [it for it in self.made if None not in ids(it) != (SESSION, USER)]
         leaked = [it for it in self.outside if {SESSION, USER} & set(ids(it))]
-        row = LEDGER.rows[framework, mode]
+        row = LEDGER.row(framework, mode)
         row.cells += 1
         row.spans += [*self.made, *self.outside]
         row.missing += len(missing)

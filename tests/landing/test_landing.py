@@ -45,7 +45,7 @@ def test_landing(cell, way, server, started, report):
 def count(outcome, exchanges, cell):
     """Assert that each model call is one LLM span, and its tokens are what the provider said."""
     told, counted = said_by(exchanges), on(outcome.made)
-    LEDGER.rows[cell.framework, cell.mode].count(told, counted)
+    LEDGER.row(cell.framework, cell.mode).count(told, counted)
     assert counted.usage == told.usage
     assert said_twice(filter(of_an_instrumentor, outcome.made)) == []
     if cell.mode.startswith(("error", "timeout")):

@@ -66,7 +66,7 @@ class Ledger:
             f"**{self.summary()}.**",
             "",
             "| server | started by | requests | sent | received | missing | duplicated | wrong |",
-            "|---" * 8 + "|",
+            "|---|---" + "|--:" * len(_COUNTS) + "|",
         ]
         for (server, way), row in self.rows.items():
             numbers = " | ".join(str(getattr(row, name)) for name in _COUNTS)
@@ -86,5 +86,9 @@ _ABOUT = [
     "but by a worker that is replaced and by a function of AWS Lambda, which is killed instead.",
     "`opentelemetry-instrument` runs an application without a line of clew's in it; the one line",
     "is `instrument_all()` where the application is imported.",
+    "",
+    "**sent** is two spans for each of the **requests**, and **received** what the collector got.",
+    "Of those sent, **missing** ones never came, **duplicated** ones came more than once, and",
+    "**wrong** ones carry ids that are not those of their request.",
 ]
 LEDGER = Ledger()
