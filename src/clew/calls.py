@@ -77,8 +77,9 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
     ) -> Any:
         if call.makes_functions:
             return _in_the_context_of_each_call(wrapped(*arguments, **named))
+        if call.returns_answers:
+            return _remembered(wrapped(*arguments, **named))
         context = get_current()
-        conversation = None
         try:
             context = captured()
             if places:
@@ -86,13 +87,7 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
                 context = _with_conversation(context, conversation)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("choosing the context of a call")
-        result = run(partial(wrapped, *arguments, **named), context)
-        try:
-            if conversation:
-                _chains.remember(result, conversation)
-        except Exception:  # noqa: BLE001 - the boundary to the application
-            contain("following what a call returned")
-        return result
+        return run(partial(wrapped, *arguments, **named), context)
 
     return wrapper
 
@@ -167,7 +162,10 @@ def _with_conversation(context: Context, conversation: str | None) -> Context:
 
 
 class _Chains:
-    """The conversations that consist of responses which each name the one before."""
+    """The conversations that consist of responses which each name the one before.
+
+    Each process knows those that it has received itself.
+    """
 
     def __init__(self, most: int = 10_000) -> None:
         self._roots: OrderedDict[str, str] = OrderedDict()
@@ -178,14 +176,31 @@ class _Chains:
         """Return the first response of the chain, or the id itself where it is none."""
         return self._roots.get(response, response)
 
-    def remember(self, result: Any, conversation: str) -> None:
-        """Note that the response *result* goes on with *conversation*."""
-        answer = getattr(result, "id", None)
-        if getattr(result, "object", None) == "response" and isinstance(answer, str):
+    def remember(self, received: Any) -> None:
+        """Note which conversation a response goes on with; *received* may be a stream's event."""
+        # Read past the SDK's classes, whose attribute lookup is slow for what they do not have:
+        # every event of every stream comes by here.
+        fields = getattr(received, "__dict__", None) or {}
+        fields = getattr(fields.get("response"), "__dict__", fields)
+        if fields.get("object") != "response":
+            return
+        response, before = fields.get("id"), fields.get("previous_response_id")
+        before = before or getattr(fields.get("conversation"), "id", None)
+        if not (isinstance(response, str) and isinstance(before, str)):
+            return
+        if usable := admitted_id(before):
             with self._lock:
-                self._roots[answer] = conversation
+                self._roots[response] = self.root(usable)
                 while len(self._roots) > self._most:
                     self._roots.popitem(last=False)
 
 
 _chains = _Chains()
+
+
+def _remembered(received: Any) -> Any:
+    try:
+        _chains.remember(received)
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("following the responses of a conversation")
+    return received

@@ -36,6 +36,9 @@ class Call:
     look up in it. ``self`` is an argument too."""
     makes_functions: bool = False
     """Whether what they return is a function, whose calls are meant."""
+    returns_answers: bool = False
+    """Whether what they return is an answer as the provider sent it, or an event of a streamed one.
+    It names the answer before it, and so says which conversation it goes on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,10 @@ FRAMEWORKS = (
             Call("openai.resources:AsyncEmbeddings", ("create",)),
             Call("openai.resources.responses:Responses", ("create", "parse"), _OPENAI),
             Call("openai.resources.responses:AsyncResponses", ("create", "parse"), _OPENAI),
+            # Where every client decodes what it receives: whole, streamed, or raw and parsed later.
+            Call(
+                "openai._base_client:BaseClient", ("_process_response_data",), returns_answers=True
+            ),
         ),
     ),
     Framework(

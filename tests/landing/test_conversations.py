@@ -1,7 +1,6 @@
 """The framework's own conversation is the session where the application has named none."""
 
 import asyncio
-from importlib.util import find_spec
 
 import pytest
 from opentelemetry import trace
@@ -163,22 +162,6 @@ def test_on_all_spans_of_the_call(call, server, started, report):
 def test_the_applications_own_session_wins(call, server, started, report):
     with using_session("chat-42"):
         assert sessions(call, server, started) == {"chat-42"}
-
-
-def test_responses_that_follow_one_another_are_one_session(server, started, report):
-    if find_spec("openai") is None:
-        pytest.skip("openai is not installed here")
-    with openai.client(server) as client:
-        first = client.responses.create(model="gpt-4o-mini", input=QUESTION)
-        begin = len(started.spans)
-        answer = first
-        for _ in range(3):
-            answer = client.responses.create(
-                model="gpt-4o-mini", input="And then?", previous_response_id=answer.id
-            )
-    made = started.spans[begin:]
-    assert {span.attributes.get("session.id") for span in made} == {first.id}
-    assert sum(map(of_an_instrumentor, made)) == 3
 
 
 def test_mistrals_conversation_on_what_is_made_inside_its_calls(server, started, report):
