@@ -8,6 +8,7 @@ from opentelemetry.context import attach, detach
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, use_span
 
 from clew import isolated, using_session, using_user
+from clew.propagation import http
 from clew.propagation.http import ClewPropagator
 from tests.crossing.clients import CLIENTS, FOLLOWING
 
@@ -64,7 +65,9 @@ def test_the_header_that_is_there_stays(client, listener, propagate_to):
 
 
 @each_that_follows
-def test_what_is_in_opentelemetrys_baggage_is_somebody_elses(client, listener, propagate_to):
+def test_what_is_in_opentelemetrys_baggage_stays_but_goes_to_no_stranger(
+    client, listener, propagate_to
+):
     propagate_to("api.mine.example")
     theirs = attach(baggage.set_baggage("session.id", "theirs"))
     with using_session("chat-42", user_id="ada"):
@@ -74,7 +77,7 @@ def test_what_is_in_opentelemetrys_baggage_is_somebody_elses(client, listener, p
     detach(theirs)
     assert listener.told() == [
         ("api.mine.example", "session.id=theirs,user.id=ada"),
-        ("stranger.example", "session.id=theirs"),
+        ("stranger.example", None),
     ]
 
 
@@ -108,6 +111,21 @@ def test_a_redirect_does_not_take_them_along(client, listener, propagate_to, str
     assert listener.told() == [
         ("api.mine.example", f"tenant=blue,{IDS}"),
         (stranger, "tenant=blue"),
+    ]
+
+
+@each_that_follows
+def test_nor_does_one_after_more_sessions_than_are_remembered(
+    client, listener, propagate_to, monkeypatch
+):
+    monkeypatch.setattr(http, "_MAX_WRITTEN", 0)
+    propagate_to("*.mine.example")
+    away = listener.url(path=f"/?to={listener.url('stranger.example', '/2')}")
+    with using_session("chat-42", user_id="ada"):
+        client(away, {"baggage": "tenant=blue"})
+    assert listener.told() == [
+        ("api.mine.example", f"tenant=blue,{IDS}"),
+        ("stranger.example", "tenant=blue"),
     ]
 
 

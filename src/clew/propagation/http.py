@@ -51,8 +51,9 @@ class ClewPropagator(TextMapPropagator):
 
     The host is read off the span of the request, which is current while its headers are written:
     without an instrumentation of the HTTP client, or where the span is not sampled, nothing is
-    written. What a model call sends carries no id, wherever it goes, and what goes to a model
-    provider carries neither ``session.id`` nor ``user.id``, whoever has put them there.
+    written. What a model call sends carries no id, wherever it goes, and what goes to a host that
+    is not listed carries neither ``session.id`` nor ``user.id`` in this header, whoever has put
+    them there.
 
     Reads the ids of a request that comes in where ``CLEW_TRUST_INBOUND`` is set. What the
     application itself says of the request, in a middleware or in a block, counts more.
@@ -110,29 +111,21 @@ def _inject(carrier: Any, context: Context | None, setter: Setter[Any]) -> None:
     found = standing(carrier)
     if found is None:
         return  # Headers that cannot be read would be overwritten.
-    header = _without_ours(found.text)
     match destination_of(get_current_span(context), settings.PROPAGATE_TO.read()):
         case Destination.LISTED:
-            header = _with_ids(header, context)
-        case Destination.MODEL:
-            header = _without_ids(header)
-        case Destination.STRANGER:
-            pass
+            header = _with_ids(_without_ours(found.text), context)
+        case Destination.MODEL | Destination.STRANGER:
+            header = _without_ids(found.text)
     _put(carrier, found, header, setter)
 
 
 def withdraw(headers: Any, url: object) -> None:
-    """Take out of *headers* what was written for another host, where *url* may not be told it."""
+    """Take the ids out of *headers*, by their keys, unless *url* is on a listed host."""
     found = standing(headers)
     if found is None or not found.text:
         return
-    match destination_at(url, settings.PROPAGATE_TO.read()):
-        case Destination.STRANGER:
-            _put(headers, found, _without_ours(found.text), default_setter)
-        case Destination.MODEL:
-            _put(headers, found, _without_ids(found.text), default_setter)
-        case Destination.LISTED:
-            pass
+    if destination_at(url, settings.PROPAGATE_TO.read()) is not Destination.LISTED:
+        _put(headers, found, _without_ids(found.text), default_setter)
 
 
 _guards: list[Patches] = []
@@ -196,8 +189,10 @@ def _without_ids(header: str) -> str:
     return header if len(kept) == len(members) else baggage.joined(*kept)
 
 
-# A client that follows a redirect, or sends a request again, starts from the headers that were sent
-# before. What was written into them here is told from what the application has written by its text.
+# A client that sends a request to a listed host again starts from the headers that were sent
+# before. What was written into them here is told from what the application has written by its
+# text. Hosts that are not listed do not depend on this memory: the ids in what goes there are
+# taken out by their keys.
 _written: OrderedDict[str, None] = OrderedDict()
 _MAX_WRITTEN = 1024
 
