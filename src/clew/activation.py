@@ -112,10 +112,7 @@ class Ledger:
                 continue
             for module in (*entry.item.triggers, *entry.item.framework.companions):
                 _hook(module, self)
-        # An import that began before its hook was registered is not seen by the hook.
-        for entry in self._entries.values():
-            if self._imported(entry):
-                self._activate(entry)
+        self._activate_imported()
 
     def imported(self, module: str) -> None:
         """Activate what waits for *module*. Called right after its import, or after arming."""
@@ -137,7 +134,8 @@ class Ledger:
                         entry.settled.set()
 
     def wait(self) -> None:
-        """Wait for activations that another thread is busy with."""
+        """Activate what is imported by now, and wait for what another thread is busy with."""
+        self._activate_imported()
         for entry in self._entries.values():
             if entry.claimed:
                 entry.settled.wait(_WAIT_FOR_ANOTHER_THREAD)
@@ -176,10 +174,17 @@ class Ledger:
                 entry.become(State.EXCLUDED, "uninstrument_all() was called")
                 entry.claimed = True
 
-    def _read(self) -> Mapping[str, Activation]:
+    def _activate_imported(self) -> None:
+        """Activate what is imported without its hook having seen it.
+
+        An import that began before its hook was registered is not seen by the hook.
+        """
         for entry in self._entries.values():
             if not entry.claimed and self._imported(entry):
                 self._activate(entry)
+
+    def _read(self) -> Mapping[str, Activation]:
+        """Return the states as they are. Reading changes nothing: a debugger reads too."""
         return {name: entry.activation() for name, entry in self._entries.items()}
 
     def _imported(self, entry: _Entry) -> bool:

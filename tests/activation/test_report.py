@@ -33,6 +33,25 @@ def test_printed_it_is_an_aligned_table(python):
     assert not any(row.endswith(" ") for row in rows)
 
 
+def test_reading_it_changes_nothing(python, install, install_instrumentor):
+    """Also where there is something to activate that no import hook has seen."""
+    install("maze-core", files={"maze_core/__init__.py": ""})
+    install_instrumentor("maze", requires=["maze-core>=0.5"])
+    done = python("""
+        import sys, types
+        from clew import State, instrument_all
+        report = instrument_all()
+        sys.modules["maze_core"] = types.ModuleType("maze_core")
+        for read in (repr, str, dict, list, len, type(report).as_dict):
+            read(report)
+        report["maze"], report.get("maze"), report.items(), report.values(), "maze" in report
+        print(report["maze"].state)
+        instrument_all()
+        print(report["maze"].state)
+    """)
+    assert done.stdout.split() == ["State.WAITING", "instrumented", "State.ACTIVE"]
+
+
 def test_missing_says_what_to_install(python, install_instrumentor):
     install_instrumentor("maze", requires=["maze-core>=0.5"])
     done = python("""
