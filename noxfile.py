@@ -88,7 +88,7 @@ def live(session: nox.Session) -> None:
 @nox.session(python=CURRENT)
 def record(session: nox.Session) -> None:
     """Record the cassettes anew: all, or those that are named after ``--``."""
-    _install(session, *EXTRAS, groups=("test", "all", "live", "web"))
+    _install(session, *EXTRAS, groups=("test", "all", "web"))
     if shutil.which("npm"):  # One example has a service in Node.
         quiet = ("--ignore-scripts", "--no-audit", "--no-fund")
         session.run("npm", "ci", "--prefix", "examples/distributed", *quiet, external=True)

@@ -4,7 +4,7 @@
 # [tool.uv.sources]
 # clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
 # ///
-"""A travel desk on Bedrock: converse with a tool, then converse_stream, through boto3."""
+"""A workshop's diary on Bedrock: converse with a tool, then converse_stream, through boto3."""
 
 import sys
 from typing import Any
@@ -17,15 +17,15 @@ from clew import instrument_all, using_session
 instrument_all()
 
 MODEL = "us.amazon.nova-lite-v1:0"
-FERRIES = {"Piraeus": "21:00", "Heraklion": "20:30"}
-PORT = {"type": "string", "enum": [*FERRIES]}
-SCHEMA = {"type": "object", "properties": {"port": PORT}, "required": ["port"]}
-SPEC = {"name": "next_ferry", "inputSchema": {"json": SCHEMA}}
+APPOINTMENTS = {"Vienna": "Friday 9:30", "Graz": "Monday 14:00"}
+WORKSHOP = {"type": "string", "enum": [*APPOINTMENTS]}
+SCHEMA = {"type": "object", "properties": {"workshop": WORKSHOP}, "required": ["workshop"]}
+SPEC = {"name": "next_appointment", "inputSchema": {"json": SCHEMA}}
 TOOLS = {"tools": [{"toolSpec": SPEC}]}
-tracer = trace.get_tracer("travel-desk")
+tracer = trace.get_tracer("workshop")
 
 
-@tracer.start_as_current_span("look up a ferry")
+@tracer.start_as_current_span("find an appointment")
 def look_up(bedrock: Any, messages: list[Any], question: str) -> None:
     """Take one turn with a tool: converse until the model has what it wants to know."""
     print(f"\n> {question}")
@@ -37,9 +37,9 @@ def look_up(bedrock: Any, messages: list[Any], question: str) -> None:
         print("".join(part["text"] + "\n" for part in reply["content"] if "text" in part), end="")
         results = []
         for use in (part["toolUse"] for part in reply["content"] if "toolUse" in part):
-            leaves = FERRIES[use["input"]["port"]]
-            print(f"[{use['name']}: {leaves}]")
-            result = {"toolUseId": use["toolUseId"], "content": [{"text": leaves}]}
+            free = APPOINTMENTS[use["input"]["workshop"]]
+            print(f"[{use['name']}: {free}]")
+            result = {"toolUseId": use["toolUseId"], "content": [{"text": free}]}
             results.append({"toolResult": result})
         if results:
             messages.append({"role": "user", "content": results})
@@ -60,8 +60,8 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
     bedrock = boto3.client("bedrock-runtime")
     messages: list[Any] = []
     with using_session(session, user_id=user):
-        look_up(bedrock, messages, "When does the next ferry leave Piraeus?")
-        chat(bedrock, messages[:1] + messages[-1:], "Which sea do I cross to Crete?")
+        look_up(bedrock, messages, "When can your workshop in Vienna mount a wheel?")
+        chat(bedrock, messages[:1] + messages[-1:], "What shall I bring?")
 
 
 if __name__ == "__main__":

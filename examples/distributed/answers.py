@@ -33,7 +33,7 @@ client = openai.OpenAI()
 def answer() -> dict[str, str | None]:
     """Answer a question from the facts that come with it."""
     asked = request.get_json()
-    told = f"You are at a library's desk. Answer in one sentence. {asked['facts']}"
+    told = f"You are at a bicycle shop's desk. Answer in one sentence. {asked['facts']}"
     messages = [
         {"role": "system", "content": told},
         {"role": "user", "content": asked["question"]},

@@ -10,7 +10,7 @@
 # [tool.uv.sources]
 # clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
 # ///
-"""The front of a library's desk: it asks a service in Node, which asks another one in Python."""
+"""A bicycle shop's front: it asks a service in Node, which asks another one in Python."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ MODEL = "gpt-4o-mini"
 tracer = trace.get_tracer("front")
 
 
-@tracer.start_as_current_span("answer a reader")
+@tracer.start_as_current_span("answer a customer")
 def ask(desk: str, question: str) -> str:
     """Pass the question on to the desk, which knows whom to ask."""
     print(f"\n> {question}")
@@ -41,22 +41,22 @@ def ask(desk: str, question: str) -> str:
     return answer
 
 
-@tracer.start_as_current_span("answer in rhyme")
-def ask_for_a_rhyme(client: openai.OpenAI, desk: str, question: str) -> None:
-    """Pass the question on, and have the answer put into verse by a model that is asked here."""
-    wanted = {"role": "user", "content": f"Rewrite as a short rhyme: {ask(desk, question)}"}
-    rhyme = client.chat.completions.create(
+@tracer.start_as_current_span("answer in German")
+def ask_in_german(client: openai.OpenAI, desk: str, question: str) -> None:
+    """Pass the question on, and have the answer translated by a model that is asked here."""
+    wanted = {"role": "user", "content": f"Say in German: {ask(desk, question)}"}
+    german = client.chat.completions.create(
         model=MODEL, messages=[wanted], temperature=0, max_tokens=48
     )
-    print(f"\n{rhyme.choices[0].message.content}")
+    print(f"\n{german.choices[0].message.content}")
 
 
 def main(desk: str, session: str = "chat-42", user: str = "ada") -> None:
     """Hold one conversation: whatever the services do for it is in its session."""
     client = openai.OpenAI()
     with using_session(session, user_id=user):
-        ask(desk, "Where may I read in quiet?")
-        ask_for_a_rhyme(client, desk, "How many books may I borrow?")
+        ask(desk, "Is the workshop open on Saturday?")
+        ask_in_german(client, desk, "How long can I rent a bicycle?")
 
 
 if __name__ == "__main__":

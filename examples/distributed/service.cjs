@@ -41,7 +41,10 @@ registerInstrumentations({ instrumentations: [new HttpInstrumentation(), new Und
 const http = require("node:http");
 const { json } = require("node:stream/consumers");
 const tracer = trace.getTracer("desk");
-const FACTS = { quiet: "The reading room is on the second floor.", borrow: "A reader may borrow five books." };
+const FACTS = {
+  Saturday: "The workshop is open from 9 to 13 on Saturdays.",
+  rent: "A bicycle can be rented for up to seven days.",
+};
 
 function answer(question, signal) {
   return tracer.startActiveSpan("find facts and words", async (span) => {

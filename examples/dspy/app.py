@@ -17,12 +17,17 @@ from clew import instrument_all, using_session
 
 instrument_all()
 
+MESSAGES = [
+    "Please add twelve spokes to order A-17.",
+    "The parcel stood in the rain, and the box is soaked.",
+    "Do you straighten wheels while one waits?",
+]
 tracer = trace.get_tracer("stock")
 
 
-def in_stock(part: Literal["wheel", "chain"]) -> int:
+def in_stock(part: Literal["spoke", "chain"]) -> int:
     """How many of a part are in stock."""
-    return {"wheel": 12, "chain": 0}[part]
+    return {"spoke": 24, "chain": 0}[part]
 
 
 @tracer.start_as_current_span("ask the stock keeper")
@@ -53,9 +58,9 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
     keeper = dspy.ReAct("history: dspy.History, question -> answer", tools=[in_stock], max_iters=3)
     history = dspy.History(messages=[])
     with using_session(session, user_id=user):
-        ask(keeper, history, "Do we have wheels?")
-        ask(keeper, history, "Is that enough for a tandem?")
-        sort(["An order: two chains.", "A complaint: mine broke!", "A question: have you bells?"])
+        ask(keeper, history, "Do you have spokes for the wheel of A-17?")
+        ask(keeper, history, "And a chain for a tandem?")
+        sort(MESSAGES)
 
 
 if __name__ == "__main__":

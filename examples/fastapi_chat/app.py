@@ -26,7 +26,7 @@ instrument_all()
 
 MODEL = {"model": "gpt-4o-mini", "temperature": 0, "max_completion_tokens": 200}
 STREAM = {"stream": True, "stream_options": {"include_usage": True}}
-GUIDE = {"role": "system", "content": "You know all countries. Answer in one short sentence."}
+GUIDE = {"role": "system", "content": "You are a bicycle shop's support. Answer in one sentence."}
 client = cache(openai.AsyncOpenAI)
 history_of = lru_cache(maxsize=1000)(lambda *_: deque(maxlen=40))  # By user and session.
 

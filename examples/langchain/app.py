@@ -4,11 +4,11 @@
 # [tool.uv.sources]
 # clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
 # ///
-"""A LangGraph agent that remembers the conversation and uses a tool, streaming its steps."""
+"""A LangGraph agent that remembers the conversation and uses tools, streaming its steps."""
 
 import os
 import sys
-from typing import Any, Literal
+from typing import Any
 
 from langchain.agents import create_agent
 from langchain_core.tools import tool
@@ -20,16 +20,22 @@ from clew import instrument_all, using_session
 
 instrument_all()
 
-tracer = trace.get_tracer("travel")
+tracer = trace.get_tracer("delivery")
 
 
 @tool
-def weather(city: Literal["Heraklion", "Athens"]) -> str:
-    """The weather in a city."""
-    return f"sunny in {city}, 24 degrees"
+def delivery_slots(order: str) -> str:
+    """When the carrier can bring an order."""
+    return f"{order}: Thursday 8-12, Thursday 13-17, Friday 8-12"
 
 
-@tracer.start_as_current_span("plan a trip")
+@tool
+def book_delivery(order: str, address: str, slot: str) -> str:
+    """Have the carrier bring an order, or change when it does."""
+    return f"{order} is booked for {slot}, {address}"
+
+
+@tracer.start_as_current_span("arrange a delivery")
 def ask(agent: Any, thread: str, question: str) -> None:
     """Take one turn; the agent's memory knows the turns before, by its thread."""
     print(f"\n> {question}")
@@ -46,13 +52,14 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
     """Hold one conversation: everything inside is one session's, and one user's."""
     agent = create_agent(
         ChatOpenAI(model="gpt-4o-mini"),
-        tools=[weather],
-        system_prompt="You plan short trips. Answer in one sentence.",
+        tools=[delivery_slots, book_delivery],
+        system_prompt="You arrange the deliveries of a bicycle shop. Be brief.",
         checkpointer=InMemorySaver(),
     )
     with using_session(session, user_id=user):
-        ask(agent, "trip-1", "How is the weather in Heraklion?")
-        ask(agent, "trip-1", "Which language do they speak there?")
+        ask(agent, "a-17", "The address of A-17 is Lindengasse 21. When can it come?")
+        ask(agent, "a-17", "Thursday before noon, please.")
+        ask(agent, "a-17", "No, I said before noon.")
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
     llm = OpenAI(model="gpt-4o-mini", max_tokens=60, temperature=0)
     with using_session(session, user_id=user):
         engine = read(HANDBOOK).as_chat_engine("context", llm=llm, similarity_top_k=2)
-        ask(engine, "How many days of holiday do I have?")
-        ask(engine, "And how do I travel?")
+        ask(engine, "What if I am not at home when the wheel is delivered?")
+        ask(engine, "And if it arrives bent, do I have to send it back?")
 
 
 if __name__ == "__main__":

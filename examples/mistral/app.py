@@ -18,7 +18,7 @@ from clew import instrument_all, using_session
 
 instrument_all()
 
-SETTINGS: dict[str, Any] = {"model": "mistral-small-latest", "max_tokens": 12, "temperature": 0}
+SETTINGS: dict[str, Any] = {"model": "mistral-small-latest", "max_tokens": 60, "temperature": 0}
 tracer = trace.get_tracer("translator")
 
 
@@ -61,9 +61,9 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
     client = Mistral(api_key=os.environ["MISTRAL_API_KEY"], server_url=os.getenv("MISTRAL_URL"))
     messages: list[Any] = []
     with using_session(session, user_id=user):
-        ask(client, messages, "What is the capital of Greece?")
-        stream(client, messages, "And of France?")
-        asyncio.run(translate(client, "Good morning", ["French", "German"]))
+        ask(client, messages, "Say in German: Please leave the parcel with Mrs Huber.")
+        stream(client, messages, "Shorter, please, for a note on the door.")
+        asyncio.run(translate(client, "The bell is broken, please knock.", ["German", "Polish"]))
 
 
 if __name__ == "__main__":

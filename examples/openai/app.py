@@ -19,8 +19,8 @@ from clew import instrument_all, using_session
 instrument_all()
 
 MODEL = "gpt-4o-mini"
-ORDERS = {"A-17": "shipped on Monday", "B-4": "waiting for a part"}
-SCHEMA = {"order": {"type": "string", "enum": [*ORDERS]}}
+ORDERS = {"A-17": "rear wheel, held at the Vienna depot: no house number in the address"}
+SCHEMA = {"order": {"type": "string", "description": "Its number, like A-17."}}
 ARGUMENTS = {"type": "object", "properties": SCHEMA, "required": ["order"]}
 TOOL = {"name": "order_status", "description": "How far it is.", "parameters": ARGUMENTS}
 UNSENT = {"parsed": True, "tool_calls": {"__all__": {"index"}}}  # Only answers have them.
@@ -43,7 +43,7 @@ def ask(client: openai.OpenAI, messages: list[Any], question: str) -> None:
             reply = stream.get_final_completion().choices[0].message
         messages.append(reply.model_dump(exclude_none=True, exclude=UNSENT))
         for call in reply.tool_calls or ():
-            status = ORDERS[json.loads(call.function.arguments)["order"]]
+            status = ORDERS.get(json.loads(call.function.arguments)["order"], "no such order")
             print(f"[{call.function.name}: {status}]")
             messages.append({"role": "tool", "tool_call_id": call.id, "content": status})
 
@@ -52,7 +52,7 @@ def ask(client: openai.OpenAI, messages: list[Any], question: str) -> None:
 def sum_up(client: openai.OpenAI, messages: list[Any]) -> None:
     """Write the ticket's title, with the Responses API."""
     said = " ".join(it["content"] for it in messages if it["role"] == "user")
-    asked = f"A customer said: {said}\nWrite a title of three words for it."
+    asked = f"A customer said: {said}\nWrite a title of six words for it."
     title = client.responses.create(model=MODEL, input=asked, max_output_tokens=16)
     print(f"\n\nticket: {title.output_text}")
 
@@ -60,10 +60,10 @@ def sum_up(client: openai.OpenAI, messages: list[Any]) -> None:
 def main(session: str = "chat-42", user: str = "ada") -> None:
     """Hold one conversation: everything inside is one session's, and one user's."""
     client = openai.OpenAI()
-    messages: list[Any] = [{"role": "system", "content": "You are a shop's support. Be brief."}]
+    messages: list[Any] = [{"role": "system", "content": "You are a bicycle shop's support."}]
     with using_session(session, user_id=user):
-        ask(client, messages, "Where is my order A-17?")
-        ask(client, messages, "Thank you. When does the shop open?")
+        ask(client, messages, "My order A-71 should have come on Friday. Where is it?")
+        ask(client, messages, "Sorry, it is A-17.")
         sum_up(client, messages)
 
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from tests.examples.programs import Program, Start
 
 TALKS = {
-    ("chat-42", "ada"): ("What is the capital of Greece?", "Which language is spoken there?"),
-    ("chat-43", "bob"): ("What is the capital of Norway?", "Which language is spoken there?"),
+    ("chat-42", "ada"): ("Which tyres fit the Minos?", "How much pressure do they need?"),
+    ("chat-43", "bob"): ("Which tyres fit the Talos?", "How much pressure do they need?"),
 }
 """By session and user."""
 

@@ -23,6 +23,7 @@ def test_the_demo(tmp_path):
         pytest.skip("what is installed here is not enough for the examples")
     done = run(sys.executable, "-m", "clew", "demo", folder=tmp_path)
     assert done.status == 0, done.errors
+    assert done.output.count("People wrote what the models say") == 1
     for row in here:
         assert f" {row.extra} " in done.output
     assert re.findall(r"^session (.*)$", done.output, re.MULTILINE) == ["chat-42 · user ada"]

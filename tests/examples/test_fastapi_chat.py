@@ -29,7 +29,7 @@ EXAMPLE = ROOT / "examples" / NAME
 PAGE = (EXAMPLE / "page.html").read_text()
 ADA = {"session": "chat-42", "user": "ada"}
 FIRST, SECOND = TALKS["chat-42", "ada"]
-RECORDED = "The capital of Greece is Athens."
+RECORDED = "The Minos city bike takes 28 inch tyres, 37 to 47 mm wide."
 
 
 @pytest.fixture(autouse=True, scope="module")

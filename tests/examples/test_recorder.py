@@ -10,14 +10,24 @@ import pytest
 import vcr
 from vcr.request import Request
 
-from clew.demo.stand_in import Answered, Asked, Replay, exchanges, refused, serving
+from clew.demo.stand_in import (
+    CASSETTES,
+    EXAMPLES,
+    Answered,
+    Asked,
+    Replay,
+    exchanges,
+    refused,
+    serving,
+)
 from tests.examples.running import ROOT, example, run
 from tests.providers import ProviderServer
-from tests.providers.answers import speaking
+from tests.providers.answers import Question, Tool, Written, answering, respond, speaking
 from tests.recorder import scrubbing
 from tests.recorder.__main__ import record
 from tests.recorder.sources import NAMED, Local, Real, Signed, forward, real
 from tests.recorder.voice import Voice
+from tests.recorder.writing import by_words, written_for
 
 SECRETS = (
     "sk-proj-abcdefgh12345678",
@@ -249,7 +259,7 @@ def test_live_on_the_provider_server(tmp_path):
     pytest.importorskip("boto3")
     done = example("bedrock", "--live", folder=tmp_path)
     assert done.status == 0, done.errors
-    assert "next_ferry: 21:00" in done.output
+    assert "next_appointment: Friday 9:30" in done.output
     assert {(it.session, it.user) for it in done.spans} == {("chat-42", "ada")}
     assert sum(it.kind == "LLM" for it in done.spans) == 3
 
@@ -262,3 +272,58 @@ def test_live_on_the_small_model():
     said = json.loads(answered.body)
     assert said["model"] == "SmolLM2-135M-Instruct"
     assert said["usage"]["completion_tokens"] == 2
+
+
+NAMES = sorted(it.parent.name for it in EXAMPLES.glob("*/app.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_said_who_wrote_what_is_recorded(name):
+    asked = [it for it, _ in exchanges(CASSETTES / f"{name}.yaml")]
+    people = f"people, who wrote the answers: tests/recorder/written/{name}.toml"
+    assert {it.headers[NAMED] for it in asked} == {people}
+    assert (EXAMPLES / name / "README.md").read_text().count("People wrote the answers") == 1
+
+
+def question(*said, **more):
+    turns = tuple(("user", it) for it in said)
+    return Question("m", "", said[-1], 1, transcript="\n".join(said), turns=turns, **more)
+
+
+def test_a_written_answer_is_found_by_what_was_said():
+    find = written_for("fastapi_chat")
+    last = "How much pressure do they need?"
+    minos = find(question("Which tyres fit the Minos?", last))
+    talos = find(question("Which tyres fit the Talos?", last))
+    assert minos.text.startswith("Between 3 and")
+    assert talos.text.startswith("Between 1.6 and")
+    with pytest.raises(LookupError, match=r"fastapi_chat.toml holds no answer to: And the bell\?"):
+        find(question(last, "And the bell?"))
+
+
+def test_a_written_answer_is_one_that_a_provider_could_give():
+    asked = question("Where is A-17?", tools=(Tool("order_status", {}),))
+    calls = (("order_status", {"order": "A-17"}),)
+    with answering(lambda _: Written(calls=calls), by_words):
+        (call,) = respond(asked).calls
+    assert (call.name, call.arguments) == calls[0]
+    with (
+        answering(lambda _: Written(calls=(("refund", {}),)), by_words),
+        pytest.raises(ValueError, match="refund"),
+    ):
+        respond(asked)
+    with (
+        answering(lambda _: Written(fields={"drawer": "order"}), by_words),
+        pytest.raises(ValueError, match="drawer"),
+    ):
+        respond(asked)
+    assert [it.name for it in respond(asked).calls] == ["order_status"], "nothing stays behind"
+
+
+def test_texts_of_the_same_words_are_close():
+    def likeness(one, other):
+        return sum(a * b for a, b in zip(by_words(one, 8), by_words(other, 8), strict=True))
+
+    wheel = "A wheel that arrives bent is replaced"
+    assert likeness(wheel, "And if it arrives bent?") > likeness(wheel, "May I send it back?")
+    assert likeness(wheel, wheel) == pytest.approx(1, abs=1e-5)

@@ -92,29 +92,58 @@ def _plain_voice(question: Question, wanted: str) -> str:
     return f"A short {wanted} about {subject_of(question.user)}."
 
 
-_voice: Voice = _plain_voice
+@dataclass(frozen=True)
+class Written:
+    """An answer that somebody wrote: a text, calls of tools, or the fields that DSPy asks for."""
+
+    text: str = ""
+    calls: tuple[tuple[str, Json], ...] = ()
+    fields: Json | None = None
+
+
+Writer = Callable[[Question], Written]
+Embed = Callable[[str, int], list[float]]
+
+
+@dataclass
+class _Speaker:
+    """Who finds the words and the vectors of all provider servers in this process."""
+
+    voice: Voice
+    writer: Writer | None = None
+    embed: Embed | None = None
+
+
+_speaker = _Speaker(_plain_voice)  # One for all threads: a wire answers in a thread of its own.
 
 
 @contextmanager
 def speaking(voice: Voice) -> Iterator[None]:
     """Let *voice* find the words of every provider server in this process."""
-    global _voice  # noqa: PLW0603 - wires answer in threads of their own
-    before, _voice = _voice, voice
+    before, _speaker.voice = _speaker.voice, voice
     try:
         yield
     finally:
-        _voice = before
+        _speaker.voice = before
+
+
+@contextmanager
+def answering(writer: Writer, embed: Embed) -> Iterator[None]:
+    """Let every provider server in this process answer what was written, and embed by *embed*."""
+    before = _speaker.writer, _speaker.embed
+    _speaker.writer, _speaker.embed = writer, embed
+    try:
+        yield
+    finally:
+        _speaker.writer, _speaker.embed = before
 
 
 def respond(question: Question, call_id: str = "call_", id_length: int = 24) -> Answer:
     """Decide on an answer. ``call_id`` and its length give tool-call ids the provider's form."""
-    calls = tuple(
-        ToolCall(mint(call_id, id_length), tool.name, example(tool.schema))
-        for tool in _called(question)
-    )
-    text = "" if calls else _text(question)
-    written = text + "".join(call.name + json.dumps(call.arguments) for call in calls)
-    spent = count_tokens(written)
+    chosen, text = _as_written(question, _speaker.writer) if _speaker.writer else _made_up(question)
+    calls = tuple(ToolCall(mint(call_id, id_length), name, given) for name, given in chosen)
+    said = text + "".join(call.name + json.dumps(call.arguments) for call in calls)
+    spent = count_tokens(said)
     truncated = not calls and question.max_tokens is not None and spent > question.max_tokens
     if truncated:
         text, spent = _cut(text, question.max_tokens or 0)
@@ -124,6 +153,27 @@ def respond(question: Question, call_id: str = "call_", id_length: int = 24) -> 
     total = question.prompt_tokens + completion
     usage = Usage(question.prompt_tokens, completion, total, cached, reasoning)
     return Answer(text, calls, truncated, usage)
+
+
+def _made_up(question: Question) -> tuple[list[tuple[str, Json]], str]:
+    calls = [(tool.name, example(tool.schema)) for tool in _called(question)]
+    return calls, "" if calls else _text(question)
+
+
+def _as_written(question: Question, writer: Writer) -> tuple[list[tuple[str, Json]], str]:
+    """Return what was written, if it is an answer that a provider could give to the question."""
+    written = writer(question)
+    offered = {tool.name for tool in question.tools}
+    if unknown := {name for name, _ in written.calls} - offered:
+        message = f"the written answer calls {unknown}, but offered are {offered}"
+        raise ValueError(message)
+    if written.fields is None:
+        return list(written.calls), written.text
+    prompt = FieldPrompt.read(question.system, question.user, question.transcript)
+    if prompt is None or prompt.notes.keys() != written.fields.keys():
+        message = f"the written fields {[*written.fields]} are not those that are asked for"
+        raise ValueError(message)
+    return [], prompt.laid_out(written.fields)
 
 
 def _called(question: Question) -> list[Tool]:
@@ -156,8 +206,8 @@ def _text(question: Question) -> str:
     if question.schema is not None:
         return json.dumps(example(question.schema))
     if prompt is not None:
-        return prompt.answer(lambda wanted: _voice(question, wanted))
-    words = _voice(question, "answer")
+        return prompt.answer(lambda wanted: _speaker.voice(question, wanted))
+    words = _speaker.voice(question, "answer")
     return json.dumps({"answer": words}) if question.wants_json else words
 
 
@@ -233,6 +283,8 @@ def mint(prefix: str, length: int = 24) -> str:
 
 def vector(text: str, dimensions: int = 8) -> list[float]:
     """A unit vector drawn from the text: equal texts embed alike, different ones do not."""
+    if _speaker.embed:
+        return _speaker.embed(text, dimensions)
     digests = (sha256(f"{text}|{index}".encode()).digest() for index in range(dimensions))
     raw = [int.from_bytes(digest[:4], "big") / 2**31 - 1 for digest in digests]
     norm = math.sqrt(sum(one * one for one in raw)) or 1.0

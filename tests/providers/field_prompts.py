@@ -64,7 +64,12 @@ class FieldPrompt:
 
     def answer(self, say: Callable[[str], str]) -> str:
         """The fields, filled and laid out as the prompt demands; *say* finds words for one."""
-        values = {name: self._value(name, note, say) for name, note in self.notes.items()}
+        return self.laid_out(
+            {name: self._value(name, note, say) for name, note in self.notes.items()}
+        )
+
+    def laid_out(self, values: Json) -> str:
+        """The fields in the layout that the prompt demands."""
         if self.layout == "json":
             return json.dumps(values)
         if self.layout == "xml":

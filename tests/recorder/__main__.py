@@ -1,6 +1,6 @@
 """Runs the examples, and records what they say to their providers.
 
-python -m tests.recorder               all of them, on this machine
+python -m tests.recorder               all of them, with answers that people wrote for them
 python -m tests.recorder openai        one of them
 python -m tests.recorder mistral --real https://api.mistral.ai      with the user's own key
 python -m tests.recorder bedrock --real https://bedrock-runtime.us-east-1.amazonaws.com
@@ -31,7 +31,7 @@ from clew.demo.stand_in import (
 from tests.examples.driven import DRIVEN
 from tests.examples.programs import Start
 from tests.recorder import scrubbing
-from tests.recorder.sources import NAMED, Local, real
+from tests.recorder.sources import NAMED, Written, real
 
 KEYS = ("OPENAI_API_KEY", "MISTRAL_API_KEY")
 
@@ -46,13 +46,13 @@ def main() -> None:
     if unknown := set(arguments.names) - set(names):
         parser.error(f"no example is called {min(unknown)}; there are {', '.join(names)}")
     failed = []
-    source: Any = nullcontext(real(arguments.real)) if arguments.real else Local()
-    with source as answer:
-        for name in arguments.names:
-            try:
+    for name in arguments.names:
+        source: Any = nullcontext(real(arguments.real)) if arguments.real else Written(name)
+        try:
+            with source as answer:
                 record(name, answer, CASSETTES / f"{name}.yaml")
-            except (subprocess.CalledProcessError, AssertionError, ValueError) as why:
-                failed.append(f"{name}: {why}")
+        except (subprocess.CalledProcessError, AssertionError, RuntimeError, ValueError) as why:
+            failed.append(f"{name}: {why}")
     if failed:
         sys.exit("\n".join(["Not recorded, and left as it was:", *failed]))
 

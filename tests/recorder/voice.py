@@ -1,4 +1,4 @@
-"""What the provider server says while cassettes are recorded: what a tool said, or a small model.
+"""What the provider server says to an example with --live: what a tool said, or a small model.
 
 A model of 135 million parameters calls no tools and keeps to no form. The provider server does both
 and has no words of its own; so each does what it can.

@@ -20,6 +20,10 @@ from clew.start import instrument_all
 from clew.wording import number_of
 
 SESSION, USER = "chat-42", "ada"
+_ABOUT = """\
+A customer of a bicycle shop, Ada, talks with one assistant after the other, each made with another
+framework. People wrote what the models say; the frameworks, their requests and the spans are real.
+"""
 
 
 def hold(names: Collection[str] = ()) -> Iterator[str]:
@@ -37,6 +41,7 @@ def hold(names: Collection[str] = ()) -> Iterator[str]:
     chosen = [name for name in here if not names or name in names]
     if not chosen or set(names) - set(chosen):
         sys.exit(f"{report}\n\n{_missing(names or [row.extra for row in FRAMEWORKS], here)}")
+    yield _ABOUT
     for name in chosen:
         yield f"{f' {name} ':─^78}\n{_converse(name).strip()}\n"
     yield f"{report}\n"
