@@ -18,7 +18,7 @@ nox.options.sessions = ["tests", "lint", "types"]
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
 FRAMEWORKS = [extra for extra in EXTRAS if extra != "cost"]
-NEIGHBOURS = ["arize-phoenix-otel", "logfire", "traceloop-sdk"]
+NEIGHBOURS = ["arize-phoenix-otel", "ddtrace", "logfire", "traceloop-sdk"]
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -156,7 +156,8 @@ def neighbours(session: nox.Session, package: str) -> None:
     _install(session, "openai")
     session.install(package, "httpx")  # Which Traceloop imports and does not require.
     session.env["NEIGHBOUR"] = package
-    _pytest(session, "tests/neighbours")
+    # Some bring plugins for pytest, which would trace the tests.
+    _pytest(session, "-p", "no:ddtrace", "-p", "no:logfire", "tests/neighbours")
 
 
 @nox.session(python=CURRENT)
