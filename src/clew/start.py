@@ -15,7 +15,7 @@ from clew.aliases import Alias
 from clew.errors import ConfigurationError
 from clew.logging.records import follow_logs
 from clew.propagation.joining import join_propagators
-from clew.propagation.processes import follow_processes, leave_pools
+from clew.propagation.processes import follow_pools, follow_processes
 from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads
 from clew.report import Report
@@ -178,7 +178,7 @@ def _start(options: _Options) -> _Running:
     provider = options.tracer_provider or of_the_application or export.make_provider()
     ledger = Ledger(ClewTracerProvider(provider), options.config)
     ledger.arm(options.only, options.exclude, disabled)
-    undo = [leave_pools, forget_default, follow_servers(), follow_logs()]
+    undo = [follow_pools(), forget_default, follow_servers(), follow_logs()]
     other = of_the_application
     for each in (provider,) if other is None or other is provider else (provider, other):
         roomy = any(each is it for it in export.ROOMY)
