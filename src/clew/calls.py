@@ -23,7 +23,7 @@ from clew.context import carried, entered
 from clew.decorating import Decorated, runner_of
 from clew.frameworks import Call
 from clew.identity import SESSION_ID, Identity, admitted_id
-from clew.loading import Parts
+from clew.patching import Patches, acts
 from clew.subclasses import Undo, throughout
 
 
@@ -33,36 +33,36 @@ def follow(calls: Sequence[Call]) -> Undo:
     Nothing is imported for it: a framework loads its parts when they are used, and each is followed
     from then on.
     """
-    parts = Parts("following")
+    patches = Patches(_Followed, "following")
     for call in calls:
-        parts.when_loaded(call.owner, partial(_follow, call=call))
-    return parts.undo
+        patches.when_loaded(call.owner, partial(_follow, call=call, patches=patches))
+    return patches.undo
 
 
-def _follow(owner: Any, call: Call) -> Iterator[Undo]:
+def _follow(owner: Any, call: Call, patches: Patches) -> Iterator[Undo]:
+    wrap = partial(_wrap, call=call, patches=patches)
+    unwrap = partial(_unwrap, call=call, patches=patches)
     if inspect.isclass(owner):
-        yield throughout(owner, partial(_wrap, call=call), partial(_unwrap, call=call))
+        yield throughout(owner, wrap, unwrap)
     else:
-        _wrap(owner, call)
-        yield partial(_unwrap, owner, call)
+        wrap(owner)
+        yield partial(unwrap, owner)
 
 
 class _Followed(Decorated):
     """A method that runs in the context in which it is called."""
 
 
-def _wrap(owner: Any, call: Call) -> None:
+def _wrap(owner: Any, call: Call, patches: Patches) -> None:
     for name in call.methods:
         method = vars(owner).get(name)
-        if callable(method) and not isinstance(method, _Followed):
-            setattr(owner, name, _Followed(method, _wrapper(method, call)))
+        if callable(method) and not (isinstance(method, _Followed) and acts(method)):
+            patches.put_on(owner, name, _wrapper(method, call))
 
 
-def _unwrap(owner: Any, call: Call) -> None:
+def _unwrap(owner: Any, call: Call, patches: Patches) -> None:
     for name in call.methods:
-        method = vars(owner).get(name)
-        if isinstance(method, _Followed):
-            setattr(owner, name, method.__wrapped__)
+        patches.take_off(owner, name)
 
 
 def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:

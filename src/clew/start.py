@@ -16,7 +16,7 @@ from clew.errors import ConfigurationError
 from clew.logging.records import follow_logs
 from clew.propagation.joining import join_propagators
 from clew.propagation.logfire import follow_logfire
-from clew.propagation.processes import follow_processes, leave_pools
+from clew.propagation.processes import follow_pools, follow_processes
 from clew.propagation.runtime_context import keep_ids_beside
 from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads
@@ -189,7 +189,7 @@ def _start(options: _Options) -> _Running:
     provider = options.tracer_provider or of_the_application or export.make_provider()
     ledger = Ledger(ClewTracerProvider(provider), options.config)
     ledger.arm(options.only, options.exclude, disabled)
-    undo = [keep_ids_beside(), leave_pools, forget_default, follow_servers(), follow_logs()]
+    undo = [keep_ids_beside(), follow_pools(), forget_default, follow_servers(), follow_logs()]
     other = of_the_application
     for each in (provider,) if other is None or other is provider else (provider, other):
         roomy = any(each is it for it in export.ROOMY)

@@ -7,7 +7,6 @@ from multiprocessing.pool import Pool
 import pytest
 
 from clew import current, using_session
-from clew.propagation import processes
 from clew.propagation.processes import carry_initializer, leave_pools
 from tests.propagation import kinds
 from tests.propagation.ledger import Count
@@ -60,8 +59,36 @@ def test_what_was_changed_is_taken_back():
     before = [vars(Pool)["map"], vars(ProcessPoolExecutor)["submit"]]
     carry_initializer()
     carry_initializer()
-    assert len(processes._watched) == 8
     assert vars(Pool)["map"] is not before[0]
     leave_pools()
     assert [vars(Pool)["map"], vars(ProcessPoolExecutor)["submit"]] == before
-    assert processes._watched == []
+
+
+@pytest.mark.parametrize("again", ["instrument_all(exclude=['bedrock'])", "again()"])
+def test_they_are_watched_as_long_as_something_is_traced(python, again):
+    """Under ``opentelemetry-instrument`` the application's own call starts everything anew."""
+    done = python(f"""
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+        from clew import current, instrument_all, uninstrument_all, using_session
+        from clew.propagation.processes import carry_initializer
+        from clew.start import instrument_unasked
+
+        def session():
+            return current().session_id
+
+        def again():
+            uninstrument_all()
+            assert not hasattr(ProcessPoolExecutor.submit, "__wrapped__")
+            instrument_all()
+
+        instrument_unasked()
+        context = get_context("fork")
+        with ProcessPoolExecutor(1, context, initializer=carry_initializer()) as pool:
+            {again}
+            with using_session("chat-1"):
+                print(pool.submit(session).result())
+        uninstrument_all()
+        assert not hasattr(ProcessPoolExecutor.submit, "__wrapped__")
+    """)
+    assert done.stdout.split() == ["chat-1"]

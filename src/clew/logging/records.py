@@ -4,7 +4,7 @@ OpenTelemetry's logs are young, and their names still move. Nothing of the SDK's
 also because an application that uses no logs should not pay for them.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -13,8 +13,9 @@ from wrapt import FunctionWrapper
 from clew.boundary import contain
 from clew.context import ids_in
 from clew.identity import IDS, USER_ID, Pseudonym, pseudonymised
-from clew.loading import Parts, Undo
+from clew.loading import Parts, Undo, undo_all
 from clew.logging.noted import NAMES, Noted, NotedOutside
+from clew.patching import Patches
 
 _API = "opentelemetry._logs._internal"
 _SET = "_set_logger_provider"
@@ -125,20 +126,10 @@ def _follow(api: Any) -> Iterator[Undo]:
             contain("stamping the logs of a provider that was set")
         return result
 
-    if original := vars(api).get(_SET):
-        setter = FunctionWrapper(original, was_set)
-        setattr(api, _SET, setter)
-        steps.append(partial(_put_back, api, setter, original))
+    patches = Patches(doing="following the logs of")
+    if vars(api).get(_SET):
+        patches.wrap_now([(api, _SET, was_set)])
+        steps.append(patches.undo)
     if provider := vars(api).get(_CURRENT):
         steps.append(stamp_logs_of(provider))
-    yield partial(_undo, steps)
-
-
-def _put_back(api: Any, setter: Any, original: Callable[..., Any]) -> None:
-    if vars(api).get(_SET) is setter:
-        setattr(api, _SET, original)
-
-
-def _undo(steps: list[Undo]) -> None:
-    for step in reversed(steps):
-        step()
+    yield partial(undo_all, steps, "leaving the logs alone")

@@ -21,11 +21,11 @@ from typing import Any
 import wrapt
 from opentelemetry import trace
 from opentelemetry.context import Context, attach
-from opentelemetry.instrumentation.utils import unwrap
 
 from clew.boundary import contain
 from clew.delivery.leaving import leave, seconds_left
 from clew.delivery.processor import Delivery
+from clew.patching import Patches
 from clew.propagation.carrying import carry
 from clew.weakly import WeakById
 
@@ -245,22 +245,40 @@ _SUBMITTING = {
         ("apply_async", "map", "map_async", "starmap", "starmap_async", "imap", "imap_unordered"),
     ),
 }
-_watched: list[tuple[type, str]] = []
+_watching: list[Patches] = []
+"""The wrappers around the methods of pools, while they are on."""
+_pools_made = False
+"""Whether there may be pools whose tasks are to be carried."""
 
 
 def _watch_pools() -> None:
-    for module in () if _watched else _SUBMITTING:
-        name, methods = _SUBMITTING[module]
-        pool = getattr(import_module(module), name)
-        for method in methods:
-            wrapt.wrap_function_wrapper(pool, method, _submitting)
-            _watched.append((pool, method))
+    global _pools_made  # noqa: PLW0603 - the classes of pools are one per process as well
+    _pools_made = True
+    if _watching:
+        return
+    patches = Patches()
+    patches.wrap_now(
+        (getattr(import_module(module), name), method, _submitting)
+        for module, (name, methods) in _SUBMITTING.items()
+        for method in methods
+    )
+    _watching.append(patches)
+
+
+def follow_pools() -> Callable[[], None]:
+    """Watch the pools that `carry_initializer` was made for, also after it was undone before.
+
+    Return what takes back what was changed in the classes of pools, now or later.
+    """
+    if _pools_made:
+        _watch_pools()
+    return leave_pools
 
 
 def leave_pools() -> None:
-    """Take back what `carry_initializer` has changed in the classes of pools."""
-    while _watched:
-        unwrap(*_watched.pop())
+    """Take back what was changed in the classes of pools."""
+    while _watching:
+        _watching.pop().undo()
 
 
 def _submitting(

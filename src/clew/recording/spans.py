@@ -12,7 +12,8 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer, set_span_in_co
 
 from clew.boundary import contain
 from clew.decorating import Decorated
-from clew.loading import Parts, Undo
+from clew.loading import Undo
+from clew.patching import Patches, acts
 from clew.recording import openinference
 from clew.recording.openinference import Json, Message
 from clew.recording.plain import plain
@@ -62,28 +63,25 @@ class Provider:
 
 def record(endpoints: Iterable[Endpoint], provider: Provider, tracer: Tracer) -> Undo:
     """Make spans of the calls of *endpoints*; return what undoes it."""
-    parts = Parts("recording the calls of")
+    patches = Patches(_Recorded, "recording the calls of")
     for endpoint in endpoints:
-        parts.when_loaded(endpoint.owner, partial(_wrap, endpoint, provider, tracer))
-    return parts.undo
+        wrap = partial(_wrap, endpoint, provider, tracer, patches)
+        patches.when_loaded(endpoint.owner, wrap)
+    return patches.undo
 
 
 class _Recorded(Decorated):
     """A method whose calls become spans."""
 
 
-def _wrap(endpoint: Endpoint, provider: Provider, tracer: Tracer, owner: Any) -> Iterator[Undo]:
+def _wrap(
+    endpoint: Endpoint, provider: Provider, tracer: Tracer, patches: Patches, owner: Any
+) -> Iterator[Undo]:
     for name in endpoint.methods:
         method = vars(owner).get(name)
-        if callable(method) and not isinstance(method, _Recorded):
-            setattr(owner, name, _Recorded(method, _wrapper(method, endpoint, provider, tracer)))
-            yield partial(_unwrap, owner, name)
-
-
-def _unwrap(owner: Any, name: str) -> None:
-    method = vars(owner).get(name)
-    if isinstance(method, _Recorded):
-        setattr(owner, name, method.__wrapped__)
+        if callable(method) and not (isinstance(method, _Recorded) and acts(method)):
+            patches.put_on(owner, name, _wrapper(method, endpoint, provider, tracer))
+            yield partial(patches.take_off, owner, name)
 
 
 def _wrapper(

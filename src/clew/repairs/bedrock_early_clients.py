@@ -17,6 +17,8 @@ from typing import Any
 from weakref import WeakSet
 
 from clew.boundary import contain
+from clew.loading import undo_all
+from clew.patching import Patches
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
@@ -38,15 +40,9 @@ def repair(instrumentor: Any) -> Callable[[], None]:
     known = {type(client) for client in module._instrumented_clients}  # noqa: SLF001 - upstream's
     early = _EarlyClients(instrumentor, module)
     hooked = [kind for kind in _kinds(BaseClient) if kind not in known]
-    for kind in hooked:
-        setattr(kind, _CALL, _hook(kind, early))
-
-    def undo() -> None:
-        for kind in hooked:
-            delattr(kind, _CALL)
-        early.forget()
-
-    return undo
+    patches = Patches()
+    patches.wrap_now((kind, _CALL, _hook(kind, early)) for kind in hooked)
+    return partial(undo_all, [early.forget, patches.undo], "leaving early clients of Bedrock's")
 
 
 def _kinds(base: Any) -> Iterator[Any]:
@@ -57,7 +53,8 @@ def _kinds(base: Any) -> Iterator[Any]:
 
 
 def _hook(kind: Any, early: "_EarlyClients") -> Callable[..., Any]:
-    def _make_api_call(self: Any, operation: str, parameters: Any) -> Any:
+    def _make_api_call(original: Any, self: Any, arguments: Any, named: Any) -> Any:
+        operation, parameters = arguments
         method = None
         try:
             method = early.traced(self, kind, operation)
@@ -65,7 +62,7 @@ def _hook(kind: Any, early: "_EarlyClients") -> Callable[..., Any]:
             contain("tracing a Bedrock client that was made before")
         if method is not None:
             return method(**parameters)
-        return _call(self, kind, operation, parameters)
+        return original(*arguments, **named)
 
     return _make_api_call
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from clew.boundary import contain
 from clew.repairs.bedrock_tokens import count
+from clew.repairs.wrapping import wrapped
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
@@ -37,23 +38,17 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
     )
 
     wrappers: Any = module
-    owner = wrappers._InvokeModelWithResponseStream  # noqa: SLF001 - upstream's class
-    original = vars(owner)["handle_response"]
 
-    def handle_response(response: Any, request: Mapping[str, Any], span: Any) -> Any:
+    def handle_response(original: Any, _: Any, arguments: Any, named: Any) -> Any:
         try:
-            taken = _taken(wrappers, response, request, span)
+            response, request, span = arguments
+            if _taken(wrappers, response, request, span):
+                return response
         except Exception:  # noqa: BLE001 - the boundary to the application
-            taken = False
             contain("looking at a stream of Bedrock's")
-        return response if taken else original(response, request, span)
+        return original(*arguments, **named)
 
-    owner.handle_response = staticmethod(handle_response)
-
-    def undo() -> None:
-        owner.handle_response = original
-
-    return undo
+    return wrapped(wrappers, {"_InvokeModelWithResponseStream.handle_response": handle_response})
 
 
 def _taken(wrappers: Any, response: Any, request: Mapping[str, Any], span: Any) -> bool:

@@ -16,6 +16,7 @@ from opentelemetry.trace import get_current_span
 
 from clew.boundary import contain
 from clew.repairs.bedrock_call_errors import mark_failed
+from clew.repairs.wrapping import wrapped
 from clew.streams import Held, awaited
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
@@ -30,22 +31,15 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
         _StreamClosed as closed,
     )
 
-    module: Any = wrappers
-    original = module._EventStream  # noqa: SLF001 - upstream's class
-
-    def made(stream: Any, note: Callable[[Any], Any], *others: Any) -> Any:
+    def made(original: Any, _: Any, arguments: Any, named: Any) -> Any:
         try:
+            stream, note = arguments[:2]
             return _Stream(stream, _Noting(note, closed))
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("watching a stream of Bedrock's")
-            return original(stream, note, *others)
+            return original(*arguments, **named)
 
-    module._EventStream = made  # noqa: SLF001
-
-    def undo() -> None:
-        module._EventStream = original  # noqa: SLF001
-
-    return undo
+    return wrapped(wrappers, {"_EventStream": made})
 
 
 class _Noting:

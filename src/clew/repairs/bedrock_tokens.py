@@ -9,9 +9,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wrapt import FunctionWrapper, wrap_function_wrapper
-
 from clew.boundary import contain
+from clew.repairs.wrapping import wrapped_in
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
@@ -47,35 +46,14 @@ _OF_STREAMS: _Names = (
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Count once more, after upstream has."""
-    from openinference.instrumentation.bedrock import (  # noqa: PLC0415 - not at module level
-        _wrappers,
+    return wrapped_in(
+        {
+            _CLAUDE: {"set_response_attributes": _whole_of_claude},
+            _INVOKE: {"_set_nova_body_token_attributes": _whole_of_nova},
+            _CLAUDE_STREAM: {"_AnthropicMessagesCallback.__call__": _claude_streams},
+            _STREAM: {"_NovaStreamCallback.__call__": _nova_streams},
+        }
     )
-    from openinference.instrumentation.bedrock.utils import (  # noqa: PLC0415 - as above
-        _extract_invoke_model_attributes as invoke,
-    )
-    from openinference.instrumentation.bedrock.utils.anthropic import (  # noqa: PLC0415 - as above
-        _attributes as claude,
-    )
-
-    wrappers: Any = _wrappers
-    wrap_function_wrapper(claude, "set_response_attributes", _whole_of_claude)
-    wrap_function_wrapper(invoke, "_set_nova_body_token_attributes", _whole_of_nova)
-    wrap_function_wrapper(_CLAUDE_STREAM, "_AnthropicMessagesCallback.__call__", _claude_streams)
-    wrap_function_wrapper(_STREAM, "_NovaStreamCallback.__call__", _nova_streams)
-    places: list[tuple[Any, str]] = [
-        (claude, "set_response_attributes"),
-        (invoke, "_set_nova_body_token_attributes"),
-        (wrappers._AnthropicMessagesCallback, "__call__"),  # noqa: SLF001 - upstream's class
-        (wrappers._NovaStreamCallback, "__call__"),  # noqa: SLF001 - as above
-    ]
-
-    def undo() -> None:
-        for owner, name in places:
-            function = vars(owner)[name]
-            if isinstance(function, FunctionWrapper):
-                setattr(owner, name, function.__wrapped__)
-
-    return undo
 
 
 def count(span: Any, source: Any, names: _Names = _OF_STREAMS) -> None:

@@ -9,14 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.context import Context, attach, detach, get_current
-from wrapt import FunctionWrapper, wrap_function_wrapper
 
 from clew.context import carried
+from clew.patching import Patches
+from clew.repairs.wrapping import wrapped
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
 _MODULE = "dspy.utils.unbatchify"
 _MENDED = "_clew_mended"
+
+_calls: list[Patches] = []
+"""The wrapper of ``__call__``, once it is on. It stays on: the workers of those that were made
+meanwhile expect a context with each call. It changes nothing for others."""
 
 
 class _Brought:
@@ -34,18 +39,11 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
     """Let each call bring its context along."""
     from dspy.utils.unbatchify import Unbatchify  # noqa: PLC0415 - not at module level
 
-    owner: Any = Unbatchify
-    wrap_function_wrapper(_MODULE, "Unbatchify.__init__", _init)
-    if not isinstance(vars(owner)["__call__"], FunctionWrapper):
-        wrap_function_wrapper(_MODULE, "Unbatchify.__call__", _call)
-
-    def undo() -> None:
-        # The other stays: the workers of those made meanwhile expect a context with each call.
-        method = vars(owner)["__init__"]
-        if isinstance(method, FunctionWrapper):
-            owner.__init__ = method.__wrapped__
-
-    return undo
+    if not _calls:
+        patches = Patches()
+        patches.wrap_now([(Unbatchify, "__call__", _call)])
+        _calls.append(patches)
+    return wrapped(_MODULE, {"Unbatchify.__init__": _init})
 
 
 def _init(wrapped: Any, instance: Any, arguments: Any, named: Any) -> None:

@@ -7,9 +7,11 @@ also reads the response's usage.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from clew.boundary import contain
+from clew.loading import undo_all
 from clew.repairs.wrapping import wrapped, wrapped_throughout
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
@@ -29,12 +31,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
         "openinference.instrumentation.dspy",
         {"_normalize_lm_arguments": _arguments, "_llm_output_messages": _messages},
     )
-
-    def undo_both() -> None:
-        undo()
-        forget()
-
-    return undo_both
+    return partial(undo_all, [forget, undo], "unwrapping DSPy's classes")
 
 
 def _arguments(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:

@@ -9,11 +9,12 @@ the one that counts.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from inspect import unwrap
 from typing import Any
 
 from clew.boundary import contain
+from clew.loading import undo_all
 from clew.repairs.wrapping import wrapped, wrapped_throughout
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
@@ -46,12 +47,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
         "openinference.instrumentation.dspy",
         {f"{kind}.__call__": _outermost(name, Predict) for name, kind in _WRAPPERS.items()},
     )
-
-    def undo_both() -> None:
-        undo()
-        forget()
-
-    return undo_both
+    return partial(undo_all, [forget, undo], "unwrapping DSPy's classes")
 
 
 def _outermost(name: str, predict: Any) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ from opentelemetry.trace import Span, get_current_span
 
 from clew.boundary import contain
 from clew.counting import CACHE_HIT, NO_TOKENS
-from clew.repairs.wrapping import wrapped
+from clew.repairs.wrapping import wrapped_in
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
@@ -43,13 +43,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
             "_account_failed_call": _reading(_failed),
         },
     }
-    undo = [wrapped(module, _existing(module, names)) for module, names in hooks.items()]
-
-    def undo_all() -> None:
-        for step in undo:
-            step()
-
-    return undo_all
+    return wrapped_in({module: _existing(module, names) for module, names in hooks.items()})
 
 
 def _existing(module: str, names: dict[str, Any]) -> dict[str, Any]:

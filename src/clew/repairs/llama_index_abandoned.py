@@ -25,7 +25,8 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
     owner.__del__ = _finish
 
     def undo() -> None:
-        del owner.__del__
+        if vars(owner).get("__del__") is _finish:
+            del owner.__del__
 
     return undo
 

@@ -8,6 +8,8 @@ more: what the application traces next becomes its child. The repair reads what 
 from collections.abc import Callable
 from typing import Any
 
+from clew.repairs.wrapping import wrapped
+
 MADE_FOR = (
     "openinference-instrumentation-llama-index>=4.6.1,<5",
     "llama-index-core>=0.14.19,<0.15",
@@ -20,21 +22,12 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
         _handler as handler,
     )
 
-    owner: Any = handler._Span  # noqa: SLF001 - upstream's class
-    original = vars(owner)["process_instance"]
-
-    def process_instance(span: Any, instance: Any) -> None:
+    def process_instance(original: Any, span: Any, arguments: Any, named: Any) -> None:
         try:
-            original.__get__(span, owner)(instance)
+            original(*arguments, **named)
         except Exception:  # noqa: BLE001 - the model's own code; the call itself will raise it
-            name = getattr(instance, "model", None)
+            name = getattr(arguments[0], "model", None)
             if isinstance(name, str):
                 span["llm.model_name"] = name
 
-    owner.process_instance = process_instance
-
-    def undo() -> None:
-        if vars(owner)["process_instance"] is process_instance:
-            owner.process_instance = original
-
-    return undo
+    return wrapped(handler, {"_Span.process_instance": process_instance})

@@ -15,6 +15,7 @@ from opentelemetry.trace import INVALID_SPAN, Status, StatusCode, set_span_in_co
 
 from clew.boundary import contain
 from clew.repairs import expect
+from clew.repairs.wrapping import wrapped
 
 MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<4")
 
@@ -59,10 +60,8 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
     owner: Any = wrappers._WithTracer  # noqa: SLF001 - upstream's class
     upstreams = owner._start_as_current_span  # noqa: SLF001 - as above
     expect(upstreams, "self", *list(signature(start).parameters)[1:])
-    owner._start_as_current_span = start  # noqa: SLF001 - as above
 
-    def undo() -> None:
-        if owner._start_as_current_span is start:  # noqa: SLF001 - as above
-            owner._start_as_current_span = upstreams  # noqa: SLF001 - as above
+    def called(_upstreams: Any, wrapper: Any, arguments: Any, named: Any) -> Any:
+        return start(wrapper, *arguments, **named)
 
-    return undo
+    return wrapped(wrappers, {"_WithTracer._start_as_current_span": called})

@@ -12,10 +12,10 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
-from wrapt import FunctionWrapper, wrap_function_wrapper
 
 from clew.recording.watching import Watcher, is_stream, watched
 from clew.repairs import expect
+from clew.repairs.wrapping import wrapped
 from clew.streams import awaited
 
 MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<4")
@@ -32,14 +32,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 
     owner: Any = wrappers._WithMistralAI  # noqa: SLF001 - upstream's class
     expect(getattr(owner, _METHOD), "self", "response", "with_span", "request_parameters")
-    wrap_function_wrapper(f"{_PACKAGE}._chat_wrapper", f"_WithMistralAI.{_METHOD}", _finalize)
-
-    def undo() -> None:
-        method = vars(owner)[_METHOD]
-        if isinstance(method, FunctionWrapper):
-            setattr(owner, _METHOD, method.__wrapped__)
-
-    return undo
+    return wrapped(wrappers, {f"_WithMistralAI.{_METHOD}": _finalize})
 
 
 def _finalize(wrapped: Any, _instance: Any, _arguments: Any, named: Any) -> Any:

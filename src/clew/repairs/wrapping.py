@@ -1,47 +1,48 @@
-"""Puts wrappers around functions that a repair follows, and takes them off again."""
+"""Wraps functions that a repair follows, given by their paths or in a class and its subclasses."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from wrapt import FunctionWrapper, resolve_path, wrap_function_wrapper
+from wrapt import FunctionWrapper, resolve_path
 
 from clew.decorating import Decorated
+from clew.loading import undo_all
+from clew.patching import Patches, acts
 from clew.subclasses import throughout
 
 
-def wrapped(module: str, wrappers: Mapping[str, Callable[..., Any]]) -> Callable[[], None]:
+def wrapped(module: Any, wrappers: Mapping[str, Callable[..., Any]]) -> Callable[[], None]:
     """Put each wrapper around the function at its path in *module*; return what undoes it."""
-    for path, wrapper in wrappers.items():
-        wrap_function_wrapper(module, path, wrapper)
-
-    def undo() -> None:
-        for path in wrappers:
-            owner, name, function = resolve_path(module, path)
-            if isinstance(function, FunctionWrapper):
-                setattr(owner, name, function.__wrapped__)
-
-    return undo
+    return wrapped_in({module: wrappers})
 
 
-class _Own(Decorated):
-    """A method that was wrapped in every class that has its own, and not by the instrumentor."""
+def wrapped_in(modules: Mapping[Any, Mapping[str, Callable[..., Any]]]) -> Callable[[], None]:
+    """Put wrappers around functions of several modules, given or by name: all, or none."""
+    patches = Patches()
+    patches.wrap_now(
+        (*resolve_path(module, path)[:2], wrapper)
+        for module, wrappers in modules.items()
+        for path, wrapper in wrappers.items()
+    )
+    return patches.undo
 
 
 def wrapped_throughout(owner: Any, wrappers: Mapping[str, Any]) -> Callable[[], None]:
     """Put each wrapper around the method of its name, in *owner* and in every subclass."""
-    return throughout(owner, partial(_wrap, wrappers), partial(_unwrap, wrappers))
+    patches = Patches(Decorated)
+    undo = throughout(owner, partial(_wrap, patches, wrappers), partial(_unwrap, patches, wrappers))
+    return partial(undo_all, [undo, patches.undo], "unwrapping the methods of subclasses")
 
 
-def _wrap(wrappers: Mapping[str, Any], cls: Any) -> None:
+def _wrap(patches: Patches, wrappers: Mapping[str, Any], cls: Any) -> None:
     for name, wrapper in wrappers.items():
         method = vars(cls).get(name)
-        if callable(method) and not isinstance(method, FunctionWrapper):
-            setattr(cls, name, _Own(method, wrapper))
+        # What is wrapped already, the instrumentor has wrapped.
+        if callable(method) and not (isinstance(method, FunctionWrapper) and acts(method)):
+            patches.put_on(cls, name, wrapper)
 
 
-def _unwrap(wrappers: Mapping[str, Any], cls: Any) -> None:
+def _unwrap(patches: Patches, wrappers: Mapping[str, Any], cls: Any) -> None:
     for name in wrappers:
-        method = vars(cls).get(name)
-        if isinstance(method, _Own):
-            setattr(cls, name, method.__wrapped__)
+        patches.take_off(cls, name)

@@ -1,0 +1,114 @@
+"""Wrappers of clew's among those of others: each takes off its own, in any order."""
+
+import pytest
+import wrapt
+
+from clew.patching import Patches
+
+
+def adding(word):
+    def wrapper(wrapped, _instance, arguments, named):
+        return [word, *wrapped(*arguments, **named)]
+
+    return wrapper
+
+
+def make():
+    class Base:
+        def inherited(self):
+            return ["inherited"]
+
+    class Framework(Base):
+        def call(self):
+            return ["call"]
+
+        @staticmethod
+        def static():
+            return ["static"]
+
+    return Framework
+
+
+def patched(owner, name, word):
+    patches = Patches()
+    patches.wrap_now([(owner, name, adding(word))])
+    return patches
+
+
+@pytest.mark.parametrize("name", ["call", "static", "inherited"])
+def test_what_stood_there_is_there_again(name):
+    owner = make()
+    before = dict(vars(owner))
+    patches = patched(owner, name, "clew")
+    assert getattr(owner(), name)() == ["clew", name]
+    patches.undo()
+    assert getattr(owner(), name)() == [name]
+    assert dict(vars(owner)) == before
+
+
+@pytest.mark.parametrize("name", ["call", "static", "inherited"])
+def test_somebody_elses_wrapper_stays(name):
+    owner = make()
+    patches = patched(owner, name, "clew")
+    wrapt.wrap_function_wrapper(owner, name, adding("theirs"))
+    theirs = vars(owner)[name]
+    patches.undo()
+    assert vars(owner)[name] is theirs
+    assert getattr(owner(), name)() == ["theirs", name]
+
+
+def test_a_plain_function_around_it_stays():
+    owner = make()
+    patches = patched(owner, "call", "clew")
+    inner = owner.call
+    owner.call = theirs = lambda self: ["theirs", *inner(self)]
+    patches.undo()
+    assert vars(owner)["call"] is theirs
+    assert owner().call() == ["theirs", "call"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0), (0, 2, 1)])
+@pytest.mark.parametrize("name", ["call", "inherited"])
+def test_they_come_off_in_any_order(name, order):
+    owner = make()
+    before = dict(vars(owner))
+    words = ["a", "b", "c"]
+    several = [patched(owner, name, word) for word in words]
+    for one in order:
+        several[one].undo()
+        words[one] = None
+        expected = [word for word in reversed(words) if word]
+        assert getattr(owner(), name)() == [*expected, name]
+    assert dict(vars(owner)) == before
+
+
+def test_one_that_was_left_beneath_another_is_gone_when_both_are():
+    owner = make()
+    before = vars(owner)["call"]
+    patches = patched(owner, "call", "clew")
+    wrapt.wrap_function_wrapper(owner, "call", adding("theirs"))
+    theirs = vars(owner)["call"]
+    patches.undo()
+    owner.call = theirs.__wrapped__  # What others do to take theirs off.
+    again = patched(owner, "call", "clew")
+    assert owner().call() == ["clew", "call"]
+    again.undo()
+    assert vars(owner)["call"] is before
+
+
+def test_all_or_nothing():
+    owner = make()
+    before = dict(vars(owner))
+    places = [(owner, name, adding("clew")) for name in ("call", "static", "missing", "inherited")]
+    with pytest.raises(AttributeError, match="missing"):
+        Patches().wrap_now(places)
+    assert dict(vars(owner)) == before
+
+
+def test_what_is_loaded_after_the_undo_is_left_alone():
+    owner = make()
+    before = dict(vars(owner))
+    patches = Patches()
+    patches.undo()
+    patches.put_on(owner, "call", adding("clew"))
+    assert dict(vars(owner)) == before
