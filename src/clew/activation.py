@@ -4,25 +4,39 @@ Nothing here is done under a lock that an import could wait for: one thread may 
 and run into the hook, while another is inside ``instrument_all()`` waiting for that very import.
 So a framework is claimed, under a lock that is held for two assignments only, and then activated
 by whoever claimed it.
+
+An activation imports the instrumentor, and so may fail only because several threads, or a circle of
+imports, are half-way through the same modules. Then a thread that holds no module waits for these
+imports to end, and tries again.
 """
 
 import logging
 import sys
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from importlib import import_module
-from threading import Event, Lock
+from threading import Lock, Thread, get_ident
 from types import FrameType
 from typing import Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.trace import TracerProvider
-from wrapt import register_post_import_hook
 
 from clew import tally
+from clew.activation_entry import Entry, incompatible
 from clew.boundary import CONTAINED, contain
 from clew.calls import follow
-from clew.discovery import Armable, armable
-from clew.errors import ActivationError
+from clew.discovery import armable
+from clew.errors import ActivationError, ConfigurationError
+from clew.instrumentor_options import check_options
+from clew.loading import (
+    Undo,
+    failed_by_imports,
+    is_being_imported,
+    undo_all,
+    wait_for_import,
+    when_imported,
+)
 from clew.repairs import instrumenting, repairs_for
 from clew.report import Activation, Report, State
 from clew.selection import given_in, meant
@@ -31,58 +45,25 @@ from clew.settings import say_once
 logger = logging.getLogger("clew")
 
 _WAIT_FOR_ANOTHER_THREAD = 10.0
-"""Seconds; only ever spent where two threads call ``instrument_all()`` at once."""
+"""Seconds; only ever spent where two threads switch clew on or off at once."""
+_TRIES = 3
+"""How often an activation is tried again that failed because of imports under way."""
 
 _REFUSED = {State.MISSING, State.INCOMPATIBLE, State.FOREIGN, State.FAILED}
-
-
-class _Entry:
-    """One framework in the ledger."""
-
-    def __init__(self, item: Armable, excluded: str | None) -> None:
-        self.item = item
-        self.state = State.EXCLUDED if excluded else State.WAITING
-        self.reason = excluded or ""
-        self.error: BaseException | None = None
-        self.instrumentor: Any = None
-        self.before_uninstrument: list[Any] = []
-        self.claimed = bool(excluded)
-        self.settled = Event()
-        if excluded:
-            self.settled.set()
-
-    def become(self, state: State, reason: str, error: BaseException | None = None) -> None:
-        self.reason, self.error, self.state = reason, error, state
-
-    def activation(self) -> Activation:
-        state, reason = self.state, self.reason
-        if state is State.WAITING:
-            state, reason = self._expected()
-        return Activation(self.item.framework, state, reason, self.error)
-
-    def _expected(self) -> tuple[State, str]:
-        """Say what the import of the framework would come to."""
-        item = self.item
-        if not item.found:
-            package = item.framework.instrumentor.partition(":")[0].replace(".", "-")
-            package = package.replace("_", "-")
-            return State.MISSING, f"its instrumentor is missing: python -m pip install {package}"
-        if not item.present():
-            return State.MISSING, f"not installed: {item.pip_line()}"
-        if conflict := item.conflict():
-            return State.INCOMPATIBLE, _incompatible(*conflict)
-        return State.WAITING, f"traced as soon as {' or '.join(item.triggers)} is imported"
 
 
 class Ledger:
     """What `instrument_all` has armed: one entry per framework."""
 
-    def __init__(self, tracer_provider: TracerProvider, config: Any) -> None:
-        self._options = {"tracer_provider": tracer_provider}
-        if config is not None:
-            self._options["config"] = config
-        self._entries: dict[str, _Entry] = {}
+    def __init__(self, tracer_provider: TracerProvider | None, config: Any) -> None:
+        self.tracer_provider = tracer_provider
+        """Where the instrumentors send their spans; set before `watch` is called."""
+        self._config = config
+        self._entries: dict[str, Entry] = {}
         self._lock = Lock()
+        self._to_come: set[str] = set()
+        """The modules whose import is still to be seen."""
+        self._hooks: list[Undo] = []
         self._open = True
         self.report = Report(self._read)
 
@@ -103,23 +84,46 @@ class Ledger:
                 excluded = f"left out by {exclude_in}"
             elif only is not None and name not in only:
                 excluded = f"left out: not named in {only_in}"
-            self._entries[name] = _Entry(item, excluded)
+            self._entries[name] = Entry(item, excluded)
+
+    def pass_on(self, options: Any) -> None:
+        """Give each instrumentor that is named its own *options*."""
+        items = [entry.item for entry in self._entries.values()]
+        if not isinstance(options, Mapping):
+            message = (
+                f"options must be a dict of options by framework, not {type(options).__name__}"
+            )
+            raise ConfigurationError(message)
+        for name, given in options.items():
+            (framework,) = meant([name], items, "options")
+            check_options(framework, given)
+            self._entries[framework].options = dict(given)
 
     def watch(self) -> None:
         """Activate what is imported already, and the rest when it is imported."""
-        for entry in self._entries.values():
-            if entry.claimed:
-                continue
-            for module in (*entry.item.triggers, *entry.item.framework.companions):
-                _hook(module, self)
+        waiting = [entry for entry in self._entries.values() if not entry.claimed]
+        modules = dict.fromkeys(module for entry in waiting for module in entry.awaited)
+        self._to_come.update(modules)
+        for module in modules:
+            self._hooks.append(when_imported(module, partial(self._was_imported, module)))
+        if not self._open:  # Undone by another thread meanwhile.
+            undo_all(self._hooks, "forgetting import hooks")
         self._activate_imported()
 
     def imported(self, module: str) -> None:
         """Activate what waits for *module*. Called right after its import, or after arming."""
         for entry in self._entries.values():
-            awaited = module in entry.item.triggers or module in entry.item.framework.companions
-            if awaited and self._imported(entry):
+            if module in entry.awaited and self._imported(entry):
                 self._activate(entry)
+
+    def _was_imported(self, name: str, module: Any) -> None:
+        self._to_come.discard(name)
+        # The import system makes a module an attribute of its parent only after this hook, and
+        # what the instrumentor imports next may already reach for it there.
+        parent, _, child = name.rpartition(".")
+        if parent in sys.modules:
+            vars(sys.modules[parent]).setdefault(child, module)
+        self.imported(name)
 
     def preload(self) -> None:
         """Import, and thereby activate, every installed framework that is not excluded."""
@@ -134,14 +138,31 @@ class Ledger:
                         entry.settled.set()
 
     def wait(self) -> None:
-        """Activate what is imported by now, and wait for what another thread is busy with."""
+        """Activate what is imported by now, wait for other threads, and retry what failed."""
         self._activate_imported()
         for entry in self._entries.values():
-            if entry.claimed:
-                entry.settled.wait(_WAIT_FOR_ANOTHER_THREAD)
+            self._wait_for(entry)
+            with self._lock:
+                failed = self._open and entry.state is State.FAILED and entry.settled.is_set()
+                if failed:
+                    entry.claimed = False
+                    entry.settled.clear()
+            if failed:
+                entry.become(State.WAITING, "")
+                if self._imported(entry):
+                    self._activate(entry)
+
+    @staticmethod
+    def _wait_for(entry: Entry) -> None:
+        # Not for one that itself waits for imports to end: this may be called in such an import.
+        if entry.claimed and not entry.later and entry.thread != get_ident():
+            entry.settled.wait(_WAIT_FOR_ANOTHER_THREAD)
 
     def demand(self, only: Collection[str] | None, *, strict: bool) -> None:
         """Raise where something that was asked for cannot be activated."""
+        for entry in self._entries.values():
+            if isinstance(entry.error, ConfigurationError):
+                raise entry.error
         if not only and not strict:
             return
         named = meant(only or (), [entry.item for entry in self._entries.values()], "only")
@@ -159,20 +180,30 @@ class Ledger:
             raise ActivationError("; ".join(lines)) from wrong[0].error
 
     def close(self) -> None:
-        """Take every patch back, and let no hook do anything any more."""
+        """Take every patch back, and let no hook do anything any more.
+
+        An activation that is under way is waited for; where that cannot be, it takes itself back.
+        """
         with self._lock:
             self._open = False
+        undo_all(self._hooks, "forgetting import hooks")
         for entry in self._entries.values():
-            if entry.state is State.ACTIVE:
-                try:
-                    for prepare in reversed(entry.before_uninstrument):
-                        prepare()
-                    entry.instrumentor.uninstrument()
-                except Exception:  # noqa: BLE001 - the boundary to the application
-                    contain(f"uninstrumenting {entry.item.framework.name}")
+            self._wait_for(entry)
+        over = [it for it in self._entries.values() if it.settled.is_set() or not it.claimed]
+        undo_all([partial(self._take_back, entry) for entry in over], "uninstrumenting")
+
+    def _take_back(self, entry: Entry) -> None:
+        with self._lock:  # Whoever takes the instrumentor, of two threads, takes it back.
+            instrumentor, entry.instrumentor = entry.instrumentor, None
             if entry.state is not State.EXCLUDED:
-                entry.become(State.EXCLUDED, "uninstrument_all() was called")
                 entry.claimed = True
+                entry.become(State.EXCLUDED, "uninstrument_all() was called")
+        if instrumentor is None:
+            return
+        steps, entry.before_uninstrument = entry.before_uninstrument, []
+        undo_all(
+            [instrumentor.uninstrument, *steps], f"uninstrumenting {entry.item.framework.name}"
+        )
 
     def _activate_imported(self) -> None:
         """Activate what is imported without its hook having seen it.
@@ -187,41 +218,88 @@ class Ledger:
         """Return the states as they are. Reading changes nothing: a debugger reads too."""
         return {name: entry.activation() for name, entry in self._entries.items()}
 
-    def _imported(self, entry: _Entry) -> bool:
-        if any(name in sys.modules and name in _hooked for name in entry.item.framework.companions):
+    def _imported(self, entry: Entry) -> bool:
+        companions = entry.item.framework.companions
+        if any(name in sys.modules and name in self._to_come for name in companions):
             return False  # Half imported; its own hook comes next.
+        instrumentor = entry.instrumentor_module
+        if instrumentor in self._to_come and is_being_imported(sys.modules.get(instrumentor)):
+            return False  # As above: the application imports it, and it the framework.
         return any(trigger in sys.modules for trigger in entry.item.triggers)
 
-    def _claim(self, entry: _Entry) -> bool:
+    def _claim(self, entry: Entry) -> bool:
         with self._lock:
             if entry.claimed or not self._open:
                 return False
-            entry.claimed = True
+            entry.claimed, entry.thread = True, get_ident()
             return True
 
-    def _activate(self, entry: _Entry) -> None:
+    def _activate(self, entry: Entry) -> None:
         if entry.claimed:
             return
         for trigger in entry.item.triggers:
             if trigger in sys.modules:
-                _wait_for_import(trigger)
+                wait_for_import(trigger)
         if not self._claim(entry):
             return
+        error = self._try(entry)
+        if error is not None and failed_by_imports(error) and self._open:
+            entry.become(State.WAITING, "")
+            entry.later = True
+            thread = Thread(target=self._try_again, args=(entry, error), name="clew-activation")
+            thread.daemon = True
+            try:
+                thread.start()
+            except RuntimeError:  # The interpreter is about to end.
+                logger.debug("too late to activate %s", entry.item.framework.name)
+            else:
+                return
+        self._settle(entry, error)
+
+    def _try(self, entry: Entry) -> Exception | None:
         try:
             self._instrument(entry)
         except Exception as error:  # noqa: BLE001 - the instrumentor's own code
-            entry.become(State.FAILED, f"its instrumentor raised {_described(error)}", error)
-            tally.count(f"{CONTAINED}activating {entry.item.framework.name}")
-        finally:
-            entry.settled.set()
-        if entry.state in {State.FAILED, State.INCOMPATIBLE}:
-            name = entry.item.framework.name
-            logger.warning("clew does not trace %s: %s", name, entry.reason)
+            return error
+        return None
 
-    def _instrument(self, entry: _Entry) -> None:
+    def _try_again(self, entry: Entry, error: Exception | None) -> None:
+        """Activate *entry* in a thread that holds no module, so that nobody waits for it."""
+        entry.thread = get_ident()
+        for _ in range(_TRIES):
+            for module in entry.awaited:
+                if module in sys.modules:
+                    wait_for_import(module)
+            if not self._open:
+                break
+            error = self._try(entry)
+            if error is None or not failed_by_imports(error):
+                break
+        self._settle(entry, error)
+
+    def _settle(self, entry: Entry, error: Exception | None) -> None:
+        """Make known what came of an activation, or take it back if all was undone meanwhile."""
+        name = entry.item.framework.name
+        if isinstance(error, ConfigurationError):
+            entry.become(State.FAILED, str(error), error)
+        elif error is not None:
+            entry.become(State.FAILED, f"its instrumentor raised {_described(error)}", error)
+            tally.count(f"{CONTAINED}activating {name}")
+        if not self._open:
+            self._take_back(entry)
+        entry.later = False
+        entry.settled.set()
+        if not self._open:  # Undone since: whoever did that may have come too early.
+            self._take_back(entry)
+        elif entry.state in {State.FAILED, State.INCOMPATIBLE}:
+            if entry.said != entry.reason:
+                logger.warning("clew does not trace %s: %s", name, entry.reason)
+            entry.said = entry.reason
+
+    def _instrument(self, entry: Entry) -> None:
         item = entry.item
         if conflict := item.conflict():
-            entry.become(State.INCOMPATIBLE, _incompatible(*conflict))
+            entry.become(State.INCOMPATIBLE, incompatible(*conflict))
             return
         module, _, name = item.framework.instrumentor.partition(":")
         instrumentor = getattr(import_module(module), name)()
@@ -235,8 +313,12 @@ class Ledger:
         # The check of versions that this skips was made above, from the same package metadata.
         # Upstream's own knows less (no range for Mistral) and more (boto3, where botocore will do).
         versions = item.versions() or "traced"
+        check_options(item.framework.name, entry.options, instrumentor)
+        options = {"tracer_provider": self.tracer_provider, **entry.options}
+        if self._config is not None:
+            options["config"] = self._config
         with instrumenting(item.framework.name, instrumentor):
-            instrumentor.instrument(skip_dep_check=True, **self._options)
+            instrumentor.instrument(skip_dep_check=True, **options)
         entry.instrumentor = instrumentor
         try:
             for repair in repairs_for(item.framework.name):
@@ -251,53 +333,11 @@ class Ledger:
         entry.become(State.ACTIVE, versions)
 
     @staticmethod
-    def _mend(entry: _Entry, repair: Callable[[Any], Callable[[], None]]) -> None:
+    def _mend(entry: Entry, repair: Callable[[Any], Callable[[], None]]) -> None:
         try:
             entry.before_uninstrument.append(repair(entry.instrumentor))
         except Exception:  # noqa: BLE001 - as above
             contain(f"mending {repair.__module__}")
-
-
-# --- import hooks ---
-
-_hooked: set[str] = set()
-"""The modules whose import is still to be seen."""
-_ledgers: dict[str, Ledger] = {}
-
-
-def _hook(name: str, ledger: Ledger) -> None:
-    """Tell *ledger* when the module *name* is imported; at once if it is already.
-
-    wrapt cannot unregister a hook. So there is at most one per module, and it tells the ledger
-    that asked last; a closed ledger does nothing.
-    """
-    _ledgers[name] = ledger
-    if name not in _hooked:
-        _hooked.add(name)
-        register_post_import_hook(_imported, name)
-
-
-def _imported(module: Any) -> None:
-    """Run right after the import of a module. Must not raise: it would fail that import."""
-    name = module.__name__
-    _hooked.discard(name)
-    try:
-        # The import system makes a module an attribute of its parent only after this hook, and
-        # what the instrumentor imports next may already reach for it there.
-        parent, _, child = name.rpartition(".")
-        if parent in sys.modules:
-            vars(sys.modules[parent]).setdefault(child, module)
-        _ledgers[name].imported(name)
-    except Exception:  # noqa: BLE001 - the boundary to the application
-        contain(f"activating on the import of {name}")
-
-
-def _wait_for_import(module: str) -> None:
-    """Wait until another thread is through with importing *module*, if one is at it."""
-    try:
-        import_module(module)
-    except Exception:
-        logger.debug("the import of %s failed", module, exc_info=True)
 
 
 def _is_at_it(instrumentor: Any) -> bool:
@@ -314,14 +354,6 @@ _INSTRUMENT = BaseInstrumentor.instrument.__code__
 
 
 # --- names and reasons ---
-
-
-def _incompatible(requirement: Any, version: str) -> str:
-    wanted = f"{requirement.name}{requirement.specifier}"
-    return (
-        f"found {requirement.name} {version}, its instrumentor wants {wanted}: "
-        f'python -m pip install "{wanted}"'
-    )
 
 
 def _described(error: BaseException) -> str:

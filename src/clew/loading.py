@@ -4,16 +4,21 @@ wrapt cannot unregister an import hook. So there is at most one per module, howe
 switched on and off, and what it calls is kept here, where it can be forgotten.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from threading import Lock
+from types import FrameType
 from typing import Any
 
 from wrapt import register_post_import_hook
 
 from clew.boundary import contain
+
+logger = logging.getLogger("clew")
 
 Undo = Callable[[], None]
 Act = Callable[[Any], None]
@@ -41,6 +46,33 @@ def when_imported(name: str, act: Act) -> Undo:
 def is_being_imported(module: Any) -> bool:
     """Tell whether *module* is still being imported, by this thread or another one."""
     return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
+def wait_for_import(name: str) -> None:
+    """Wait until another thread is through with importing the module *name*, if one is at it."""
+    try:
+        import_module(name)
+    except Exception:
+        logger.debug("the import of %s failed", name, exc_info=True)
+
+
+def failed_by_imports(error: BaseException | None) -> bool:
+    """Tell whether an *error* comes of imports that other threads or callers are still at."""
+    while error is not None:
+        if type(error).__name__ == "_DeadlockError" or "partially initialized module" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def is_importing() -> bool:
+    """Tell whether this thread is inside the import of any module."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and the only way
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _imported(name: str, module: Any) -> None:

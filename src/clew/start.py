@@ -2,9 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, fields
-from threading import RLock
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import TracerProvider
@@ -13,6 +12,7 @@ from clew import counting, export, identity, pricing, settings
 from clew.activation import Ledger
 from clew.aliases import Alias
 from clew.errors import ConfigurationError
+from clew.loading import undo_all
 from clew.logging.records import follow_logs
 from clew.propagation.joining import join_propagators
 from clew.propagation.logfire import follow_logfire
@@ -21,12 +21,13 @@ from clew.propagation.runtime_context import keep_ids_beside
 from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads
 from clew.providers import add_processor, warn_of_later_provider
-from clew.report import Report
+from clew.report import Activation, Report
 from clew.sampling import sample_sessions
 from clew.selection import selected
 from clew.serverless import deliver_before_answers
 from clew.stamping import IdentityProcessor
 from clew.tracing import ClewTracerProvider
+from clew.turns import Turns
 from clew.weakly import WeakById
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class _Options:
     tracer_provider: TracerProvider | None
     config: "TraceConfig | None"
     threads: bool
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -75,7 +77,7 @@ class _Running:
     """Whether the application has asked for it, and not only ``opentelemetry-instrument``."""
 
 
-_lock = RLock()
+_turns = Turns()
 _running: _Running | None = None
 _processors = WeakById[IdentityProcessor]()
 
@@ -87,6 +89,7 @@ def instrument_all(  # noqa: PLR0913 - each is an answer to a question that user
     tracer_provider: TracerProvider | None = None,
     config: "TraceConfig | None" = None,
     threads: bool | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     eager: bool | None = None,
     strict: bool | None = None,
 ) -> Report:
@@ -103,6 +106,8 @@ def instrument_all(  # noqa: PLR0913 - each is an answer to a question that user
             provider; where it has set none, one is made from the OTEL_* variables.
         config: What OpenInference's instrumentors may record.
         threads: Let threads and thread pools take the context along.
+        options: What to pass to a framework's instrumentor besides, by the framework's name:
+            ``{"langchain": {"separate_trace_from_runtime_context": True}}``.
         eager: Import the installed frameworks now, for servers that fork or freeze a warm image.
         strict: Raise `ActivationError` also where a framework that was not named, but is
             installed, cannot be traced.
@@ -110,32 +115,57 @@ def instrument_all(  # noqa: PLR0913 - each is an answer to a question that user
     >>> report = instrument_all(exclude=["bedrock"])
     >>> print(report)  # doctest: +SKIP
     """
-    options = _Options.of(only, exclude, tracer_provider, config, threads=threads)
-    unsaid = (only, exclude, tracer_provider, config, threads) == (None,) * 5
-    ledger = _take_up(options, unsaid=unsaid, asked=True)
-    if settings.EAGER.read() if eager is None else eager:
-        ledger.preload()
-    ledger.demand(options.only, strict=settings.STRICT.read() if strict is None else strict)
+    given = (only, exclude, tracer_provider, config, threads, options)
+    wanted = _Options.of(only, exclude, tracer_provider, config, threads=threads)
+    wanted = replace(wanted, options=options or {})
+    strict = settings.STRICT.read() if strict is None else strict
+    ledger, fresh = _take_up(wanted, unsaid=given == (None,) * 6, asked=True, strict=strict)
+    if ledger is None:
+        return Report(_read)
+    try:
+        if settings.EAGER.read() if eager is None else eager:
+            ledger.preload()
+        ledger.demand(wanted.only, strict=strict)
+    except BaseException:
+        if fresh:
+            uninstrument_all()
+        raise
     return ledger.report
 
 
 def instrument_unasked() -> None:
     """Do as `instrument_all` for an application that may yet call it, and whose word counts."""
     options = _Options.of(None, None, None, None, threads=None)
-    ledger = _take_up(options, unsaid=True, asked=False)
+    ledger, _ = _take_up(options, unsaid=True, asked=False)
+    if ledger is None:
+        return
     if settings.EAGER.read():
         ledger.preload()
     ledger.demand(options.only, strict=settings.STRICT.read())
 
 
-def _take_up(options: _Options, *, unsaid: bool, asked: bool) -> Ledger:
-    """Start, where nothing is running; return what is running now."""
+def _read() -> Mapping[str, Activation]:
+    """Return the states of what is running now, for a report that was made before it was."""
+    running = _running
+    return dict(running.ledger.report) if running else {}
+
+
+def _take_up(
+    options: _Options, *, unsaid: bool, asked: bool, strict: bool = False
+) -> tuple[Ledger | None, bool]:
+    """Start, where nothing is running; return what is running now, and whether that is new.
+
+    Return nothing where this is called while clew is being started: by a module that is imported
+    for it, or by a thread whose import the start may be waiting for.
+    """
     global _running  # noqa: PLW0603 - one per process: the instrumentors are singletons
-    with _lock:
+    if not _turns.take():
+        return (_running.ledger if _running else None), False
+    try:
         differs = _running is not None and not unsaid and options != _running.options
         if differs and _running and not _running.asked:
             _check(options.tracer_provider, options.config)
-            uninstrument_all()
+            _stop()
         elif differs:
             logger.warning(
                 "clew: instrument_all() was called before with other arguments (%s differ), which "
@@ -143,10 +173,12 @@ def _take_up(options: _Options, *, unsaid: bool, asked: bool) -> Ledger:
                 ", ".join(_differing(options, _running)),
             )
         fresh = _running is None
-        running = _running = _running or _start(options)
+        running = _running = _running or _start(options, strict=strict)
         running.asked = asked if fresh else running.asked or asked
+    finally:
+        _turns.give_back()
     running.ledger.watch() if fresh else running.ledger.wait()
-    return running.ledger
+    return running.ledger, fresh
 
 
 def _differing(options: _Options, running: "_Running | None") -> list[str]:
@@ -161,17 +193,24 @@ def uninstrument_all() -> None:
     A tracer provider that clew has set stays, because OpenTelemetry has no way to take it back; a
     later `instrument_all` uses it again.
     """
+    if _turns.take():
+        try:
+            _stop()
+        finally:
+            _turns.give_back()
+    elif not _turns.at_the_end(_stop):  # It ends just now.
+        uninstrument_all()
+
+
+def _stop() -> None:
     global _running
-    with _lock:
-        if _running is None:
-            return
-        running, _running = _running, None
+    running, _running = _running, None
+    if running is not None:
         running.ledger.close()
-        for step in reversed(running.undo):
-            step()
+        undo_all(running.undo, "taking back what instrument_all() did")
 
 
-def _start(options: _Options) -> _Running:
+def _start(options: _Options, *, strict: bool) -> _Running:
     _check(options.tracer_provider, options.config)
     aliases = settings.ALIASES_TO_WRITE.read()
     rate = settings.SESSION_SAMPLE_RATE.read()
@@ -181,15 +220,42 @@ def _start(options: _Options) -> _Running:
     identity.read_key()
     counting.read_duplicates()
     pricing.read_cost()
-    forget_default = identity.read_default()
     _warn_of_misspelt_settings()
     disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
     disabled = [name.strip() for name in disabled]
+    ledger = Ledger(None, options.config)
+    ledger.arm(options.only, options.exclude, disabled)
+    ledger.pass_on(options.options)
+    if options.only:
+        ledger.demand(options.only, strict=strict)
+    # From here on, something is changed. A tracer provider that was set cannot be taken back.
+    undo: list[Callable[[], None]] = []
+    try:
+        _switch_on(options, ledger, undo, aliases=aliases, rate=rate, disabled=disabled)
+    except BaseException:
+        undo_all(undo, "taking back a start that failed")
+        raise
+    return _Running(ledger, options, tuple(undo))
+
+
+def _switch_on(  # noqa: PLR0913 - what `_start` has read
+    options: _Options,
+    ledger: Ledger,
+    undo: list[Callable[[], None]],
+    *,
+    aliases: tuple[Alias, ...],
+    rate: float | None,
+    disabled: Collection[str],
+) -> None:
+    """Change what has to be changed, and add to *undo* what takes each step back."""
+    undo.append(keep_ids_beside())
+    undo.append(follow_pools())
+    undo.append(identity.read_default())
+    undo.append(follow_servers())
+    undo.append(follow_logs())
     of_the_application = export.provider_of_the_application()
     provider = options.tracer_provider or of_the_application or export.make_provider()
-    ledger = Ledger(ClewTracerProvider(provider), options.config)
-    ledger.arm(options.only, options.exclude, disabled)
-    undo = [keep_ids_beside(), follow_pools(), forget_default, follow_servers(), follow_logs()]
+    ledger.tracer_provider = ClewTracerProvider(provider)
     other = of_the_application
     for each in (provider,) if other is None or other is provider else (provider, other):
         roomy = any(each is it for it in export.ROOMY)
@@ -204,7 +270,6 @@ def _start(options: _Options) -> _Running:
         undo.append(warn_of_later_provider(provider))
     undo.append(join_propagators())
     undo.append(follow_logfire())
-    return _Running(ledger, options, tuple(undo))
 
 
 _warned: set[str] = set()

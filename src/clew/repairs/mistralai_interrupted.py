@@ -58,10 +58,14 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
                 attach(before)
 
     owner: Any = wrappers._WithTracer  # noqa: SLF001 - upstream's class
-    upstreams = owner._start_as_current_span  # noqa: SLF001 - as above
-    expect(upstreams, "self", *list(signature(start).parameters)[1:])
+    found = owner._start_as_current_span  # noqa: SLF001 - as above
+    expect(found, "self", *list(signature(start).parameters)[1:])
 
-    def called(_upstreams: Any, wrapper: Any, arguments: Any, named: Any) -> Any:
-        return start(wrapper, *arguments, **named)
+    def called(upstreams: Any, wrapper: Any, arguments: Any, named: Any) -> Any:
+        try:
+            return start(wrapper, *arguments, **named)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("starting a span of Mistral's")
+            return upstreams(*arguments, **named)
 
     return wrapped(wrappers, {"_WithTracer._start_as_current_span": called})
