@@ -94,16 +94,6 @@ def runner_of(function: Callable[..., Any]) -> Runner:
         return _run
 
 
-def in_context(
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    named: Mapping[str, Any],
-    context: Context,
-) -> Any:
-    """Call *function*, of whatever kind, in *context*; also what it does after it has returned."""
-    return runner_of(function)(partial(function, *arguments, **named), context)
-
-
 def computed_from(source: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return what computes an id from a call of *function*.
 

@@ -6,13 +6,14 @@ the repair follows them on the client, right after upstream has wrapped them.
 """
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from opentelemetry.context import get_current
 
+from clew.blocks import captured
 from clew.boundary import contain
-from clew.decorating import in_context
+from clew.decorating import runner_of
 from clew.repairs.wrapping import wrapped
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
@@ -38,8 +39,15 @@ def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: A
 
 
 def _here(method: Callable[..., Any]) -> Callable[..., Any]:
+    run = runner_of(method)
+
     @wraps(method)
     def called(*arguments: Any, **named: Any) -> Any:
-        return in_context(method, arguments, named, get_current())
+        context = get_current()
+        try:
+            context = captured()
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("choosing the context of a call")
+        return run(partial(method, *arguments, **named), context)
 
     return called
