@@ -277,6 +277,8 @@ def test_its_locals_go_with_it_whatever_copies_of_the_context_live(end):
     assert not current()
 
 
+# What this program leaves unclosed, Python 3.13 says.
+@pytest.mark.filterwarnings("ignore:coroutine method 'aclose' of:RuntimeWarning")
 def test_one_that_is_never_closed_goes_with_its_task():
     """A loop that is closed by hand closes no generators."""
 
@@ -314,7 +316,7 @@ def test_spans_cost_the_same_after_thousands_of_hand_overs(telemetry, pool):
         generator = items(f"s{number}")
         pool.submit(next, generator).result()
         list(generator)
-    assert cost() < 2 * before
+    assert cost() < 5 * before  # It was 150 times as much; less than 5 may be chance.
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 
