@@ -7,17 +7,16 @@ user do not go into headers for everybody, and so were missing there. They are r
 dictionary instead: whoever copies its items, or pickles it, does not get them.
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.util.types import AttributeValue
-from wrapt import FunctionWrapper, register_post_import_hook
 
 from clew.boundary import contain
 from clew.context import carried
+from clew.patching import Patches
 
 _MODULES = (
     "logfire.propagate",
@@ -27,54 +26,18 @@ _MODULES = (
 )
 """Where Logfire has the two functions, or has imported them to."""
 
-_following = False
-_hooked: set[str] = set()
-
 
 def follow_logfire() -> Callable[[], None]:
     """Remember the ids with each context that Logfire takes along; return what undoes it.
 
-    Logfire is not imported: what it loads later is seen to when it does.
+    A module that imported a function which is wrapped already gets another wrapper around it,
+    which finds the ids remembered, and does no harm.
     """
-    global _following  # noqa: PLW0603 - an import hook cannot be taken back, only told to do nothing
-    _following = True
-    for name in _MODULES:
-        if (module := sys.modules.get(name)) is not None:
-            _wrap(module)
-        if name not in _hooked:
-            _hooked.add(name)
-            register_post_import_hook(_wrap, name)
-    return _stop
-
-
-def _stop() -> None:
-    global _following  # noqa: PLW0603 - as above
-    _following = False
-    for name in _MODULES:
-        if (module := sys.modules.get(name)) is not None:
-            _unwrap(module)
-
-
-class _Wrapped(FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
-    """One of the two functions, so that nothing else is unwrapped."""
-
-
-def _wrap(module: Any) -> None:
-    """Wrap what *module* has of the two functions. Must not raise: it would fail the import."""
-    try:
-        if _following:
-            _unwrap(module)  # What it imported from a module where it is wrapped already.
-            for name, wrapper in _WRAPPERS.items():
-                if (original := vars(module).get(name)) is not None:
-                    setattr(module, name, _Wrapped(original, wrapper))
-    except Exception:  # noqa: BLE001 - the boundary to the application
-        contain("following Logfire")
-
-
-def _unwrap(module: Any) -> None:
-    for name in _WRAPPERS:
-        if isinstance(wrapped := vars(module).get(name), _Wrapped):
-            setattr(module, name, wrapped.__wrapped__)
+    patches = Patches(doing="following Logfire in")
+    for module in _MODULES:
+        for name, wrapper in _WRAPPERS.items():
+            patches.wrap(module, name, wrapper)
+    return patches.undo
 
 
 class _Carrier(dict[str, Any]):
