@@ -135,9 +135,10 @@ class ModelCall:
 
 
 def _with_total(numbers: dict[str, Any]) -> dict[str, Any]:
-    if TOTAL in numbers or not {PROMPT, COMPLETION} & numbers.keys():
+    # One without the other is no total: a stream that was left may have stated its prompt only.
+    if TOTAL in numbers or not {PROMPT, COMPLETION} <= numbers.keys():
         return numbers
-    return {**numbers, TOTAL: numbers.get(PROMPT, 0) + numbers.get(COMPLETION, 0)}
+    return {**numbers, TOTAL: numbers[PROMPT] + numbers[COMPLETION]}
 
 
 def _sum(one: Any, other: Any) -> Any:

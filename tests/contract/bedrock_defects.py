@@ -132,6 +132,15 @@ def cached_tokens_are_not_counted(scene):
     return found
 
 
+@defect(mended=(10, None, None, 0, 0), upstream=(10, 1, None, None, None))
+def a_placeholder_is_taken_for_the_count_of_the_answer(scene):
+    runtime = client(scene.server)
+    stream = runtime.invoke_model_with_response_stream(modelId=CLAUDE, body=CLAUDE_BODY)["body"]
+    assert next(iter(stream))
+    stream.close()
+    return scene.spans.tokens()
+
+
 @defect(mended=(True, "ERROR"), upstream=(False, "OK"))
 def a_body_that_breaks_off_is_handed_out_as_empty(scene):
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -52,14 +52,16 @@ def whole(model: str, found: Answer) -> Json:
 def chunks(model: str, found: Answer) -> Iterator[tuple[Json, Usage | None]]:
     """The events of a stream.
 
-    Its start states the input tokens and a first output token, its end the output tokens; the
-    usage is split alike, so what was sent is right even for a stream that breaks off.
+    Its start states the input tokens, and as output tokens 1 or 0, which only holds their place;
+    its end states the output tokens. What a stream that breaks off has stated is the input alone.
     """
     usage = found.usage
-    begun = Usage(prompt=usage.prompt, completion=1, total=usage.prompt + 1, cached=usage.cached)
-    rest = Usage(completion=usage.completion - 1, total=usage.completion - 1)
+    place = 0 if "from-zero" in model else 1
+    first = Usage(prompt=usage.prompt, completion=place, cached=usage.cached)
+    begun = Usage(prompt=usage.prompt, cached=usage.cached)
+    rest = Usage(completion=usage.completion, total=usage.total)
     opening: Json = {"content": [], "stop_reason": None, "stop_sequence": None}
-    message = _message(model) | opening | {"usage": _usage_block(begun)}
+    message = _message(model) | opening | {"usage": _usage_block(first)}
     yield {"type": "message_start", "message": message}, begun
     for index, (block, deltas) in enumerate(_blocks(found)):
         yield {"type": "content_block_start", "index": index, "content_block": block}, None

@@ -93,6 +93,15 @@ def test_a_total_that_nobody_says_is_the_sum(frameworks):
     assert frameworks.finished()["outer"] == ("LLM", 10, 5, 15, None)
 
 
+def test_half_of_it_is_no_total(frameworks):
+    outer = frameworks.llm("langchain", "outer")
+    inner = frameworks.llm("bedrock", "inner", outer)
+    inner.set_attribute(TOKENS + "prompt", 10)  # A stream of Claude's that was left says no more.
+    inner.end()
+    outer.end()
+    assert frameworks.finished()["outer"] == ("LLM", 10, None, None, None)
+
+
 def test_several_requests_for_one_call_add_up(frameworks):
     outer = frameworks.llm("dspy", "outer")
     for number in range(3):

@@ -39,6 +39,11 @@ def test_cached_tokens_cost_what_they_cost():
     assert 0 < found["llm.cost.total"] < uncached
 
 
+def test_an_answer_whose_length_nobody_stated_has_no_cost():
+    said = {key: value for key, value in SAID.items() if "prompt" in key or "token" not in key}
+    assert costs(said) == {"llm.cost.prompt": costs(SAID)["llm.cost.prompt"]}
+
+
 @pytest.mark.parametrize(
     ("model", "provider", "listed_as"),
     [

@@ -1,8 +1,9 @@
-"""Bedrock: the tokens of cached prompts are missing, or in one count and not in the other.
+"""Bedrock: the tokens of cached prompts are missing or half counted, and placeholders are counted.
 
 OpenInference's prompt count is with what was read from and written to the cache, which Bedrock's
 own is not. Upstream adds it up for ``converse`` and for Claude, but not for Nova, whose total it
 takes over all the same; it forgets the details where Claude streams, and a total for Claude at all.
+And of a stream of Claude's that is left early it says that the answer had one token.
 """
 
 import json
@@ -99,10 +100,17 @@ def _whole_of_nova(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> 
 
 def _claude_streams(wrapped: Any, instance: Any, arguments: Any, named: Any) -> Any:
     (news,) = arguments
-    # What the model itself says it used; the stream's own count of its answer is another.
-    usage = getattr(instance._snapshot, "usage", None)  # noqa: SLF001 - upstream's state
-    if isinstance(news, BaseException) and usage is not None:
-        count(instance._span, vars(usage), _OF_CLAUDE)  # noqa: SLF001 - as above
+    message = instance._snapshot  # noqa: SLF001 - upstream's state
+    if isinstance(news, BaseException) and message is not None:
+        try:
+            usage = message.usage
+            if message.stop_reason is None:
+                # The length of the answer comes at its end, together with the reason why it
+                # ended. Until then there is a placeholder, 0 or 1.
+                usage.output_tokens = None
+            count(instance._span, vars(usage), _OF_CLAUDE)  # noqa: SLF001 - as above
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("counting the tokens of a Bedrock call")
     return wrapped(*arguments, **named)
 
 
