@@ -1,0 +1,88 @@
+"""How Bedrock's counts become those of a span, with figures that it has really stated."""
+
+import os
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from clew.repairs.bedrock_tokens import _OF_NOVA, count
+from tests.providers import recordings
+
+FOLDER = os.environ.get("CLEW_RECORDINGS")
+
+
+def said(usage):
+    """Return what a span says after *usage* was counted on it."""
+    span = TracerProvider().get_tracer("nova").start_span("invoke_model")
+    count(span, usage, _OF_NOVA)
+    return {key.removeprefix("llm.token_count."): it for key, it in span.attributes.items()}
+
+
+def counted(*, fresh, answer, read=0, written=0, total=None):
+    """Return prompt, answer and total of a span, where Nova states these."""
+    values = (fresh, answer, read, written)
+    usage = dict(zip(_OF_NOVA, values, strict=True))
+    if total is not None:
+        usage["totalTokens"] = total
+    found = said(usage)
+    assert found["prompt_details.cache_read"] == read
+    assert found["prompt_details.cache_write"] == written
+    return found["prompt"], found["completion"], found["total"]
+
+
+@pytest.mark.parametrize(
+    ("fresh", "answer", "read", "written", "total"),
+    [
+        # Nova's answers to invoke_model, as recorded.
+        (16, 27, 0, 0, 43),
+        (13, 3, 0, 0, 16),
+        (408, 54, 0, 0, 462),
+        # What converse has stated of cached prompts.
+        (18, 386, 0, 7502, 7906),
+        (18, 503, 7502, 0, 8023),
+        (368, 19, 10536, 0, 10923),
+    ],
+)
+def test_the_prompt_is_with_what_was_cached(fresh, answer, read, written, total):
+    stated = {"fresh": fresh, "answer": answer, "read": read, "written": written}
+    expected = (fresh + read + written, answer, total)
+    assert counted(**stated, total=total) == expected
+    assert counted(**stated) == expected  # As a stream of Nova's states it.
+
+
+def test_a_total_may_say_that_it_is_without():
+    assert counted(fresh=100, answer=30, read=80, total=130) == (100, 30, 130)
+    # More cannot have been read than there was, so here it cannot be meant so.
+    assert counted(fresh=18, answer=386, read=7502, total=404) == (7520, 386, 7906)
+
+
+def test_a_total_that_is_another_stays():
+    assert counted(fresh=10, answer=5, read=20, total=42) == (30, 5, 42)
+
+
+@pytest.mark.skipif(not FOLDER, reason="CLEW_RECORDINGS names no recordings")
+def test_recorded_answers_of_nova():
+    stated = []
+    for recording in recordings.load(Path(FOLDER)):
+        if "nova" in recording.path and "/invoke" in recording.path:
+            for _, event in recordings.events(recording.content_type, recording.response):
+                stated += recorded_usage(event)
+    assert len(stated) >= 4
+    for usage in stated:
+        fresh, answer, read, written = (usage[name] for name in _OF_NOVA)
+        total = fresh + answer + read + written
+        assert usage.get("totalTokens", total) == total
+        assert said(usage)["total"] == total
+
+
+def recorded_usage(event):
+    """Return what an answer, or a chunk of a stream, says of its tokens."""
+    event = event.get("bytes", event)
+    found = event.get("usage") or event.get("metadata", {}).get("usage")
+    return [found] if found else []
+
+
+def test_what_is_no_count_is_left_alone():
+    for usage in (None, {}, {"inputTokens": None}, [], "inputTokens"):
+        assert said(usage) == {}
