@@ -3,7 +3,7 @@
 import pytest
 
 MISTRAL = """
-    import asyncio, contextvars, gc, logging
+    import asyncio, contextlib, contextvars, gc, logging
     from contextlib import suppress
     from opentelemetry import trace
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -131,7 +131,7 @@ def test_a_stream_is_as_without_instrumentation(mistral):
                     seen += [events.response.status_code, len(list(events)), list(events)]
                 seen += [events.response.is_closed, next(events, None)]
                 events = method(**arguments)
-                seen += [iter(events) is events, hasattr(events, "close"), type(events).__doc__]
+                seen += [iter(events) is events, type(events).__doc__]
                 events.response.close()
             for method, arguments in async_streams(mistral):
                 events = await method(**arguments)
@@ -223,9 +223,13 @@ def test_the_span_of_a_stream_ends_however_the_stream_does(mistral):
     def read_all(events): assert len(list(events)) > 1
     def never_read(events): pass
     def abandoned(events): next(events), next(events)
-    def closed(events):
+    def left(events):
         next(events), next(events)
         with events: pass
+    def closed(events):
+        next(events), next(events)
+        events.close()
+        assert events.response.is_closed
     def left_by_an_error(events):
         with suppress(LookupError), events:
             next(events), next(events)
@@ -233,10 +237,11 @@ def test_the_span_of_a_stream_ends_however_the_stream_does(mistral):
 
     with client(server) as mistral:
         for method, arguments in streams(mistral):
-            for read in (read_all, never_read, abandoned, closed):
+            for read in (read_all, never_read, abandoned, left, closed):
                 read(method(**arguments))
                 times, status, raised, output = outcome()
-                assert (times, status, raised) == (1, "OK", []), (read, status)
+                expected = "OK" if read is read_all else "UNSET"
+                assert (times, status, raised) == (1, expected, []), (read, status)
                 assert bool(output) is (read is not never_read), (read, output)
             left_by_an_error(method(**arguments))
             assert outcome()[:3] == (1, "ERROR", ["LookupError"])
@@ -259,9 +264,27 @@ def test_so_does_that_of_an_asynchronous_stream(mistral):
     async def abandoned(call):
         events = await call
         await anext(events), await anext(events)
-    async def closed(call):
+    async def left(call):
         async with await call as events:
             await anext(events), await anext(events)
+    async def closed(call):
+        events = await call
+        await anext(events), await anext(events)
+        await events.aclose()
+        assert events.response.is_closed
+    async def closed_by_the_sdks_method(call):
+        events = await call
+        await anext(events), await anext(events)
+        await (events.close() if hasattr(events, "close") else events.aclose())
+    async def closed_by_the_standard_library(call):
+        async with contextlib.aclosing(await call) as events:
+            await anext(events), await anext(events)
+    async def stopped(call):
+        async def reading():
+            async for event in await call: yield event
+        events = reading()
+        await anext(events), await anext(events)
+        await events.aclose()
     async def half_read(call, reading):
         async with await call as events:
             await anext(events), await anext(events)
@@ -271,10 +294,12 @@ def test_so_does_that_of_an_asynchronous_stream(mistral):
     async def main():
         async with client(server) as mistral:
             for method, arguments in async_streams(mistral):
-                for read in (read_all, never_read, abandoned, closed):
+                for read in (read_all, never_read, abandoned, left, closed, stopped,
+                             closed_by_the_sdks_method, closed_by_the_standard_library):
                     await read(method(**arguments))
                     times, status, raised, output = outcome()
-                    assert (times, status, raised) == (1, "OK", []), (read, status)
+                    expected = "OK" if read is read_all else "UNSET"
+                    assert (times, status, raised) == (1, expected, []), (read, status)
                     assert bool(output) is (read is not never_read), (read, output)
                 reading = asyncio.Event()
                 task = asyncio.create_task(half_read(method(**arguments), reading))
@@ -300,7 +325,7 @@ def test_a_stream_that_nobody_awaits_ends_as_well(mistral):
     instrument_all()
     for method, arguments in list(async_streams(client(server)))[:2]:
         method(**arguments).close()
-        assert outcome() == (1, "OK", [], "")
+        assert outcome() == (1, "UNSET", [], "")
     """)
 
 

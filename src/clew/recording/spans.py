@@ -17,7 +17,7 @@ from clew.patching import Patches, acts
 from clew.recording import openinference
 from clew.recording.openinference import Json, Message
 from clew.recording.plain import plain
-from clew.recording.watching import Watcher, is_stream, watched
+from clew.recording.watching import Watcher, is_stream, status, watched
 from clew.streams import awaited
 
 
@@ -174,7 +174,7 @@ class _Call(Watcher):
             self._answer = plain(answer)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("reading an answer")
-        self.end()
+        self.end(complete=True)
         return answer
 
     def take(self, event: Any) -> None:
@@ -186,12 +186,12 @@ class _Call(Watcher):
             if isinstance(data, dict):
                 self._endpoint.gather(self._answer, data)
 
-    def finish(self, error: BaseException | None) -> None:
+    def finish(self, error: BaseException | None, *, complete: bool) -> None:
         span = self._span
         try:
             if self._answer and span.is_recording():
                 span.set_attributes(self._said())
-            span.set_status(self._status(error))
+            span.set_status(self._status(error, complete=complete))
             if error is not None:
                 span.record_exception(error)
         finally:
@@ -204,9 +204,8 @@ class _Call(Watcher):
             said |= openinference.embeddings(self._request.get("inputs"), answer)
         return said | self._few | openinference.of_an_answer(kind, self._request, answer)
 
-    def _status(self, error: BaseException | None) -> Status:
-        if error is not None:
-            return Status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
-        if failure := self._answer.get("error"):  # Told by an event, which the SDK does not raise.
+    def _status(self, error: BaseException | None, *, complete: bool) -> Status:
+        failure = self._answer.get("error")  # Told by an event, which the SDK does not raise.
+        if error is None and failure:
             return Status(StatusCode.ERROR, str(failure))
-        return Status(StatusCode.OK)
+        return status(error, complete=complete)

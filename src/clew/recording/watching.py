@@ -1,12 +1,19 @@
-"""What becomes of a stream of events: read, read to its end, failed, closed or forgotten.
+"""Watches a stream of events: whether it is read to its end, fails, or is left before.
 
 The stream remains the SDK's own object, all of its attributes and its class included; only the
 class is exchanged for a subclass that tells a watcher. Whoever forgets the stream forgets the
 watcher with it, which then knows as well.
+
+The span of a stream that was read to its end is OK, and that of one which fails, or whose reader is
+cancelled, is an error. One that is left, by ``break``, by closing it or by letting go of it, is
+neither: its status is unset, as upstream's is.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
+
+from opentelemetry.trace import Status, StatusCode
 
 from clew.boundary import contain
 
@@ -23,13 +30,13 @@ class Watcher:
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("reading an event of a stream")
 
-    def end(self, error: BaseException | None = None) -> None:
+    def end(self, error: BaseException | None = None, *, complete: bool = False) -> None:
         """Take note of the end, the first time. Does not raise."""
         if self.ended:
             return
         self.ended = True
         try:
-            self.finish(error)
+            self.finish(error, complete=complete)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("ending the span of a call")
 
@@ -39,8 +46,19 @@ class Watcher:
     def take(self, event: Any) -> None:
         """Do what is to be done about an event."""
 
-    def finish(self, error: BaseException | None) -> None:
-        """Do what is to be done at the end, which *error* brought about if it is given."""
+    def finish(self, error: BaseException | None, *, complete: bool) -> None:
+        """Do what is to be done at the end.
+
+        It came about by *error* if that is given; otherwise *complete* says whether everything
+        was read.
+        """
+
+
+def status(error: BaseException | None, *, complete: bool) -> Status:
+    """Return the status of the span of a stream that ended like this."""
+    if error is not None:
+        return Status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
+    return Status(StatusCode.OK if complete else StatusCode.UNSET)
 
 
 def is_stream(answer: Any) -> bool:
@@ -71,14 +89,14 @@ def _watched_class(cls: Any) -> Any:
     It has no other base, or Python would not let an object take its class.
     """
     made = _async(cls) if hasattr(cls, "__anext__") else _sync(cls)
-    if not hasattr(cls, "close"):  # Not every release of an SDK has it.
-        del made.close
     made.__name__, made.__qualname__ = cls.__name__, cls.__qualname__
     made.__module__, made.__doc__ = cls.__module__, cls.__doc__
     return made
 
 
 def _sync(cls: Any) -> Any:
+    closing = _first(cls, "close", "__exit__")
+
     class Watched(cls):  # type: ignore[misc]  # the SDK's class, whichever it is
         _clew_watcher: Watcher
 
@@ -86,7 +104,7 @@ def _sync(cls: Any) -> Any:
             try:
                 event = super().__next__()
             except StopIteration:
-                self._clew_watcher.end()
+                self._clew_watcher.end(complete=True)
                 raise
             except BaseException as error:
                 self._clew_watcher.end(_given_up(error))
@@ -98,14 +116,16 @@ def _sync(cls: Any) -> Any:
             self._clew_watcher.end(_given_up(error))  # Before it is closed for that reason.
             return super().__exit__(kind, error, trace)
 
-        def close(self) -> Any:
+        def close(self) -> Any:  # Upstream's stream has it with every release of an SDK.
             self._clew_watcher.end()
-            return super().close()
+            return closing(self)
 
     return Watched
 
 
 def _async(cls: Any) -> Any:
+    closing = _first(cls, "aclose", "close", "__aexit__")
+
     class Watched(cls):  # type: ignore[misc]  # as above
         _clew_watcher: Watcher
 
@@ -113,7 +133,7 @@ def _async(cls: Any) -> Any:
             try:
                 event = await super().__anext__()
             except StopAsyncIteration:
-                self._clew_watcher.end()
+                self._clew_watcher.end(complete=True)
                 raise
             except BaseException as error:
                 self._clew_watcher.end(_given_up(error))
@@ -125,8 +145,23 @@ def _async(cls: Any) -> Any:
             self._clew_watcher.end(_given_up(error))  # Before it is closed for that reason.
             return await super().__aexit__(kind, error, trace)
 
+        async def aclose(self) -> None:  # Upstream returns an asynchronous generator, which has it.
+            self._clew_watcher.end()
+            await closing(self)
+
         async def close(self) -> Any:
             self._clew_watcher.end()
             return await super().close()
 
+    if not hasattr(cls, "close"):  # Not every release of an SDK has it.
+        del Watched.close
     return Watched
+
+
+def _first(cls: Any, *names: str) -> Callable[[Any], Any]:
+    """Return what closes a stream of class *cls*: the first of its methods of these names."""
+    name = next(name for name in names if hasattr(cls, name))
+    method = getattr(cls, name)
+    if name.startswith("__"):
+        return lambda stream: method(stream, None, None, None)
+    return cast("Callable[[Any], Any]", method)

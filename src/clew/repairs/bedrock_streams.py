@@ -67,7 +67,7 @@ class _Noting:
         self._ended = True
         try:
             if not isinstance(reason, StopIteration | StopAsyncIteration):
-                if reason is not None:
+                if reason is not None and not isinstance(reason, GeneratorExit):
                     mark_failed(self._span, reason)
                 # Given an error, upstream would not write down what was read before it.
                 reason = self._closed()

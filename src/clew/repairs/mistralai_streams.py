@@ -11,9 +11,9 @@ from inspect import iscoroutine
 from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Status, StatusCode, set_span_in_context
+from opentelemetry.trace import set_span_in_context
 
-from clew.recording.watching import Watcher, is_stream, watched
+from clew.recording.watching import Watcher, is_stream, status, watched
 from clew.repairs import expect
 from clew.repairs.wrapping import wrapped
 from clew.streams import awaited
@@ -80,13 +80,11 @@ class _ChatWatcher(Watcher):
             self._with_span.add_event("First Token Stream Event")
         self._events.process_chunk(event)
 
-    def finish(self, error: BaseException | None) -> None:
+    def finish(self, error: BaseException | None, *, complete: bool) -> None:
         from openinference.instrumentation.mistralai._utils import (  # noqa: PLC0415 - as above
             _finish_tracing,
         )
 
-        status = Status(StatusCode.OK)
         if error is not None:
-            status = Status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
             self._with_span.record_exception(error)
-        _finish_tracing(self._with_span, self._events, status)
+        _finish_tracing(self._with_span, self._events, status(error, complete=complete))
