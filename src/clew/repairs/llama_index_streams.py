@@ -3,12 +3,15 @@
 Upstream ends it when the stream is exhausted or raises. A stream that is never begun does neither,
 and stays open; one that is closed or forgotten half-way ends as an error, ``GeneratorExit``, and
 what had come until then is lost. The repair ends the span when the stream is collected, which for
-most is as soon as they are let go, and shows what was read.
+most is as soon as they are let go, and shows what was read. Its status is then unset, because the
+call did neither fail nor bring its whole answer.
 """
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 from weakref import finalize
+
+import wrapt
 
 from clew.boundary import contain
 from clew.repairs.wrapping import wrapped
@@ -47,6 +50,7 @@ def _exit(upstream: Any, _handler: Any, arguments: Any, named: Any) -> Any:
 def _let_go(span: Any) -> None:
     try:
         if span.active:
+            mark_left(span)
             span.end()
             _tell_parents(span)
     except Exception:  # noqa: BLE001 - the boundary to the application
@@ -58,7 +62,23 @@ def _tell_parents(span: Any) -> None:
         _handler as handler,
     )
 
+    parent = span._parent  # noqa: SLF001 - upstream's state
+    while parent and parent.waiting_for_streaming:
+        mark_left(parent)
+        parent = parent._parent  # noqa: SLF001 - as above
     span.notify_parent(handler._StreamingStatus.FINISHED)  # noqa: SLF001 - upstream's own word
+
+
+def mark_left(span: Any) -> None:
+    """Note on upstream's *span* that the stream it waits for was not read to its end."""
+    span._clew_left = True  # noqa: SLF001 - ours, on upstream's span
+
+
+class _WithoutStatus(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """A span whose status is left as it is."""
+
+    def set_status(self, *_arguments: Any, **_named: Any) -> None:
+        """Do nothing: what is OK once cannot be unset any more."""
 
 
 def _process_event(upstream: Any, span: Any, arguments: Any, named: Any) -> Any:
@@ -90,4 +110,12 @@ def _end(upstream: Any, span: Any, arguments: Any, named: Any) -> Any:
             span._process_event(end(**dict(part)))  # noqa: SLF001 - upstream's reading of it
     except Exception:  # noqa: BLE001 - the boundary to the application
         contain("showing what was read of a stream")
-    return upstream(*arguments, **named)
+    error = arguments[0] if arguments else named.get("exception")
+    if error is not None or not getattr(span, "_clew_left", False):
+        return upstream(*arguments, **named)
+    real = span._otel_span  # noqa: SLF001 - upstream's state
+    span._otel_span = _WithoutStatus(real)  # noqa: SLF001 - as above
+    try:
+        return upstream()
+    finally:
+        span._otel_span = real  # noqa: SLF001 - as above
