@@ -11,9 +11,8 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 from weakref import finalize
 
-import wrapt
-
 from clew.boundary import contain
+from clew.repairs.statuses import WithoutStatus
 from clew.repairs.wrapping import wrapped
 
 MADE_FOR = (
@@ -74,13 +73,6 @@ def mark_left(span: Any) -> None:
     span._clew_left = True  # noqa: SLF001 - ours, on upstream's span
 
 
-class _WithoutStatus(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
-    """A span whose status is left as it is."""
-
-    def set_status(self, *_arguments: Any, **_named: Any) -> None:
-        """Do nothing: what is OK once cannot be unset any more."""
-
-
 def _process_event(upstream: Any, span: Any, arguments: Any, named: Any) -> Any:
     event = arguments[0] if arguments else named.get("event")
     if type(event).__name__ in _PARTS:
@@ -114,8 +106,8 @@ def _end(upstream: Any, span: Any, arguments: Any, named: Any) -> Any:
     if error is not None or not getattr(span, "_clew_left", False):
         return upstream(*arguments, **named)
     real = span._otel_span  # noqa: SLF001 - upstream's state
-    span._otel_span = _WithoutStatus(real)  # noqa: SLF001 - as above
     try:
+        span._otel_span = WithoutStatus(real)  # noqa: SLF001 - as above
         return upstream()
     finally:
         span._otel_span = real  # noqa: SLF001 - as above
