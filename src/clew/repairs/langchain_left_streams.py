@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from clew.boundary import contain
-from clew.repairs import expect
 from clew.repairs.statuses import WithoutStatus
 from clew.repairs.wrapping import wrapped
 
@@ -21,14 +20,10 @@ _LEFT = repr(GeneratorExit())
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Look at the error before upstream does."""
-    from openinference.instrumentation.langchain import (  # noqa: PLC0415 - not at module level
-        _tracer as module,
+    return wrapped(
+        "openinference.instrumentation.langchain._tracer",
+        {"_update_span": _update_span, "_record_exception": _record_exception},
     )
-
-    tracer: Any = module
-    expect(tracer._update_span, "span", "run")  # noqa: SLF001 - upstream's function
-    expect(tracer._record_exception, "span", "error")  # noqa: SLF001 - as above
-    return wrapped(tracer, {"_update_span": _update_span, "_record_exception": _record_exception})
 
 
 def _update_span(upstream: Any, _: Any, arguments: Any, named: Any) -> Any:
