@@ -341,6 +341,45 @@ def test_a_stream_that_is_left_ends_its_span_once(watched, name, leave, caplog):
     assert {it.attributes["session.id"] for it in watched.started} == {"chat-42"}
 
 
+@pytest.mark.parametrize("model", ["anthropic.claude-cached-v1:0", "amazon.nova-cached-v1:0"])
+def test_of_a_stream_that_is_left_only_what_was_stated_as_final_is_counted(watched, model):
+    async def main():
+        with ProviderServer() as server:
+            async with client(server) as runtime:
+                request = {"modelId": model, "body": bedrock.CLAUDE_BODY}
+                response = await runtime.invoke_model_with_response_stream(**request)
+                assert await anext(aiter(response["body"]))
+                response["body"].close()
+            return server.usage.prompt
+
+    prompt = asyncio.run(main())
+    assert watched.open == []
+    known = prompt if "claude" in model else None  # Claude's first event states it.
+    assert watched.tokens()[:3] == (known, None, None)
+
+
+def test_a_read_that_is_given_up_is_no_error(watched):
+    async def main():
+        with ProviderServer() as server:
+            async with client(server) as runtime:
+                server.hang(after_events=1)
+                events = aiter((await runtime.converse_stream(**CONVERSE))["stream"])
+                assert await anext(events)
+
+                async def reading():
+                    await anext(events)
+
+                step = reading()
+                step.send(None)  # It waits for the next event.
+                step.close()
+                server.release()
+
+    asyncio.run(main())
+    assert watched.open == []
+    assert watched.span.status.status_code.name == "UNSET"
+    assert not watched.span.events
+
+
 async def left(stream, how):
     if how == "breaks off":
         with pytest.raises(Exception, match="An error occurred"):

@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from opentelemetry import trace
@@ -149,6 +149,23 @@ def test_a_stream_ends_its_span_once(name, leave, server, spans, caplog):
     assert len([it for it in spans.span.events if it.name == "exception"]) == (leave is breaks_off)
     assert trace.get_current_span() is trace.INVALID_SPAN
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_is_still_botocores(name, server, spans):
+    from botocore.eventstream import EventStream
+
+    stream = opened(server, name)
+    plain = stream.__wrapped__
+    assert isinstance(stream, EventStream)
+    assert {it for it in dir(plain) if not hasattr(stream, it)} == set()
+    assert {it for it in dir(iter(plain)) if not hasattr(iter(stream), it)} == set()
+    with closing(stream):
+        events = iter(stream)
+        assert iter(events) is events
+        assert next(events)
+        events.close()
+    assert spans.span.status.status_code.name == "UNSET"
 
 
 class Unshown(Exception):  # noqa: N818 - what it is
