@@ -278,5 +278,7 @@ def test_upstream_still_leaves_them_open(program):
         """
     with_upstream()
     assert "RetrieverQueryEngine.query" in query(1)
+    query(1, closed=True)
+    assert recorder.spans[0].status.status_code.name == "OK"
     """,
     )
