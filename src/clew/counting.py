@@ -4,7 +4,8 @@ An orchestrator (LangChain, LlamaIndex, DSPy) makes a span for a model call, and
 it makes another for the same call. The outer one counts. The inner one stays where it is, as a
 link of the chain, and hands over what it knows: its token counts are the provider's own word, so
 they count more than what the orchestrator made of them. Where orchestrators call each other, or one
-wraps its own call into another, the one nearest to the provider counts.
+wraps its own call into another, the one nearest to the provider counts, and those around it hand
+over what they know: a prompt template, say. What a span says itself is never overwritten by that.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -126,7 +127,7 @@ class ModelCall:
                 self.told[key] = _sum(self.told.get(key), value)
         if len(self.said_inside) < _MOST_INSIDE:
             self.said_inside += [inner.span.attributes or {}, *inner.said_inside]
-        if not (self.yields or self.wraps):
+        if self.told and not (self.yields or self.wraps):
             _write(self.span, self.told)
         return True
 

@@ -20,11 +20,12 @@ from tests.providers import ProviderServer
 QUESTION = "Where does the thread lead?"
 PROVIDERS = {"openai": "OpenAI", "bedrock": "Bedrock", "mistralai": "MistralAI"}
 ORCHESTRATORS = {"langchain": "LangChain", "llama_index": "LlamaIndex", "dspy": "DSPy"}
-CALLS: dict[str, list] = {framework: [] for framework in ORCHESTRATORS}
+ONE_IN_ANOTHER = "one in another"
+CALLS: dict[str, list] = {name: [] for name in (*ORCHESTRATORS, ONE_IN_ANOTHER)}
 
 
 def of(framework, *needs):
-    """Enter a function among the calls of a framework."""
+    """Enter a function among the calls of a framework, or of several."""
 
     def enter(call):
         CALLS[framework].append((call, needs))
@@ -81,7 +82,7 @@ def openai_in_a_model(server):
     assert router(lambda it: ask_openai(server, it)).invoke(QUESTION)
 
 
-@of("langchain", "langchain_openai", "llama_index.llms.openai")
+@of(ONE_IN_ANOTHER, "langchain_openai", "llama_index.llms.openai")
 def llama_index_in_a_model(server):
     assert router(lambda it: llama_index.llm(server).complete(it).text).invoke(QUESTION)
 
@@ -177,7 +178,7 @@ def openai_in_the_chat_of_an_llm(server):
     assert own.chat(llama_index.messages()).message.content
 
 
-@of("llama_index", LLAMA, "langchain_openai")
+@of(ONE_IN_ANOTHER, LLAMA, "langchain_openai")
 def langchain_in_an_llm(server):
     own = own_llm(lambda it: langchain.model(server).invoke(it).content)
     assert own.predict(template(), what="thread")
@@ -185,9 +186,9 @@ def langchain_in_an_llm(server):
 
 # --- DSPy ---
 
-of("dspy")(dspy.call)
-of("dspy", "openai")(dspy.own_model_call)
-of("dspy", "litellm")(dspy.litellm_call)
+of("dspy", "dspy")(dspy.call)
+of("dspy", "dspy", "openai")(dspy.own_model_call)
+of("dspy", "dspy", "litellm")(dspy.litellm_call)
 
 
 def own_model(base, ask):
@@ -200,7 +201,7 @@ def own_model(base, ask):
     return Own("openai/gpt-4o-mini", temperature=0.3)
 
 
-@of("dspy", "openai")
+@of("dspy", "dspy", "openai")
 def model_that_passes_tools_on(server):
     import dspy as framework
 
@@ -217,21 +218,21 @@ def model_that_passes_tools_on(server):
     client.close()
 
 
-@of("dspy")
+@of("dspy", "dspy")
 def model_in_another(server):
     import dspy as framework
 
     assert own_model(framework.BaseLM, lambda it: dspy.lm(server)(it)[0])(QUESTION)
 
 
-@of("dspy", "openai")
+@of("dspy", "dspy", "openai")
 def override_that_asks_openai(server):
     import dspy as framework
 
     assert own_model(framework.LM, lambda it: ask_openai(server, it))(QUESTION)
 
 
-@of("dspy", "langchain_openai")
+@of(ONE_IN_ANOTHER, "dspy", "langchain_openai")
 def langchain_in_a_model(server):
     import dspy as framework
 
@@ -239,7 +240,7 @@ def langchain_in_a_model(server):
     assert ask(QUESTION)
 
 
-@of("dspy", "llama_index.llms.openai")
+@of(ONE_IN_ANOTHER, "dspy", "llama_index.llms.openai")
 def llama_index_in_a_dspy_model(server):
     import dspy as framework
 
@@ -247,7 +248,7 @@ def llama_index_in_a_dspy_model(server):
     assert ask(QUESTION)
 
 
-@of("dspy")
+@of("dspy", "dspy")
 def bedrock_in_a_model(server):
     import dspy as framework
 
@@ -265,14 +266,15 @@ CLAUDE = "anthropic.claude-3-5-haiku-20241022-v1:0"
 # --- the program ---
 
 
-def trace_with(tool):
+def trace_with(tool, framework):
     if tool == "clew":
         from clew import instrument_all
 
         instrument_all()
         return
     for module, name in {**PROVIDERS, **ORCHESTRATORS}.items():
-        if installed(f"openinference.instrumentation.{module}"):
+        wanted = module in PROVIDERS or framework in {module, ONE_IN_ANOTHER}
+        if wanted and installed(f"openinference.instrumentation.{module}"):
             found = import_module(f"openinference.instrumentation.{module}")
             getattr(found, f"{name}Instrumentor")().instrument()
 
@@ -280,7 +282,7 @@ def trace_with(tool):
 def main(framework, tool, place):
     warnings.simplefilter("ignore")  # Of the frameworks, which are not what is looked at here.
     recorder, server = Recorder(), ProviderServer().start()
-    trace_with(tool)
+    trace_with(tool, framework)
     found = {}
     for call, needs in CALLS[framework]:
         if all(map(installed, needs)):
