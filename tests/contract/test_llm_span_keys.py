@@ -26,11 +26,8 @@ INTENDED = {
 def said(python_in_the_tree, framework, tool, tmp_path):
     place = tmp_path / f"{tool}.json"
     code = "from tests.contract.llm_span_calls import main; import sys; main(*sys.argv[1:])"
-    environment = {
-        "DSPY_CACHEDIR": str(tmp_path / "cache"),
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # It would fetch its price list.
-    }
-    python_in_the_tree(code, framework, tool, str(place), **environment)
+    cache = str(tmp_path / "cache")
+    python_in_the_tree(code, framework, tool, str(place), DSPY_CACHEDIR=cache)
     return json.loads(place.read_text())
 
 
