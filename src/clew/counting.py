@@ -4,10 +4,11 @@ An orchestrator (LangChain, LlamaIndex, DSPy) makes a span for a model call, and
 it makes another for the same call. The outer one counts. The inner one stays where it is, as a
 link of the chain, and hands over what it knows: its token counts are the provider's own word, so
 they count more than what the orchestrator made of them. Where orchestrators call each other, or one
-wraps its own call into another, the one nearest to the provider counts.
+wraps its own call into another, the one nearest to the provider counts, and those around it hand
+over what they know: a prompt template, say. What a span says itself is never overwritten by that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Any
 
@@ -33,15 +34,33 @@ _NUMBERS = (_TOKENS, "llm.cost.", "gen_ai.usage.")
 _ASKED = (_TOKENS, "llm.cost.", "gen_ai.")
 """What a span may not always say itself."""
 _FACTS = (
+    "llm.input_messages.",
+    "llm.output_messages.",
+    "llm.tools.",
+    "llm.prompt_template.",
+    "llm.prompts.",
+    "llm.prompts",
+    "llm.choices.",
     "llm.model_name",
     "llm.provider",
     "llm.system",
     "llm.invocation_parameters",
     "llm.finish_reason",
+    "llm.function_call",
+    "metadata",
+    "tag.tags",
 )
-"""What is said about a call as a whole, and moves to the span that counts where it does not say."""
+"""How the keys begin by which people find model calls.
+
+What begins so moves to the span that counts from the others of the same call: all of it, and only
+where that span says nothing that begins so."""
+_MOST_INSIDE = 16
+"""Of how many spans inside a call it is remembered what they said about it."""
 _OTHER_WORK = frozenset({"TOOL", "AGENT", "RETRIEVER", "RERANKER", "EVALUATOR", "GUARDRAIL"})
 """Kinds of spans under which a model call is another one, not part of the call around them."""
+
+ToBeSaid = Callable[[], Mapping[str, AttributeValue]]
+"""Finds what an instrumentor will say when a span ends, as far as that is known before."""
 
 _any_seen = False
 """Whether this process has ever seen a model call of an orchestrator's. One that has not pays
@@ -67,6 +86,9 @@ class ModelCall:
         """The numbers that its own instrumentor says."""
         self.told: dict[str, AttributeValue] = {}
         """The numbers that the spans inside have handed over."""
+        self.said_inside: list[Mapping[str, AttributeValue]] = []
+        """All that the spans inside say which hand over to this one."""
+        self.to_be_said: ToBeSaid | None = None
 
     @property
     def is_open(self) -> bool:
@@ -103,12 +125,33 @@ class ModelCall:
         with _lock:
             for key, value in numbers.items():
                 self.told[key] = _sum(self.told.get(key), value)
-        known, known_inside = self.span.attributes or {}, inner.span.attributes or {}
-        fresh = {it: known_inside[it] for it in _FACTS if it in known_inside and it not in known}
-        if not (self.yields or self.wraps):
-            fresh |= self.told
-        _write(self.span, fresh)
+        if len(self.said_inside) < _MOST_INSIDE:
+            self.said_inside += [inner.span.attributes or {}, *inner.said_inside]
+        if self.told and not (self.yields or self.wraps):
+            _write(self.span, self.told)
         return True
+
+    def add_facts(self) -> None:
+        """Let the span that counts say what else is known of the call.
+
+        When it ends, because most instrumentors say what they know only then. What a span around it
+        will say after that cannot be known here.
+        """
+        if (self.span.attributes or {}).get(KIND) != LLM:
+            return
+        others = [*self.said_inside]
+        outer = self.outer
+        while outer is not None and outer.wraps:
+            others.append(outer.span.attributes or {})
+            if outer.to_be_said is not None:
+                others.append(outer.to_be_said())
+            outer = outer.outer
+        if others:
+            _write(self.span, _unsaid(others, self.span))
+
+    def let_go(self) -> None:
+        """Keep nothing alive that was only of use until the span ended, which now says it."""
+        self.said_inside, self.to_be_said = [], None
 
     def hit(self) -> None:
         """A cache has answered: nothing was asked of a provider, so no tokens are spent."""
@@ -132,6 +175,7 @@ class ModelCall:
             _write(self.span, self.told)
         if self.outer is not None and (self.said or self.told or self.counted_inside):
             self.outer.counted_inside = True
+        self.add_facts()
 
 
 def _with_total(numbers: dict[str, Any]) -> dict[str, Any]:
@@ -143,6 +187,33 @@ def _with_total(numbers: dict[str, Any]) -> dict[str, Any]:
 
 def _sum(one: Any, other: Any) -> Any:
     return other if one is None else one + other
+
+
+def facts(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of *attributes* that may move to another span of the same call."""
+    return {key: attributes[key] for key in attributes if key.startswith(_FACTS)}
+
+
+def _unsaid(
+    others: Iterable[Mapping[str, AttributeValue]], span: Span
+) -> dict[str, AttributeValue]:
+    """Return the facts that *others* say and *span* does not, as far as it has room for them."""
+    known = set(span.attributes or ())
+    limit = getattr(getattr(span, "_limits", None), "max_span_attributes", None)
+    found: dict[str, AttributeValue] = {}
+    for said in others:
+        by_beginning: dict[str, dict[str, AttributeValue]] = {}
+        for key in said:
+            if key not in known and key.startswith(_FACTS):
+                beginning = next(it for it in _FACTS if key.startswith(it))
+                by_beginning.setdefault(beginning, {})[key] = said[key]
+        for beginning, fresh in by_beginning.items():
+            is_said = any(key.startswith(beginning) for key in known)
+            # The SDK would make room by dropping what the span said first.
+            if not is_said and (limit is None or len(known) + len(fresh) <= limit):
+                found |= fresh
+                known |= fresh.keys()
+    return found
 
 
 def _write(span: Span, attributes: Mapping[str, AttributeValue]) -> None:
@@ -180,6 +251,7 @@ class CountedSpan(KeptSpan):
         if self.is_recording():
             try:
                 self.clew_call.hand_over()
+                self.clew_call.let_go()
             except Exception:  # noqa: BLE001 - the boundary to the application
                 contain("counting a model call")
         super().end(end_time)
@@ -199,8 +271,11 @@ def begin(span: Span, context: Context | None, layer: Layer) -> None:
             announce(span, kind)
 
 
-def announce(span: Any, kind: object) -> None:
-    """Say of what kind a span is whose instrumentor says so only when it ends."""
+def announce(span: Any, kind: object, to_be_said: ToBeSaid | None = None) -> None:
+    """Say of what kind a span is whose instrumentor says so only when it ends.
+
+    *to_be_said* finds what else it will say then: nothing that it would hide.
+    """
     span = getattr(span, "__wrapped__", span)
     if not isinstance(span, KeptSpan):
         return
@@ -212,7 +287,9 @@ def announce(span: Any, kind: object) -> None:
             outer.wraps = True
             if KIND in (outer.span.attributes or {}):
                 _write(outer.span, {KIND: CHAIN})
-        _count(span, ModelCall(span, outer, yields=False))
+        call = ModelCall(span, outer, yields=False)
+        call.to_be_said = to_be_said
+        _count(span, call)
 
 
 def hit(span: Any) -> None:

@@ -5,7 +5,9 @@ notes the usage where DSPy does its own accounting, and puts the sum onto the sp
 ends: also of a call that failed after it was paid for. An answer out of the cache cost nothing.
 
 A model's methods call each other (an override its ``super``, ``acall`` the synchronous one): the
-outermost has the span. And a model that only hands its question on to another is a chain.
+outermost has the span. It says what the innermost was asked, which is where upstream has its span:
+an override may take a question under another name, put a system message before it, set a
+temperature, or return an object. And a model that only hands its question on is a chain.
 """
 
 from collections import Counter
@@ -20,11 +22,13 @@ from opentelemetry.trace import Span, get_current_span
 
 from clew.boundary import contain
 from clew.counting import CACHE_HIT, NO_TOKENS
+from clew.repairs.dspy_models import said_when_answered, said_when_asked
 from clew.repairs.wrapping import wrapped_in
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
 _TOKENS = "llm.token_count."
+_INPUT_MESSAGES = "llm.input_messages."
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
@@ -69,6 +73,35 @@ class _Call:
         self._said: dict[int, tuple[Any, Counter[str], bool]] = {}
         self._asked: Counter[str] | None = None
         """What other models spent that this one has asked."""
+        self._answered_inside: dict[str, Any] = {}
+        """What would be said of the answer that the method which this one calls has returned."""
+
+    def asked_inside(self, method: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """Say what another method of the same model is asked, in the course of this call."""
+        try:
+            said = said_when_asked(self.model, method, given, named)
+            known = getattr(self._span, "attributes", None) or {}
+            # A span cannot take an attribute back, so fewer messages do not replace more.
+            if any(key.startswith(_INPUT_MESSAGES) and key not in said for key in known):
+                said = {key: said[key] for key in said if not key.startswith(_INPUT_MESSAGES)}
+            self._span.set_attributes(said)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("reading what a model of DSPy's is asked")
+
+    def answered_inside(self, response: Any) -> None:
+        """Remember what that method has answered."""
+        try:
+            self._answered_inside = said_when_answered(response) or self._answered_inside
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("reading what a model of DSPy's has answered")
+
+    def answered(self, response: Any) -> None:
+        """Say what the answer inside was, where upstream can say nothing of this one."""
+        try:
+            if self._answered_inside and not said_when_answered(response):
+                self._span.set_attributes(self._answered_inside)
+        except Exception:  # noqa: BLE001 - the boundary to the application
+            contain("reading what a model of DSPy's has answered")
 
     def note(self, response: Any, usage: Any, *, cache_hit: bool = False) -> None:
         """Add what *response* says it has cost."""
@@ -103,14 +136,14 @@ def _current() -> _Call | None:
 
 
 @contextmanager
-def _noting(model: Any, around: Span, outer: _Call | None) -> Iterator[None]:
+def _noting(model: Any, around: Span, outer: _Call | None) -> Iterator[_Call | None]:
     call = _begun(model, around, outer)
     if call is None:
-        yield
+        yield None
         return
     _under_way.set(call)
     try:
-        yield
+        yield call
     finally:
         call.over = True
         _under_way.set(outer)  # No token is kept: a coroutine may end in another context.
@@ -134,12 +167,18 @@ def _call(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
     method, model, given, named = arguments
     outer, around = _current(), get_current_span()
     if outer is not None and outer.model is model:
-        return method(*given, **named)
+        outer.asked_inside(method, given, named)
+        response = method(*given, **named)
+        outer.answered_inside(response)
+        return response
 
     @wraps(method)
     def noted(*given: Any, **named: Any) -> Any:
-        with _noting(model, around, outer):
-            return method(*given, **named)
+        with _noting(model, around, outer) as call:
+            response = method(*given, **named)
+            if call is not None:
+                call.answered(response)
+            return response
 
     return upstream(noted, model, given, named)
 
@@ -148,12 +187,18 @@ async def _acall(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> 
     method, model, given, named = arguments
     outer, around = _current(), get_current_span()
     if outer is not None and outer.model is model:
-        return await method(*given, **named)
+        outer.asked_inside(method, given, named)
+        response = await method(*given, **named)
+        outer.answered_inside(response)
+        return response
 
     @wraps(method)
     async def noted(*given: Any, **named: Any) -> Any:
-        with _noting(model, around, outer):
-            return await method(*given, **named)
+        with _noting(model, around, outer) as call:
+            response = await method(*given, **named)
+            if call is not None:
+                call.answered(response)
+            return response
 
     return await upstream(noted, model, given, named)
 

@@ -8,6 +8,7 @@ and notes it where the seam looks for a parent.
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -16,6 +17,7 @@ from clew.boundary import contain
 from clew.counting import LLM, announce
 from clew.nesting import beside_waiting_runs, forget, note, noted
 from clew.patching import Patches
+from clew.repairs.masking import masked_facts
 
 MADE_FOR = ("openinference-instrumentation-langchain>=0.1.80,<0.2", "langchain-core>=1,<2")
 
@@ -37,7 +39,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
             span = tracer.get_span(run.id)
             if span is not None:
                 kind = run.run_type.upper()
-                announce(span, kind)
+                announce(span, kind, partial(_to_be_said, span, run))
                 note(run.id, partial(tracer.get_span, run.id), waits=kind == LLM)
         except Exception:  # noqa: BLE001 - the boundary to the application
             contain("noting a run of LangChain's")
@@ -77,6 +79,24 @@ def repair(instrumentor: Any) -> Callable[[], None]:
             vars(tracer).pop(name, None)
 
     return undo
+
+
+def _to_be_said(span: Any, run: Any) -> dict[str, Any]:
+    """Return those attributes of a model's run that are known before it has an answer."""
+    from openinference.instrumentation.langchain import _tracer as upstream  # noqa: PLC0415 - traced
+
+    known = chain(
+        upstream._prompts(run.inputs),  # noqa: SLF001 - what upstream does with a run that is over
+        upstream._input_messages(run.inputs),  # noqa: SLF001
+        upstream._prompt_template(run),  # noqa: SLF001
+        upstream._invocation_parameters(run),  # noqa: SLF001
+        upstream._llm_provider(run.extra),  # noqa: SLF001
+        upstream._llm_system(run.extra),  # noqa: SLF001
+        upstream._model_name(run.outputs, run.extra),  # noqa: SLF001
+        upstream._tools(run),  # noqa: SLF001
+        upstream._metadata(run),  # noqa: SLF001
+    )
+    return masked_facts(span, dict(upstream._flatten(known)))  # noqa: SLF001
 
 
 def _for_a_run_to_begin_in() -> Context:

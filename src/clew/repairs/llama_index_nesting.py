@@ -7,12 +7,14 @@ is first read, when its span is no longer the current one.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from clew.boundary import contain
 from clew.counting import CHAIN, announce, merging
 from clew.nesting import note
 from clew.patching import Patches
+from clew.repairs.masking import masked_facts
 
 MADE_FOR = (
     "openinference-instrumentation-llama-index>=4.6.1,<5",
@@ -46,7 +48,8 @@ def _tell_kind(started: Any) -> None:
     kind = started._span_kind  # noqa: SLF001
     if merging() and getattr(span, "name", "").endswith(_NO_MODEL_CALLS):
         kind = started._span_kind = CHAIN  # noqa: SLF001
-    announce(span, kind)
+    held_back = started._attributes  # noqa: SLF001 - upstream says it all when the span ends
+    announce(span, kind, partial(masked_facts, span, held_back))
 
 
 def _leaving(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:

@@ -1,0 +1,301 @@
+"""Calls in which one span for a model call is inside another; which keys their LLM spans have.
+
+``python -m tests.contract.llm_span_calls FRAMEWORK upstream|clew FILE`` makes all calls of one
+framework and writes, for each, the attribute keys that are on some LLM span, numbers left out, and
+the prompt template of each of them.
+"""
+
+import gc
+import json
+import re
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+from tests.contract.recorder import Recorder
+from tests.landing.calls import bedrock, dspy, installed, langchain, llama_index, openai, run
+from tests.providers import ProviderServer
+
+QUESTION = "Where does the thread lead?"
+PROVIDERS = {"openai": "OpenAI", "bedrock": "Bedrock", "mistralai": "MistralAI"}
+ORCHESTRATORS = {"langchain": "LangChain", "llama_index": "LlamaIndex", "dspy": "DSPy"}
+ONE_IN_ANOTHER = "one in another"
+CALLS: dict[str, list] = {name: [] for name in (*ORCHESTRATORS, ONE_IN_ANOTHER)}
+
+
+def of(framework, *needs):
+    """Enter a function among the calls of a framework, or of several."""
+
+    def enter(call):
+        CALLS[framework].append((call, needs))
+        return call
+
+    return enter
+
+
+# --- LangChain ---
+
+of("langchain", "langchain_openai")(langchain.invoke)
+of("langchain", "langchain_openai")(langchain.stream)
+of("langchain", "langchain_aws")(langchain.bedrock_converse)
+of("langchain", "langchain_mistralai")(langchain.mistral_invoke)
+
+
+@of("langchain", "langchain_openai")
+def with_tools(server):
+    model = langchain.model(server).bind_tools([langchain.weather_tool()])
+    assert model.invoke("The weather in Knossos?").tool_calls
+
+
+@of("langchain", "langchain_openai")
+def text_model(server):
+    from langchain_openai import OpenAI
+
+    model = OpenAI(base_url=server.openai_url, api_key="key", max_retries=0)
+    assert model.invoke(QUESTION)
+
+
+def router(ask):
+    """Return a model of LangChain's that hands its question to *ask*."""
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage
+    from langchain_core.outputs import ChatGeneration, ChatResult
+
+    class Router(BaseChatModel):
+        _llm_type = "router"
+
+        def _generate(self, messages, *_, **__):
+            answer = AIMessage(ask(messages[0].content))
+            return ChatResult(generations=[ChatGeneration(message=answer)])
+
+    return Router(metadata={"team": "maze"})
+
+
+@of("langchain", "langchain_openai")
+def model_in_a_model(server):
+    assert router(lambda it: langchain.model(server).invoke(it).content).invoke(QUESTION)
+
+
+@of("langchain", "langchain_openai")
+def openai_in_a_model(server):
+    assert router(lambda it: ask_openai(server, it)).invoke(QUESTION)
+
+
+@of(ONE_IN_ANOTHER, "langchain_openai", "llama_index.llms.openai")
+def llama_index_in_a_model(server):
+    assert router(lambda it: llama_index.llm(server).complete(it).text).invoke(QUESTION)
+
+
+def ask_openai(server, question):
+    with openai.client(server) as client:
+        messages = [{"role": "user", "content": question}]
+        answer = client.chat.completions.create(model="gpt-4o-mini", messages=messages)
+    return answer.choices[0].message.content
+
+
+# --- LlamaIndex ---
+
+LLAMA = "llama_index.llms.openai"
+of("llama_index", LLAMA)(llama_index.chat)
+of("llama_index", LLAMA)(llama_index.complete)
+of("llama_index", LLAMA)(llama_index.structured)
+of("llama_index", LLAMA)(llama_index.function_agent)
+of("llama_index", "llama_index.llms.bedrock_converse")(llama_index.bedrock_chat)
+of("llama_index", "llama_index.llms.mistralai")(llama_index.mistral_chat)
+
+
+def template():
+    from llama_index.core.prompts import PromptTemplate
+
+    return PromptTemplate("Where does the {what} lead?")
+
+
+@of("llama_index", LLAMA)
+def predict(server):
+    assert llama_index.llm(server).predict(template(), what="thread")
+
+
+@of("llama_index", LLAMA)
+def stream_of_a_template(server):
+    assert list(llama_index.llm(server).stream(template(), what="thread"))
+
+
+@of("llama_index", LLAMA)
+def predict_async(server):
+    async def main():
+        llm = llama_index.llm(server)
+        assert await llm.apredict(template(), what="thread")
+        assert [part async for part in await llm.astream(template(), what="thread")]
+
+    run(main())
+
+
+@of("llama_index", LLAMA)
+def refine(server):
+    from llama_index.core import get_response_synthesizer
+    from llama_index.core.schema import NodeWithScore, TextNode
+
+    writer = get_response_synthesizer(llm=llama_index.llm(server), response_mode="refine")
+    nodes = [NodeWithScore(node=TextNode(text=it)) for it in ("out", "in")]
+    assert str(writer.synthesize(QUESTION, nodes=nodes))
+
+
+@of("llama_index", LLAMA)
+def responses(server):
+    from llama_index.llms.openai import OpenAIResponses
+
+    llm = OpenAIResponses(model="gpt-4o-mini", api_base=server.openai_url, api_key="key")
+    assert llm.chat(llama_index.messages()).message.content
+
+
+def own_llm(ask):
+    """Return a model of LlamaIndex's that hands its question to *ask*."""
+    from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
+
+    class Own(CustomLLM):
+        @property
+        def metadata(self):
+            return LLMMetadata(model_name="own")
+
+        def complete(self, prompt, *_, **__):
+            return CompletionResponse(text=ask(prompt))
+
+        def stream_complete(self, prompt, *_, **__):
+            raise NotImplementedError
+
+    return Own()
+
+
+@of("llama_index", LLAMA)
+def openai_in_an_llm(server):
+    assert own_llm(lambda it: ask_openai(server, it)).predict(template(), what="thread")
+
+
+@of("llama_index", LLAMA)
+def openai_in_the_chat_of_an_llm(server):
+    own = own_llm(lambda it: ask_openai(server, it))
+    assert own.chat(llama_index.messages()).message.content
+
+
+@of(ONE_IN_ANOTHER, LLAMA, "langchain_openai")
+def langchain_in_an_llm(server):
+    own = own_llm(lambda it: langchain.model(server).invoke(it).content)
+    assert own.predict(template(), what="thread")
+
+
+# --- DSPy ---
+
+of("dspy", "dspy")(dspy.call)
+of("dspy", "dspy", "openai")(dspy.own_model_call)
+of("dspy", "dspy", "litellm")(dspy.litellm_call)
+
+
+def own_model(base, ask):
+    """Return a model of DSPy's that hands its question to *ask*."""
+
+    class Own(base):
+        def __call__(self, prompt=None, **named):
+            return [ask(prompt, **named)]
+
+    return Own("openai/gpt-4o-mini", temperature=0.3)
+
+
+@of("dspy", "dspy", "openai")
+def model_that_passes_tools_on(server):
+    import dspy as framework
+
+    client = openai.client(server)
+    schema = {"name": "weather", "parameters": {"type": "object", "properties": {}}}
+
+    class Own(framework.BaseLM):
+        def forward(self, prompt=None, messages=None, **_named):
+            asked = messages or [{"role": "user", "content": prompt}]
+            tools = [{"type": "function", "function": schema}]
+            return client.chat.completions.create(model=self.model, messages=asked, tools=tools)
+
+    assert Own("gpt-4o-mini")("The weather in Knossos?")
+    client.close()
+
+
+@of("dspy", "dspy")
+def model_in_another(server):
+    import dspy as framework
+
+    assert own_model(framework.BaseLM, lambda it: dspy.lm(server)(it)[0])(QUESTION)
+
+
+@of("dspy", "dspy", "openai")
+def override_that_asks_openai(server):
+    import dspy as framework
+
+    assert own_model(framework.LM, lambda it: ask_openai(server, it))(QUESTION)
+
+
+@of(ONE_IN_ANOTHER, "dspy", "langchain_openai")
+def langchain_in_a_model(server):
+    import dspy as framework
+
+    ask = own_model(framework.BaseLM, lambda it: langchain.model(server).invoke(it).content)
+    assert ask(QUESTION)
+
+
+@of(ONE_IN_ANOTHER, "dspy", "llama_index.llms.openai")
+def llama_index_in_a_dspy_model(server):
+    import dspy as framework
+
+    ask = own_model(framework.BaseLM, lambda it: llama_index.llm(server).complete(it).text)
+    assert ask(QUESTION)
+
+
+@of("dspy", "dspy")
+def bedrock_in_a_model(server):
+    import dspy as framework
+
+    def ask(prompt):
+        messages = [{"role": "user", "content": [{"text": prompt}]}]
+        answer = bedrock.client(server).converse(modelId=CLAUDE, messages=messages)
+        return answer["output"]["message"]["content"][0]["text"]
+
+    assert own_model(framework.BaseLM, ask)(QUESTION)
+
+
+CLAUDE = "anthropic.claude-3-5-haiku-20241022-v1:0"
+
+
+# --- the program ---
+
+
+def trace_with(tool, framework):
+    if tool == "clew":
+        from clew import instrument_all
+
+        instrument_all()
+        return
+    for module, name in {**PROVIDERS, **ORCHESTRATORS}.items():
+        wanted = module in PROVIDERS or framework in {module, ONE_IN_ANOTHER}
+        if wanted and installed(f"openinference.instrumentation.{module}"):
+            found = import_module(f"openinference.instrumentation.{module}")
+            getattr(found, f"{name}Instrumentor")().instrument()
+
+
+def main(framework, tool, place):
+    warnings.simplefilter("ignore")  # Of the frameworks, which are not what is looked at here.
+    recorder, server = Recorder(), ProviderServer().start()
+    trace_with(tool, framework)
+    found = {}
+    for call, needs in CALLS[framework]:
+        if all(map(installed, needs)):
+            recorder.clear()
+            server.clear()
+            call(server)
+            gc.collect()  # A stream's span may end with the stream.
+            said = [it.attributes for it in recorder.models()]
+            keys = {re.sub(r"\.\d+\.", ".N.", key) for it in said for key in it}
+            templates = [it.get("llm.prompt_template.template") for it in said]
+            found[call.__name__] = {"keys": sorted(keys), "templates": templates}
+    Path(place).write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,56 @@
+"""What upstream says on some LLM span is on an LLM span with clew, too.
+
+Where several spans for one model call are LLM spans upstream, one is with clew. Who looks for model
+calls by a template, a tool or a model's name must find the same calls there.
+"""
+
+import json
+
+import pytest
+
+from tests.contract.llm_span_calls import CALLS, ORCHESTRATORS
+
+FORMS = "An orchestrator shows the message in one form; two forms in one message would be mixed up."
+OF_THE_OUTPUT = "It describes the output of the provider's own span, which stays there."
+INTENDED = {
+    f"llm.{side}_messages.N.message.contents.N.message_content.{part}": (
+        FORMS,
+        f"llm.{side}_messages.N.message.content",
+    )
+    for side in ("input", "output")
+    for part in ("text", "type")
+} | {"output.mime_type": (OF_THE_OUTPUT, "output.value")}
+"""What is lost on purpose: why, and which key says it instead."""
+
+
+def said(python_in_the_tree, framework, tool, tmp_path):
+    place = tmp_path / f"{tool}.json"
+    code = "from tests.contract.llm_span_calls import main; import sys; main(*sys.argv[1:])"
+    cache = str(tmp_path / "cache")
+    python_in_the_tree(code, framework, tool, str(place), DSPY_CACHEDIR=cache)
+    return json.loads(place.read_text())
+
+
+@pytest.mark.timeout(240)  # Two programs that import several frameworks.
+@pytest.mark.parametrize("framework", CALLS)
+def test_no_key_is_lost(python_in_the_tree, framework, tmp_path):
+    before = said(python_in_the_tree, framework, "upstream", tmp_path)
+    if not before:
+        pytest.skip("what they call is not installed here")
+    now = said(python_in_the_tree, framework, "clew", tmp_path)
+    assert before.keys() == now.keys()
+    for call, upstream in before.items():
+        keys = set(now[call]["keys"])
+        lost = set(upstream["keys"]) - keys
+        assert lost <= INTENDED.keys(), f"{framework}, {call}: on no LLM span any more"
+        assert {INTENDED[it][1] for it in lost} <= keys, f"{framework}, {call}"
+        # Each call that was made of a template says so: not one of several alone.
+        assert (None in now[call]["templates"]) <= (not any(upstream["templates"])), call
+
+
+def test_these_are_all_orchestrators():
+    from clew.frameworks import FRAMEWORKS, Layer
+
+    assert ORCHESTRATORS.keys() < CALLS.keys()
+    named = {it.name for it in FRAMEWORKS if it.layer is Layer.ORCHESTRATOR}
+    assert named == ORCHESTRATORS.keys()
