@@ -64,7 +64,7 @@ def _installed(report: Report) -> Iterator[str]:
 
 def _missing(names: Collection[str], here: Collection[str]) -> str:
     extras = ",".join(name for name in names if name not in here)
-    return f'Cannot be shown here: {extras}. Try: python -m pip install "clew[{extras}]" pyyaml'
+    return f'Cannot be shown here: {extras}. Try: python -m pip install "clew[{extras}]"'
 
 
 def _converse(name: str) -> str:
