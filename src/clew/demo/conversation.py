@@ -15,6 +15,7 @@ from clew.demo import show
 from clew.demo.spans import Memory, Spans
 from clew.demo.stand_in import EXAMPLES, replayed
 from clew.frameworks import FRAMEWORKS
+from clew.installing import pip_line
 from clew.report import Report, State
 from clew.start import instrument_all
 from clew.wording import number_of
@@ -63,8 +64,8 @@ def _installed(report: Report) -> Iterator[str]:
 
 
 def _missing(names: Collection[str], here: Collection[str]) -> str:
-    extras = ",".join(name for name in names if name not in here)
-    return f'Cannot be shown here: {extras}. Try: python -m pip install "clew[{extras}]"'
+    extras = [name for name in names if name not in here]
+    return f"Cannot be shown here: {','.join(extras)}. Try: {pip_line(*extras)}"
 
 
 def _converse(name: str) -> str:

@@ -14,6 +14,7 @@ from clew.diagnosis.examined import Examined
 from clew.diagnosis.findings import Finding, error, note, ok, warning
 from clew.discovery import Armable, armable
 from clew.frameworks import FRAMEWORKS
+from clew.installing import pip_line
 from clew.repairs import skipped
 from clew.report import Activation, State
 from clew.selection import Names, told_apart
@@ -116,7 +117,7 @@ def of_framework(check: str, name: str, state: str, reason: str) -> Finding:
             say = error
         case State.FAILED:
             say, sentence = error, f"{sentence}; it is not traced"
-            fix = fix or f"{_PIP} install --upgrade clew"
+            fix = fix or pip_line(upgrade=True)
     return say(check, sentence, name, fix)
 
 
@@ -202,7 +203,7 @@ def check_repairs(it: Examined) -> Iterator[Finding]:
         yield note(
             "repairs",
             f"repairs of upstream defects that are left out, as they may not be needed: {said}",
-            fix=f"{_PIP} install --upgrade clew",
+            fix=pip_line(upgrade=True),
         )
 
 
