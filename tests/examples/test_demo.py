@@ -20,13 +20,13 @@ from tests.landing.calls import installed
 @pytest.mark.slow
 def test_the_demo(tmp_path):
     here = [it for it in FRAMEWORKS if installed(it.trigger)]
-    if not here or not all(installed(it) for row in here for it in NEEDED.get(row.extra, ())):
+    if not here or not all(installed(it) for row in here for it in NEEDED.get(row.name, ())):
         pytest.skip("what is installed here is not enough for the examples")
     done = run(sys.executable, "-m", "clew", "demo", folder=tmp_path)
     assert done.status == 0, done.errors
     assert done.output.count("People wrote what the models say") == 1
     for row in here:
-        assert f" {row.extra} " in done.output
+        assert f" {row.name} " in done.output
     assert re.findall(r"^session (.*)$", done.output, re.MULTILINE) == ["chat-42 · user ada"]
     turns, spans, both = re.search(
         r"^(\d+) turns · (\d+) spans, (\d+)", done.output, re.MULTILINE
@@ -81,7 +81,7 @@ def test_the_demo_says_what_it_lacks(tmp_path):
         (("openai",), ["openai"]),
         (("mistralai",), ["mistral"]),
         (("llama-index",), ["llamaindex"]),
-        ((), [row.extra for row in FRAMEWORKS]),
+        ((), [row.name for row in FRAMEWORKS]),
     ):
         done = run(*command, *asked, folder=tmp_path, CLEW_EXCLUDE=every)
         assert (done.status, done.output) == (1, "")

@@ -36,13 +36,13 @@ def exchanged(name):
             yield stated(recorded)
 
 
-@pytest.fixture(params=FRAMEWORKS, ids=lambda row: row.extra)
+@pytest.fixture(params=FRAMEWORKS, ids=lambda row: row.name)
 def name(request):
     row = request.param
-    for module in (row.trigger, *NEEDED.get(row.extra, ())):
+    for module in (row.trigger, *NEEDED.get(row.name, ())):
         if not installed(module):
             pytest.skip(f"{module} is not installed here")
-    return row.extra
+    return row.name
 
 
 def test_replayed(name, replayed):
@@ -107,7 +107,7 @@ def test_no_clew_line(name, tmp_path, replayed):
 
 
 def test_rows_extras_examples_and_cassettes_agree():
-    rows = {row.extra for row in FRAMEWORKS}
+    rows = {row.name for row in FRAMEWORKS}
     project_file = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert rows <= project_file["project"]["optional-dependencies"].keys()
     packaged = project_file["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
@@ -134,7 +134,7 @@ def test_a_cassette_is_small_and_says_where_it_is_from(cassette):
 
 @pytest.mark.parametrize("name", ["openai", "bedrock", "mistral"])  # The others need it themselves.
 def test_a_replay_needs_no_yaml(name, tmp_path):
-    (row,) = (row for row in FRAMEWORKS if row.extra == name)
+    (row,) = (row for row in FRAMEWORKS if row.name == name)
     if not installed(row.trigger):
         pytest.skip(f"{row.trigger} is not installed here")
     copied = shutil.copytree(ROOT / "examples" / name, tmp_path / "of_mine" / name) / "app.py"

@@ -88,7 +88,7 @@ def missing(framework, **more):
 
 def messages():
     """Yield by its file every message in the code that suggests to install something."""
-    extras = [row.extra for row in FRAMEWORKS]
+    extras = [row.name for row in FRAMEWORKS]
     for names in (extras, *([it] for it in extras)):
         yield "demo/conversation.py", _missing(names, [])
     for item in armable():

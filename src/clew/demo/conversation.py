@@ -41,7 +41,7 @@ def hold(names: Collection[str] = ()) -> Iterator[str]:
     here = list(_installed(report))
     chosen = [name for name in here if not names or name in names]
     if not chosen or set(names) - set(chosen):
-        sys.exit(f"{report}\n\n{_missing(names or [row.extra for row in FRAMEWORKS], here)}")
+        sys.exit(f"{report}\n\n{_missing(names or [row.name for row in FRAMEWORKS], here)}")
     yield _ABOUT
     for name in chosen:
         yield f"{f' {name} ':─^78}\n{_converse(name).strip()}\n"
@@ -60,7 +60,7 @@ def session_of(spans: Spans) -> Iterator[str]:
 def _installed(report: Report) -> Iterator[str]:
     for row in FRAMEWORKS:
         if report[row.name].state in {State.ACTIVE, State.WAITING}:
-            yield row.extra
+            yield row.name
 
 
 def _missing(names: Collection[str], here: Collection[str]) -> str:

@@ -170,7 +170,7 @@ def check_shared_names(_: Examined) -> Iterator[Finding]:
     ``opentelemetry-instrument`` loads both, each call is traced twice, and
     OTEL_PYTHON_DISABLED_INSTRUMENTATIONS cannot tell them apart.
     """
-    traced = {item.framework.name for item in armable()}
+    traced = {item.framework.entry_point: item.framework.name for item in armable()}
     claims: dict[str, dict[str, str]] = {}
     for group in ("opentelemetry_instrumentor", "openinference_instrumentor"):
         for point in metadata.entry_points(group=group):
@@ -186,17 +186,17 @@ def check_shared_names(_: Examined) -> Iterator[Finding]:
             f"{' and '.join(sorted(packages))} share the name {name}: under "
             "opentelemetry-instrument each call is traced by both, and "
             f"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS={name} turns off both",
-            name,
+            traced[name],
             f"{_PIP} uninstall {' '.join(others)}",
         )
 
 
 def check_repairs(it: Examined) -> Iterator[Finding]:
     """Find repairs of upstream defects that were made for other versions than those installed."""
-    names = [name for name, found in _expected(it).items() if found.state is State.WAITING]
+    waiting = [found for found in _expected(it).values() if found.state is State.WAITING]
     reasons: dict[str, list[str]] = {}
-    for name in names:
-        for repair, reason in skipped(name):
+    for found in waiting:
+        for repair, reason in skipped(found.framework.entry_point):
             reasons.setdefault(reason, []).append(repair)
     if reasons:
         said = "; ".join(f"{', '.join(them)} ({why})" for why, them in reasons.items())
