@@ -112,7 +112,8 @@ def test_an_instrumentor_of_another_make_takes_no_name_away(python, install_inst
         from clew import instrument_all
         report = instrument_all()
         print(report["mistral"].framework.entry_point, report["mistralai"].framework.name)
-        print(*(it.framework.name for it in report.values() if it.framework.entry_point == "mistral"))
+        every = [it.framework for it in report.values()]
+        print(*(it.name for it in every if it.entry_point == "mistral"))
     """)
     first, other = done.stdout.splitlines()
     assert first == "mistralai mistral"
