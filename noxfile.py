@@ -67,7 +67,6 @@ def _pytest(session: nox.Session, *arguments: str) -> None:
 def demo(session: nox.Session) -> None:
     """Hold a conversation over several frameworks, without keys, and show it as a session."""
     _install(session, "openai", "langchain", "bedrock", "mistral", groups=())
-    session.install("pyyaml")  # What the recorded exchanges are written in.
     session.run("clew", "demo", *session.posargs)
 
 
@@ -226,11 +225,10 @@ def package(session: nox.Session) -> None:
     shutil.copytree(tests / "package", made / "run")
     shutil.copytree(tests / "typing", made / "typing")
     session.chdir(made)
-    used = ("openai", "pyyaml")
     for version in PYTHONS:
         python = _clean_environment(session, made / f"python{version}", version, wheel)
         session.run(python, "-I", "run/weigh.py", external=True)
-        session.run("uv", "pip", "install", "-q", "--python", python, *used, external=True)
+        session.run("uv", "pip", "install", "-q", "--python", python, "openai", external=True)
         session.run(python, "-I", "run/first_use.py", external=True)
     # From outside: only what is installed is there to be seen.
     seen_from = str(made / f"python{CURRENT}" / "bin" / "python")

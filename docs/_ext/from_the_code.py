@@ -79,12 +79,12 @@ class Frameworks(_Written):
 
     def lines(self) -> Iterator[str]:
         extras = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
-        yield "| name | extra | traced from the import of | needs at least |"
+        yield "| name and extra | entry point | traced from the import of | needs at least |"
         yield "|---|---|---|---|"
         for row in frameworks.FRAMEWORKS:
-            first = Requirement(extras[row.extra][0])
+            first = Requirement(extras[row.name][0])
             needs = f"{first.name} {_least(first)}"
-            yield f"| `{row.name}` | `{row.extra}` | `{row.trigger}` | {needs} |"
+            yield f"| `{row.name}` | `{row.entry_point}` | `{row.trigger}` | {needs} |"
 
 
 def _least(requirement: Requirement) -> str:

@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[bedrock]"]
 # [tool.uv.sources]
-# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
+# clew = { path = "../.." }  # Elsewhere: { git = "https://github.com/clew-project/clew" }
 # ///
 """A workshop's diary on Bedrock: converse with a tool, then converse_stream, through boto3."""
 

@@ -8,7 +8,7 @@
 #     "opentelemetry-instrumentation-flask",
 # ]
 # [tool.uv.sources]
-# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
+# clew = { path = "../.." }  # Elsewhere: { git = "https://github.com/clew-project/clew" }
 # ///
 """A bicycle shop's front: it asks a service in Node, which asks another one in Python."""
 

@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[dspy]"]
 # [tool.uv.sources]
-# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
+# clew = { path = "../.." }  # Elsewhere: { git = "https://github.com/clew-project/clew" }
 # ///
 """A stock keeper in DSPy: a ReAct program with a tool, then several questions in parallel."""
 

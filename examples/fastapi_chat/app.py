@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[openai]", "fastapi", "uvicorn"]
 # [tool.uv.sources]
-# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
+# clew = { path = "../.." }  # Elsewhere: { git = "https://github.com/clew-project/clew" }
 # ///
 """A chat in the browser: each conversation is a session, and its user is who is logged in."""
 

@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[langchain]"]
 # [tool.uv.sources]
-# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
+# clew = { path = "../.." }  # Elsewhere: { git = "https://github.com/clew-project/clew" }
 # ///
 """A LangGraph agent that remembers the conversation and uses tools, streaming its steps."""
 

@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[llamaindex]"]
 # [tool.uv.sources]
-# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
+# clew = { path = "../.." }  # Elsewhere: { git = "https://github.com/clew-project/clew" }
 # ///
 """A chat about the files in a folder: a small RAG engine that remembers the conversation."""
 

@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[mistral]"]
 # [tool.uv.sources]
-# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
+# clew = { path = "../.." }  # Elsewhere: { git = "https://github.com/clew-project/clew" }
 # ///
 """A translator on Mistral: one answer at once, one streamed, and several at the same time."""
 

@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["clew[openai]"]
 # [tool.uv.sources]
-# clew = { path = "../.." }  # In a clone of it. Elsewhere, take out both lines.
+# clew = { path = "../.." }  # Elsewhere: { git = "https://github.com/clew-project/clew" }
 # ///
 """A support chat: answers are streamed, a tool looks orders up, and the ticket is summed up."""
 

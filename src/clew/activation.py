@@ -39,7 +39,7 @@ from clew.loading import (
 )
 from clew.repairs import instrumenting, repairs_for
 from clew.report import Activation, Report, State
-from clew.selection import given_in, meant
+from clew.selection import given_in, meant, switched_off
 from clew.settings import say_once
 
 logger = logging.getLogger("clew")
@@ -75,10 +75,11 @@ class Ledger:
         only_in, exclude_in = given_in(only or (), "only="), given_in(exclude, "exclude=")
         only = None if only is None else meant(only, items, "only")
         exclude = meant(exclude, items, "exclude")
+        off = switched_off(disabled, items)
         for item in items:
             name = item.framework.name
             excluded = None
-            if "*" in disabled or name in disabled:
+            if name in off:
                 excluded = "left out by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
             elif name in exclude:
                 excluded = f"left out by {exclude_in}"
@@ -317,11 +318,11 @@ class Ledger:
         options = {"tracer_provider": self.tracer_provider, **entry.options}
         if self._config is not None:
             options["config"] = self._config
-        with instrumenting(item.framework.name, instrumentor):
+        with instrumenting(item.framework.entry_point, instrumentor):
             instrumentor.instrument(skip_dep_check=True, **options)
         entry.instrumentor = instrumentor
         try:
-            for repair in repairs_for(item.framework.name):
+            for repair in repairs_for(item.framework.entry_point):
                 self._mend(entry, repair)
         except Exception:  # noqa: BLE001 - without it the framework is traced all the same
             contain(f"finding what is to be mended in {item.framework.name}")

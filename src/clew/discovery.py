@@ -17,6 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from clew.frameworks import FRAMEWORKS, Framework, Layer
 
 _GROUP = "openinference_instrumentor"
+_NAMES = frozenset(framework.name for framework in FRAMEWORKS)
 _NOT_WAITED_FOR = {"tests", "test", "docs", "examples", "scripts", "benchmarks"}
 
 
@@ -67,7 +68,7 @@ def armable() -> list[Armable]:
     points: dict[str, metadata.EntryPoint] = {}
     for point in metadata.entry_points(group=_GROUP):
         points.setdefault(point.name, point)
-    rows = [_row(framework, points.pop(framework.name, None)) for framework in FRAMEWORKS]
+    rows = [_row(framework, points.pop(framework.entry_point, None)) for framework in FRAMEWORKS]
     return rows + [_other(point) for _, point in sorted(points.items())]
 
 
@@ -92,12 +93,14 @@ def _other(point: metadata.EntryPoint) -> Armable:
     triggers = tuple(dict.fromkeys(module for name in names for module in top_modules(name)))
     # An instrumentor that does not say what it instruments is most likely named after it.
     triggers = triggers or (() if names else (point.name,))
+    # A name of the table means that framework, whoever else has it for an entry point.
+    module = point.value.partition(":")[0]
     framework = Framework(
-        name=point.name,
+        name=module if point.name in _NAMES else point.name,
+        entry_point=point.name,
         trigger=triggers[0] if triggers else point.name,
         instrumentor=point.value,
         layer=Layer.UNKNOWN,
-        extra="",
     )
     return Armable(framework=framework, triggers=triggers, requirements=requirements)
 

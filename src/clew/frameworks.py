@@ -46,14 +46,15 @@ class Framework:
     """One framework, and all that has to be known to trace it."""
 
     name: str
-    """The instrumentor's entry-point name, as in OTEL_PYTHON_DISABLED_INSTRUMENTATIONS."""
+    """What it is called everywhere: in reports and messages, and as pip extra, as folder of its
+    example, as cassette and as test environment."""
+    entry_point: str
+    """The instrumentor's entry-point name, which OTEL_PYTHON_DISABLED_INSTRUMENTATIONS goes by."""
     trigger: str
     """The module whose import activates it."""
     instrumentor: str
     """Where the instrumentor is, as ``module:Class``."""
     layer: Layer
-    extra: str
-    """The pip extra, the example's folder, the cassette, and the test environment."""
     also_called: tuple[str, ...] = ()
     """Other names that people give it, which are accepted wherever a framework is named."""
     companions: tuple[str, ...] = ()
@@ -74,10 +75,10 @@ _OPENAI = ("conversation", "conversation.id", "previous_response_id")
 FRAMEWORKS = (
     Framework(
         name="openai",
+        entry_point="openai",
         trigger="openai",
         instrumentor="openinference.instrumentation.openai:OpenAIInstrumentor",
         layer=Layer.PROVIDER,
-        extra="openai",
         calls=(
             Call("openai.resources.chat:AsyncCompletions", ("create", "parse")),
             Call("openai.resources:AsyncCompletions", ("create",)),
@@ -92,10 +93,10 @@ FRAMEWORKS = (
     ),
     Framework(
         name="langchain",
+        entry_point="langchain",
         trigger="langchain_core",
         instrumentor="openinference.instrumentation.langchain:LangChainInstrumentor",
         layer=Layer.ORCHESTRATOR,
-        extra="langchain",
         also_called=("langchain_core", "langgraph"),
         calls=(
             Call(
@@ -114,12 +115,12 @@ FRAMEWORKS = (
         ),
     ),
     Framework(
-        name="llama_index",
+        name="llamaindex",
+        entry_point="llama_index",
         trigger="llama_index.core",
         instrumentor="openinference.instrumentation.llama_index:LlamaIndexInstrumentor",
         layer=Layer.ORCHESTRATOR,
-        extra="llamaindex",
-        also_called=("llamaindex", "llama_index_core"),
+        also_called=("llama_index_core",),
         calls=(
             Call(
                 "llama_index.core.base.llms.base:BaseLLM",
@@ -146,10 +147,10 @@ FRAMEWORKS = (
     ),
     Framework(
         name="bedrock",
+        entry_point="bedrock",
         trigger="botocore.client",
         instrumentor="openinference.instrumentation.bedrock:BedrockInstrumentor",
         layer=Layer.PROVIDER,
-        extra="bedrock",
         also_called=("boto3", "botocore", "aioboto3", "aiobotocore"),
         companions=("aiobotocore.client",),
         calls=(
@@ -161,12 +162,11 @@ FRAMEWORKS = (
         ),
     ),
     Framework(
-        name="mistralai",
+        name="mistral",
+        entry_point="mistralai",
         trigger="mistralai.client",
         instrumentor="openinference.instrumentation.mistralai:MistralAIInstrumentor",
         layer=Layer.PROVIDER,
-        extra="mistral",
-        also_called=("mistral",),
         calls=(
             Call(
                 "mistralai.client.chat:Chat",
@@ -197,10 +197,10 @@ FRAMEWORKS = (
     ),
     Framework(
         name="dspy",
+        entry_point="dspy",
         trigger="dspy",
         instrumentor="openinference.instrumentation.dspy:DSPyInstrumentor",
         layer=Layer.ORCHESTRATOR,
-        extra="dspy",
         calls=(
             Call("dspy:Module", ("acall",)),
             Call("dspy:BaseLM", ("acall",)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from clew.frameworks import Framework
+from clew.spelling import by_spelling, plain
 
 
 class State(Enum):
@@ -40,6 +41,8 @@ class Activation:
 class Report(Mapping[str, Activation]):
     """A live view of all frameworks by name: WAITING turns ACTIVE when the import happens.
 
+    Other spellings of a name find it too: ``report["llama_index"]`` is ``report["llamaindex"]``.
+
     >>> report = instrument_all()
     >>> report["openai"].state
     <State.WAITING: 'waiting'>
@@ -50,7 +53,11 @@ class Report(Mapping[str, Activation]):
         self._read = read
 
     def __getitem__(self, name: str) -> Activation:
-        return self._read()[name]
+        found = self._read()
+        if name not in found:
+            frameworks = (activation.framework for activation in found.values())
+            return found[by_spelling(frameworks).get(plain(name), name)]
+        return found[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._read())

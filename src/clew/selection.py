@@ -1,17 +1,18 @@
 """Which frameworks the names in ``only=``, ``exclude=`` and their variables mean.
 
-A framework may be named as its instrumentor is, as its pip extra, or as the package that people
-install. A name that means none is an error in the application's own call; in a variable it is left
-out, and said once.
+A framework may be named in every way that `clew.spelling` knows. A name that means none is an
+error in the application's own call; in a variable it is left out, and said once.
 """
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from importlib.metadata import entry_points
 from typing import Any
 
 from clew import settings
 from clew.discovery import Armable, armable
 from clew.errors import ConfigurationError
+from clew.spelling import by_spelling, plain
 
 
 class Names(frozenset[str]):
@@ -37,7 +38,8 @@ def selected(
 ) -> Names | None:
     """Return the frameworks that an *argument* selects, or its variable where there is none."""
     if argument is not None:
-        return Names.given(argument, f"{name}=")
+        known, unknown = told_apart(Names.given(argument, name), armable())
+        return Names.given((*known, *unknown), f"{name}=")
     names = setting.read()
     if not names:
         return None
@@ -63,9 +65,9 @@ def told_apart(
     names: Iterable[str], items: Collection[Armable]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the frameworks that *names* mean, and the names that mean none."""
-    by_name = _by_name(items)
-    known = [by_name[it] for name in names if (it := _plain(name)) in by_name]
-    unknown = [name for name in names if _plain(name) not in by_name]
+    by_name = by_spelling(item.framework for item in items)
+    known = [by_name[it] for name in names if (it := plain(name)) in by_name]
+    unknown = [name for name in names if plain(name) not in by_name]
     return tuple(dict.fromkeys(known)), tuple(dict.fromkeys(unknown))
 
 
@@ -78,25 +80,28 @@ def meant(names: Collection[str], items: Collection[Armable], argument: str) -> 
 
 
 def _unknown(subject: str, name: str, items: Collection[Armable]) -> str:
-    by_name = _by_name(items)
-    close = get_close_matches(_plain(name), by_name, n=1)
+    by_name = by_spelling(item.framework for item in items)
+    close = get_close_matches(plain(name), by_name, n=1)
     hint = f"; did you mean {by_name[close[0]]!r}?" if close else "."
     known = ", ".join(dict.fromkeys(by_name.values()))
     return f"{subject} is not a framework clew knows{hint} There are: {known}"
 
 
-def _by_name(items: Iterable[Armable]) -> dict[str, str]:
-    """Return every spelling of every framework, with the name that it means."""
-    found: dict[str, str] = {}
-    items = list(items)
-    for item in items:
-        found[_plain(item.framework.name)] = item.framework.name
-    for item in items:
-        for spelling in (item.framework.extra, *item.framework.also_called):
-            if spelling:
-                found.setdefault(_plain(spelling), item.framework.name)
-    return found
+def switched_off(names: Iterable[str], items: Collection[Armable]) -> set[str]:
+    """Return the frameworks that the *names* in OTEL_PYTHON_DISABLED_INSTRUMENTATIONS mean.
 
-
-def _plain(name: object) -> str:
-    return str(name).strip().lower().replace("-", "_")
+    OpenTelemetry goes by entry-point names, of its own instrumentors too: ``botocore`` is one of
+    those, and not Bedrock's. So only the entry-point name and the name are accepted, in any
+    spelling; and a name that is another installed instrumentor's entry-point name means that one.
+    """
+    given = set(names) - {""}
+    if not given:
+        return set()
+    frameworks = [item.framework for item in items]
+    exact = {it.name for it in entry_points(group="opentelemetry_instrumentor")}
+    loose = {plain(name) for name in given - exact - {it.entry_point for it in frameworks}}
+    return {
+        it.name
+        for it in frameworks
+        if given & {"*", it.entry_point} or loose & {plain(it.name), plain(it.entry_point)}
+    }

@@ -152,7 +152,7 @@ def test_every_variable_that_can_be_wrong_is_tried_above():
 
 @pytest.mark.parametrize("name", ["only", "exclude"])
 def test_of_a_list_of_frameworks_the_names_that_are_known_count(python, name):
-    excluded = {"only": "mistralai", "exclude": "openai"}[name]
+    excluded = {"only": "mistral", "exclude": "openai"}[name]
     done = python(
         f"""
         from clew import instrument_all

@@ -141,19 +141,19 @@ def test_a_framework_is_known_by_its_extra_too(python):
     python("""
         from clew import State, instrument_all
         report = instrument_all(exclude=["llamaindex", "mistral"])
-        assert report["llama_index"].state is State.EXCLUDED
-        assert report["mistralai"].state is State.EXCLUDED
+        assert report["llamaindex"].state is State.EXCLUDED
+        assert report["mistral"].state is State.EXCLUDED
     """)
 
 
 @pytest.mark.parametrize(
     ("spelling", "name"),
     [
-        ("llamaindex", "llama_index"),
-        ("llama-index", "llama_index"),
-        ("LlamaIndex", "llama_index"),
-        ("llama-index-core", "llama_index"),
-        ("mistral", "mistralai"),
+        ("llama_index", "llamaindex"),
+        ("llama-index", "llamaindex"),
+        ("LlamaIndex", "llamaindex"),
+        ("llama-index-core", "llamaindex"),
+        ("mistralai", "mistral"),
         ("boto3", "bedrock"),
         ("langchain-core", "langchain"),
         (" OpenAI ", "openai"),
@@ -181,7 +181,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(python, argument):
         except ConfigurationError as error:
             assert "{argument}='opnai'" in str(error)
             assert "did you mean 'openai'?" in str(error)
-            assert "llama_index" in str(error)
+            assert "llamaindex" in str(error)
             assert "CLEW_" not in str(error)
         else:
             raise SystemExit("accepted")

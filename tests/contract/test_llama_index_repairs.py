@@ -19,7 +19,7 @@ BEGIN = """
 
     def with_clew():
         from clew import instrument_all
-        assert instrument_all(only=["llama_index"])["llama_index"].state.value == "active"
+        assert instrument_all(only=["llamaindex"])["llamaindex"].state.value == "active"
 
     def with_upstream():
         from openinference.instrumentation.llama_index import LlamaIndexInstrumentor

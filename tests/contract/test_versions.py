@@ -61,7 +61,7 @@ MADE = """
     report = instrument_all()
     import mistralai.client
     from openinference.instrumentation.mistralai._chat_wrapper import _WithMistralAI
-    assert report["mistralai"].state.value == "active", report
+    assert report["mistral"].state.value == "active", report
     print(hasattr(_WithMistralAI._finalize_response, "__wrapped__"))
 """
 

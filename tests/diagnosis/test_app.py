@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from clew.installing import pip_line
+
 BESIDE = Path(sys.executable).parent
 SELF = "import clew; clew.instrument_all()\n"
 CALL = """
@@ -123,7 +125,9 @@ def test_a_python_without_clew(app, tmp_path):
     diagnosis = app(program)
     assert diagnosis.out == "1\n"
     assert diagnosis.severity("app-watched") == "error"
-    assert diagnosis.says("app-watched", "No module named 'clew'", "-m pip install clew")
+    assert diagnosis.says(
+        "app-watched", "No module named 'clew'", pip_line().removeprefix("python")
+    )
 
 
 def test_an_app_that_never_calls_a_model(app, openai):

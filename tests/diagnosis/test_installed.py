@@ -62,7 +62,7 @@ def test_half_a_framework(doctor, tmp_path, whole):
     (folder / "__init__.py").touch()
     (tmp_path / "llama_index" / "__init__.py").touch()  # Hides a whole one that is installed.
     diagnosis = doctor()
-    assert diagnosis.severity("half-installed", "llama_index") == (None if whole else "warning")
+    assert diagnosis.severity("half-installed", "llamaindex") == (None if whole else "warning")
     if not whole:
         assert diagnosis.says("half-installed", "llama_index.core", "pip install")
 

@@ -11,6 +11,7 @@ from clew.demo.conversation import SESSION, USER, session_of
 from clew.demo.show import session
 from clew.demo.spans import Memory, Span
 from clew.frameworks import FRAMEWORKS
+from clew.installing import pip_line
 from tests.examples.running import run
 from tests.examples.test_examples import NEEDED
 from tests.landing.calls import installed
@@ -19,13 +20,13 @@ from tests.landing.calls import installed
 @pytest.mark.slow
 def test_the_demo(tmp_path):
     here = [it for it in FRAMEWORKS if installed(it.trigger)]
-    if not here or not all(installed(it) for row in here for it in NEEDED.get(row.extra, ())):
+    if not here or not all(installed(it) for row in here for it in NEEDED.get(row.name, ())):
         pytest.skip("what is installed here is not enough for the examples")
     done = run(sys.executable, "-m", "clew", "demo", folder=tmp_path)
     assert done.status == 0, done.errors
     assert done.output.count("People wrote what the models say") == 1
     for row in here:
-        assert f" {row.extra} " in done.output
+        assert f" {row.name} " in done.output
     assert re.findall(r"^session (.*)$", done.output, re.MULTILINE) == ["chat-42 · user ada"]
     turns, spans, both = re.search(
         r"^(\d+) turns · (\d+) spans, (\d+)", done.output, re.MULTILINE
@@ -76,18 +77,17 @@ def test_what_ran_at_the_same_time_is_shown_in_an_order_of_its_own():
 def test_the_demo_says_what_it_lacks(tmp_path):
     command = (sys.executable, "-m", "clew", "demo")
     every = ",".join(row.name for row in FRAMEWORKS)
-    for asked, found in (
-        (("openai",), "openai"),
-        (("mistralai",), "mistral"),
-        (("llama-index",), "llamaindex"),
-        ((), "openai,langchain,llamaindex,"),
+    for asked, extras in (
+        (("openai",), ["openai"]),
+        (("mistralai",), ["mistral"]),
+        (("llama-index",), ["llamaindex"]),
+        ((), [row.name for row in FRAMEWORKS]),
     ):
         done = run(*command, *asked, folder=tmp_path, CLEW_EXCLUDE=every)
         assert (done.status, done.output) == (1, "")
         last = done.errors.splitlines()[-1]
-        assert last.startswith(f"Cannot be shown here: {found}")
-        assert f'python -m pip install "clew[{found}' in last
-        assert last.endswith("pyyaml")
+        assert last.startswith(f"Cannot be shown here: {','.join(extras)}. ")
+        assert last.endswith(pip_line(*extras))
     done = run(*command, "opnai", folder=tmp_path)
     assert done.status == 2
     assert "'opnai' is not one of 'openai', 'langchain'" in done.errors

@@ -20,7 +20,7 @@ from tests.javascript.packages import install
 from tests.landing.calls import installed
 
 EXAMPLE = ROOT / "examples" / "distributed"
-CASSETTE = CASSETTES / "distributed.yaml"
+CASSETTE = CASSETTES / "distributed.json"
 PATIENCE = 30
 IDS = {("chat-42", "ada")}
 INSTRUMENTED = [f"opentelemetry.instrumentation.{name}" for name in ("flask", "httpx")]

@@ -1,5 +1,6 @@
 """Each example on its cassette, where no network can be reached: what was said is what landed."""
 
+import json
 import re
 import shutil
 import sys
@@ -28,20 +29,20 @@ NEEDED = {
 
 def exchanged(name):
     """Return what the cassette says that each exchange with a model took."""
-    for asked, answered in exchanges(CASSETTES / f"{name}.yaml"):
+    for asked, answered in exchanges(CASSETTES / f"{name}.json"):
         kind = answered.headers.get("content-type", "")
         recorded = SimpleNamespace(path=asked.path, content_type=kind, response=answered.body)
         if not asked.path.endswith("/embeddings"):
             yield stated(recorded)
 
 
-@pytest.fixture(params=FRAMEWORKS, ids=lambda row: row.extra)
+@pytest.fixture(params=FRAMEWORKS, ids=lambda row: row.name)
 def name(request):
     row = request.param
-    for module in (row.trigger, *NEEDED.get(row.extra, ())):
+    for module in (row.trigger, *NEEDED.get(row.name, ())):
         if not installed(module):
             pytest.skip(f"{module} is not installed here")
-    return row.extra
+    return row.name
 
 
 def test_replayed(name, replayed):
@@ -106,13 +107,13 @@ def test_no_clew_line(name, tmp_path, replayed):
 
 
 def test_rows_extras_examples_and_cassettes_agree():
-    rows = {row.extra for row in FRAMEWORKS}
+    rows = {row.name for row in FRAMEWORKS}
     project_file = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert rows <= project_file["project"]["optional-dependencies"].keys()
     packaged = project_file["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     assert rows == {Path(it).parent.name for it in packaged if it.endswith("/app.py")}
     apps = {it.parent.name: it.read_text() for it in (ROOT / "examples").glob("*/app.py")}
-    assert apps.keys() == {it.stem for it in CASSETTES.glob("*.yaml")}
+    assert apps.keys() == {it.stem for it in CASSETTES.glob("*.json")}
     assert rows <= apps.keys()
     for name in rows:
         assert f'# dependencies = ["clew[{name}]"]\n' in apps[name]
@@ -121,12 +122,29 @@ def test_rows_extras_examples_and_cassettes_agree():
         assert readme_of(name).is_file()
 
 
-@pytest.mark.parametrize("cassette", sorted(CASSETTES.glob("*.yaml")), ids=lambda it: it.stem)
+@pytest.mark.parametrize("cassette", sorted(CASSETTES.glob("*.json")), ids=lambda it: it.stem)
 def test_a_cassette_is_small_and_says_where_it_is_from(cassette):
     text = cassette.read_text()
     assert len(text) < 40_000
-    assert text.startswith(f"# What examples/{cassette.stem}/app.py says and is told")
-    assert re.search(r"^# Recorded from: \S", text, re.MULTILINE)
+    about, sources = (json.loads(text)[it] for it in ("about", "recorded_from"))
+    assert about.startswith(f"What examples/{cassette.stem}/app.py says and is told")
+    assert sources
+    assert all(sources)
+
+
+@pytest.mark.parametrize("name", ["openai", "bedrock", "mistral"])  # The others need it themselves.
+def test_a_replay_needs_no_yaml(name, tmp_path):
+    (row,) = (row for row in FRAMEWORKS if row.name == name)
+    if not installed(row.trigger):
+        pytest.skip(f"{row.trigger} is not installed here")
+    copied = shutil.copytree(ROOT / "examples" / name, tmp_path / "of_mine" / name) / "app.py"
+    code = (
+        "import runpy, sys; sys.modules['yaml'] = None; "
+        f"sys.argv = ['app.py', '--replay']; runpy.run_path({str(copied)!r}, run_name='__main__')"
+    )
+    done = run(sys.executable, "-c", code, folder=tmp_path)
+    assert done.status == 0, done.errors
+    assert {it.session for it in done.spans} == {"chat-42"}
 
 
 def test_the_network_is_out_of_reach(tmp_path):

@@ -222,7 +222,7 @@ def test_the_page_suggests_what_is_recorded():
     listed = re.search(r"const SUGGESTED = (\[.*?\n\]);", PAGE, re.DOTALL)[1]
     first, second = json.loads(re.sub(r",(?=\s*\])", "", listed))
     assert [*first, *second] == list(dict.fromkeys(sum(zip(*TALKS.values(), strict=True), ())))
-    asked = [json.loads(it.body)["messages"] for it, _ in exchanges(CASSETTES / f"{NAME}.yaml")]
+    asked = [json.loads(it.body)["messages"] for it, _ in exchanges(CASSETTES / f"{NAME}.json")]
     said = [[it["content"] for it in messages if it["role"] == "user"] for messages in asked]
     assert sorted(said) == sorted([[it] for it in first] + [[it, *second] for it in first])
 

@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from subprocess import CalledProcessError
 
 import pytest
-import vcr
 from vcr.request import Request
 
 from clew.demo.stand_in import (
@@ -25,6 +24,7 @@ from tests.providers import ProviderServer
 from tests.providers.answers import Question, Tool, Written, answering, respond, speaking
 from tests.recorder import scrubbing
 from tests.recorder.__main__ import record
+from tests.recorder.cassettes import deserialize, headed, recorder, serialize
 from tests.recorder.sources import NAMED, Local, Real, Signed, forward, real
 from tests.recorder.voice import Voice
 from tests.recorder.writing import by_words, written_for
@@ -88,19 +88,14 @@ def test_a_secret_in_a_binary_answer_is_refused():
 
 
 def test_what_is_recorded_is_played_back(tmp_path):
-    cassette = tmp_path / "one.yaml"
-    recorder = vcr.VCR(
-        record_mode="all",
-        before_record_request=scrubbing.request,
-        before_record_response=scrubbing.response,
-    )
+    cassette = tmp_path / "one.json"
     asked = Asked(
         "POST",
         "/v1/chat/completions",
         {"content-type": "application/json", "authorization": "Bearer eyJhbGciOi.J9"},
         b'{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Where?"}]}',
     )
-    with ProviderServer() as server, recorder.use_cassette(str(cassette)):
+    with ProviderServer() as server, recorder().use_cassette(str(cassette)):
         first, second = (forward(asked, server.url, "a test") for _ in range(2))
     assert first.body != second.body, "each has an id of its own"
     assert not any(secret in cassette.read_text() for secret in SECRETS)
@@ -118,9 +113,27 @@ def test_what_is_recorded_is_played_back(tmp_path):
     assert b"nox -s record" in other.body
 
 
+def test_a_binary_answer_is_played_back(tmp_path):
+    told = Answered(200, {"content-type": "application/octet-stream"}, b"\x00\xff\xfe{}")
+    cassette = tmp_path / "binary.json"
+    asked = Asked("POST", "/any", {}, b"{}")
+    with serving(lambda _: told) as url, recorder().use_cassette(str(cassette)):
+        forward(asked, url, "a test")
+    assert Replay(cassette)(asked) == told
+    known = deserialize(cassette.read_text())
+    assert known["interactions"][0]["response"]["body"] == {"string": told.body}
+    assert serialize(known) == cassette.read_text()
+
+
+@pytest.mark.parametrize("cassette", sorted(CASSETTES.glob("*.json")), ids=lambda it: it.stem)
+def test_a_cassette_written_again_is_the_same(cassette):
+    known = json.loads(cassette.read_text())
+    assert headed(cassette, known["about"], known["recorded_from"]) == cassette.read_text()
+
+
 def test_an_example_is_recorded(tmp_path):
     pytest.importorskip("openai")
-    cassette = tmp_path / "openai.yaml"
+    cassette = tmp_path / "openai.json"
     with ProviderServer() as server:
 
         def answer(asked):
@@ -129,16 +142,16 @@ def test_an_example_is_recorded(tmp_path):
 
         record("openai", answer, cassette)
         sent = [it.body for it in server.exchanges][1::2]
-    said, *sources = cassette.read_text().partition("interactions:")[0].splitlines()
-    assert said.startswith("# What examples/openai/app.py says")
-    assert sources == ["# Recorded from: a test"]
+    written = json.loads(cassette.read_text())
+    assert written["about"].startswith("What examples/openai/app.py says")
+    assert written["recorded_from"] == ["a test"]
     assert [json.loads(asked.body) for asked, _ in exchanges(cassette)] == sent
     assert len(sent) > 2
 
 
 def test_a_recording_that_fails_leaves_what_was_there(tmp_path):
     pytest.importorskip("openai")
-    cassette = tmp_path / "openai.yaml"
+    cassette = tmp_path / "openai.json"
     cassette.write_text("as it was")
     with pytest.raises(CalledProcessError):
         record("openai", lambda _: refused("the model has gone"), cassette)
@@ -279,7 +292,7 @@ NAMES = sorted(it.parent.name for it in EXAMPLES.glob("*/app.py"))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_said_who_wrote_what_is_recorded(name):
-    asked = [it for it, _ in exchanges(CASSETTES / f"{name}.yaml")]
+    asked = [it for it, _ in exchanges(CASSETTES / f"{name}.json")]
     people = f"people, who wrote the answers: tests/recorder/written/{name}.toml"
     assert {it.headers[NAMED] for it in asked} == {people}
     assert (EXAMPLES / name / "README.md").read_text().count("People wrote the answers") == 1

@@ -109,7 +109,7 @@ class Ledger:
 
     def row(self, name: str, mode: str) -> Row:
         """Return the row of the framework that *name* begins with, as ``mistral_chat`` does."""
-        known = (it.name for it in FRAMEWORKS if name.startswith((it.name, it.extra)))
+        known = (it.name for it in FRAMEWORKS if name.startswith((it.name, it.entry_point)))
         return self.rows[next(known), mode]
 
     def summary(self) -> str:

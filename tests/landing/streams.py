@@ -72,36 +72,36 @@ def openai_embeddings_awaited(server):
     )
 
 
-@stream("mistralai", "iterator", "mistralai.client")
+@stream("mistral", "iterator", "mistralai.client")
 def mistral_chat(server):
     return mistralai.client(server).chat.stream(model=mistralai.MODEL, messages=mistralai.MESSAGES)
 
 
-@stream("mistralai", "coroutine of an iterator", "mistralai.client")
+@stream("mistral", "coroutine of an iterator", "mistralai.client")
 def mistral_chat_async(server):
     return mistralai.client(server).chat.stream_async(
         model=mistralai.MODEL, messages=mistralai.MESSAGES
     )
 
 
-@stream("mistralai", "coroutine", "mistralai.client")
+@stream("mistral", "coroutine", "mistralai.client")
 def mistral_chat_awaited(server):
     return mistralai.client(server).chat.complete_async(
         model=mistralai.MODEL, messages=mistralai.MESSAGES
     )
 
 
-@stream("mistralai", "iterator", "mistralai.client")
+@stream("mistral", "iterator", "mistralai.client")
 def mistral_conversation(server):
     return mistralai.client(server).beta.conversations.start_stream(**mistralai.TALK)
 
 
-@stream("mistralai", "coroutine of an iterator", "mistralai.client")
+@stream("mistral", "coroutine of an iterator", "mistralai.client")
 def mistral_conversation_async(server):
     return mistralai.client(server).beta.conversations.start_stream_async(**mistralai.TALK)
 
 
-@stream("mistralai", "coroutine", "mistralai.client")
+@stream("mistral", "coroutine", "mistralai.client")
 def mistral_embeddings_awaited(server):
     return mistralai.client(server).embeddings.create_async(model="mistral-embed", inputs=["one"])
 
@@ -202,23 +202,23 @@ def langgraph_awaited(server):
     return langchain.graph(server).ainvoke(langchain.GRAPH_INPUT, langchain.THREAD)
 
 
-@stream("llama_index", "iterator", "llama_index.llms.openai")
+@stream("llamaindex", "iterator", "llama_index.llms.openai")
 def llama_index_chat(server):
     return llama_index.llm(server).stream_chat(llama_index.messages())
 
 
-@stream("llama_index", "iterator", "llama_index.llms.openai")
+@stream("llamaindex", "iterator", "llama_index.llms.openai")
 def llama_index_complete(server):
     return llama_index.llm(server).stream_complete(QUESTION)
 
 
-@stream("llama_index", "iterator", "llama_index.llms.openai", "llama_index.embeddings.openai")
+@stream("llamaindex", "iterator", "llama_index.llms.openai", "llama_index.embeddings.openai")
 def llama_index_query_engine(server):
     engine = llama_index.index(server).as_query_engine(llm=llama_index.llm(server), streaming=True)
     return engine.query(QUESTION).response_gen
 
 
-@stream("llama_index", "iterator", "llama_index.llms.openai")
+@stream("llamaindex", "iterator", "llama_index.llms.openai")
 def llama_index_chat_engine(server):
     from llama_index.core.chat_engine import SimpleChatEngine
 
@@ -226,12 +226,12 @@ def llama_index_chat_engine(server):
     return engine.stream_chat(QUESTION).response_gen
 
 
-@stream("llama_index", "coroutine of an iterator", "llama_index.llms.openai")
+@stream("llamaindex", "coroutine of an iterator", "llama_index.llms.openai")
 def llama_index_chat_async(server):
     return llama_index.llm(server).astream_chat(llama_index.messages())
 
 
-@stream("llama_index", "coroutine", "llama_index.llms.openai")
+@stream("llamaindex", "coroutine", "llama_index.llms.openai")
 def llama_index_awaited(server):
     return llama_index.llm(server).achat(llama_index.messages())
 

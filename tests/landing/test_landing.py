@@ -18,7 +18,7 @@ NOT_IN_THE_SDK = {
     ("bedrock", "async"): "boto3 is synchronous",
     ("bedrock", "async_stream"): "boto3 is synchronous",
     ("bedrock", "fan_out"): "one client, one call",
-    ("mistralai", "fan_out"): "as Bedrock",
+    ("mistral", "fan_out"): "as Bedrock",
     ("openai", "fan_out"): "as Bedrock",
 }
 

@@ -35,14 +35,14 @@ def test_every_column_is_explained(page):
 
 
 def test_a_framework_is_called_as_everywhere_else(page):
-    assert "| llama_index | recorded traffic | 1 | 3 | 0 | 0 | 0 | 0 |" in page
-    assert "| mistralai | timeout | 0 | 0 |" in page
+    assert "| llamaindex | recorded traffic | 1 | 3 | 0 | 0 | 0 | 0 |" in page
+    assert "| mistral | timeout | 0 | 0 |" in page
 
 
 def test_model_calls_stand_where_they_were_counted(page):
     _, _, calls = page.partition("## The model calls")
     assert "| openai | sync | 2 | 2 | 7 | 0 |" in calls
-    assert "| mistralai | timeout | 0 | 1 | 0 | 0 |" in calls
+    assert "| mistral | timeout | 0 | 1 | 0 | 0 |" in calls
     assert "recorded traffic" not in calls
 
 

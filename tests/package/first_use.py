@@ -1,9 +1,14 @@
 """Run by ``nox -s package`` where the built wheel is, and nothing of the tree."""
 
 import logging
+import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import distribution
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -12,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import clew
 from clew import State, instrument_all, using_session
+from clew.demo import stand_in
 from clew.frameworks import FRAMEWORKS
 
 memory = InMemorySpanExporter()
@@ -38,8 +44,9 @@ assert not any(file.startswith("tests/") for file in files), "the tests are in t
 assert distribution("clew").version == clew.__version__
 
 for framework in FRAMEWORKS:
-    assert f"clew/demo/examples/{framework.extra}/app.py" in files, "the demo lacks an example"
-    assert f"clew/demo/cassettes/{framework.extra}.yaml" in files, "the demo lacks a cassette"
+    assert f"clew/demo/examples/{framework.name}/app.py" in files, "the demo lacks an example"
+    assert f"clew/demo/cassettes/{framework.name}.json" in files, "the demo lacks a cassette"
+assert find_spec("yaml") is None, "the demo has to do with what clew[openai] installs"
 demo = subprocess.run(
     [sys.executable, "-I", "-m", "clew", "demo", "openai"],
     capture_output=True,
@@ -47,6 +54,19 @@ demo = subprocess.run(
     check=True,
 )
 assert "session chat-42 · user ada" in demo.stdout
+
+with TemporaryDirectory() as folder:  # As somebody would copy it.
+    copied = Path(folder) / "openai" / "app.py"
+    copied.parent.mkdir()
+    shutil.copy(stand_in.EXAMPLES / "openai" / "app.py", copied)
+    replayed = subprocess.run(
+        [sys.executable, "-I", str(copied), "--replay"],
+        env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+assert "ticket: " in replayed.stdout
 
 settings = subprocess.run(
     [sys.executable, "-I", "-m", "clew", "settings"], capture_output=True, text=True, check=True

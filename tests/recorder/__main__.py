@@ -16,8 +16,6 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-import vcr
-
 from clew.demo.stand_in import (
     CASSETTES,
     EXAMPLES,
@@ -30,7 +28,7 @@ from clew.demo.stand_in import (
 )
 from tests.examples.driven import DRIVEN
 from tests.examples.programs import Start
-from tests.recorder import scrubbing
+from tests.recorder import cassettes, scrubbing
 from tests.recorder.sources import NAMED, Written, real
 
 KEYS = ("OPENAI_API_KEY", "MISTRAL_API_KEY")
@@ -50,7 +48,7 @@ def main() -> None:
         source: Any = nullcontext(real(arguments.real)) if arguments.real else Written(name)
         try:
             with source as answer:
-                record(name, answer, CASSETTES / f"{name}.yaml")
+                record(name, answer, CASSETTES / f"{name}.json")
         except (subprocess.CalledProcessError, AssertionError, RuntimeError, ValueError) as why:
             failed.append(f"{name}: {why}")
     if failed:
@@ -59,11 +57,7 @@ def main() -> None:
 
 def record(name: str, answer: Answer, cassette: Path) -> None:
     """Run one example, and keep what it says and is told, if it comes to its end."""
-    recorder = vcr.VCR(
-        record_mode="all",
-        before_record_request=_recorded,
-        before_record_response=scrubbing.response,
-    )
+    recorder = cassettes.recorder(_recorded)
     keys = {key: os.environ[key] for key in KEYS if key in os.environ}
     example = EXAMPLES / name
     one_by_one = Lock()  # vcrpy loses exchanges that are made at the same time.
@@ -80,19 +74,14 @@ def record(name: str, answer: Answer, cassette: Path) -> None:
                 sys.stdout.write(driven.drive(Start(example, example.parents[1], given)))
             else:
                 subprocess.run([sys.executable, str(example / "app.py")], env=given, check=True)
-        cassette.write_text(_heading(name, new) + new.read_text())
+        about = f"What examples/{name}/app.py says and is told; written by `nox -s record`."
+        sources = sorted({asked.headers[NAMED] for asked, _ in exchanges(new)})
+        cassette.write_text(cassettes.headed(new, about, sources))
 
 
 def _recorded(request: Any) -> Any:
     """What names no source was not asked by the example, and is not kept."""
     return scrubbing.request(request) if NAMED in request.headers else None
-
-
-def _heading(name: str, cassette: Path) -> str:
-    sources = sorted({asked.headers[NAMED] for asked, _ in exchanges(cassette)})
-    lines = [f"What examples/{name}/app.py says and is told; written by `nox -s record`."]
-    lines += [f"Recorded from: {source}" for source in sources]
-    return "".join(f"# {line}\n" for line in lines)
 
 
 if __name__ == "__main__":

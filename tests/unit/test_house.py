@@ -16,7 +16,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 def test_rows_and_extras_agree():
     others = {"cost"}
-    assert {row.extra for row in FRAMEWORKS} | others == set(PROJECT["optional-dependencies"])
+    assert {row.name for row in FRAMEWORKS} | others == set(PROJECT["optional-dependencies"])
+
+
+def test_the_landing_table_goes_by_the_same_names():
+    rows = re.findall(
+        r"^\| (\w+) \| [a-z]", (ROOT / "docs" / "landing.md").read_text(), re.MULTILINE
+    )
+    assert {row.name for row in FRAMEWORKS} == set(rows) - {"framework"}
 
 
 def test_rows_and_landing_calls_agree():

@@ -145,6 +145,23 @@ def test_one_framework_is_left_out_by_its_name_or_by_clews_own_variable(instrume
         assert done.out == "excluded\n"
 
 
+@pytest.mark.parametrize("spelling", ["mistral", "mistralai", "MistralAI"])
+def test_a_framework_is_left_out_by_whatever_it_is_called(instrumented, spelling):
+    pytest.importorskip("mistralai.client")
+    done = instrumented(
+        """
+        import mistralai.client
+        from clew import instrument_all
+        from openinference.instrumentation.mistralai import MistralAIInstrumentor
+        assert not MistralAIInstrumentor().is_instrumented_by_opentelemetry
+        print(instrument_all()["mistral"].state.value)
+        """,
+        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=spelling,
+        **QUIET,
+    )
+    assert done.out == "excluded\n"
+
+
 def test_the_line_in_the_application_as_well_changes_nothing(instrumented):
     done = instrumented(
         """

@@ -3,30 +3,27 @@
 import click
 
 from clew.demo.conversation import hold
-from clew.discovery import armable
 from clew.errors import ClewError
 from clew.frameworks import FRAMEWORKS
-from clew.selection import told_apart
+from clew.spelling import by_spelling, plain
 
-_EXTRAS = [row.extra for row in FRAMEWORKS]
+_NAMES = [row.name for row in FRAMEWORKS]
 
 
-def _extras(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the extras of frameworks that may be named in any way that people name them."""
-    by_name = {row.name: row.extra for row in FRAMEWORKS}
+def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of frameworks that may be spelt in any way that people spell them."""
+    by_name = by_spelling(FRAMEWORKS)
     found = []
     for name in given:
-        known, _unknown = told_apart([name], armable())
-        extra = by_name.get(next(iter(known), ""))
-        if extra is None:
-            message = f"{name!r} is not one of {', '.join(map(repr, _EXTRAS))}"
+        if plain(name) not in by_name:
+            message = f"{name!r} is not one of {', '.join(map(repr, _NAMES))}"
             raise click.BadParameter(message)
-        found.append(extra)
+        found.append(by_name[plain(name)])
     return tuple(found)
 
 
 @click.command()
-@click.argument("frameworks", nargs=-1, callback=_extras, metavar=f"[{'|'.join(_EXTRAS)}]...")
+@click.argument("frameworks", nargs=-1, callback=_names, metavar=f"[{'|'.join(_NAMES)}]...")
 def command(frameworks: tuple[str, ...]) -> None:
     """Hold a conversation over several frameworks, without keys, and show it as a session.
 

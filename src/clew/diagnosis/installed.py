@@ -14,6 +14,7 @@ from clew.diagnosis.examined import Examined
 from clew.diagnosis.findings import Finding, error, note, ok, warning
 from clew.discovery import Armable, armable
 from clew.frameworks import FRAMEWORKS
+from clew.installing import pip_line
 from clew.repairs import skipped
 from clew.report import Activation, State
 from clew.selection import Names, told_apart
@@ -116,7 +117,7 @@ def of_framework(check: str, name: str, state: str, reason: str) -> Finding:
             say = error
         case State.FAILED:
             say, sentence = error, f"{sentence}; it is not traced"
-            fix = fix or f"{_PIP} install --upgrade clew"
+            fix = fix or pip_line(upgrade=True)
     return say(check, sentence, name, fix)
 
 
@@ -169,7 +170,7 @@ def check_shared_names(_: Examined) -> Iterator[Finding]:
     ``opentelemetry-instrument`` loads both, each call is traced twice, and
     OTEL_PYTHON_DISABLED_INSTRUMENTATIONS cannot tell them apart.
     """
-    traced = {item.framework.name for item in armable()}
+    traced = {item.framework.entry_point: item.framework.name for item in armable()}
     claims: dict[str, dict[str, str]] = {}
     for group in ("opentelemetry_instrumentor", "openinference_instrumentor"):
         for point in metadata.entry_points(group=group):
@@ -185,24 +186,24 @@ def check_shared_names(_: Examined) -> Iterator[Finding]:
             f"{' and '.join(sorted(packages))} share the name {name}: under "
             "opentelemetry-instrument each call is traced by both, and "
             f"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS={name} turns off both",
-            name,
+            traced[name],
             f"{_PIP} uninstall {' '.join(others)}",
         )
 
 
 def check_repairs(it: Examined) -> Iterator[Finding]:
     """Find repairs of upstream defects that were made for other versions than those installed."""
-    names = [name for name, found in _expected(it).items() if found.state is State.WAITING]
+    waiting = [found for found in _expected(it).values() if found.state is State.WAITING]
     reasons: dict[str, list[str]] = {}
-    for name in names:
-        for repair, reason in skipped(name):
+    for found in waiting:
+        for repair, reason in skipped(found.framework.entry_point):
             reasons.setdefault(reason, []).append(repair)
     if reasons:
         said = "; ".join(f"{', '.join(them)} ({why})" for why, them in reasons.items())
         yield note(
             "repairs",
             f"repairs of upstream defects that are left out, as they may not be needed: {said}",
-            fix=f"{_PIP} install --upgrade clew",
+            fix=pip_line(upgrade=True),
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from clew.diagnosis.examined import App, Examined
 from clew.diagnosis.findings import Finding, error, note, ok, warning
 from clew.diagnosis.installed import of_framework
+from clew.installing import pip_line
 from clew.wording import number_of
 
 
@@ -44,7 +45,7 @@ def check_watched(it: Examined) -> Iterator[Finding]:
             yield error(
                 "app-watched",
                 f"clew cannot be used in {process['executable']}: {process['problem']}",
-                fix=f"{process['executable']} -m pip install {'' if missing else '--upgrade '}clew",
+                fix=pip_line(python=process["executable"], upgrade=not missing),
             )
     if not it.app.processes:
         yield error(

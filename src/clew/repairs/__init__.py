@@ -1,9 +1,9 @@
 """Upstream defects that break a user or lose an id, mended: one small file each.
 
-A repair is a loan. Its file is named after the framework, names the defect, holds the smallest
-change that mends it, and has a contract test that fails on the day upstream mends it. It offers
-one function, ``repair(instrumentor)``, which is called after the instrumentor was switched on and
-returns what has to be called before it is switched off.
+A repair is a loan. Its file is named after the instrumentor's entry point, names the defect,
+holds the smallest change that mends it, and has a contract test that fails on the day upstream
+mends it. It offers one function, ``repair(instrumentor)``, which is called after the instrumentor
+was switched on and returns what has to be called before it is switched off.
 
 ``MADE_FOR`` in the file names the upstream versions that it was made for and tried on. With others
 it is skipped: upstream may have mended the defect, or moved what the repair relies on. ``clew
@@ -32,18 +32,18 @@ from clew.boundary import contain
 logger = logging.getLogger("clew")
 
 
-def repairs_for(framework: str) -> Iterator[Callable[[Any], Callable[[], None]]]:
-    """Yield the repairs for one framework: those in the files whose names begin with its name."""
-    for module in _modules(framework):
+def repairs_for(entry_point: str) -> Iterator[Callable[[Any], Callable[[], None]]]:
+    """Yield the repairs of one instrumentor: those in the files whose names begin with its name."""
+    for module in _modules(entry_point):
         yield module.repair
 
 
 @contextmanager
-def instrumenting(framework: str, instrumentor: Any) -> Iterator[None]:
+def instrumenting(entry_point: str, instrumentor: Any) -> Iterator[None]:
     """Hold what the repairs need around ``instrument()``; if that raises, leave no half patches."""
     try:
         with ExitStack() as stack:
-            for module in _modules(framework):
+            for module in _modules(entry_point):
                 if hasattr(module, "instrumenting"):
                     try:
                         stack.enter_context(module.instrumenting(instrumentor))
@@ -55,25 +55,25 @@ def instrumenting(framework: str, instrumentor: Any) -> Iterator[None]:
             # The public ``uninstrument`` does nothing where ``instrument`` did not come to its end.
             instrumentor._uninstrument()  # noqa: SLF001 - what every instrumentor implements
         except Exception:
-            logger.debug("%s could not be taken back", framework, exc_info=True)
+            logger.debug("%s could not be taken back", entry_point, exc_info=True)
         raise
 
 
-def _modules(framework: str) -> Iterator[ModuleType]:
-    for module in _all_modules(framework):
+def _modules(entry_point: str) -> Iterator[ModuleType]:
+    for module in _all_modules(entry_point):
         if unmet(_made_for(module)) is None:
             yield module
 
 
-def _all_modules(framework: str) -> Iterator[ModuleType]:
+def _all_modules(entry_point: str) -> Iterator[ModuleType]:
     for module in iter_modules(__path__):
-        if module.name.startswith(f"{framework}_"):
+        if module.name.startswith(f"{entry_point}_"):
             yield import_module(f"{__name__}.{module.name}")
 
 
-def skipped(framework: str) -> Iterator[tuple[str, str]]:
+def skipped(entry_point: str) -> Iterator[tuple[str, str]]:
     """Yield each repair that is not made here, by its name, and which version is another one."""
-    for module in _all_modules(framework):
+    for module in _all_modules(entry_point):
         if reason := unmet(_made_for(module)):
             yield module.__name__.rpartition(".")[2], reason
 

@@ -9,12 +9,12 @@ from tests.landing.calls import cell, run
 from tests.landing.calls.openai import city_type
 from tests.providers import ProviderServer
 
-over_openai = partial(cell, "llama_index", needs=("llama_index.llms.openai",))
+over_openai = partial(cell, "llamaindex", needs=("llama_index.llms.openai",))
 over_embeddings = partial(
-    cell, "llama_index", needs=("llama_index.llms.openai", "llama_index.embeddings.openai")
+    cell, "llamaindex", needs=("llama_index.llms.openai", "llama_index.embeddings.openai")
 )
-over_bedrock = partial(cell, "llama_index", needs=("llama_index.llms.bedrock_converse",))
-over_mistral = partial(cell, "llama_index", needs=("llama_index.llms.mistralai",))
+over_bedrock = partial(cell, "llamaindex", needs=("llama_index.llms.bedrock_converse",))
+over_mistral = partial(cell, "llamaindex", needs=("llama_index.llms.mistralai",))
 
 
 def llm(server: ProviderServer, **options):

@@ -9,7 +9,7 @@ from tests.landing.calls import cell, run
 from tests.landing.calls.openai import WEATHER, city_type
 from tests.providers import ProviderServer
 
-mistral_cell = partial(cell, "mistralai", needs=("mistralai.client",))
+mistral_cell = partial(cell, "mistral", needs=("mistralai.client",))
 
 MESSAGES = [{"role": "user", "content": "Where does the thread lead?"}]
 MODEL = "mistral-small-latest"

@@ -1,0 +1,121 @@
+"""A framework goes by one name; whoever names it may write it otherwise."""
+
+import pytest
+
+from clew.frameworks import FRAMEWORKS
+from clew.report import Report
+from clew.start import instrument_all, uninstrument_all
+
+OF_OPENTELEMETRY = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+SPELLINGS = [
+    ("llamaindex", "llamaindex"),
+    ("llama_index", "llamaindex"),
+    ("llama-index", "llamaindex"),
+    ("LlamaIndex", "llamaindex"),
+    ("mistral", "mistral"),
+    ("mistralai", "mistral"),
+    ("MistralAI", "mistral"),
+    ("OpenAI", "openai"),
+]
+EXCLUDED = """
+    from clew import instrument_all
+    report = instrument_all()
+    print(*(name for name, it in report.items() if it.state.value == "excluded"))
+"""
+
+
+@pytest.fixture
+def report():
+    yield instrument_all(exclude=[row.name for row in FRAMEWORKS])
+    uninstrument_all()
+
+
+def test_a_report_goes_by_the_names_of_the_extras(report: Report):
+    names = [row.name for row in FRAMEWORKS]
+    assert list(report)[: len(names)] == names
+    assert list(report.as_dict())[: len(names)] == names
+    assert all(name in str(report) and name in repr(report) for name in names)
+    for other in ("llama_index ", "mistralai "):
+        assert other not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        *SPELLINGS,
+        ("llama-index-core", "llamaindex"),
+        ("boto3", "bedrock"),
+        ("langgraph", "langchain"),
+    ],
+)
+def test_a_report_is_read_by_any_spelling(report, spelling, name):
+    assert report[spelling] == report[name]
+    assert report[spelling].framework.name == name
+    assert spelling in report
+    assert report.get(spelling) == report[name]
+    assert [it for it in report if it == spelling] == [name] * (spelling == name)
+
+
+def test_a_report_has_no_other_names(report):
+    assert "opnai" not in report
+    assert report.get("opnai") is None
+    with pytest.raises(KeyError, match="opnai"):
+        report["opnai"]
+
+
+@pytest.mark.parametrize(("spelling", "name"), SPELLINGS)
+def test_opentelemetrys_variable_takes_any_spelling(python, spelling, name):
+    done = python(EXCLUDED, **{OF_OPENTELEMETRY: f"flask, {spelling}"})
+    assert done.stdout.split() == [name]
+
+
+@pytest.mark.parametrize("name", ["botocore", "aiobotocore", "langgraph"])
+def test_in_opentelemetrys_variable_a_package_is_no_framework(python, name):
+    """OpenTelemetry's instrumentation of botocore has that name, and is not Bedrock's."""
+    assert python(EXCLUDED, **{OF_OPENTELEMETRY: name}).stdout.split() == []
+
+
+def test_in_opentelemetrys_variable_a_name_may_be_anothers(python, install):
+    points = "[opentelemetry_instrumentor]\nllamaindex = its_llamaindex:Instrumentor\n"
+    install("opentelemetry-instrumentation-maze", entry_points=points)
+    assert python(EXCLUDED, **{OF_OPENTELEMETRY: "llamaindex"}).stdout.split() == []
+    left_out = python(EXCLUDED, **{OF_OPENTELEMETRY: "llamaindex,llama_index"}).stdout.split()
+    assert left_out == ["llamaindex"]
+
+
+@pytest.mark.parametrize(("spelling", "name"), SPELLINGS)
+def test_an_instrumentors_options_are_given_by_any_spelling(python, spelling, name):
+    done = python(f"""
+        from clew import ConfigurationError, instrument_all
+        try:
+            instrument_all(options={{{spelling!r}: {{"config": 1}}}})
+        except ConfigurationError as wrong:
+            print(wrong)
+    """)
+    assert done.stdout.startswith(f"options['{name}'] must not hold 'config'")
+
+
+@pytest.mark.parametrize("argument", ["only", "exclude"])
+def test_another_spelling_is_no_other_argument(python, argument):
+    done = python(f"""
+        from clew import instrument_all
+        first = instrument_all({argument}=["llama_index"])
+        assert instrument_all({argument}=["LlamaIndex"]) is first
+        assert instrument_all({argument}="llamaindex") is first
+    """)
+    assert done.stderr == ""
+
+
+def test_an_instrumentor_of_another_make_takes_no_name_away(python, install_instrumentor):
+    install_instrumentor("mistral")
+    done = python("""
+        from clew import instrument_all
+        report = instrument_all()
+        print(report["mistral"].framework.entry_point, report["mistralai"].framework.name)
+        every = [it.framework for it in report.values()]
+        print(*(it.name for it in every if it.entry_point == "mistral"))
+    """)
+    first, other = done.stdout.splitlines()
+    assert first == "mistralai mistral"
+    assert other
+    assert other != "mistral"
