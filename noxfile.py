@@ -18,7 +18,13 @@ nox.options.sessions = ["tests", "lint", "types"]
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
 FRAMEWORKS = [extra for extra in EXTRAS if extra != "cost"]
-NEIGHBOURS = ["arize-phoenix-otel", "ddtrace", "logfire", "traceloop-sdk"]
+NEIGHBOURS = [
+    "arize-phoenix-otel",
+    "ddtrace",
+    "logfire",
+    "opentelemetry-instrumentation-threading",
+    "traceloop-sdk",
+]
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
