@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import permutations
 from threading import Thread, Timer
@@ -20,8 +21,9 @@ if not find_spec("opentelemetry.instrumentation.threading"):
     assert os.environ.get("NEIGHBOUR") != NAME, f"{NAME} is not installed"
     pytest.skip(f"{NAME} is not installed; run nox -s neighbours", allow_module_level=True)
 
-from opentelemetry.instrumentation.threading import ThreadingInstrumentor
-
+ThreadingInstrumentor = import_module(
+    "opentelemetry.instrumentation.threading"
+).ThreadingInstrumentor
 ORDERS = [
     steps
     for steps in permutations(["clew on", "clew off", "theirs on", "theirs off"])
@@ -59,9 +61,13 @@ def depth():
 @pytest.mark.parametrize("order", ORDERS, ids=", ".join)
 def test_whichever_is_on_threads_are_followed_and_otherwise_not(order):
     theirs, undo, depths = ThreadingInstrumentor(), [], []
+
+    def switch_clew_off():
+        undo.pop()()
+
     does = {
         "clew on": lambda: undo.append(follow_threads()),
-        "clew off": lambda: undo.pop()(),
+        "clew off": switch_clew_off,
         "theirs on": theirs.instrument,
         "theirs off": theirs.uninstrument,
     }
