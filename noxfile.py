@@ -18,7 +18,13 @@ nox.options.sessions = ["tests", "lint", "types"]
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
 FRAMEWORKS = [extra for extra in EXTRAS if extra != "cost"]
-NEIGHBOURS = ["arize-phoenix-otel", "ddtrace", "logfire", "traceloop-sdk"]
+NEIGHBOURS = [
+    "arize-phoenix-otel",
+    "ddtrace",
+    "logfire",
+    "opentelemetry-instrumentation-threading",
+    "traceloop-sdk",
+]
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -237,9 +243,17 @@ def package(session: nox.Session) -> None:
 
 
 def _clean_environment(session: nox.Session, where: Path, version: str, wheel: Path) -> str:
-    session.run("uv", "venv", "--quiet", "--python", version, str(where), external=True)
+    """Install *wheel* as its users do, with the pip that this Python ships with."""
+    session.run(f"python{version}", "-m", "venv", str(where), external=True)
     python = str(where / "bin" / "python")
-    session.run("uv", "pip", "install", "-q", "--python", python, str(wheel), external=True)
+    pip = (python, "-m", "pip", "--disable-pip-version-check")
+    session.run(*pip, "--version", external=True)
+    session.run(*pip, "install", "-q", str(wheel), external=True)
+    # And the newest pip finds as much.
+    session.run(*pip, "install", "-q", "--upgrade", "pip", external=True)
+    again = ("--dry-run", "--ignore-installed", str(wheel))
+    session.run(*pip, "install", "-q", *again, external=True)
+    session.run(python, "-m", "pip", "check", external=True)
     return python
 
 

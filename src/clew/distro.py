@@ -155,12 +155,6 @@ def _loading(
         load(*arguments, **named)
 
 
-_THREADS = "opentelemetry.instrumentation.threading:ThreadingInstrumentor"
-"""A dependency of clew's, which `instrument_all` switches on, or not."""
-
-
 def _is_ours(entry_point: Any) -> bool:
     # By its value: OpenInference, openllmetry and OpenTelemetry use the same names.
-    return entry_point is not None and (
-        entry_point.value == _THREADS or entry_point.value in instrumentors()
-    )
+    return entry_point is not None and entry_point.value in instrumentors()

@@ -10,7 +10,7 @@ from functools import partial
 from inspect import getattr_static
 from typing import Any
 
-from wrapt import FunctionWrapper
+from wrapt import BoundFunctionWrapper, FunctionWrapper
 
 from clew.loading import Parts, Undo, undo_all
 
@@ -75,7 +75,7 @@ class Patches:
 
     def take_off(self, owner: Any, name: str) -> None:
         """Take the wrapper off, if it is one of these and nobody has wrapped over it."""
-        made = vars(owner).get(name)
+        made = _unbound(vars(owner).get(name))
         if _switch_of(made) is not self._switch:
             return
         original, inherited = _beneath(made.__wrapped__)
@@ -106,8 +106,18 @@ def acts(function: Any) -> bool:
     return switch is None or bool(switch)
 
 
+def _unbound(function: Any) -> Any:
+    """Return the wrapper itself, where *function* is what wrapt binds of it.
+
+    OpenTelemetry's `unwrap` asks the class for the wrapper beneath its own, and puts that there.
+    """
+    bound = isinstance(function, BoundFunctionWrapper)
+    return function._self_parent if bound else function  # noqa: SLF001 - wrapt's, and its only name
+
+
 def _switch_of(function: Any) -> _Switch | None:
     """Return what switches *function*, if it is a wrapper of clew's."""
+    function = _unbound(function)
     if not isinstance(function, FunctionWrapper):
         return None
     switch: object = function._self_enabled  # noqa: SLF001 - wrapt's, and its only name
@@ -118,5 +128,6 @@ def _beneath(function: Any) -> tuple[Any, bool]:
     """Look beneath wrappers that do not act, for what they wrap and whether it was inherited."""
     inherited = False
     while not acts(function):
-        function, inherited = function.__wrapped__, getattr(function, _INHERITED)
+        made = _unbound(function)
+        function, inherited = made.__wrapped__, getattr(made, _INHERITED)
     return function, inherited

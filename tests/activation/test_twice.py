@@ -157,18 +157,6 @@ def test_threads_false_leaves_threads_alone(python):
     """)
 
 
-def test_threads_switched_on_by_the_application_stay_on(python):
-    python("""
-        import threading
-        from opentelemetry.instrumentation.threading import ThreadingInstrumentor
-        ThreadingInstrumentor().instrument()
-        patched = vars(threading.Thread)["start"]
-        from clew import instrument_all, uninstrument_all
-        instrument_all(); uninstrument_all()
-        assert vars(threading.Thread)["start"] is patched
-    """)
-
-
 def test_the_applications_own_instrument_which_imports_the_framework_is_not_doubled(
     python, install, install_instrumentor
 ):

@@ -17,7 +17,8 @@ def weight(package: Distribution) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-packages = {package.name: weight(package) for package in distributions() if package.name != "pip"}
+NOT_OURS = {"pip", "setuptools"}  # What `python -m venv` puts there.
+packages = {it.name: weight(it) for it in distributions() if it.name not in NOT_OURS}
 megabytes = sum(packages.values()) / 1e6
 for name, size in sorted(packages.items(), key=lambda it: -it[1]):
     sys.stdout.write(f"{size / 1e6:6.2f} MB  {name}\n")

@@ -1,15 +1,19 @@
 """Threads, event loops and queues: each job in the session that it was given from."""
 
+import gc
 import queue
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from threading import Event, Thread, Timer
+from weakref import ref
 
 import pytest
+from opentelemetry import context as otel
 
 from clew import current, using_session
 from clew.propagation.carrying import carry
+from clew.propagation.threads import are_followed, follow_threads
 from tests.propagation.ledger import STAGES, Count, given, make_spans
 
 # Each row gives a function that takes a job, inside a block, and returns what waits for it.
@@ -145,3 +149,117 @@ def test_jobs_of_two_sessions_at_once_do_not_mix(threads, telemetry):
         go.set()
         wait()
     assert telemetry.count() == Count(spans=4)
+
+
+class Session(Thread):
+    """Keeps which session its target ran in, beyond its end."""
+
+    def __init__(self):
+        self.found = []
+        super().__init__(target=lambda: self.found.append(current().session_id))
+
+
+def test_a_thread_started_by_a_generators_consumer_is_not_in_the_generators_block(threads):
+    def stream():
+        with using_session("chat-1"):
+            yield from range(2)
+
+    def consume():
+        with using_session("chat-2"):
+            for _ in stream():
+                worker = Session()
+                worker.start()
+                worker.join()
+                yield worker.found
+
+    assert list(consume()) == [["chat-2"]] * 2
+
+
+def test_a_thread_that_is_over_keeps_nothing_of_its_context(threads):
+    class Value:
+        pass
+
+    value = Value()
+    gone = ref(value)
+    token = otel.attach(otel.set_value("value", value))
+    worker = Thread(target=lambda: None)
+    worker.start()
+    worker.join()
+    otel.detach(token)
+    del value, token
+    gc.collect()
+    assert worker.ident
+    assert gone() is None
+
+
+def test_what_a_job_raises_reaches_the_one_who_asks(threads):
+    def fail():
+        raise LookupError
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(LookupError):
+        pool.submit(fail).result()
+
+
+def test_a_wrong_call_fails_in_pythons_own_words(threads):
+    with ThreadPoolExecutor(1) as pool, pytest.raises(TypeError, match="argument"):
+        pool.submit()
+
+
+def test_a_job_may_have_arguments_of_any_name(threads):
+    names = ("context", "function", "fn", "self", "given")
+    with ThreadPoolExecutor(1) as pool:
+        asked = dict.fromkeys(names, 1)
+        assert pool.submit(lambda *given, **named: (given, named), 1, **asked).result() == (
+            (1,),
+            asked,
+        )
+
+
+FUNCTIONS = [(Thread, "start"), (Thread, "run"), (Timer, "run"), (ThreadPoolExecutor, "submit")]
+
+
+def test_undone_everything_is_as_before():
+    before = [vars(cls)[name] for cls, name in FUNCTIONS]
+    assert not are_followed()
+    stop = follow_threads()
+    assert are_followed()
+    assert all(vars(cls)[name] is not it for (cls, name), it in zip(FUNCTIONS, before, strict=True))
+    assert "start" not in vars(Timer)  # Which would hide what others wrap around Thread's.
+    stop()
+    assert not are_followed()
+    assert [vars(cls)[name] for cls, name in FUNCTIONS] == before
+    with using_session("chat-1"):
+        worker = Session()
+        worker.start()
+        worker.join()
+    assert worker.found == [None]
+
+
+def test_a_thread_that_was_started_before_the_end_runs_in_its_context():
+    began, go = Event(), Event()
+    found = []
+
+    def work():
+        began.set()
+        assert go.wait(10)
+        found.append(current().session_id)
+
+    stop = follow_threads()
+    with using_session("chat-1"):
+        worker = Thread(target=work)
+        worker.start()
+    assert began.wait(10)
+    stop()
+    go.set()
+    worker.join()
+    assert found == ["chat-1"]
+
+
+def test_where_one_function_cannot_be_wrapped_none_is(monkeypatch):
+    start = vars(Thread)["start"]
+    for cls in (ThreadPoolExecutor, Executor):
+        monkeypatch.delattr(cls, "submit")
+    with pytest.raises(AttributeError):
+        follow_threads()
+    assert vars(Thread)["start"] is start
+    assert not are_followed()

@@ -112,3 +112,31 @@ def test_what_is_loaded_after_the_undo_is_left_alone():
     patches.undo()
     patches.put_on(owner, "call", adding("clew"))
     assert dict(vars(owner)) == before
+
+
+def test_what_was_wrapped_over_and_unwrapped_by_opentelemetry_comes_off():
+    from opentelemetry.instrumentation.utils import unwrap
+
+    owner = make()
+    call = vars(owner)["call"]
+    first = patched(owner, "call", "clew")
+    wrapt.wrap_function_wrapper(owner, "call", adding("theirs"))
+    unwrap(owner, "call")  # It puts the bound wrapper of clew's there.
+    assert owner().call() == ["clew", "call"]
+    first.undo()
+    assert vars(owner)["call"] is call
+
+
+def test_what_was_undone_beneath_theirs_is_not_wrapped_again():
+    from opentelemetry.instrumentation.utils import unwrap
+
+    owner = make()
+    call = vars(owner)["call"]
+    first = patched(owner, "call", "first")
+    wrapt.wrap_function_wrapper(owner, "call", adding("theirs"))
+    first.undo()
+    unwrap(owner, "call")
+    second = patched(owner, "call", "second")
+    assert owner().call() == ["second", "call"]
+    second.undo()
+    assert vars(owner)["call"] is call

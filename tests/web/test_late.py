@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 from opentelemetry import context as otel
-from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -15,6 +14,7 @@ from opentelemetry.trace import (
 )
 
 from clew import current, isolated, using_attributes, using_session, using_tags, using_user
+from clew.propagation.threads import follow_threads
 from clew.sampling import sample_sessions, session_is_kept
 from tests.web.asgi_apps import WAYS, assembled
 from tests.web.recorder import ASGIProbe
@@ -88,13 +88,12 @@ def test_from_a_thread(span, ids):
         with using_session("chat-42"):
             pass
 
-    instrumentor = ThreadingInstrumentor()
-    instrumentor.instrument()
+    stop = follow_threads()
     try:
         with span(), span("child", SpanKind.INTERNAL), ThreadPoolExecutor(1) as pool:
             pool.submit(learn).result()
     finally:
-        instrumentor.uninstrument()
+        stop()
     assert ids() == ("chat-42", None)
 
 

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import StatusCode
@@ -23,6 +22,7 @@ from clew.diagnosis.arming import Arming
 from clew.diagnosis.examined import FOLDER
 from clew.figures import stats
 from clew.identity import SESSION_ID, USER_ID
+from clew.propagation.threads import are_followed
 
 _MODEL_CALLS = {"LLM", "EMBEDDING"}
 _watch: "_Watch | None" = None
@@ -138,7 +138,7 @@ class _Watch(SpanProcessor):
             "refused": dict(numbers.refused),
             "provider": _provider(),
             "refused_provider": self.arming.refused_provider,
-            "threads": ThreadingInstrumentor().is_instrumented_by_opentelemetry,
+            "threads": are_followed(),
             "exception": self._exception,
         }
         file = self._folder / f"{os.getpid()}.json"
