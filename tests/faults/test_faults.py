@@ -26,7 +26,6 @@ CONDUITS = (
     "web.identifying.InSession.__init__",
     "serving.served",
     "propagation.redirects.guarded.<locals>.before.",
-    "propagation.threads._",
     "keeping.KeptSpan.set_attributes",
     "counting.CountedSpan.set_attribute",
     "recording.spans._wrapper.",

@@ -100,16 +100,19 @@ def _starting(
 def _running(
     run: Callable[..., Any], thread: Any, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> Any:
+    token = None
     try:
-        context = thread.clew_context
+        token = attach(thread.clew_context)
         del thread.clew_context  # A thread that is over may be kept, and its context need not be.
     except AttributeError:
-        return run(*arguments, **named)
-    token = attach(context)
+        pass  # It was started before threads were followed.
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("running a thread in its context")
     try:
         return run(*arguments, **named)
     finally:
-        detach(token)
+        if token is not None:
+            detach(token)
 
 
 def _submitting(
@@ -124,8 +127,13 @@ def _submitting(
 
 
 def _run_in(context: Context, function: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
-    token = attach(context)
+    token = None
+    try:
+        token = attach(context)
+    except Exception:  # noqa: BLE001 - the boundary to the application
+        contain("running a job of a pool in its context")
     try:
         return function(*given, **named)
     finally:
-        detach(token)
+        if token is not None:
+            detach(token)
