@@ -23,6 +23,7 @@ THEIRS, OURS = "theirs", "ours"
 class Product:
     """One product; its set-up is given the URL of its receiver as ``theirs``."""
 
+    title: str
     package: str
     setup: str
     receiver: Callable[[], Receiver] = OtlpOverHttp
@@ -39,12 +40,8 @@ class Product:
     own_spans_have_ids: bool = False
 
 
-_PHOENIX = """
-from phoenix.otel import register
-register(endpoint=theirs + "/v1/traces", protocol="http/protobuf", verbose=False{more})
-"""
 _MLFLOW = {
-    # The provider server is asked for no metrics; see docs/beside.md.
+    # Not for all signals: MLflow would export metrics over gRPC; see docs/beside.md.
     "OTEL_EXPORTER_OTLP_ENDPOINT": "",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "{ours}/v1/traces",
     "MLFLOW_ENABLE_OTLP_EXPORTER": "false",
@@ -54,6 +51,7 @@ _MLFLOW = {
 
 PRODUCTS = {
     "arize": Product(
+        "Arize (`arize-otel`)",
         "arize-otel",
         """
 from arize.otel import register
@@ -64,6 +62,7 @@ register(
         receiver=OtlpOverGrpc,
     ),
     "ddtrace": Product(
+        "Datadog (`ddtrace`)",
         "ddtrace",
         "import ddtrace.auto",
         receiver=DatadogAgent,
@@ -78,6 +77,7 @@ register(
         own_spans={THEIRS: frozenset({"createChatCompletion", "http.request"})},
     ),
     "distro": Product(
+        "OpenTelemetry's distro",
         "opentelemetry-distro",
         """
 import os
@@ -90,6 +90,7 @@ initialize()
 """,
     ),
     "langfuse": Product(
+        "Langfuse",
         "langfuse",
         """
 from langfuse import Langfuse
@@ -99,6 +100,7 @@ Langfuse(public_key="public", secret_key="secret", base_url=theirs)
         named=False,
     ),
     "logfire": Product(
+        "Logfire",
         "logfire",
         """
 import logfire
@@ -115,6 +117,7 @@ logfire.configure(
         set_up_first=frozenset({THEIRS, OURS}),  # It exports as the environment says, too.
     ),
     "mlflow": Product(
+        "MLflow, sharing the global tracer provider",
         "mlflow-skinny",
         """
 import mlflow
@@ -125,6 +128,7 @@ mlflow.tracing.enable()
         environment={**_MLFLOW, "MLFLOW_USE_DEFAULT_TRACER_PROVIDER": "false"},
     ),
     "mlflow-apart": Product(
+        "MLflow, as it is by default",
         "mlflow-skinny",
         """
 import mlflow
@@ -140,6 +144,7 @@ with mlflow.start_span("work"):
     ),
     "openai-v2": Product(
         "opentelemetry-instrumentation-openai-v2",
+        "opentelemetry-instrumentation-openai-v2",
         """
 from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 OpenAIInstrumentor().instrument()
@@ -149,9 +154,16 @@ OpenAIInstrumentor().instrument()
         own_spans={OURS: frozenset({"chat gpt-4o-mini"})},
         own_spans_have_ids=True,
     ),
-    "phoenix": Product("arize-phoenix-otel", _PHOENIX.format(more=", batch=True")),
-    "phoenix-simple": Product("arize-phoenix-otel", _PHOENIX.format(more="")),
+    "phoenix": Product(
+        "Phoenix (`arize-phoenix-otel`)",
+        "arize-phoenix-otel",
+        """
+from phoenix.otel import register
+register(endpoint=theirs + "/v1/traces", protocol="http/protobuf", verbose=False)
+""",
+    ),
     "sentry": Product(
+        "Sentry, OTLP integration",
         "sentry-sdk",
         """
 import sentry_sdk
@@ -165,6 +177,7 @@ sentry_sdk.init(
         named=False,
     ),
     "sentry-span-processor": Product(
+        "Sentry, `SentrySpanProcessor`",
         "sentry-sdk",
         """
 import sentry_sdk
@@ -184,6 +197,7 @@ trace.set_tracer_provider(provider)
         receiver=SentryEnvelopes,
     ),
     "traceloop": Product(
+        "Traceloop (`traceloop-sdk`)",
         "traceloop-sdk",
         """
 from traceloop.sdk import Traceloop

@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib import metadata
 
 import pytest
@@ -19,13 +18,7 @@ from opentelemetry import trace
 from clew import instrument_all, using_session
 
 theirs = sys.argv[1]
-
-
-def set_up():
-{setup}
-
-
-{order}
+{code}
 from openai import OpenAI
 
 client = OpenAI(base_url=sys.argv[2], api_key="none", max_retries=0)
@@ -36,8 +29,6 @@ with using_session("chat-42", user_id="ada"):
 # Datadog's tracer provider has no force_flush; ddtrace sends what is left at exit.
 getattr(trace.get_tracer_provider(), "force_flush", bool)()
 """
-PRODUCT_FIRST = "set_up()\ninstrument_all()"
-CLEW_FIRST = "instrument_all()\nset_up()"
 IDS = {"session.id": "chat-42", "user.id": "ada"}
 
 
@@ -55,19 +46,21 @@ def product(request):
 
 
 def run_beside(
-    product: Product, order: str = PRODUCT_FIRST, *, setup: str = ""
+    product: Product, code: str, *, environment: Mapping[str, str] | None = None
 ) -> tuple[dict[str, list[Received]], str]:
-    """Run an application that makes one call; return what arrived where, and what was logged."""
-    setup = textwrap.indent((setup or product.setup).strip(), "    ")
-    program = PROGRAM.format(setup=setup, order=order)
+    """Run *code*, then one call; return what arrived where, and what was logged."""
     with ProviderServer() as server, product.receiver() as theirs, OtlpOverHttp() as ours:
-        environment = {
-            name: value.format(theirs=theirs.url, ours=ours.url)
-            for name, value in product.environment.items()
+        urls = {
+            "theirs": theirs.url,
+            "theirs_host": theirs.url.partition("://")[2],
+            "ours": ours.url,
         }
+        variables = product.environment if environment is None else environment
+        variables = {name: value.format(**urls) for name, value in variables.items()}
+        program = PROGRAM.format(code=code)
         done = subprocess.run(
             [sys.executable, "-c", program, theirs.url, server.openai_url],
-            env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": ours.url, **environment},
+            env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": ours.url, **variables},
             capture_output=True,
             text=True,
             timeout=100,
@@ -100,13 +93,13 @@ def assert_arrived(
 
 def test_the_product_first(product):
     """Clew joins its tracer provider: its exporters stay, and get the spans of the call."""
-    arrived, logged = run_beside(product)
+    arrived, logged = run_beside(product, f"{product.setup}\ninstrument_all()")
     assert_arrived(product, arrived, product.set_up_first)
     assert "before instrument_all()" not in logged
 
 
 def test_clew_first(product):
     """Spans go where clew sends them; a product that does not join gets none, and is named."""
-    arrived, logged = run_beside(product, CLEW_FIRST)
+    arrived, logged = run_beside(product, f"instrument_all()\n{product.setup}")
     assert_arrived(product, arrived, product.set_up_after)
     assert logged.count("before instrument_all()") == product.named, logged
