@@ -7,8 +7,10 @@ arize-otel over HTTP, whose `register` raises beside the newest exporter of Open
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from tests.docs.blocks import blocks
 from tests.neighbours.receivers import (
     DatadogAgent,
+    LogfireBackend,
     MlflowFiles,
     OtlpOverGrpc,
     OtlpOverHttp,
@@ -17,18 +19,22 @@ from tests.neighbours.receivers import (
 )
 
 THEIRS, OURS = "theirs", "ours"
+PAGE = "docs/beside.md"
+CALL = "instrument_all()\n"
+"""How each block of the page ends."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """One product; its set-up is given the URL of its receiver as ``theirs``."""
+    """One product; its set-up has the URL of its receiver in the variable ``theirs``, too."""
 
     title: str
     package: str
     setup: str
     receiver: Callable[[], Receiver] = OtlpOverHttp
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables that the application starts with; ``{theirs}`` and ``{ours}`` are the URLs."""
+    """Variables that the application starts with, with the URLs of the receivers as ``{theirs}``
+    and ``{ours}``."""
     set_up_first: frozenset[str] = frozenset({THEIRS})
     """Where the spans of the call arrive when it is set up before clew."""
     set_up_after: frozenset[str] = frozenset({OURS})
@@ -38,6 +44,15 @@ class Product:
     own_spans: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """What it makes of the call itself, and where that arrives, in both orders."""
     own_spans_have_ids: bool = False
+
+
+def _shown(importing: str) -> str:
+    """Return how docs/beside.md sets a product up: the first such block, but for clew's call."""
+    for block in blocks(PAGE):
+        if block.language == "python" and importing in block.code:
+            return block.code.removesuffix(CALL)
+    message = f"{PAGE} has no block with: {importing}"
+    raise ValueError(message)
 
 
 _MLFLOW = {
@@ -53,18 +68,18 @@ PRODUCTS = {
     "arize": Product(
         "Arize (`arize-otel`)",
         "arize-otel",
-        """
-from arize.otel import register
-register(
-    space_id="space", api_key="key", project_name="shop", endpoint=theirs, verbose=False
-)
-""",
+        _shown("from arize.otel"),
         receiver=OtlpOverGrpc,
+        environment={
+            "ARIZE_SPACE_ID": "space",
+            "ARIZE_API_KEY": "key",
+            "ARIZE_COLLECTOR_ENDPOINT": "{theirs}",
+        },
     ),
     "ddtrace": Product(
         "Datadog (`ddtrace`)",
         "ddtrace",
-        "import ddtrace.auto",
+        _shown("import ddtrace.auto"),
         receiver=DatadogAgent,
         environment={
             "DD_TRACE_OTEL_ENABLED": "true",
@@ -92,40 +107,38 @@ initialize()
     "langfuse": Product(
         "Langfuse",
         "langfuse",
-        """
-from langfuse import Langfuse
-Langfuse(public_key="public", secret_key="secret", base_url=theirs)
-""",
+        _shown("from langfuse"),
         set_up_after=frozenset({THEIRS, OURS}),
         named=False,
+        environment={
+            "LANGFUSE_PUBLIC_KEY": "public",
+            "LANGFUSE_SECRET_KEY": "secret",
+            "LANGFUSE_BASE_URL": "{theirs}",
+        },
     ),
     "logfire": Product(
         "Logfire",
         "logfire",
-        """
-import logfire
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-keep = lambda match: match.value if match.path[-1] == "session.id" else None
-logfire.configure(
-    send_to_logfire=False,
-    console=False,
-    scrubbing=logfire.ScrubbingOptions(callback=keep),
-    additional_span_processors=[BatchSpanProcessor(OTLPSpanExporter(theirs + "/v1/traces"))],
-)
-""",
+        _shown("import logfire"),
+        receiver=LogfireBackend,
+        environment={
+            "LOGFIRE_SEND_TO_LOGFIRE": "true",  # Which it does not under pytest.
+            "LOGFIRE_TOKEN": "pylf_v1_local_0",
+            "LOGFIRE_BASE_URL": "{theirs}",
+            "LOGFIRE_CONSOLE": "false",
+        },
         set_up_first=frozenset({THEIRS, OURS}),  # It exports as the environment says, too.
     ),
     "mlflow": Product(
         "MLflow, sharing the global tracer provider",
         "mlflow-skinny",
-        """
-import mlflow
-mlflow.set_tracking_uri(theirs)
-mlflow.tracing.enable()
-""",
+        _shown("import mlflow"),
         receiver=MlflowFiles,
-        environment={**_MLFLOW, "MLFLOW_USE_DEFAULT_TRACER_PROVIDER": "false"},
+        environment={
+            **_MLFLOW,
+            "MLFLOW_TRACKING_URI": "{theirs}",
+            "MLFLOW_USE_DEFAULT_TRACER_PROVIDER": "false",
+        },
     ),
     "mlflow-apart": Product(
         "MLflow, as it is by default",
@@ -157,24 +170,16 @@ OpenAIInstrumentor().instrument()
     "phoenix": Product(
         "Phoenix (`arize-phoenix-otel`)",
         "arize-phoenix-otel",
-        """
-from phoenix.otel import register
-register(endpoint=theirs + "/v1/traces", protocol="http/protobuf", verbose=False)
-""",
+        _shown("from phoenix.otel"),
+        environment={"PHOENIX_COLLECTOR_ENDPOINT": "{theirs}"},
     ),
     "sentry": Product(
         "Sentry, OTLP integration",
         "sentry-sdk",
-        """
-import sentry_sdk
-from sentry_sdk.integrations.otlp import OTLPIntegration
-sentry_sdk.init(
-    dsn=theirs.replace("://", "://key@") + "/1",
-    integrations=[OTLPIntegration(collector_url=theirs + "/v1/traces")],
-)
-""",
+        _shown("OTLPIntegration"),
         set_up_after=frozenset({THEIRS, OURS}),
         named=False,
+        environment={"SENTRY_DSN": "http://key@{theirs_host}/1"},
     ),
     "sentry-span-processor": Product(
         "Sentry, `SentrySpanProcessor`",
@@ -199,11 +204,9 @@ trace.set_tracer_provider(provider)
     "traceloop": Product(
         "Traceloop (`traceloop-sdk`)",
         "traceloop-sdk",
-        """
-from traceloop.sdk import Traceloop
-Traceloop.init(app_name="shop", api_endpoint=theirs, api_key="key", instruments=set())
-""",
+        _shown("from traceloop.sdk"),
         set_up_after=frozenset({THEIRS, OURS}),
         named=False,
+        environment={"TRACELOOP_BASE_URL": "{theirs}", "TRACELOOP_API_KEY": "key"},
     ),
 }

@@ -65,6 +65,15 @@ class OtlpOverHttp(Collector):
         return _from_otlp(self.spans())
 
 
+class LogfireBackend(OtlpOverHttp):
+    """Takes what Logfire sends, which announces each span when it starts by a pending one."""
+
+    def received(self) -> list[Received]:
+        """Return the spans received so far, without those that announce one."""
+        received = super().received()
+        return [it for it in received if it.attributes.get("logfire.span_type") != "pending_span"]
+
+
 class OtlpOverGrpc:
     """Takes OpenTelemetry's protocol over gRPC, as Arize sends it."""
 
