@@ -139,6 +139,19 @@ initialize()
             "MLFLOW_TRACKING_URI": "{theirs}",
             "MLFLOW_USE_DEFAULT_TRACER_PROVIDER": "false",
         },
+        set_up_after=frozenset({THEIRS, OURS}),
+        named=False,
+    ),
+    "mlflow-tracking-uri": Product(
+        "MLflow, sharing it, with `set_tracking_uri`",
+        "mlflow-skinny",
+        """
+import mlflow
+mlflow.set_tracking_uri(theirs)  # It takes away the global tracer provider, whoever's it is.
+mlflow.tracing.enable()
+""",
+        receiver=MlflowFiles,
+        environment={**_MLFLOW, "MLFLOW_USE_DEFAULT_TRACER_PROVIDER": "false"},
     ),
     "mlflow-apart": Product(
         "MLflow, as it is by default",
