@@ -184,8 +184,10 @@ def test_a_provider_that_takes_the_place_of_clews_is_named_once(replaced):
     [
         "instrument_all()\nask()",
         "trace.set_tracer_provider(TracerProvider())\ninstrument_all()\nask()",
-        "instrument_all()\nuninstrument_all()\ntrace._TRACER_PROVIDER = TracerProvider()\n"
-        "instrument_all()\nask()",
+        (
+            "instrument_all()\nuninstrument_all()\ntrace._TRACER_PROVIDER = TracerProvider()\n"
+            "instrument_all()\nask()"
+        ),
     ],
 )
 def test_nothing_is_said_where_none_takes_its_place(replaced, code):
