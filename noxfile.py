@@ -18,13 +18,21 @@ nox.options.sessions = ["tests", "lint", "types"]
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
 FRAMEWORKS = [extra for extra in EXTRAS if extra != "cost"]
-NEIGHBOURS = [
-    "arize-phoenix-otel",
-    "ddtrace",
-    "logfire",
-    "opentelemetry-instrumentation-threading",
-    "traceloop-sdk",
-]
+# Products that set up OpenTelemetry themselves, each with what it or its test needs besides.
+NEIGHBOURS = {
+    "arize-otel": (),
+    "arize-phoenix-otel": (),
+    "ddtrace": ("msgpack",),
+    "langfuse": (),
+    "logfire": (),
+    "mlflow-skinny": (),
+    "opentelemetry-distro": (),
+    # Whose newest beta does not fit the newest release of what it requires.
+    "opentelemetry-instrumentation-openai-v2": ("opentelemetry-util-genai<1", "httpx"),
+    "opentelemetry-instrumentation-threading": (),
+    "sentry-sdk": (),
+    "traceloop-sdk": ("httpx",),  # Which it imports and does not require.
+}
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -155,11 +163,11 @@ def aioboto3(session: nox.Session, group: str) -> None:
 
 
 @nox.session(python=CURRENT)
-@nox.parametrize("package", NEIGHBOURS, ids=NEIGHBOURS)
+@nox.parametrize("package", list(NEIGHBOURS), ids=list(NEIGHBOURS))
 def neighbours(session: nox.Session, package: str) -> None:
     """Test beside one product that sets up OpenTelemetry itself, in an environment of its own."""
     _install(session, "openai")
-    session.install(package, "httpx")  # Which Traceloop imports and does not require.
+    session.install(package, *NEIGHBOURS[package])
     session.env["NEIGHBOUR"] = package
     # Some bring plugins for pytest, which would trace the tests.
     _pytest(session, "-p", "no:ddtrace", "-p", "no:logfire", "tests/neighbours")

@@ -1,6 +1,7 @@
 """Adds a processor to a tracer provider of any make, and notices one that is set too late."""
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,18 @@ def _uses_its_own_processors(provider: Any) -> bool:
     return used is not None and used is getattr(provider, "_active_span_processor", None)
 
 
+class _Global:
+    """The tracer provider that clew made and set as the global one, until it is replaced."""
+
+    made: Any = None
+
+
+_WHAT_TO_DO = (
+    "set it up before instrument_all(), or send clew's spans to its backend with "
+    "OTEL_EXPORTER_OTLP_ENDPOINT"
+)
+
+
 def warn_of_later_provider(made: Any) -> Callable[[], None]:
     """Warn when the application sets a tracer provider although *made* is the global one.
 
@@ -44,16 +57,17 @@ def warn_of_later_provider(made: Any) -> Callable[[], None]:
     if original is None:
         return lambda: None
     active = True
+    _Global.made = made
 
     def set_tracer_provider(tracer_provider: Any, *arguments: Any, **named: Any) -> None:
         original(tracer_provider, *arguments, **named)
         if active and tracer_provider is not made and trace.get_tracer_provider() is made:
             logger.warning(
-                "clew: %s was set as the tracer provider after instrument_all() had made one, so "
-                "OpenTelemetry ignores it and its exporters get no spans; set it up before "
-                "instrument_all(), or send clew's spans to its backend with "
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-                f"{type(tracer_provider).__module__}.{type(tracer_provider).__qualname__}",
+                "clew: %s was set as the tracer provider, by %s, after instrument_all() had made "
+                "one, so OpenTelemetry ignores it and its exporters get no spans; %s",
+                _name_of(tracer_provider),
+                _caller(),
+                _WHAT_TO_DO,
             )
 
     setattr(trace, _SETTER, set_tracer_provider)
@@ -61,7 +75,43 @@ def warn_of_later_provider(made: Any) -> Callable[[], None]:
     def stop() -> None:
         nonlocal active
         active = False
+        if _Global.made is made:
+            _Global.made = None
         if getattr(trace, _SETTER, None) is set_tracer_provider:  # Else another one wraps it.
             setattr(trace, _SETTER, original)
 
     return stop
+
+
+def warn_of_replaced_provider() -> None:
+    """Warn, once, when another tracer provider has taken the place of the one that clew made.
+
+    MLflow exchanges it without OpenTelemetry's function, where no wrapper sees it; so each span of
+    an instrumentor looks. It does not follow: nothing tells whether the exchange is there to stay.
+    """
+    if _Global.made is None:
+        return
+    present = trace.get_tracer_provider()
+    if present is _Global.made:
+        return
+    _Global.made = None
+    logger.warning(
+        "clew: %s took the place of the tracer provider that instrument_all() had made, so its "
+        "exporters get no spans of what clew instruments; %s",
+        _name_of(present),
+        _WHAT_TO_DO,
+    )
+
+
+def _name_of(provider: Any) -> str:
+    return f"{type(provider).__module__}.{type(provider).__qualname__}"
+
+
+def _caller() -> str:
+    """Return the module that sets a tracer provider, as its class is mostly the SDK's own."""
+    frame = sys._getframe(1)  # noqa: SLF001 - there is nothing public as cheap
+    module = __name__
+    while frame.f_back is not None and module.partition(".")[0] in {"clew", "opentelemetry"}:
+        frame = frame.f_back
+        module = str(frame.f_globals.get("__name__", ""))
+    return module

@@ -25,6 +25,7 @@ from clew.identity import CARRIED, IDS
 from clew.keeping import KeptSpan, keep
 from clew.nesting import nested
 from clew.pricing import price
+from clew.providers import warn_of_replaced_provider
 
 
 class ClewTracerProvider(TracerProvider):
@@ -103,6 +104,7 @@ class ClewTracer(SDKTracer):
         each of the SDK's looks at its own state the way through the proxy.
         """
         try:
+            warn_of_replaced_provider()
             context = nested(context)
             attributes = _with_identity(attributes, context)
         except Exception:  # noqa: BLE001 - the boundary to the application

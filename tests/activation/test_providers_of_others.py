@@ -1,5 +1,7 @@
 """Tracer providers of other makes: clew joins them."""
 
+import pytest
+
 
 def test_a_provider_that_compares_by_value(python):
     """Logfire's is a dataclass, and has no hash."""
@@ -124,6 +126,7 @@ def test_a_provider_that_is_set_later_is_named(python):
             set_tracer_provider(TracerProvider())
             (line,) = lines
             assert "opentelemetry.sdk.trace.TracerProvider" in line, line
+            assert "by __main__" in line, line
             assert "before instrument_all()" in line, line
             lines.clear()
             set_tracer_provider(trace.get_tracer_provider())
@@ -131,6 +134,64 @@ def test_a_provider_that_is_set_later_is_named(python):
             uninstrument_all()
             assert trace._set_tracer_provider is untouched
     """)
+
+
+def test_who_sets_a_provider_later_is_named(python, tmp_path):
+    (tmp_path / "product.py").write_text("""
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+def set_up():
+    trace.set_tracer_provider(TracerProvider())
+""")
+    done = python("""
+        import product
+        from clew import instrument_all
+
+        instrument_all()
+        product.set_up()
+    """)
+    assert "by product, after instrument_all()" in done.stderr
+
+
+REPLACED = """
+import openai
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from clew import instrument_all, uninstrument_all
+from tests.providers import ProviderServer
+
+def ask(times=1):
+    with ProviderServer() as server, openai.OpenAI(base_url=server.openai_url, api_key="k") as it:
+        for _ in range(times):
+            it.chat.completions.create(model="m", messages=[{"role": "user", "content": "q"}])
+"""
+
+
+@pytest.fixture
+def replaced(python, monkeypatch, request):
+    pytest.importorskip("openai")
+    monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
+    return lambda code: python(REPLACED + code).stderr.count("took the place of the tracer pro")
+
+
+def test_a_provider_that_takes_the_place_of_clews_is_named_once(replaced):
+    """MLflow exchanges the global one in this way, without OpenTelemetry's function."""
+    assert replaced("instrument_all()\ntrace._TRACER_PROVIDER = TracerProvider()\nask(2)") == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "instrument_all()\nask()",
+        "trace.set_tracer_provider(TracerProvider())\ninstrument_all()\nask()",
+        (
+            "instrument_all()\nuninstrument_all()\ntrace._TRACER_PROVIDER = TracerProvider()\n"
+            "instrument_all()\nask()"
+        ),
+    ],
+)
+def test_nothing_is_said_where_none_takes_its_place(replaced, code):
+    assert replaced(code) == 0
 
 
 def test_stats_say_that_an_applications_own_exporters_are_not_counted(python):

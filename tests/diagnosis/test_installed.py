@@ -146,6 +146,23 @@ def test_frameworks_that_are_not_there_share_one_line(doctor, without):
     assert all(name in line["sentence"] for name in NAMES - {"openai"})
 
 
+@pytest.mark.parametrize("package", ["arize-phoenix-otel", "arize-otel"])
+def test_auto_instrument_without_botocore(doctor, install, without, package):
+    without("bedrock")
+    assert doctor().found("auto-instrument") == []
+    install(package)
+    diagnosis = doctor()
+    assert (diagnosis.status, diagnosis.severity("auto-instrument", package)) == (0, "warning")
+    parts = ("register(auto_instrument=True)", "botocore", "instrument_all()")
+    assert diagnosis.says("auto-instrument", *parts, about=package)
+
+
+def test_auto_instrument_with_botocore(doctor, install, tmp_path):
+    install("arize-phoenix-otel")
+    (tmp_path / "botocore.py").touch()
+    assert doctor().found("auto-instrument") == []
+
+
 def test_no_framework_at_all_is_not_well(doctor, without):
     without(*NAMES)
     diagnosis = doctor()

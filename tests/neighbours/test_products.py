@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-import textwrap
+from collections.abc import Collection, Mapping
 from importlib import metadata
 
 import pytest
 
-from tests.activation.collector import Collector
-from tests.neighbours.products import PRODUCTS
+from tests.neighbours.products import OURS, PRODUCTS, THEIRS, Product
+from tests.neighbours.receivers import OtlpOverHttp, Received
 from tests.providers import ProviderServer
 
 PROGRAM = """
@@ -18,13 +18,7 @@ from opentelemetry import trace
 from clew import instrument_all, using_session
 
 theirs = sys.argv[1]
-
-
-def set_up():
-{setup}
-
-
-{order}
+{code}
 from openai import OpenAI
 
 client = OpenAI(base_url=sys.argv[2], api_key="none", max_retries=0)
@@ -32,7 +26,8 @@ with using_session("chat-42", user_id="ada"):
     client.chat.completions.create(
         model="gpt-4o-mini", messages=[{{"role": "user", "content": "Hello"}}]
     )
-trace.get_tracer_provider().force_flush()
+# Datadog's tracer provider has no force_flush; ddtrace sends what is left at exit.
+getattr(trace.get_tracer_provider(), "force_flush", bool)()
 """
 IDS = {"session.id": "chat-42", "user.id": "ada"}
 
@@ -50,56 +45,61 @@ def product(request):
     return found
 
 
-def _run(product, order):
-    setup = textwrap.indent(product.setup.strip(), "    ")
-    with ProviderServer() as server, Collector() as theirs, Collector() as ours:
+def run_beside(
+    product: Product, code: str, *, environment: Mapping[str, str] | None = None
+) -> tuple[dict[str, list[Received]], str]:
+    """Run *code*, then one call; return what arrived where, and what was logged."""
+    with ProviderServer() as server, product.receiver() as theirs, OtlpOverHttp() as ours:
+        urls = {
+            "theirs": theirs.url,
+            "theirs_host": theirs.url.partition("://")[2],
+            "ours": ours.url,
+        }
+        variables = product.environment if environment is None else environment
+        variables = {name: value.format(**urls) for name, value in variables.items()}
+        program = PROGRAM.format(code=code)
         done = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                PROGRAM.format(setup=setup, order=order),
-                theirs.url,
-                server.openai_url,
-            ],
-            env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": ours.url},
+            [sys.executable, "-c", program, theirs.url, server.openai_url],
+            env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": ours.url, **variables},
             capture_output=True,
             text=True,
             timeout=100,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return theirs.spans(), ours.spans(), done.stderr
+        return {THEIRS: theirs.received(), OURS: ours.received()}, done.stderr
 
 
-def _assert_one_call(spans):
-    """One span for the one model call, none lost and none twice; all spans with both ids."""
-    kinds = []
-    for span in spans:
-        attributes = {it.key: it.value.string_value for it in span.attributes}
-        assert attributes.items() >= IDS.items(), span.name
-        kinds.append(attributes.get("openinference.span.kind"))
-    assert kinds.count("LLM") == 1, kinds
-    identities = [span.span_id for span in spans]
-    assert len(identities) == len(set(identities)), "a span was delivered twice"
+def assert_arrived(
+    product: Product, arrived: dict[str, list[Received]], destinations: Collection[str]
+) -> None:
+    """See that the call is one span in each of *destinations*, with both ids, and nowhere else.
+
+    Beside it there is what the product makes of the call itself, and nothing more.
+    """
+    for destination, spans in arrived.items():
+        own = product.own_spans.get(destination, frozenset())
+        clews = [span for span in spans if span.name not in own]
+        assert [span.kind for span in clews] == ["LLM"] * (destination in destinations), spans
+        assert sorted(span.name for span in spans if span.name in own) == sorted(own), spans
+        for span in spans:
+            if span in clews or product.own_spans_have_ids:
+                assert span.attributes.items() >= IDS.items(), span
+            else:
+                assert not span.attributes.keys() & IDS.keys(), span
+        identities = [span.span_id for span in spans]
+        assert len(identities) == len(set(identities)), "a span was delivered twice"
 
 
 def test_the_product_first(product):
     """Clew joins its tracer provider: its exporters stay, and get the spans of the call."""
-    theirs, ours, logged = _run(product, "set_up()\ninstrument_all()")
-    _assert_one_call(theirs)
-    if product.also_as_the_environment_says:
-        _assert_one_call(ours)
-    else:
-        assert ours == []
+    arrived, logged = run_beside(product, f"{product.setup}\ninstrument_all()")
+    assert_arrived(product, arrived, product.set_up_first)
     assert "before instrument_all()" not in logged
 
 
 def test_clew_first(product):
     """Spans go where clew sends them; a product that does not join gets none, and is named."""
-    theirs, ours, logged = _run(product, "instrument_all()\nset_up()")
-    _assert_one_call(ours)
-    if product.joins:
-        _assert_one_call(theirs)
-    else:
-        assert theirs == []
-    assert logged.count("before instrument_all()") == (not product.joins), logged
+    arrived, logged = run_beside(product, f"instrument_all()\n{product.setup}")
+    assert_arrived(product, arrived, product.set_up_after)
+    assert logged.count("before instrument_all()") == product.named, logged

@@ -14,6 +14,7 @@ SECTIONS: dict[str, tuple[Check, ...]] = {
         installed.check_halves,
         installed.check_namespaces,
         installed.check_shared_names,
+        installed.check_auto_instrument,
         installed.check_repairs,
     ),
     "Start-up": (

@@ -191,6 +191,36 @@ def check_shared_names(_: Examined) -> Iterator[Finding]:
         )
 
 
+_AUTO_INSTRUMENTING = ("arize-phoenix-otel", "arize-otel")
+"""Packages whose `register(auto_instrument=True)` loads every instrumentor that is installed."""
+
+
+def check_auto_instrument(_: Examined) -> Iterator[Finding]:
+    """Find products that stop the application because Bedrock's instrumentor cannot be loaded.
+
+    Of the instrumentors that come with clew it alone imports its framework in its first lines.
+    """
+    if _spec("botocore") or not _installed("openinference-instrumentation-bedrock"):
+        return
+    for package in filter(_installed, _AUTO_INSTRUMENTING):
+        yield warning(
+            "auto-instrument",
+            f"register(auto_instrument=True) of {package} raises ModuleNotFoundError: it loads "
+            "every OpenInference instrumentor, and Bedrock's, which comes with clew, imports "
+            "botocore, which is not installed",
+            package,
+            f"register(auto_instrument=False), then instrument_all(); or {_PIP} install botocore",
+        )
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def check_repairs(it: Examined) -> Iterator[Finding]:
     """Find repairs of upstream defects that were made for other versions than those installed."""
     waiting = [found for found in _expected(it).values() if found.state is State.WAITING]
