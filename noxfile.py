@@ -18,6 +18,8 @@ nox.options.sessions = ["tests", "lint", "types"]
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
 FRAMEWORKS = [extra for extra in EXTRAS if extra != "cost"]
+# The instrumentors whose released sources bring tests along; OpenAI's do not.
+SUITES = ["bedrock", "dspy", "langchain", "llama-index", "mistralai"]
 NEIGHBOURS = ["arize-phoenix-otel", "ddtrace", "logfire", "traceloop-sdk"]
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -158,6 +160,28 @@ def neighbours(session: nox.Session, package: str) -> None:
     session.env["NEIGHBOUR"] = package
     # Some bring plugins for pytest, which would trace the tests.
     _pytest(session, "-p", "no:ddtrace", "-p", "no:logfire", "tests/neighbours")
+
+
+@nox.session(python=CURRENT)
+@nox.parametrize("suite", SUITES, ids=SUITES)
+def upstream(session: nox.Session, suite: str) -> None:
+    """Run OpenInference's own tests of one instrumentor, plain and with clew between."""
+    _install(session, groups=("test", f"upstream-{suite}"))
+    session.install("pip")
+    package = f"openinference-instrumentation-{suite}"
+    asked = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
+    version = str(session.run("python", "-c", asked, silent=True)).strip()
+    made = Path(session.create_tmp()).resolve() / f"{suite}-{version}"
+    # Of the release that is installed here, and no part of this project: it is fetched when run.
+    shutil.rmtree(made, ignore_errors=True)
+    fetched = ("--no-deps", "--no-binary", package, "--dest", str(made), f"{package}=={version}")
+    session.run("python", "-m", "pip", "download", "--quiet", *fetched)
+    (sdist,) = made.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, made, filter="data")
+    (folder,) = (it for it in made.iterdir() if it.is_dir())
+    session.env.update({"UPSTREAM": suite, "UPSTREAM_SUITE": str(folder)})
+    # Theirs are to use it, in processes of their own.
+    _pytest(session, "-p", "no:asyncio", "tests/upstream")
 
 
 @nox.session(python=CURRENT)
