@@ -181,7 +181,7 @@ def upstream(session: nox.Session, suite: str) -> None:
     (folder,) = (it for it in made.iterdir() if it.is_dir())
     session.env.update({"UPSTREAM": suite, "UPSTREAM_SUITE": str(folder)})
     # Theirs are to use it, in processes of their own.
-    _pytest(session, "-p", "no:asyncio", "tests/upstream")
+    _pytest(session, "-p", "no:asyncio", "tests/upstream/test_suites.py")
 
 
 @nox.session(python=CURRENT)
