@@ -110,7 +110,7 @@ def tests(session: nox.Session) -> None:
     apart = ["tests/web", "tests/propagation"]
     # Upstream's defects, other programs and what the doctor says are the same on every Python.
     once_apart = ["tests/zero_code", "tests/crossing"]
-    once = ["tests/contract", "tests/diagnosis", "tests/docs", "tests/faults"]
+    once = [f"tests/{it}" for it in ("contract", "diagnosis", "docs", "faults", "upstream")]
     here = session.python == CURRENT
     left_out = [*apart, *once_apart, *([] if here else once)]
     _pytest(session, *chosen, *(f"--ignore={folder}" for folder in left_out))
