@@ -9,6 +9,7 @@ from pathlib import Path
 PLUGINS = Path(__file__).with_name("plugins")
 _LIMIT = 900
 """Seconds; many times what the longest suite takes."""
+_LIMIT_OF_A_TEST = 300
 
 
 def run_both(suite, made, own_ids=()):
@@ -23,6 +24,7 @@ class _Run:
         self.report = report
         self.output = report.with_suffix(".txt")
         plugins = ["-p", "outcomes", "--outcomes", str(report), "-p", "no:cacheprovider"]
+        plugins.append(f"--timeout={_LIMIT_OF_A_TEST}")
         # Its own configuration, and no file of bytecode beside what was downloaded.
         environment = {"PYTHONPATH": str(PLUGINS), "PYTHONDONTWRITEBYTECODE": "1"}
         with self.output.open("w") as output:
