@@ -33,6 +33,8 @@ NEIGHBOURS = {
     "sentry-sdk": (),
     "traceloop-sdk": ("httpx",),  # Which it imports and does not require.
 }
+# The instrumentors whose released sources bring tests along; OpenAI's do not.
+SUITES = ["bedrock", "dspy", "langchain", "llama-index", "mistralai"]
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -121,7 +123,7 @@ def tests(session: nox.Session) -> None:
     apart = ["tests/web", "tests/propagation"]
     # Upstream's defects, other programs and what the doctor says are the same on every Python.
     once_apart = ["tests/zero_code", "tests/crossing"]
-    once = ["tests/contract", "tests/diagnosis", "tests/docs", "tests/faults"]
+    once = [f"tests/{it}" for it in ("contract", "diagnosis", "docs", "faults", "upstream")]
     here = session.python == CURRENT
     left_out = [*apart, *once_apart, *([] if here else once)]
     _pytest(session, *chosen, *(f"--ignore={folder}" for folder in left_out))
@@ -171,6 +173,28 @@ def neighbours(session: nox.Session, package: str) -> None:
     session.env["NEIGHBOUR"] = package
     # Some bring plugins for pytest, which would trace the tests.
     _pytest(session, "-p", "no:ddtrace", "-p", "no:logfire", "tests/neighbours")
+
+
+@nox.session(python=CURRENT)
+@nox.parametrize("suite", SUITES, ids=SUITES)
+def upstream(session: nox.Session, suite: str) -> None:
+    """Run OpenInference's own tests of one instrumentor, plain and with clew between."""
+    _install(session, groups=("test", f"upstream-{suite}"))
+    session.install("pip")
+    package = f"openinference-instrumentation-{suite}"
+    asked = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
+    version = str(session.run("python", "-c", asked, silent=True)).strip()
+    made = Path(session.create_tmp()).resolve() / f"{suite}-{version}"
+    # Of the release that is installed here, and no part of this project: it is fetched when run.
+    shutil.rmtree(made, ignore_errors=True)
+    fetched = ("--no-deps", "--no-binary", package, "--dest", str(made), f"{package}=={version}")
+    session.run("python", "-m", "pip", "download", "--quiet", *fetched)
+    (sdist,) = made.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, made, filter="data")
+    (folder,) = (it for it in made.iterdir() if it.is_dir())
+    session.env.update({"UPSTREAM": suite, "UPSTREAM_SUITE": str(folder)})
+    # Theirs are to use it, in processes of their own.
+    _pytest(session, "-p", "no:asyncio", "tests/upstream/test_suites.py")
 
 
 @nox.session(python=CURRENT)

@@ -1,0 +1,119 @@
+"""A pytest plugin: where a suite switches an instrumentor on, clew does so in its place.
+
+Each test runs in a session of ours. Every span that it exports has to carry a session and a user;
+the two ids of ours are then taken off, so that what the suite says of all else still counts.
+"""
+
+import copy
+from fnmatch import fnmatchcase
+from functools import wraps
+from importlib.metadata import entry_points
+
+import pytest
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from clew import boundary, instrument_all, uninstrument_all, using_session
+
+OURS = {"session.id": "a session of clew's", "user.id": "a user of clew's"}
+
+boundary.reraise = True  # An exception of clew's own fails the test.
+
+_names = {it.value: it.name for it in entry_points(group="openinference_instrumentor")}
+_asked = {}
+"""By framework, what the suite has switched its instrumentor on with."""
+_without_ids = []
+
+
+class _Now:
+    by_clew = False
+    """Whether clew itself is switching an instrumentor on or off."""
+    in_session = False
+    """Whether a test runs in a session of ours."""
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--without-session", action="append", default=[], help="tests that have ids of their own"
+    )
+
+
+def _between(original, ours):
+    @wraps(original)
+    def method(self, **kwargs):
+        name = _names.get(f"{type(self).__module__}:{type(self).__name__}")
+        if _Now.by_clew or name is None:
+            return original(self, **kwargs)
+        return ours(self, name, original, **kwargs)
+
+    return method
+
+
+def _instrument(instrumentor, name, original, **kwargs):
+    if instrumentor.is_instrumented_by_opentelemetry:
+        return original(instrumentor, **kwargs)  # It says so, and does nothing.
+    kwargs.pop("skip_dep_check", None)
+    _asked[name] = kwargs
+    return _instrument_asked()
+
+
+def _uninstrument(instrumentor, name, original, **kwargs):
+    if _asked.pop(name, None) is None:
+        return original(instrumentor, **kwargs)  # As above.
+    return _instrument_asked()
+
+
+def _instrument_asked():
+    """Switch clew on for all that was asked for; a suite adds to it, `instrument_all` does not."""
+    _Now.by_clew = True
+    try:
+        uninstrument_all()
+        if _asked:
+            given = [dict(kwargs) for kwargs in _asked.values()]
+            (provider,) = {kwargs.pop("tracer_provider", None) for kwargs in given}
+            (config,) = {kwargs.pop("config", None) for kwargs in given}
+            options = dict(zip(_asked, given, strict=True))
+            instrument_all(
+                only=list(_asked), tracer_provider=provider, config=config, options=options
+            )
+    finally:
+        _Now.by_clew = False
+
+
+def _export(original):
+    @wraps(original)
+    def export(self, spans):
+        return original(self, [_without_ours(span) for span in spans])
+
+    return export
+
+
+def _without_ours(span):
+    attributes = dict(span.attributes or {})
+    missing = sorted(OURS.keys() - attributes.keys())
+    if missing and _asked and _Now.in_session:
+        _without_ids.append(f"{span.name} has no {' and no '.join(missing)}")
+    span = copy.copy(span)
+    span._attributes = {key: it for key, it in attributes.items() if OURS.get(key) != it}
+    return span
+
+
+BaseInstrumentor.instrument = _between(BaseInstrumentor.instrument, _instrument)
+BaseInstrumentor.uninstrument = _between(BaseInstrumentor.uninstrument, _uninstrument)
+InMemorySpanExporter.export = _export(InMemorySpanExporter.export)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_session_of_ours(request):
+    apart = request.config.getoption("--without-session")
+    if any(fnmatchcase(request.node.name, pattern) for pattern in apart):
+        yield
+        return
+    _Now.in_session = True
+    try:
+        with using_session(OURS["session.id"], user_id=OURS["user.id"]):
+            yield
+    finally:
+        _Now.in_session = False
+        missing, _without_ids[:] = list(_without_ids), []
+    assert not missing, "spans without ids: " + "; ".join(missing)
