@@ -189,7 +189,8 @@ FORK = {"vcs": "git", "commit_id": "0" * 40}
 )
 def test_clew_is_installed_from_where_it_came_from(note, version, expected, tmp_path, monkeypatch):
     here = {"{here}": tmp_path.as_uri(), "{path}": str(tmp_path)}
-    installed = installed_as(version, tmp_path, monkeypatch)
+    installed = installed_as(version, tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     if note:
         text = note if isinstance(note, str) else json.dumps(note)
         (installed / "direct_url.json").write_text(text.replace("{here}", here["{here}"]))
@@ -198,12 +199,11 @@ def test_clew_is_installed_from_where_it_came_from(note, version, expected, tmp_
     assert pip_line("openai", "dspy") == f"python -m pip {expected}"
 
 
-def installed_as(version, folder, monkeypatch):
+def installed_as(version, folder):
     """Install a clew of that *version*, as far as an installer's notes go."""
     installed = folder / f"clew-{version}.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: clew\nVersion: {version}\n")
-    monkeypatch.syspath_prepend(folder)
     return installed
 
 
@@ -211,6 +211,8 @@ def test_a_newer_clew_is_not_on_this_machine(tmp_path, monkeypatch):
     assert pip_line(upgrade=True) == f'python -m pip install --upgrade "clew @ {REPOSITORY}"'
     monkeypatch.setattr(sys, "path", [])  # Where it is used without being installed.
     assert pip_line() == f'python -m pip install "clew @ {REPOSITORY}"'
-    installed_as("0.1.0", tmp_path, monkeypatch)
+    installed_as("0.1.0", tmp_path)
+    # Not `syspath_prepend`, which would leave the path empty at the end.
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert pip_line(upgrade=True) == "python -m pip install --upgrade clew"
     assert pip_line(python="/usr/bin/python3") == "/usr/bin/python3 -m pip install clew"

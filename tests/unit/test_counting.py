@@ -1,58 +1,14 @@
 """Which span counts, and who hands what to whom, span by span."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
-from openinference.instrumentation import OITracer, TraceConfig
+from openinference.instrumentation import TraceConfig
 from opentelemetry import trace
 from opentelemetry.trace import set_span_in_context
 
 from clew import counting
-from clew.repairs.masking import masked_facts
-from clew.tracing import ClewTracerProvider
-from tests.unit.conftest import Telemetry
-
-KIND, TOKENS = "openinference.span.kind", "llm.token_count."
-NAMES = ("prompt", "completion", "total", "prompt_details.cache_read")
-
-
-class Frameworks:
-    """The tracers of instrumentors, as `instrument_all` hands them out."""
-
-    def __init__(self, **options):
-        self.telemetry = Telemetry(**options)
-        self.provider = ClewTracerProvider(self.telemetry.provider)
-
-    def start(self, framework, name, inside=None, config=None, **attributes):
-        real = self.provider.get_tracer(f"openinference.instrumentation.{framework}")
-        tracer = OITracer(real, config or TraceConfig())
-        context = None if inside is None else set_span_in_context(inside)
-        return tracer.start_span(name, context=context, attributes=attributes)
-
-    def llm(self, framework, name, inside=None, **options):
-        return self.start(framework, name, inside, **options, **{KIND: "LLM"})
-
-    def finished(self):
-        """Return what each span says: its kind, and the numbers."""
-        return {
-            span.name: (
-                span.attributes.get(KIND),
-                *(span.attributes.get(TOKENS + it) for it in NAMES),
-            )
-            for span in self.telemetry.exporter.get_finished_spans()
-        }
-
-    def attributes(self, name):
-        spans = self.telemetry.exporter.get_finished_spans()
-        return next(span.attributes for span in spans if span.name == name)
-
-
-def spend(span, prompt, completion, cached=None):
-    span.set_attributes({TOKENS + "prompt": prompt, TOKENS + "completion": completion})
-    span.set_attribute(TOKENS + "total", prompt + completion)
-    if cached is not None:
-        span.set_attribute(TOKENS + "prompt_details.cache_read", cached)
+from tests.unit.model_calls import KIND, NAMES, TEMPLATE, TOKENS, Frameworks, spend
 
 
 @pytest.fixture
@@ -116,119 +72,6 @@ def test_several_requests_for_one_call_add_up(frameworks):
     assert [it for it in frameworks.finished().values() if it[0] == "LLM"] == [
         ("LLM", 20, 10, 30, None)
     ]
-
-
-def test_what_is_said_of_the_call_moves_where_it_is_not_said(frameworks):
-    outer = frameworks.llm("dspy", "outer", **{"llm.provider": "mine"})
-    inner = frameworks.llm("openai", "inner", outer)
-    inner.set_attributes({"llm.model_name": "gpt", "llm.provider": "openai"})
-    inner.set_attribute("llm.input_messages.0.message.content", "Where?")
-    inner.end()
-    outer.end()
-    said = frameworks.attributes("outer")
-    assert said["llm.model_name"] == "gpt"
-    assert said["llm.provider"] == "mine"
-    assert said["llm.input_messages.0.message.content"] == "Where?"
-    assert frameworks.attributes("inner")["llm.model_name"] == "gpt"
-
-
-ASKED = "llm.input_messages.{}.message.content"
-
-
-def test_messages_move_as_a_whole_or_not_at_all(frameworks):
-    outer = frameworks.llm("dspy", "outer")
-    inner = frameworks.llm("openai", "inner", outer)
-    inner.set_attributes({ASKED.format(0): "Be short.", ASKED.format(1): "Where?"})
-    inner.set_attribute("llm.tools.0.tool.json_schema", "{}")
-    inner.end()
-    outer.set_attribute(ASKED.format(0), "Where?")  # As LlamaIndex, which says it at the end.
-    outer.end()
-    said = frameworks.attributes("outer")
-    assert said[ASKED.format(0)] == "Where?"
-    assert ASKED.format(1) not in said
-    assert said["llm.tools.0.tool.json_schema"] == "{}"
-
-
-def test_a_second_request_adds_what_the_first_did_not_say_and_mixes_nothing(frameworks):
-    outer = frameworks.llm("dspy", "outer")
-    for texts, answer in ((["Where?"], None), (["Be short.", "Where?"], "Out.")):
-        inner = frameworks.llm("openai", "inner", outer)
-        inner.set_attributes({ASKED.format(it): text for it, text in enumerate(texts)})
-        if answer:
-            inner.set_attribute("llm.output_messages.0.message.content", answer)
-        inner.end()
-    outer.end()
-    said = frameworks.attributes("outer")
-    assert [said.get(ASKED.format(it)) for it in range(2)] == ["Where?", None]
-    assert said["llm.output_messages.0.message.content"] == "Out."
-
-
-TEMPLATE = "llm.prompt_template.template"
-
-
-def test_a_span_that_no_longer_counts_hands_what_it_says_to_the_one_that_does(frameworks):
-    template = {TEMPLATE: "Where is {it}?", "llm.provider": "theirs", "input.value": "x"}
-    outermost = frameworks.llm("llama_index", "outermost", metadata="{}")
-    outer = frameworks.llm("llama_index", "outer", outermost, **template)
-    inner = frameworks.llm("llama_index", "inner", outer, **{"llm.provider": "mine"})
-    asked = frameworks.llm("openai", "asked", inner)
-    asked.end()
-    inner.end()
-    outer.end()
-    outermost.end()
-    kinds = [frameworks.finished()[it][0] for it in ("outermost", "outer", "inner", "asked")]
-    assert kinds == ["CHAIN", "CHAIN", "LLM", "CHAIN"]
-    said = frameworks.attributes("inner")
-    assert (said[TEMPLATE], said["llm.provider"], said["metadata"]) == (
-        *("Where is {it}?", "mine", "{}"),
-    )
-    assert "input.value" not in said
-    assert frameworks.attributes("outer")[TEMPLATE] == "Where is {it}?"
-    assert not frameworks.attributes("asked").keys() & {TEMPLATE, "metadata"}
-
-
-def test_each_of_the_calls_inside_is_told(frameworks):
-    outer = frameworks.llm("llama_index", "outer", **{TEMPLATE: "Where is {it}?"})
-    for name in ("one", "other"):
-        frameworks.llm("llama_index", name, outer).end()
-    outer.end()
-    assert {frameworks.attributes(it)[TEMPLATE] for it in ("one", "other")} == {"Where is {it}?"}
-
-
-def test_what_is_said_only_at_the_end_is_handed_over_before_and_masked(frameworks):
-    config = TraceConfig(hide_input_messages=True)
-    held_back = {TEMPLATE: "Where is {it}?", ASKED.format(0): "secret", "output.value": "x"}
-    outer = frameworks.start("llama_index", "outer", config=config)
-    counting.announce(outer, "LLM", partial(masked_facts, outer, held_back))
-    frameworks.llm("llama_index", "inner", outer).end()
-    outer.set_attributes({KIND: "LLM", **held_back})
-    outer.end()
-    said = frameworks.attributes("inner")
-    assert said[TEMPLATE] == "Where is {it}?"
-    assert not said.keys() & {ASKED.format(0), "output.value"}
-    assert outer.clew_call.to_be_said is None
-
-
-def test_nothing_is_handed_to_a_call_in_a_tool(frameworks):
-    outer = frameworks.llm("llama_index", "outer", **{TEMPLATE: "Where is {it}?"})
-    tool = frameworks.start("llama_index", "tool", outer, **{KIND: "TOOL"})
-    frameworks.llm("llama_index", "inner", tool).end()
-    tool.end()
-    outer.end()
-    assert TEMPLATE not in frameworks.attributes("inner")
-    assert frameworks.finished()["outer"][0] == "LLM"
-
-
-def test_a_span_has_nothing_evicted_for_what_is_handed_to_it():
-    frameworks = Frameworks(limit=10)
-    outer = frameworks.llm("dspy", "outer", **{"input.value": "first"})
-    inner = frameworks.llm("openai", "inner", outer)
-    inner.set_attributes({f"llm.tools.{it}.tool.json_schema": "{}" for it in range(9)})
-    inner.end()
-    outer.set_attribute("llm.provider", "mine")
-    outer.end()
-    assert frameworks.attributes("outer")["input.value"] == "first"
-    assert not any("tools" in it for it in frameworks.attributes("outer"))
 
 
 def test_a_direct_call_counts_itself(frameworks):
