@@ -21,9 +21,9 @@ from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 
 from bench.pairing import turns
 from clew import using_session
-from clew.export import MAX_ATTRIBUTES
-from clew.stamping import IdentityProcessor
-from clew.tracing import ClewTracerProvider
+from clew.export.default_provider import MAX_ATTRIBUTES
+from clew.spans.processor import IdentityProcessor
+from clew.spans.tracer_provider import ClewTracerProvider
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer

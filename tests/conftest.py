@@ -8,7 +8,8 @@ import textwrap
 import hypothesis
 import pytest
 
-from clew import boundary, identity
+from clew.context import identity
+from clew.core import containment
 
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "CLEW_", "OPENINFERENCE_"))]:
     if _name != "CLEW_RECORDINGS":
@@ -21,7 +22,7 @@ os.environ |= {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
-boundary.reraise = True
+containment.reraise = True
 # The same examples in every run, so that a change is never refused for what another one broke. To
 # look for new ones: HYPOTHESIS_EXPLORE=1 python -m nox -s tests.
 hypothesis.settings.register_profile(

@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from clew import instrument_all
-from clew.frameworks import FRAMEWORKS
+from clew.core.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS, LOOP
 from tests.landing.tokens import behind_an_agent, on, said_by
 from tests.providers import ProviderServer

@@ -2,6 +2,6 @@
 
 import sys
 
-armed = "clew.distro" in sys.modules and "wrapt.importer" in sys.modules
+armed = "clew.instrument.distro" in sys.modules and "wrapt.importer" in sys.modules
 loaded = "openinference.instrumentation.openai" in sys.modules
 sys.exit(None if armed and not loaded else f"{armed=} {loaded=}")

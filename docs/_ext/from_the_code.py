@@ -1,7 +1,7 @@
 """Sphinx directives that say what the code says, so that no table in the docs is kept by hand.
 
-``{settings}`` writes every CLEW_* variable of `clew.settings`; ``{frameworks}`` the table of
-`clew.frameworks`, with the lowest versions that ``pyproject.toml`` claims.
+``{settings}`` writes every CLEW_* variable of `clew.core.settings`; ``{frameworks}`` the table of
+`clew.core.frameworks`, with the lowest versions that ``pyproject.toml`` claims.
 """
 
 import tomllib
@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from clew import frameworks, settings
+from clew.core import frameworks, settings
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 

@@ -66,9 +66,9 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
 
 if __name__ == "__main__":
     if {"--replay", "--live"} & set(sys.argv):  # Without a key.
-        from clew.demo import stand_in
+        from clew.cli.demo import replay_server
 
-        stand_in.start(__file__)
+        replay_server.start(__file__)
     if not (boto3.Session().get_credentials() and boto3.Session().region_name):
         sys.exit(
             "Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION, or --replay."

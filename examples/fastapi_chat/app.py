@@ -70,9 +70,9 @@ async def chat(question: Annotated[str, Body(embed=True, max_length=2000)]) -> S
 
 if __name__ == "__main__":
     if {"--replay", "--live"} & set(sys.argv):  # Without a key.
-        from clew.demo import stand_in
+        from clew.cli.demo import replay_server
 
-        stand_in.start(__file__)
+        replay_server.start(__file__)
     if not os.getenv("OPENAI_API_KEY"):
         sys.exit("Set OPENAI_API_KEY to your key, or run with --replay, which needs none.")
     uvicorn.run(app, port=int(os.getenv("PORT", "8000")))

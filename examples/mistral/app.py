@@ -68,9 +68,9 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
 
 if __name__ == "__main__":
     if {"--replay", "--live"} & set(sys.argv):  # Without a key.
-        from clew.demo import stand_in
+        from clew.cli.demo import replay_server
 
-        stand_in.start(__file__)
+        replay_server.start(__file__)
     if not os.getenv("MISTRAL_API_KEY"):
         sys.exit("Set MISTRAL_API_KEY to your key, or run with --replay, which needs none.")
     main()

@@ -14,31 +14,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clew.context import current as current
-    from clew.context import isolated as isolated
-    from clew.context import using_attributes as using_attributes
-    from clew.context import using_metadata as using_metadata
-    from clew.context import using_prompt_template as using_prompt_template
-    from clew.context import using_session as using_session
-    from clew.context import using_tags as using_tags
-    from clew.context import using_user as using_user
-    from clew.errors import ActivationError as ActivationError
-    from clew.errors import ClewError as ClewError
-    from clew.errors import ConfigurationError as ConfigurationError
-    from clew.errors import IdentityTypeError as IdentityTypeError
-    from clew.errors import IdentityValueError as IdentityValueError
-    from clew.figures import Stats as Stats
-    from clew.figures import stats as stats
-    from clew.frameworks import Framework as Framework
-    from clew.frameworks import Layer as Layer
-    from clew.identity import Identity as Identity
-    from clew.propagation.carrying import carry as carry
+    from clew.context.api import current as current
+    from clew.context.api import isolated as isolated
+    from clew.context.api import using_attributes as using_attributes
+    from clew.context.api import using_metadata as using_metadata
+    from clew.context.api import using_prompt_template as using_prompt_template
+    from clew.context.api import using_session as using_session
+    from clew.context.api import using_tags as using_tags
+    from clew.context.api import using_user as using_user
+    from clew.context.carry import carry as carry
+    from clew.context.identity import Identity as Identity
+    from clew.core.errors import ActivationError as ActivationError
+    from clew.core.errors import ClewError as ClewError
+    from clew.core.errors import ConfigurationError as ConfigurationError
+    from clew.core.errors import IdentityTypeError as IdentityTypeError
+    from clew.core.errors import IdentityValueError as IdentityValueError
+    from clew.core.frameworks import Framework as Framework
+    from clew.core.frameworks import Layer as Layer
+    from clew.export.stats import Stats as Stats
+    from clew.export.stats import stats as stats
+    from clew.instrument.api import instrument_all as instrument_all
+    from clew.instrument.api import uninstrument_all as uninstrument_all
+    from clew.instrument.report import Activation as Activation
+    from clew.instrument.report import Report as Report
+    from clew.instrument.report import State as State
     from clew.propagation.processes import carry_initializer as carry_initializer
-    from clew.report import Activation as Activation
-    from clew.report import Report as Report
-    from clew.report import State as State
-    from clew.start import instrument_all as instrument_all
-    from clew.start import uninstrument_all as uninstrument_all
 
 _HOMES = {
     "ActivationError": "errors",

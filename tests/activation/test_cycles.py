@@ -38,7 +38,7 @@ def test_parts_that_load_while_it_is_undone(python, install):
     install("part", files={"part.py": "class Part:\n    def call(self): pass\n"})
     python("""
         import threading
-        from clew.loading import Parts
+        from clew.patching.import_hooks import Parts
         acting, undone, took_back = threading.Event(), threading.Event(), []
 
         def act(part):

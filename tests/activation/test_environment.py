@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from clew.settings import SETTINGS
+from clew.core.settings import SETTINGS
 
 SPANS = """
     import sys

@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from clew.frameworks import FRAMEWORKS
+from clew.core.frameworks import FRAMEWORKS
 
 
 def installed(framework):

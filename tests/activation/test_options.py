@@ -45,12 +45,13 @@ def test_a_wrong_one_raises(python, options, said):
     pytest.importorskip("langchain_core")
     done = python(f"""
         import langchain_core
-        from clew import ConfigurationError, instrument_all, start
+        from clew import ConfigurationError, instrument_all
+        from clew.instrument import api
         try:
             instrument_all(options={options})
         except ConfigurationError as error:
             print(error)
-        assert start._running is None
+        assert api._running is None
     """)
     assert said in done.stdout
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clew.frameworks import FRAMEWORKS
+from clew.core.frameworks import FRAMEWORKS
 
 NAMES = [framework.name for framework in FRAMEWORKS]
 

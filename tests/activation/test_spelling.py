@@ -2,9 +2,9 @@
 
 import pytest
 
-from clew.frameworks import FRAMEWORKS
-from clew.report import Report
-from clew.start import instrument_all, uninstrument_all
+from clew.core.frameworks import FRAMEWORKS
+from clew.instrument.api import instrument_all, uninstrument_all
+from clew.instrument.report import Report
 
 OF_OPENTELEMETRY = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 SPELLINGS = [

@@ -54,7 +54,8 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken(python, install, inst
             raise RuntimeError("no way out")
         First._uninstrument = Second._uninstrument = fail
         start = vars(threading.Thread)["start"]
-        from clew import State, instrument_all, start as starting, uninstrument_all
+        from clew import State, instrument_all, uninstrument_all
+        from clew.instrument import api as starting
         report = instrument_all()
         assert vars(threading.Thread)["start"] is not start
         running = starting._running
@@ -93,8 +94,9 @@ def test_a_start_that_fails_changes_nothing(python, install, install_instrumento
         f"""
         import labyrinth, threading
         from opentelemetry import trace
-        from clew import ClewError, current, instrument_all, start, using_session
-        from clew.context import carried
+        from clew import ClewError, current, instrument_all, using_session
+        from clew.instrument import api
+        from clew.context.api import carried
         before = vars(threading.Thread)["start"], carried().attributes
         try:
             instrument_all({arguments})
@@ -102,7 +104,7 @@ def test_a_start_that_fails_changes_nothing(python, install, install_instrumento
             print(error)
         else:
             raise AssertionError("it did not fail")
-        assert start._running is None
+        assert api._running is None
         assert (vars(threading.Thread)["start"], carried().attributes) == before
         if {arguments!r} != "only=['labyrinth']":  # Which is known only when it was tried.
             provider = trace.get_tracer_provider()
@@ -163,9 +165,10 @@ def test_an_undo_during_a_start_wins(python, install):
         """
         import threading
         before = vars(threading.Thread)["start"]
-        from clew import instrument_all, start
+        from clew import instrument_all
+        from clew.instrument import api
         instrument_all()
-        assert start._running is None
+        assert api._running is None
         assert vars(threading.Thread)["start"] is before
         """,
         OTEL_TRACES_EXPORTER="one",

@@ -105,9 +105,10 @@ class Defects(dict[str, Defect]):
 
         def instrument():
             if who == "mended":
-                from clew import boundary, instrument_all
+                from clew import instrument_all
+                from clew.core import containment
 
-                boundary.reraise = True
+                containment.reraise = True
                 instrument_all(tracer_provider=provider)
             else:
                 from openinference.instrumentation.bedrock import BedrockInstrumentor

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from clew.repairs.bedrock_tokens import _OF_NOVA, count
+from clew.instrument.repairs.bedrock.tokens import _OF_NOVA, count
 from tests.providers import recordings
 
 FOLDER = os.environ.get("CLEW_RECORDINGS")

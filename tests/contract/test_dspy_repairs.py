@@ -250,8 +250,8 @@ def test_without_the_repair_they_are_still_in_their_makers(python):
     python(
         SEARCH
         + """
-    from clew import repairs
-    from clew import activation
+    from clew.instrument import repairs
+    from clew.instrument import activation
     activation.repairs_for = lambda name: iter(())
     instrument_all()
     assert {session for session, _ in sessions_of_searches()} == {"maker"}

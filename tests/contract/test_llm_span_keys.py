@@ -49,7 +49,7 @@ def test_no_key_is_lost(python_in_the_tree, framework, tmp_path):
 
 
 def test_these_are_all_orchestrators():
-    from clew.frameworks import FRAMEWORKS, Layer
+    from clew.core.frameworks import FRAMEWORKS, Layer
 
     assert ORCHESTRATORS.keys() < CALLS.keys()
     named = {it.name for it in FRAMEWORKS if it.layer is Layer.ORCHESTRATOR}

@@ -8,13 +8,14 @@ MISTRAL = """
     from opentelemetry import trace
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
     from openinference.instrumentation.mistralai import MistralAIInstrumentor
-    from clew import boundary, current, instrument_all, uninstrument_all
+    from clew.core import containment
+    from clew import current, instrument_all, uninstrument_all
     from mistralai.client import Mistral
     from mistralai.client.utils.eventstreaming import EventStream, EventStreamAsync
     from tests.landing.calls.mistralai import CODE, MESSAGES, MODEL, SOUND, TALK, client
     from tests.providers import ProviderServer
 
-    boundary.reraise = True
+    containment.reraise = True
 
     class Recorder(SpanProcessor):
         def __init__(self): self.started, self.ended = [], []

@@ -11,14 +11,15 @@ CALLS = """
     from openinference.instrumentation import TraceConfig, suppress_tracing, using_session
     from openinference.instrumentation.mistralai import MistralAIInstrumentor
     from openinference.semconv.trace import SpanAttributes
-    from clew import boundary, instrument_all, uninstrument_all
+    from clew.core import containment
+    from clew import instrument_all, uninstrument_all
     from tests.landing.calls.mistralai import (
         CODE, DOCUMENT, JUDGE, MESSAGES, MODEL, OCR, SOUND, TALK, client
     )
     from tests.landing.calls.openai import WEATHER
     from tests.providers import ProviderServer
 
-    boundary.reraise = True
+    containment.reraise = True
     memory = InMemorySpanExporter()
     trace.set_tracer_provider(TracerProvider())
     trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(memory))
@@ -266,7 +267,7 @@ def test_errors_are_recorded(mistral):
 
 def test_a_newer_kind_of_event_and_one_that_tells_of_an_error(mistral):
     mistral("""
-    from clew.recording.mistral import ENDPOINTS
+    from clew.instrument.record.mistral import ENDPOINTS
     (endpoint,) = [it for it in ENDPOINTS if it.name == "conversations"]
     answer = {}
     for event in (

@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 import pytest
 from packaging.requirements import Requirement
 
-from clew import repairs
+from clew.instrument import repairs
 from tests.diagnosis.conftest import clew, doctor, surroundings
 
 __all__ = ["clew", "doctor", "surroundings"]
@@ -27,7 +27,7 @@ REPAIRS = [it.name for it in iter_modules(repairs.__path__) if "_" in it.name]
 
 @pytest.mark.parametrize("name", REPAIRS)
 def test_it_is_made_for_the_lowest_versions_that_we_claim_and_for_those_installed(name):
-    made_for = import_module(f"clew.repairs.{name}").MADE_FOR
+    made_for = import_module(f"clew.instrument.repairs.{name}").MADE_FOR
     assert made_for
     for requirement in map(Requirement, made_for):
         bounds = {it.operator for it in requirement.specifier}

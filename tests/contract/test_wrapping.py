@@ -2,7 +2,7 @@
 
 import pytest
 
-from clew.frameworks import FRAMEWORKS
+from clew.core.frameworks import FRAMEWORKS
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
@@ -16,7 +16,7 @@ def test_somebody_elses_wrapper_stays(python, framework):
         import wrapt
         from wrapt import FunctionWrapper
         from clew import State, instrument_all, uninstrument_all
-        from clew.patching import Patches
+        from clew.patching.wrap import Patches
 
         places = []
 

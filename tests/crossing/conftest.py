@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from clew import tally
+from clew.core import counters
 from clew.propagation import http
-from clew.stamping import IdentityProcessor
+from clew.spans.processor import IdentityProcessor
 from tests.crossing.clients import CLIENTS, instrumentors
 from tests.crossing.listener import listening
 
@@ -116,9 +116,9 @@ def trusted(monkeypatch):
 
 @pytest.fixture
 def dropped():
-    before = tally.counted()
+    before = counters.counted()
 
     def count(what="ids from outside that cannot be used"):
-        return tally.counted().get(what, 0) - before.get(what, 0)
+        return counters.counted().get(what, 0) - before.get(what, 0)
 
     return count

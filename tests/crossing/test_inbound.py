@@ -4,7 +4,7 @@ import pytest
 from opentelemetry import baggage
 
 from clew import current
-from clew.identity import pseudonymised
+from clew.context.identity import pseudonymised
 from clew.web import asgi as asgi_middleware
 from clew.web import from_header
 from clew.web import wsgi as wsgi_middleware

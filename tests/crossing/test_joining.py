@@ -5,7 +5,7 @@ import pytest
 LOOK = """
     from opentelemetry import propagate
     import clew
-    from clew.propagation.joining import _flat
+    from clew.propagation.install import _flat
 
     def names():
         return [type(it).__name__ for it in _flat(propagate.get_global_textmap())]

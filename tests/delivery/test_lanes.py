@@ -12,9 +12,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
-from clew import boundary, settings, stats
-from clew.delivery import complaints, lanes, leaving
-from clew.delivery.processor import Delivery
+from clew import stats
+from clew.core import containment, settings
+from clew.export import exit_deadline, exporter_logs, queue
+from clew.export.delivery_processor import Delivery
 
 GIVING_UP = 20_000
 """Milliseconds after which a test has failed."""
@@ -78,7 +79,7 @@ def variables(monkeypatch):
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
     gc.collect()
-    monkeypatch.setattr(lanes, "_lanes", type(lanes._lanes)())
+    monkeypatch.setattr(queue, "_lanes", type(queue._lanes)())
 
 
 @pytest.fixture
@@ -190,7 +191,7 @@ def test_what_the_same_logger_says_elsewhere_is_not_touched(lane, caplog):
 
 @pytest.mark.parametrize(("quiet", "said"), [(600.0, 1), (0.0, 2)])
 def test_another_outage_is_said_again_but_not_all_the_time(lane, caplog, monkeypatch, quiet, said):
-    monkeypatch.setattr(complaints, "_QUIET", quiet)
+    monkeypatch.setattr(exporter_logs, "_QUIET", quiet)
     with lane(Exporter()) as telemetry:
         for answer in (SpanExportResult.FAILURE, SpanExportResult.SUCCESS) * 2:
             telemetry.exporters[0].answer = answer
@@ -229,8 +230,8 @@ def test_a_shutdown_in_time_that_is_given(lane, caplog):
 
 
 def test_a_failing_shutdown_of_an_exporter_is_contained(lane, monkeypatch, caplog):
-    monkeypatch.setattr(boundary, "reraise", False)
-    monkeypatch.setattr(boundary, "_logged", set())
+    monkeypatch.setattr(containment, "reraise", False)
+    monkeypatch.setattr(containment, "_logged", set())
     exporter = Exporter()
     monkeypatch.setattr(exporter, "shutdown", lambda: 1 / 0)
     with lane(exporter) as telemetry:
@@ -242,12 +243,12 @@ def test_a_failing_shutdown_of_an_exporter_is_contained(lane, monkeypatch, caplo
 
 @pytest.mark.parametrize("name", ["put", "_take"])
 def test_a_fault_of_clews_own_is_contained(lane, monkeypatch, name):
-    monkeypatch.setattr(boundary, "reraise", False)
+    monkeypatch.setattr(containment, "reraise", False)
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")
     with lane() as telemetry:
         before = sum(stats().errors.values())
         with monkeypatch.context() as faulty:
-            faulty.setattr(lanes.Lane, name, lambda *_: 1 / 0)
+            faulty.setattr(queue.Lane, name, lambda *_: 1 / 0)
             telemetry.make(2)
             assert telemetry.flush() == (name == "put")
         assert sum(stats().errors.values()) > before
@@ -260,7 +261,7 @@ def test_a_fault_of_clews_own_is_contained(lane, monkeypatch, name):
 def test_a_time_that_is_none_leaves_the_default(monkeypatch, text):
     monkeypatch.setenv("CLEW_EXIT_TIMEOUT", text)
     assert settings.EXIT_TIMEOUT.read() == 3
-    assert 2 < leaving.seconds_left() <= 3
+    assert 2 < exit_deadline.seconds_left() <= 3
 
 
 def test_a_span_that_is_not_sampled_is_not_delivered(lane):
@@ -298,7 +299,7 @@ def test_an_export_belongs_to_nobody(lane):
 def test_a_span_that_ends_wherever_the_garbage_collector_runs(lane):
     """Here: while the same thread holds the lane's lock, and starts its thread."""
     with lane() as telemetry:
-        (only,) = lanes.lanes()
+        (only,) = queue.lanes()
         with only._lock, only._starting:
             telemetry.make(11)
         telemetry.make(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clew.installing import pip_line
+from clew.core.install_command import pip_line
 
 BESIDE = Path(sys.executable).parent
 SELF = "import clew; clew.instrument_all()\n"
@@ -250,7 +250,7 @@ def test_ids_that_disagree_or_cannot_be_used(app):
 
 
 def test_failures_of_clews_own(app, openai):
-    fault = "import clew.stamping; clew.stamping.carried = None\n"
+    fault = "import clew.spans.processor; clew.spans.processor.carried = None\n"
     diagnosis = app(SELF + fault + CALL + "call()\n")
     assert diagnosis.severity("app-errors") == "warning"
     assert diagnosis.says("app-errors", "stamping a span")

@@ -148,7 +148,7 @@ def test_a_server_is_stopped_through_the_doctor(surroundings, name):
 
 def test_a_check_that_fails_is_a_finding(clew, tmp_path):
     (tmp_path / "run.py").write_text(
-        "from clew.diagnosis import checks, startup\n"
+        "from clew.doctor import checks, startup\n"
         "def check_maze(it):\n    raise KeyError('no way out')\n    yield\n"
         "checks.SECTIONS['Start-up'] = (check_maze,)\n"
         "from clew.cli import main\nmain(['doctor', '--json'])\n"

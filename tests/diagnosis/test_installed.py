@@ -2,8 +2,8 @@
 
 import pytest
 
-from clew.discovery import armable
-from clew.frameworks import FRAMEWORKS
+from clew.core.frameworks import FRAMEWORKS
+from clew.instrument.discovery import armable
 
 NAMES = {framework.name for framework in FRAMEWORKS}
 

@@ -43,7 +43,7 @@ def test_ours_among_rivals(doctor, install, tmp_path):
     (tmp_path / "clew-9.dist-info").mkdir()
     (tmp_path / "clew-9.dist-info" / "METADATA").write_text("Name: clew\nVersion: 9\n")
     (tmp_path / "clew-9.dist-info" / "entry_points.txt").write_text(
-        "[opentelemetry_distro]\nclew = clew.distro:ClewDistro\n"
+        "[opentelemetry_distro]\nclew = clew.instrument.distro:ClewDistro\n"
     )
     chosen = doctor(OTEL_PYTHON_DISTRO="clew")
     assert chosen.severity("distro") == "ok"

@@ -12,7 +12,7 @@ import click
 from packaging.requirements import Requirement
 
 from clew.cli import main
-from clew.settings import SETTINGS
+from clew.core.settings import SETTINGS
 from tests.docs.blocks import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -18,7 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from clew import boundary, current, uninstrument_all
+from clew import current, uninstrument_all
+from clew.core import containment
 from tests.docs.blocks import ROOT, Block, blocks
 
 OWN_PROVIDER = "<!-- its own tracer provider -->"
@@ -61,5 +62,5 @@ def _send_mistral_to(url: str) -> None:
 
 
 if __name__ == "__main__":
-    boundary.reraise = True
+    containment.reraise = True
     run(sys.argv[1])

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from clew.demo import show
-from clew.demo.spans import Span
+from clew.cli.demo import render
+from clew.cli.demo.spans import Span
 from tests.examples.running import ROOT, Run
 
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -46,7 +46,7 @@ def parts_of(name: str, run: Run, without: Callable[[str], str] = without_clew) 
     return {**what_came_of(run), "no clew line": _fenced("diff", kept)}
 
 
-def what_came_of(run: Run, told: show.Facts = show.facts) -> dict[str, str]:
+def what_came_of(run: Run, told: render.Facts = render.facts) -> dict[str, str]:
     """Return what was printed, and the sessions, with what is *told* of each span."""
     return {
         "output": _fenced("text", _lines(run.output)),
@@ -54,10 +54,10 @@ def what_came_of(run: Run, told: show.Facts = show.facts) -> dict[str, str]:
     }
 
 
-def _sessions(spans: Sequence[Span], told: show.Facts) -> Iterator[str]:
+def _sessions(spans: Sequence[Span], told: render.Facts) -> Iterator[str]:
     for session in sorted({it.session or "" for it in spans}):
         yield ""
-        yield from show.session([it for it in spans if (it.session or "") == session], told)
+        yield from render.session([it for it in spans if (it.session or "") == session], told)
 
 
 _IMPORTS = """

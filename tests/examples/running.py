@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clew.demo.spans import Span
+from clew.cli.demo.spans import Span
 from tests.activation.collector import Collector
 
 ROOT = Path(__file__).parents[2]

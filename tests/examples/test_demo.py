@@ -7,11 +7,11 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from clew.demo.conversation import SESSION, USER, session_of
-from clew.demo.show import session
-from clew.demo.spans import Memory, Span
-from clew.frameworks import FRAMEWORKS
-from clew.installing import pip_line
+from clew.cli.demo.conversation import SESSION, USER, session_of
+from clew.cli.demo.render import session
+from clew.cli.demo.spans import Memory, Span
+from clew.core.frameworks import FRAMEWORKS
+from clew.core.install_command import pip_line
 from tests.examples.running import run
 from tests.examples.test_examples import NEEDED
 from tests.landing.calls import installed
@@ -107,7 +107,7 @@ def test_a_span_without_a_session_fails_the_demo():
 
 
 def test_a_cassette_that_is_not_there(tmp_path):
-    code = "from clew.demo.stand_in import replayed; replayed('opnai').__enter__()"
+    code = "from clew.cli.demo.replay_server import replayed; replayed('opnai').__enter__()"
     done = run(sys.executable, "-c", code, folder=tmp_path)
     assert done.status == 1
     assert "There is nothing recorded of 'opnai'; there is of bedrock, " in done.errors

@@ -11,8 +11,8 @@ from threading import Event
 
 import pytest
 
-from clew.demo.show import facts
-from clew.demo.stand_in import CASSETTES, Replay, exchanges, refused, serving
+from clew.cli.demo.render import facts
+from clew.cli.demo.replay_server import CASSETTES, Replay, exchanges, refused, serving
 from tests.examples.readme import readme_of, what_came_of, written
 from tests.examples.running import ROOT, run, shown, surroundings
 from tests.examples.test_examples import exchanged

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from clew.demo.stand_in import CASSETTES, exchanges
-from clew.frameworks import FRAMEWORKS
+from clew.cli.demo.replay_server import CASSETTES, exchanges
+from clew.core.frameworks import FRAMEWORKS
 from tests.examples.readme import parts_of, readme_of, without_clew, written
 from tests.examples.running import ROOT, example, run
 from tests.landing.calls import installed

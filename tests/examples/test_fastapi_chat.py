@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from clew.demo.stand_in import CASSETTES, exchanges
-from clew.frameworks import FRAMEWORKS
+from clew.cli.demo.replay_server import CASSETTES, exchanges
+from clew.core.frameworks import FRAMEWORKS
 from tests.examples.chatting import TALKS, ask, asking, drive, serving
 from tests.examples.driven import DRIVEN, replayed
 from tests.examples.programs import Start

@@ -9,7 +9,7 @@ from subprocess import CalledProcessError
 import pytest
 from vcr.request import Request
 
-from clew.demo.stand_in import (
+from clew.cli.demo.replay_server import (
     CASSETTES,
     EXAMPLES,
     Answered,

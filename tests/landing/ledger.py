@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clew.frameworks import FRAMEWORKS
+from clew.core.frameworks import FRAMEWORKS
 from tests.landing.reading import READING
 
 _BY_OPENTELEMETRY = re.compile(r"opentelemetry\.instrumentation\.").match

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
 
-from clew.demo.stand_in import Answered, serving
+from clew.cli.demo.replay_server import Answered, serving
 from tests.providers.recordings import Recording
 
 

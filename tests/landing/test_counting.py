@@ -2,7 +2,7 @@
 
 import pytest
 
-from clew.counting import CACHE_HIT
+from clew.spans.model_calls import CACHE_HIT
 from tests.landing.calls import dspy, installed, langchain, llama_index, openai, run
 from tests.landing.table import of_an_instrumentor
 from tests.landing.tokens import kind, on, said_by, said_twice

@@ -7,7 +7,7 @@ no span at all fails: it would prove nothing.
 import pytest
 
 from clew import State
-from clew.frameworks import FRAMEWORKS
+from clew.core.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS, MODES
 from tests.landing.ledger import LEDGER
 from tests.landing.table import land, of_an_instrumentor

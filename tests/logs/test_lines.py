@@ -13,9 +13,10 @@ import time
 import pytest
 from opentelemetry import context as otel
 
-from clew import boundary, using_session, using_user
-from clew.identity import pseudonymised
-from clew.logging import SessionFilter, add_ids, lines, patch_ids
+from clew import using_session, using_user
+from clew.context.identity import pseudonymised
+from clew.core import containment
+from clew.logging import SessionFilter, add_ids, patch_ids, text
 
 FORMAT = "%(session_id)s %(user_id)s %(message)s"
 
@@ -185,8 +186,8 @@ def test_several_handlers_of_several_loggers_agree(application, text):
 
 
 def test_a_failure_of_clews_own_reaches_nobody(application, text, monkeypatch):
-    monkeypatch.setattr(boundary, "reraise", False)
-    monkeypatch.setattr(lines, "carried", None)
+    monkeypatch.setattr(containment, "reraise", False)
+    monkeypatch.setattr(text, "carried", None)
     with both():
         application.info("inside")
         assert add_ids(None, "info", {"event": "said"}) == {"event": "said"}

@@ -15,8 +15,9 @@ from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk._logs._internal import ConcurrentMultiLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 
-from clew import boundary, current, isolated, using_session, using_user
-from clew.identity import pseudonymised
+from clew import current, isolated, using_session, using_user
+from clew.context.identity import pseudonymised
+from clew.core import containment
 from clew.logging import IdentityLogProcessor, SessionFilter, stamp_logs_of
 from clew.logging import records as stamping
 
@@ -230,8 +231,8 @@ def test_the_processor_does_not_make_a_logger_enabled_that_nobody_listens_to():
 
 
 def test_a_failure_of_clews_own_reaches_nobody(logs, monkeypatch, caplog):
-    monkeypatch.setattr(boundary, "reraise", False)
-    monkeypatch.setattr(boundary, "_logged", set())
+    monkeypatch.setattr(containment, "reraise", False)
+    monkeypatch.setattr(containment, "_logged", set())
     monkeypatch.setattr(stamping, "ids_in", None)
     with both():
         emit(logs)

@@ -6,8 +6,8 @@ SETUP = """
     from opentelemetry.sdk._logs import LoggerProvider, export
     from opentelemetry._logs import LogRecord, get_logger, set_logger_provider
     from clew import instrument_all, uninstrument_all, using_session
-    from clew import boundary
-    boundary.reraise = True
+    from clew.core import containment
+    containment.reraise = True
 
     Exporter = getattr(export, "InMemoryLogRecordExporter", None) or export.InMemoryLogExporter
     exporter = Exporter()

@@ -17,8 +17,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import clew
 from clew import State, instrument_all, using_session
-from clew.demo import stand_in
-from clew.frameworks import FRAMEWORKS
+from clew.cli.demo import replay_server
+from clew.core.frameworks import FRAMEWORKS
 
 memory = InMemorySpanExporter()
 provider = TracerProvider()
@@ -58,7 +58,7 @@ assert "session chat-42 · user ada" in demo.stdout
 with TemporaryDirectory() as folder:  # As somebody would copy it.
     copied = Path(folder) / "openai" / "app.py"
     copied.parent.mkdir()
-    shutil.copy(stand_in.EXAMPLES / "openai" / "app.py", copied)
+    shutil.copy(replay_server.EXAMPLES / "openai" / "app.py", copied)
     replayed = subprocess.run(
         [sys.executable, "-I", str(copied), "--replay"],
         env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from clew.propagation.threads import follow_threads
-from clew.stamping import IdentityProcessor
+from clew.spans.processor import IdentityProcessor
 from tests.propagation.collector import collecting
 from tests.propagation.ledger import Seen, counted
 

@@ -7,14 +7,15 @@ from multiprocessing import get_context
 
 import pytest
 
-from clew import boundary, stats
+from clew import stats
+from clew.core import containment
 from clew.propagation import processes
 
 
 @pytest.fixture
 def contained(monkeypatch):
-    monkeypatch.setattr(boundary, "reraise", False)
-    monkeypatch.setattr(boundary, "_logged", set())
+    monkeypatch.setattr(containment, "reraise", False)
+    monkeypatch.setattr(containment, "_logged", set())
 
 
 def failing(*_arguments, **_named):

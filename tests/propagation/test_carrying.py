@@ -11,8 +11,8 @@ import pytest
 from opentelemetry.context import attach, detach, get_value, set_value
 
 from clew import current, using_session
-from clew.errors import IdentityTypeError
-from clew.propagation.carrying import carry
+from clew.context.carry import carry
+from clew.core.errors import IdentityTypeError
 from tests.propagation import kinds
 from tests.propagation.kinds import CALLABLES
 

@@ -13,14 +13,16 @@ from types import SimpleNamespace
 import pytest
 from opentelemetry.context import attach, set_value
 
-from clew import current, identity, tally, using_session
+from clew import current, using_session
+from clew.context import identity
+from clew.core import counters
 from tests.propagation.conftest import PROGRAMS, environment_for
 from tests.propagation.ledger import Count
 
 if find_spec("celery") is None:
     pytest.skip("celery is not installed", allow_module_level=True)
-from clew.propagation import celery as ours
-from clew.propagation.celery import connect
+from clew import celery as ours
+from clew.celery import connect
 
 on_redis = pytest.mark.skipif(
     not shutil.which("redis-server") or not find_spec("redis"),
@@ -161,9 +163,9 @@ def test_a_pseudonym_arrives_as_one(connected, monkeypatch):
     "header", ["", "{}", "[]", "[1, 2, 3, 4]", '[{}, {}, ["x"], false]', 7, {"session.id": "a"}]
 )
 def test_a_header_that_cannot_be_used_is_counted(header):
-    before = tally.counted().get("task headers that cannot be used", 0)
+    before = counters.counted().get("task headers that cannot be used", 0)
     assert ours._read(header) == ({}, {}, None)
-    assert tally.counted()["task headers that cannot be used"] == before + 1
+    assert counters.counted()["task headers that cannot be used"] == before + 1
 
 
 def test_between_two_tasks_a_worker_is_in_no_session(connected):

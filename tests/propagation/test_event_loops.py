@@ -9,7 +9,7 @@ import anyio.to_thread
 import pytest
 
 from clew import current
-from clew.propagation.carrying import carry
+from clew.context.carry import carry
 from tests.propagation.ledger import STAGES, Count, given
 
 

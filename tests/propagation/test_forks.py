@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from clew.sampling import session_is_kept
+from clew.spans.session_sampler import session_is_kept
 from tests.propagation.conftest import PROGRAMS, environment_for
 from tests.propagation.ledger import Count
 

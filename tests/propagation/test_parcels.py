@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach, get_current
 
-from clew import current, identity, using_attributes, using_session, using_user
-from clew.propagation.carrying import carry, packed, unpacked
+from clew import current, using_attributes, using_session, using_user
+from clew.context import identity
+from clew.context.carry import carry, packed, unpacked
 from tests.propagation import kinds
 
 

@@ -72,7 +72,7 @@ def test_they_are_watched_as_long_as_something_is_traced(python, again):
         from multiprocessing import get_context
         from clew import current, instrument_all, uninstrument_all, using_session
         from clew.propagation.processes import carry_initializer
-        from clew.start import instrument_unasked
+        from clew.instrument.api import instrument_unasked
 
         def session():
             return current().session_id

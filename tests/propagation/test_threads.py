@@ -12,7 +12,7 @@ import pytest
 from opentelemetry import context as otel
 
 from clew import current, using_session
-from clew.propagation.carrying import carry
+from clew.context.carry import carry
 from clew.propagation.threads import are_followed, follow_threads
 from tests.propagation.ledger import STAGES, Count, given, make_spans
 

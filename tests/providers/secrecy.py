@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import unquote
 
-from clew import identity
+from clew.context import identity
 
 OF_PROGRAMS = frozenset({"chat-42", "ada"})
 SHORTEST = 3

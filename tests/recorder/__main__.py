@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-from clew.demo.stand_in import (
+from clew.cli.demo.replay_server import (
     CASSETTES,
     EXAMPLES,
     Answer,

@@ -1,7 +1,7 @@
 """How a cassette is written: vcrpy's exchanges as JSON, below what they are and who made them.
 
 vcrpy's own JSON cannot hold a binary body, as Bedrock's streams are. Here bytes that are no text
-are an object with one key, ``base64``. ``clew.demo.stand_in`` reads them without vcrpy.
+are an object with one key, ``base64``. ``clew.cli.demo.replay_server`` reads them without vcrpy.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Any
 
 import vcr
 
-from clew.demo.stand_in import bytes_of
+from clew.cli.demo.replay_server import bytes_of
 from tests.recorder import scrubbing
 
 _FORMAT = "clew"

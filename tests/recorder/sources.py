@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from clew.demo.stand_in import Answered, Asked, refused
+from clew.cli.demo.replay_server import Answered, Asked, refused
 from tests.providers import ProviderServer
 from tests.providers.answers import answering, speaking
 from tests.recorder.voice import Turns, Voice

@@ -7,7 +7,7 @@ from opentelemetry import context as otel
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, set_span_in_context
 
-from clew import tally
+from clew.core import counters
 from clew.propagation import http
 
 
@@ -41,9 +41,9 @@ def requesting():
 
 @pytest.fixture
 def dropped():
-    before = tally.counted()
+    before = counters.counted()
     what = "ids from outside that cannot be used"
-    return lambda: tally.counted().get(what, 0) - before.get(what, 0)
+    return lambda: counters.counted().get(what, 0) - before.get(what, 0)
 
 
 @pytest.fixture

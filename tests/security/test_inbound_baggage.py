@@ -10,7 +10,7 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
 
-from clew.identity import IDS, MAX_LENGTH
+from clew.context.identity import IDS, MAX_LENGTH
 from tests.security.hostile import SMUGGLED, UNITS, header, quietly
 
 
@@ -33,13 +33,13 @@ def test_the_time_is_linear(credulous, is_linear, unit):
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_work_is_bounded(credulous, unit, monkeypatch):
     """Of a header that is too long no member is decoded, however many there are."""
-    from clew import baggage
+    from clew.core import w3c_baggage
 
     decoded = []
-    monkeypatch.setattr(baggage, "unquote_to_bytes", lambda text: decoded.append(text) or text)
+    monkeypatch.setattr(w3c_baggage, "unquote_to_bytes", lambda text: decoded.append(text) or text)
     credulous.extract({"baggage": header(unit)}, Context())
     credulous.extract({"baggage": [header(unit, 5_000)] * 1_000}, Context())
-    assert sum(map(len, decoded)) <= baggage.MAX_BYTES
+    assert sum(map(len, decoded)) <= w3c_baggage.MAX_BYTES
 
 
 @pytest.mark.parametrize("value", SMUGGLED)

@@ -5,8 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from opentelemetry.context import Context
 
-from clew import baggage
-from clew.identity import IDS, admitted_id
+from clew.context.identity import IDS, admitted_id
+from clew.core import w3c_baggage
 from tests.security.hostile import SMUGGLED, UNITS, header, quietly
 
 anything = st.text(min_size=1, max_size=300)
@@ -31,7 +31,7 @@ def test_the_header_is_clean_and_says_what_was_meant(credulous, requesting, sess
     assert value.isascii()
     assert value.isprintable()
     assert not set(' "\\;') & set(value)
-    assert len(value) <= baggage.MAX_BYTES
+    assert len(value) <= w3c_baggage.MAX_BYTES
     assert len(value.split(",")) == len(meant)
     found = credulous.extract(carrier, Context())
     assert {key: found[key] for key in IDS if key in found} == meant

@@ -5,7 +5,7 @@ import http.client
 import pytest
 
 from clew import using_session
-from clew.context import carried
+from clew.context.api import carried
 from tests.providers import ProviderServer, secrecy
 
 

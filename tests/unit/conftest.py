@@ -19,10 +19,11 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 from opentelemetry.trace import Tracer
 
 import clew
-from clew import boundary, identity
-from clew.aliases import Alias
-from clew.stamping import IdentityProcessor
-from clew.tracing import ClewTracerProvider
+from clew.context import identity
+from clew.core import containment
+from clew.core.backend_names import Alias
+from clew.spans.processor import IdentityProcessor
+from clew.spans.tracer_provider import ClewTracerProvider
 
 hypothesis_settings.register_profile(
     "unit",
@@ -127,8 +128,8 @@ def on_the_wire(caplog: pytest.LogCaptureFixture) -> Callable[..., bytes]:
 @pytest.fixture
 def contained(monkeypatch: pytest.MonkeyPatch) -> None:
     """clew's own failures are kept from the application, as they are in production."""
-    monkeypatch.setattr(boundary, "reraise", False)
-    monkeypatch.setattr(boundary, "_logged", set())
+    monkeypatch.setattr(containment, "reraise", False)
+    monkeypatch.setattr(containment, "_logged", set())
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +139,7 @@ def clean_surroundings(
     for name in os.environ:
         if name.startswith(("OTEL_", "CLEW_")):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(boundary, "reraise", True)
+    monkeypatch.setattr(containment, "reraise", True)
     identity.read_key()
     before = otel.attach(otel.Context())
     yield

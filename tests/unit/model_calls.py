@@ -3,7 +3,7 @@
 from openinference.instrumentation import OITracer, TraceConfig
 from opentelemetry.trace import set_span_in_context
 
-from clew.tracing import ClewTracerProvider
+from clew.spans.tracer_provider import ClewTracerProvider
 from tests.unit.conftest import Telemetry
 
 KIND, TOKENS = "openinference.span.kind", "llm.token_count."

@@ -4,8 +4,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from clew import isolated, settings, using_session
-from clew.aliases import ALIASES, GENAI_OPERATIONS, GENAI_SPAN_KINDS
+from clew import isolated, using_session
+from clew.core import settings
+from clew.core.backend_names import ALIASES, GENAI_OPERATIONS, GENAI_SPAN_KINDS
 
 both = using_session("chat-42", user_id="ada")
 IDS = {"session.id": "chat-42", "user.id": "ada"}

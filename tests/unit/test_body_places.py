@@ -9,12 +9,13 @@ import threading
 
 import pytest
 
-from clew import bodies, current, using_session, using_user
+from clew import current, using_session, using_user
+from clew.context import generator_bodies
 
 
 @pytest.fixture(autouse=True)
 def _warnings_anew(monkeypatch):
-    monkeypatch.setattr(bodies, "_warned", set())
+    monkeypatch.setattr(generator_bodies, "_warned", set())
 
 
 def session():

@@ -2,7 +2,9 @@
 
 import pytest
 
-from clew import boundary, keeping, sampling, stamping, tally, tracing, using_session
+from clew import using_session
+from clew.core import containment, counters
+from clew.spans import kept_span, processor, session_sampler, tracer_provider
 
 pytestmark = pytest.mark.usefixtures("contained")
 
@@ -24,16 +26,16 @@ class Ambiguous(list):
 
 
 PLACES = [
-    ("stamping a span", stamping, "carried"),
-    ("ending a span", keeping, "_settle"),
-    ("starting a span", tracing, "carried"),
-    ("sampling a session", sampling, "carried"),
+    ("stamping a span", processor, "carried"),
+    ("ending a span", kept_span, "_settle"),
+    ("starting a span", tracer_provider, "carried"),
+    ("sampling a session", session_sampler, "carried"),
 ]
 each_place = pytest.mark.parametrize(("where", "module", "name"), PLACES)
 
 
 def use(telemetry, where):
-    undo = sampling.sample_sessions(telemetry.provider, 1.0)
+    undo = session_sampler.sample_sessions(telemetry.provider, 1.0)
     try:
         with using_session("chat-42"):
             tracer = telemetry.instrumentor if where == "starting a span" else telemetry.tracer
@@ -49,11 +51,11 @@ def test_a_failure_is_kept_counted_and_logged_once(  # noqa: PLR0917 - fixtures 
 ):
     monkeypatch.setattr(module, name, failing)
     counted = f"errors contained while {where}"
-    before = tally.counted().get(counted, 0)
+    before = counters.counted().get(counted, 0)
     use(telemetry, where)
     use(telemetry, where)
     assert [span.name for span in telemetry.spans()] == ["span", "span"]
-    assert tally.counted()[counted] == before + 2
+    assert counters.counted()[counted] == before + 2
     (record,) = [record for record in caplog.records if where in record.getMessage()]
     assert (record.name, record.levelname) == ("clew", "WARNING")
     assert record.exc_info[0] is ZeroDivisionError
@@ -62,7 +64,7 @@ def test_a_failure_is_kept_counted_and_logged_once(  # noqa: PLR0917 - fixtures 
 @each_place
 def test_a_failure_is_raised_under_the_tests(telemetry, monkeypatch, where, module, name):
     monkeypatch.setattr(module, name, failing)
-    monkeypatch.setattr(boundary, "reraise", True)
+    monkeypatch.setattr(containment, "reraise", True)
     with pytest.raises(ZeroDivisionError):
         use(telemetry, where)
 

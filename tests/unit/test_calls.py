@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from clew import current, using_session
-from clew.calls import follow
-from clew.frameworks import Call
+from clew.core.frameworks import Call
+from clew.instrument.method_context import follow
 
 
 class Model:

@@ -14,16 +14,16 @@ import pytest
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from clew import export
-from clew.activation_entry import Entry, incompatible
-from clew.demo.conversation import _missing
-from clew.diagnosis import destinations
-from clew.diagnosis.installed import _together, of_framework
-from clew.diagnosis.running import check_watched
-from clew.discovery import Armable, armable
-from clew.frameworks import FRAMEWORKS
-from clew.installing import pip_line
-from clew.price_list import PIP_LINE
+from clew.cli.demo.conversation import _missing
+from clew.core.frameworks import FRAMEWORKS
+from clew.core.install_command import pip_line
+from clew.doctor import destinations
+from clew.doctor.installed import _together, of_framework
+from clew.doctor.running import check_watched
+from clew.export import default_provider
+from clew.instrument.activation_entry import Entry, incompatible
+from clew.instrument.discovery import Armable, armable
+from clew.spans.price_list import PIP_LINE
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -96,7 +96,7 @@ def messages():
             yield "discovery.py", item.pip_line()
         yield "activation_entry.py", missing(item.framework, found=False).reason
     yield "activation_entry.py", incompatible(Requirement("openai>=9"), "1.0")
-    for package in {**export._PACKAGES, **destinations._PACKAGES}.values():
+    for package in {**default_provider._PACKAGES, **destinations._PACKAGES}.values():
         yield "export.py", f"python -m pip install {package}"
         yield "diagnosis/destinations.py", f"python -m pip install {package}"
     yield "price_list.py", PIP_LINE

@@ -4,9 +4,10 @@ import pytest
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, set_span_in_context
 
-from clew import current, identity, isolated, using_session, using_user
-from clew.propagation.carrying import packed
-from clew.settings import SETTINGS, misspelt
+from clew import current, isolated, using_session, using_user
+from clew.context import identity
+from clew.context.carry import packed
+from clew.core.settings import SETTINGS, misspelt
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-from clew.delivery.default import StandardError
-from clew.export import exporters
+from clew.export.default_exporter import StandardError
+from clew.export.default_provider import exporters
 
 OTLP = "OTEL_EXPORTER_OTLP_"
 without_grpc = pytest.mark.skipif(

@@ -13,12 +13,13 @@ import pytest
 from opentelemetry import context as otel
 from opentelemetry import trace
 
-from clew import bodies, carry, current, using_session, using_user
+from clew import carry, current, using_session, using_user
+from clew.context import generator_bodies
 
 
 @pytest.fixture(autouse=True)
 def _warnings_anew(monkeypatch):
-    monkeypatch.setattr(bodies, "_warned", set())
+    monkeypatch.setattr(generator_bodies, "_warned", set())
 
 
 def session():

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.hosts import host_patterns, plain_host
-from clew.propagation.providers import PROVIDERS, provider_at
+from clew.core.host_patterns import host_patterns, plain_host
+from clew.propagation.model_hosts import PROVIDERS, provider_at
 
 
 def matches(listed, host, port=None):

@@ -6,8 +6,8 @@ import tomllib
 from pathlib import Path
 
 import clew
-from clew import aliases, settings
-from clew.frameworks import FRAMEWORKS
+from clew.core import backend_names, settings
+from clew.core.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ def test_every_setting_is_in_the_readme():
     assert set(settings.SETTINGS) == set(defined)
     for setting in settings.SETTINGS:
         assert f"`{setting.name}`" in readme
-    for alias in aliases.ALIASES:
+    for alias in backend_names.ALIASES:
         assert f"`{alias}`" in readme
 
 

@@ -4,7 +4,8 @@ import logging
 
 import pytest
 
-from clew import IdentityTypeError, current, isolated, misuse, using_session, using_user
+from clew import IdentityTypeError, current, isolated, using_session, using_user
+from clew.context import misuse
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_no_user_is_not_advised_to_be_the_text_none():
 
 
 def test_one_that_is_kept_to_the_end_of_the_program_is_not(python):
-    code = "import clew; from clew import boundary; boundary.reraise = True\n"
+    code = "import clew; from clew.core import containment as boundary; boundary.reraise = True\n"
     assert (
         python(f"{code}kept = clew.using_session('s'); clew.using_session.kept = [kept]").stderr
         == ""

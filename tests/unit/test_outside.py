@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from openinference import instrumentation as upstream
 from opentelemetry import context as otel
 
-from clew import current, tally, using_session
+from clew import current, using_session
+from clew.core import counters
 
 DROPPED = "ids from outside that cannot be used"
 anything = st.one_of(
@@ -114,11 +115,11 @@ def test_no_value_raises_on_a_tracer_that_clew_did_not_make(telemetry, enter, at
     ],
 )
 def test_usable_ones_land(telemetry, enter, attribute, value, landed):
-    before = tally.counted().get(DROPPED, 0)
+    before = counters.counted().get(DROPPED, 0)
     with enter(value):
         telemetry.probe()
     assert telemetry.last() == {attribute: landed}
-    assert tally.counted().get(DROPPED, 0) == before
+    assert counters.counted().get(DROPPED, 0) == before
 
 
 UNUSABLE = pytest.mark.parametrize(
@@ -158,24 +159,24 @@ def test_unusable_ones_do_not_reach_the_spans_of_an_instrumentor(
 @each_way
 @UNUSABLE
 def test_unusable_ones_are_dropped_and_counted(telemetry, enter, attribute, value):
-    before = tally.counted().get(DROPPED, 0)
+    before = counters.counted().get(DROPPED, 0)
     with enter(value):
         telemetry.probe()
     assert attribute not in telemetry.last()
-    assert tally.counted()[DROPPED] == before + 1
+    assert counters.counted()[DROPPED] == before + 1
 
 
 @each_way
 @pytest.mark.parametrize("tracer", ["tracer", "instrumentor"])
 @pytest.mark.parametrize("value", ["a\nb", ["chat-42"]], ids=["text", "list"])
 def test_each_span_with_an_unusable_one_counts(telemetry, enter, attribute, tracer, value):
-    before = tally.counted().get(DROPPED, 0)
+    before = counters.counted().get(DROPPED, 0)
     with enter(value):
         for _ in range(50):
             getattr(telemetry, tracer).start_span("span").end()
             current()
     assert attribute not in telemetry.last()
-    assert tally.counted()[DROPPED] == before + 50
+    assert counters.counted()[DROPPED] == before + 50
 
 
 @pytest.mark.parametrize("enter", [context_session, context_user])

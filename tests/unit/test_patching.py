@@ -3,7 +3,7 @@
 import pytest
 import wrapt
 
-from clew.patching import Patches
+from clew.patching.wrap import Patches
 
 
 def adding(word):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from clew import tally
-from clew.pricing import costs
+from clew.core import counters
+from clew.spans.cost import costs
 
 genai_prices = pytest.importorskip("genai_prices")
 
@@ -75,9 +75,9 @@ def test_models_by_the_names_that_spans_give_them(model, provider, listed_as):
     ],
 )
 def test_what_is_not_known_has_no_cost(said):
-    before = tally.counted().get("model calls without a known price", 0)
+    before = counters.counted().get("model calls without a known price", 0)
     assert costs(SAID | said) == {}
-    assert tally.counted()["model calls without a known price"] == before + 1
+    assert counters.counted()["model calls without a known price"] == before + 1
 
 
 def test_a_cost_that_is_said_already_stays():

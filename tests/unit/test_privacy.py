@@ -10,8 +10,9 @@ import pytest
 from openinference import instrumentation as upstream
 from opentelemetry import context as otel
 
-from clew import current, identity, using_attributes, using_session, using_user
-from clew.aliases import ALIASES
+from clew import current, using_attributes, using_session, using_user
+from clew.context import identity
+from clew.core.backend_names import ALIASES
 
 RAW = "ada.lovelace@example.org"
 pytestmark = pytest.mark.usefixtures("user_id_key")

@@ -11,11 +11,11 @@ import pytest
 PROGRAM = """
 import json, logging, sys
 from opentelemetry import trace
-from clew import export
-assert export.provider_of_the_application() is None
-provider = export.make_provider()
+from clew.export import default_provider
+assert default_provider.provider_of_the_application() is None
+provider = default_provider.make_provider()
 assert trace.get_tracer_provider() is provider
-assert export.provider_of_the_application() is provider
+assert default_provider.provider_of_the_application() is provider
 span = trace.get_tracer("application").start_span("span")
 for index in range(10_050):
     span.set_attribute(f"key-{index}", index)

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import TraceState
 
 from clew import isolated, using_session
-from clew.sampling import sample_sessions, session_is_kept
+from clew.spans.session_sampler import sample_sessions, session_is_kept
 
 NUMBER = 2000
 IDS = [f"chat-{number}" for number in range(NUMBER)]
@@ -110,7 +110,7 @@ def test_threads_fare_alike(sampled):
 
 def test_processes_fare_alike():
     program = (
-        "import json, sys; from clew.sampling import session_is_kept\n"
+        "import json, sys; from clew.spans.session_sampler import session_is_kept\n"
         "ids = json.load(sys.stdin); print(json.dumps([session_is_kept(i, 0.5) for i in ids]))"
     )
     result = subprocess.run(

@@ -10,8 +10,8 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from clew import serverless
-from clew.serverless import deliver_before_answers, flushed
+from clew import aws_lambda
+from clew.aws_lambda import deliver_before_answers, flushed
 
 
 class Flushes(SpanProcessor):
@@ -125,7 +125,7 @@ def test_elsewhere_nothing_is_added(monkeypatch, flushes):
     deliver_before_answers(provider)()
     provider.get_tracer("application").start_span("outermost").end()
     assert flushes.given == []
-    assert provider not in serverless._processors
+    assert provider not in aws_lambda._processors
 
 
 def test_the_decorator_works_without_instrument_all():

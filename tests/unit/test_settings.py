@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from clew import identity
-from clew.aliases import ALIASES
-from clew.settings import (
+from clew.context import identity
+from clew.core.backend_names import ALIASES
+from clew.core.settings import (
     ALIASES_TO_WRITE,
     DUPLICATES,
     SESSION_SAMPLE_RATE,

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from clew import isolated, using_session
-from clew.stamping import IdentityProcessor, KeptSpan
+from clew.spans.processor import IdentityProcessor, KeptSpan
 
 BOTH = ("chat-42", "ada")
 both = using_session("chat-42", user_id="ada")

@@ -1,6 +1,6 @@
 """A class and all its subclasses are changed, also those yet to be defined; and back."""
 
-from clew.subclasses import throughout
+from clew.patching.subclasses import throughout
 
 
 def test_existing_and_future_subclasses_are_changed_and_changed_back():

@@ -3,7 +3,7 @@
 import gc
 from dataclasses import dataclass
 
-from clew.weakly import WeakById
+from clew.core.weak_map import WeakById
 
 
 @dataclass

@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 from openinference.instrumentation import TraceConfig
 
-from clew import counting
-from clew.repairs.masking import masked_facts
+from clew.instrument.repairs.masking import masked_facts
+from clew.spans import model_calls
 from tests.unit.model_calls import KIND, TEMPLATE, Frameworks
 
 
@@ -93,7 +93,7 @@ def test_what_is_said_only_at_the_end_is_handed_over_before_and_masked(framework
     config = TraceConfig(hide_input_messages=True)
     held_back = {TEMPLATE: "Where is {it}?", ASKED.format(0): "secret", "output.value": "x"}
     outer = frameworks.start("llama_index", "outer", config=config)
-    counting.announce(outer, "LLM", partial(masked_facts, outer, held_back))
+    model_calls.announce(outer, "LLM", partial(masked_facts, outer, held_back))
     frameworks.llm("llama_index", "inner", outer).end()
     outer.set_attributes({KIND: "LLM", **held_back})
     outer.end()

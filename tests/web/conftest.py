@@ -11,8 +11,8 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Tracer
 
-from clew import tally
-from clew.stamping import IdentityProcessor
+from clew.core import counters
+from clew.spans.processor import IdentityProcessor
 from tests.web.recorder import APPLICATION, COMPLAINTS, Record, Recorder
 
 DROPPED = "ids from outside that cannot be used"
@@ -53,9 +53,9 @@ def dropped():
     """How many ids were dropped and counted since the test began."""
 
     def count():
-        return tally.counted().get(DROPPED, 0) - before
+        return counters.counted().get(DROPPED, 0) - before
 
-    before = tally.counted().get(DROPPED, 0)
+    before = counters.counted().get(DROPPED, 0)
     return count
 
 

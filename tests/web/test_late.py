@@ -15,7 +15,7 @@ from opentelemetry.trace import (
 
 from clew import current, isolated, using_attributes, using_session, using_tags, using_user
 from clew.propagation.threads import follow_threads
-from clew.sampling import sample_sessions, session_is_kept
+from clew.spans.session_sampler import sample_sessions, session_is_kept
 from tests.web.asgi_apps import WAYS, assembled
 from tests.web.recorder import ASGIProbe
 
@@ -248,7 +248,7 @@ def as_a_server(tracer, inside):
 
 @pytest.fixture
 def request_of():
-    from clew.serving import served
+    from clew.context.request import served
 
     def run(session, inside):
         with using_session(session), served():

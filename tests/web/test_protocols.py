@@ -9,8 +9,9 @@ import pytest
 from opentelemetry.context import get_current
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, use_span
 
-from clew import boundary, current, tally, using_session
-from clew.errors import ConfigurationError
+from clew import current, using_session
+from clew.core import containment, counters
+from clew.core.errors import ConfigurationError
 from clew.web import from_baggage, from_cookie, from_header
 from clew.web.asgi import SessionMiddleware as ASGIMiddleware
 from clew.web.wsgi import SessionMiddleware as WSGIMiddleware
@@ -128,12 +129,12 @@ async def failing_later(_request):
 def test_a_source_that_raises_is_contained(ids_in, source, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         ids_in(session=source)  # As everything of clew's, under the tests.
-    monkeypatch.setattr(boundary, "reraise", False)
-    monkeypatch.setattr(boundary, "_logged", {"reading the ids of a request"})
+    monkeypatch.setattr(containment, "reraise", False)
+    monkeypatch.setattr(containment, "_logged", {"reading the ids of a request"})
     counted = "errors contained while reading the ids of a request"
-    before = tally.counted().get(counted, 0)
+    before = counters.counted().get(counted, 0)
     assert ids_in(session=source, user=SOURCES["user"]) == (None, "ada")
-    assert tally.counted()[counted] == before + 1
+    assert counters.counted()[counted] == before + 1
 
 
 def test_an_asynchronous_source():

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clew.baggage import MAX_BYTES
-from clew.errors import ConfigurationError
-from clew.identity import USER_ID, admitted_id
+from clew.context.identity import USER_ID, admitted_id
+from clew.core.errors import ConfigurationError
+from clew.core.w3c_baggage import MAX_BYTES
 from clew.web import from_baggage, from_cookie, from_header
 from clew.web.sources import MAX_COOKIES
 

@@ -10,7 +10,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 import clew
-from clew import boundary, using_session, using_user
+from clew import using_session, using_user
+from clew.core import containment
 from clew.web import from_cookie, from_header
 from clew.web.wsgi import SessionMiddleware
 from tests.web.recorder import APPLICATION, Recorder, WSGIProbe
@@ -190,7 +191,7 @@ RAW = {
 
 def assembled() -> Any:
     """Return the application that the environment asks for."""
-    boundary.reraise = True
+    containment.reraise = True
     recorder = Recorder(os.environ["WEB_RECORD"])
     provider = TracerProvider()
     trace.set_tracer_provider(provider)

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import pytest
 from opentelemetry.sdk import environment_variables
 
-from clew.discovery import armable
-from clew.frameworks import FRAMEWORKS
+from clew.core.frameworks import FRAMEWORKS
+from clew.instrument.discovery import armable
 from tests.providers import ProviderServer
 
 INSTALLED = [row for row in armable() if row.framework in FRAMEWORKS and row.present()]
@@ -308,7 +308,7 @@ def test_a_sampler_is_as_the_variable_says(instrumented):
 
 
 def test_the_entry_points_are_what_they_are_called():
-    distro = importlib.import_module("clew.distro")
+    distro = importlib.import_module("clew.instrument.distro")
     found = {
         group: point.load()
         for group in ("opentelemetry_distro", "opentelemetry_configurator")
@@ -318,4 +318,4 @@ def test_the_entry_points_are_what_they_are_called():
         "opentelemetry_distro": distro.ClewDistro,
         "opentelemetry_configurator": distro.ClewConfigurator,
     }
-    assert sys.modules["clew.distro"].NAME == "clew"
+    assert sys.modules["clew.instrument.distro"].NAME == "clew"

@@ -85,8 +85,8 @@ def first(tmp_path):
     folder.mkdir(parents=True)
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: clew-before\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text(
-        "[opentelemetry_distro]\nclew = clew.distro:ClewDistro\n"
-        "[opentelemetry_configurator]\nclew = clew.distro:ClewConfigurator\n"
+        "[opentelemetry_distro]\nclew = clew.instrument.distro:ClewDistro\n"
+        "[opentelemetry_configurator]\nclew = clew.instrument.distro:ClewConfigurator\n"
     )
     return str(folder.parent)
 

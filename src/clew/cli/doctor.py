@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from clew.diagnosis import launching
-from clew.diagnosis.checks import examine
-from clew.diagnosis.examined import App, Examined
-from clew.diagnosis.findings import Severity
-from clew.diagnosis.installed import versions
-from clew.diagnosis.showing import as_data, as_text, counted
+from clew.doctor import launch
+from clew.doctor.checks import examine
+from clew.doctor.findings import Severity
+from clew.doctor.installed import versions
+from clew.doctor.render import as_data, as_text, counted
+from clew.doctor.subject import App, Examined
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -79,5 +79,5 @@ def _app(words: tuple[str, ...], *, imports: bool) -> App | None:
         if shutil.which(words[0]) is None:
             message = f"there is no command {words[0]!r}; give it as: clew doctor -- python app.py"
             raise click.UsageError(message)
-        return launching.run(words)
-    return launching.import_everything() if imports else None
+        return launch.run(words)
+    return launch.import_everything() if imports else None

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from clew.settings import SETTINGS
+from clew.core.settings import SETTINGS
 
 
 @click.command()

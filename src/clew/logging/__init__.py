@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clew.logging.lines import SessionFilter as SessionFilter
-    from clew.logging.lines import add_ids as add_ids
-    from clew.logging.lines import patch_ids as patch_ids
     from clew.logging.processor import IdentityLogProcessor as IdentityLogProcessor
     from clew.logging.records import stamp_logs_of as stamp_logs_of
+    from clew.logging.text import SessionFilter as SessionFilter
+    from clew.logging.text import add_ids as add_ids
+    from clew.logging.text import patch_ids as patch_ids
 
 _HOMES = {
     "IdentityLogProcessor": "processor",

@@ -4,7 +4,7 @@ from typing import Any
 
 from opentelemetry.sdk._logs import LogRecordProcessor
 
-from clew.boundary import contain
+from clew.core.containment import contain
 from clew.logging.records import stamp
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from wrapt import FunctionWrapper
 
-from clew.boundary import contain
-from clew.context import ids_in
-from clew.identity import IDS, USER_ID, Pseudonym, pseudonymised
-from clew.loading import Parts, Undo, undo_all
-from clew.logging.noted import NAMES, Noted, NotedOutside
-from clew.patching import Patches
+from clew.context.api import ids_in
+from clew.context.identity import IDS, USER_ID, Pseudonym, pseudonymised
+from clew.core.containment import contain
+from clew.logging.marks import NAMES, Noted, NotedOutside
+from clew.patching.import_hooks import Parts, Undo, undo_all
+from clew.patching.wrap import Patches
 
 _API = "opentelemetry._logs._internal"
 _SET = "_set_logger_provider"

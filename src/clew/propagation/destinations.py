@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from opentelemetry.trace import SpanKind
 
-from clew.asking import asks_a_model
-from clew.hosts import HostPattern, plain_host
-from clew.propagation.providers import provider_at
+from clew.core.host_patterns import HostPattern, plain_host
+from clew.propagation.model_hosts import provider_at
+from clew.spans.model_traffic import asks_a_model
 
 _URLS = ("url.full", "http.url")
 _NAMES = (("server.address", "server.port"), ("net.peer.name", "net.peer.port"))

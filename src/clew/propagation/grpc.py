@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from opentelemetry.trace import Tracer
 
-from clew.boundary import contain
-from clew.patching import Patches
+from clew.core.containment import contain
+from clew.patching.wrap import Patches
 
 _TARGET = "_clew_target"
 

@@ -27,19 +27,27 @@ from opentelemetry.propagators.textmap import (
 )
 from opentelemetry.trace import get_current_span
 
-from clew import baggage, settings, tally
-from clew.asking import watch_model_calls
-from clew.blocks import IN_A_BODY, as_it_applies
-from clew.boundary import contain
-from clew.context import carried, entered
-from clew.identity import IDS, SESSION_ID, USER_ID, Identity, Pseudonym, admitted_id, pseudonymised
-from clew.patching import Patches
-from clew.propagation.carriers import Standing, replace, standing
+from clew.context.api import carried, entered
+from clew.context.blocks import IN_A_BODY, as_it_applies
+from clew.context.identity import (
+    IDS,
+    SESSION_ID,
+    USER_ID,
+    Identity,
+    Pseudonym,
+    admitted_id,
+    pseudonymised,
+)
+from clew.context.request_span import INBOUND
+from clew.context.stepping import Held
+from clew.core import counters, settings, w3c_baggage
+from clew.core.containment import contain
+from clew.patching.wrap import Patches
 from clew.propagation.destinations import Destination, destination_at, destination_of
 from clew.propagation.grpc import addressed
 from clew.propagation.redirects import guarded
-from clew.roots import INBOUND
-from clew.streams import Held
+from clew.propagation.request_headers import Standing, replace, standing
+from clew.spans.model_traffic import watch_model_calls
 
 PSEUDONYM = "clew.pseudonym"
 """The member that says which other one is a pseudonym, so that it is not hashed again."""
@@ -71,7 +79,7 @@ class ClewPropagator(TextMapPropagator):
     @property
     def fields(self) -> set[str]:
         """The headers that are written."""
-        return {baggage.HEADER}
+        return {w3c_baggage.HEADER}
 
     def inject(
         self,
@@ -164,18 +172,18 @@ def _with_ids(header: str, context: Context | None) -> str:
     """Return *header* with the ids that are not in it, as far as there is room for them."""
     # A context that is given counts alone: another one's ids may be another customer's.
     said = (carried() if context is None else Held(context).run(carried)).attributes
-    present = {baggage.key_of(member) for member in baggage.members_of(header)}
+    present = {w3c_baggage.key_of(member) for member in w3c_baggage.members_of(header)}
     added = []
     for key in IDS:
         value = said.get(key)
         if key not in present and isinstance(value, str):
-            added.append(baggage.member(key, value))
+            added.append(w3c_baggage.member(key, value))
             if key == USER_ID and isinstance(value, Pseudonym):
-                added.append(baggage.member(PSEUDONYM, USER_ID))
-    ours = baggage.joined(*added)
-    longer = baggage.joined(header, ours)
-    if len(longer.encode("utf-8", "surrogatepass")) > baggage.MAX_BYTES:
-        tally.count("ids for which a request's baggage has no room")
+                added.append(w3c_baggage.member(PSEUDONYM, USER_ID))
+    ours = w3c_baggage.joined(*added)
+    longer = w3c_baggage.joined(header, ours)
+    if len(longer.encode("utf-8", "surrogatepass")) > w3c_baggage.MAX_BYTES:
+        counters.count("ids for which a request's baggage has no room")
         return header
     if ours:
         guard()
@@ -184,9 +192,9 @@ def _with_ids(header: str, context: Context | None) -> str:
 
 
 def _without_ids(header: str) -> str:
-    members = baggage.members_of(header)
-    kept = [member for member in members if baggage.key_of(member) not in KEYS]
-    return header if len(kept) == len(members) else baggage.joined(*kept)
+    members = w3c_baggage.members_of(header)
+    kept = [member for member in members if w3c_baggage.key_of(member) not in KEYS]
+    return header if len(kept) == len(members) else w3c_baggage.joined(*kept)
 
 
 # A client that sends a request to a listed host again starts from the headers that were sent
@@ -209,10 +217,10 @@ def _without_ours(header: str) -> str:
     """Return *header* as it was before the ids were added to its end."""
     if not _written or not header:
         return header
-    members = baggage.members_of(header)
+    members = w3c_baggage.members_of(header)
     for size in range(min(len(KEYS), len(members)), 0, -1):
-        if baggage.joined(*members[-size:]) in _written:
-            return baggage.joined(*members[:-size])
+        if w3c_baggage.joined(*members[-size:]) in _written:
+            return w3c_baggage.joined(*members[:-size])
     return header
 
 
@@ -220,7 +228,7 @@ def _without_ours(header: str) -> str:
 
 
 def _extracted(carrier: Any, context: Context, getter: Getter[Any]) -> Context:
-    headers: Any = getter.get(carrier, baggage.HEADER)
+    headers: Any = getter.get(carrier, w3c_baggage.HEADER)
     if not headers:
         return context
     if isinstance(headers, str | bytes):  # A getter of the application's own.
@@ -244,10 +252,10 @@ def _extracted(carrier: Any, context: Context, getter: Getter[Any]) -> Context:
 
 def _ids_in(headers: list[bytes], wanted: AbstractSet[str]) -> dict[str, str]:
     """Return the ids of *headers* that can be used; others are dropped and counted."""
-    read = baggage.read(headers, KEYS)
+    read = w3c_baggage.read(headers, KEYS)
     ids: dict[str, str] = {}
     for key in wanted:
-        found = baggage.only(read[key])
+        found = w3c_baggage.only(read[key])
         if found is not None and (usable := admitted_id(found)) is not None:
             ids[key] = usable
     if USER_ID in ids:

@@ -14,9 +14,9 @@ from typing import Any
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.util.types import AttributeValue
 
-from clew.boundary import contain
-from clew.context import carried
-from clew.patching import Patches
+from clew.context.api import carried
+from clew.core.containment import contain
+from clew.patching.wrap import Patches
 
 _MODULES = (
     "logfire.propagate",

@@ -22,12 +22,12 @@ import wrapt
 from opentelemetry import trace
 from opentelemetry.context import Context, attach
 
-from clew.boundary import contain
-from clew.delivery.leaving import leave, seconds_left
-from clew.delivery.processor import Delivery
-from clew.patching import Patches
-from clew.propagation.carrying import carry
-from clew.weakly import WeakById
+from clew.context.carry import carry
+from clew.core.containment import contain
+from clew.core.weak_map import WeakById
+from clew.export.delivery_processor import Delivery
+from clew.export.exit_deadline import leave, seconds_left
+from clew.patching.wrap import Patches
 
 # --- exporters that work after a fork ---
 

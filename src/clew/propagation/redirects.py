@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urljoin
 
-from clew.boundary import contain
-from clew.patching import Patches, Wrapper
+from clew.core.containment import contain
+from clew.patching.wrap import Patches, Wrapper
 
 Withdraw = Callable[[Any, object], None]
 """Takes headers, and the address that they are about to be sent to."""

@@ -14,8 +14,8 @@ from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
 
-from clew.boundary import contain
-from clew.identity import CARRIED
+from clew.context.identity import CARRIED
+from clew.core.containment import contain
 
 _CARRIED = frozenset(CARRIED)
 _OWN_PREFIX = "clew."

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from clew.boundary import contain
-from clew.loading import Parts, Undo
-from clew.patching import Patches
+from clew.core.containment import contain
+from clew.patching.import_hooks import Parts, Undo
+from clew.patching.wrap import Patches
 from clew.propagation.processes import flush_last_spans, flush_spans
 
 _UID = "clew: the last spans"

@@ -14,10 +14,10 @@ from typing import Any
 
 from opentelemetry.context import Context, attach, detach
 
-from clew.blocks import captured
-from clew.boundary import contain
-from clew.loading import Undo
-from clew.patching import Patches, Place
+from clew.context.blocks import captured
+from clew.core.containment import contain
+from clew.patching.import_hooks import Undo
+from clew.patching.wrap import Patches, Place
 
 _THEIRS = "opentelemetry.instrumentation.threading"
 

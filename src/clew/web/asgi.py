@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from inspect import isawaitable
 from typing import Any
 
-from clew.boundary import contain
-from clew.serving import served
-from clew.web.identifying import READING, Identifying, Ids, InSession, Source, admit
+from clew.context.request import served
+from clew.core.containment import contain
+from clew.web.request_ids import READING, Identifying, Ids, InSession, Source, admit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -1,7 +1,7 @@
 """Where in a request an id stands. Each source reads an ASGI scope or a WSGI environ.
 
 A source returns what it found, whatever that is. What is not one clean text comes back as it is,
-as bytes or as the list of the several values, and `clew.identity.admitted_id` drops and counts it.
+as bytes or as the list of the several values, and `clew.context.identity.admitted_id` drops and counts it.
 Nothing here raises because of what a client sent, and everything takes time linear in its size.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clew import baggage
-from clew.errors import ConfigurationError
-from clew.identity import SESSION_ID
+from clew.context.identity import SESSION_ID
+from clew.core import w3c_baggage
+from clew.core.errors import ConfigurationError
 
 Request = Mapping[str, Any]
 """An ASGI scope or a WSGI environ."""
@@ -79,7 +79,7 @@ class Header:
         values = _values(request, self.name)
         if not values:
             return None
-        text = baggage.text_of(values[0])
+        text = w3c_baggage.text_of(values[0])
         if len(values) > 1 or (isinstance(text, str) and "," in text):
             return values
         return text
@@ -103,8 +103,8 @@ class Cookie:
                 if name.strip() == self.name.encode():
                     content = content.strip()
                     quoted = len(content) > 1 and content[:1] == content[-1:] == b'"'
-                    found.append(baggage.text_of(content[1:-1] if quoted else content))
-        return baggage.only(found)
+                    found.append(w3c_baggage.text_of(content[1:-1] if quoted else content))
+        return w3c_baggage.only(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Baggage:
     def __call__(self, request: Request) -> object:
         """Return the id that *request* names, or what stands in its place."""
         key = self.key or SESSION_ID
-        return baggage.only(baggage.read(_values(request, baggage.HEADER), (key,))[key])
+        return w3c_baggage.only(w3c_baggage.read(_values(request, w3c_baggage.HEADER), (key,))[key])
 
 
 def _values(request: Request, name: str) -> list[bytes]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import get_current
 
-from clew.serving import served
-from clew.streams import Held
-from clew.web.identifying import Identifying, InSession, Source
+from clew.context.request import served
+from clew.context.stepping import Held
+from clew.web.request_ids import Identifying, InSession, Source
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

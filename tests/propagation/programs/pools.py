@@ -10,7 +10,7 @@ from functools import partial
 
 from common import ADA, BOB, NOBODY, answer, as_session, caller, tracer
 
-from clew.propagation.carrying import carry
+from clew.context.carry import carry
 from clew.propagation.processes import carry_initializer
 
 AT_CALLER = (ADA, "caller")

@@ -10,7 +10,7 @@ from celery.signals import worker_process_init
 from common import ADA, BOB, NOBODY, answer, as_session, caller
 
 from clew import current, isolated
-from clew.propagation.celery import connect
+from clew.celery import connect
 
 broker = os.environ["BROKER"]
 app = Celery("shop", broker=broker, backend=os.environ.get("BACKEND", broker))

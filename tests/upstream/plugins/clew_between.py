@@ -13,11 +13,12 @@ import pytest
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from clew import boundary, instrument_all, uninstrument_all, using_session
+from clew import instrument_all, uninstrument_all, using_session
+from clew.core import containment
 
 OURS = {"session.id": "a session of clew's", "user.id": "a user of clew's"}
 
-boundary.reraise = True  # An exception of clew's own fails the test.
+containment.reraise = True  # An exception of clew's own fails the test.
 
 _names = {it.value: it.name for it in entry_points(group="openinference_instrumentor")}
 _asked = {}

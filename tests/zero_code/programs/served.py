@@ -67,6 +67,6 @@ def raising(event, context):
 
 
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-    from clew.serverless import flushed
+    from clew.aws_lambda import flushed
 
     decorated, raising_decorated = flushed(handler), flushed(raising)

@@ -1,0 +1,54 @@
+"""Warnings about calls without effect: a block that is never entered, ids that nothing uses."""
+
+import logging
+import sys
+from types import FrameType
+
+from opentelemetry import trace
+
+logger = logging.getLogger("clew")
+
+_warned: set[tuple[str, int]] = set()
+_MOST_LINES = 100
+
+tracing_is_unchecked = True
+"""Whether nobody has looked yet if the ids of a block are put on any span."""
+
+
+def ids_are_used() -> None:
+    """Note that something puts the ids on spans, so that nobody has to be warned."""
+    global tracing_is_unchecked  # noqa: PLW0603 - looked at once in a process
+    tracing_is_unchecked = False
+
+
+def check_tracing() -> None:
+    """Warn, once in a process, where ids are set and nothing at all is traced.
+
+    With a tracer provider of the application's own, an instrumentation of its own may use them,
+    and so does a text log with clew's filter.
+    """
+    ids_are_used()
+    in_logs = "clew.logging.text" in sys.modules
+    if not in_logs and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        logger.warning(
+            "clew: ids are set, but nothing is traced yet, so they are on no span: "
+            "call clew.instrument_all() first, at the start of the program"
+        )
+
+
+def warn_of_unused(name: str, frame: FrameType | None) -> None:
+    """Warn, once for each line, of a block that was dropped in *frame* without being entered."""
+    if frame is None or sys.is_finalizing():
+        return  # The interpreter clears away what the program has kept until its end.
+    line = (frame.f_code.co_filename, frame.f_lineno)
+    if line in _warned or len(_warned) >= _MOST_LINES:
+        return
+    _warned.add(line)
+    logger.warning(
+        "clew: %s(...) was made and never entered, so it has no effect (%s:%d): "
+        'write "with %s(...):" around the code, or put it before a function as a decorator',
+        name,
+        line[0],
+        line[1],
+        name,
+    )

@@ -1,0 +1,279 @@
+"""Every CLEW_* variable: its name, type, default and one line of help. All are read here.
+
+A setting is read when it is used, so that it can be set until then; the parsed value is cached per
+text, which keeps a read at the cost of one look into the environment. Reading never raises: a value
+that cannot be used is logged once, and the default is used, because a wrong variable must not stop
+a program. ``clew doctor`` shows it as an error.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+from clew.core.backend_names import ALIASES, Alias
+from clew.core.host_patterns import HostPattern, host_patterns
+
+T = TypeVar("T")
+
+logger = logging.getLogger("clew")
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """One environment variable. ``parse`` raises ``ValueError`` with what is allowed."""
+
+    name: str
+    parse: Callable[[str], T]
+    default: T
+    help: str
+    secret: bool = False
+
+    def read(self) -> T:
+        """Return the variable's value; the default where it is unset, blank, or cannot be used."""
+        text = os.environ.get(self.name, "").strip()
+        return _parsed(self, text) if text else self.default
+
+    def fault(self, text: str) -> str | None:
+        """Return why *text* cannot be its value, and what can; None where it is a good value."""
+        try:
+            self.parse(text)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    @property
+    def default_text(self) -> str:
+        """The default as one would write it into the environment."""
+        match self.default:
+            case None | ():
+                return "none"
+            case bool(on):
+                return "1" if on else "0"
+            case value:
+                return f"{value}"
+
+    def shown(self, text: str) -> str:
+        """Return the variable with its value *text*, as it may be printed."""
+        return f"{self.name}={'(secret)' if self.secret else repr(text)}"
+
+
+@lru_cache(maxsize=64)
+def _parsed(setting: Setting[T], text: str) -> T:
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        fault = str(error)  # Outside of the handler, so that no log shows a traceback.
+    say_once(
+        setting.name,
+        text,
+        f"{setting.shown(text)} cannot be used: {fault}. The default is used: "
+        f"{setting.default_text}",
+    )
+    return setting.default
+
+
+_said: set[tuple[str, str]] = set()
+_lock = Lock()
+
+
+def say_once(variable: str, text: str, message: str) -> None:
+    """Log *message* about the value *text* of *variable*, the first time that it is met."""
+    with _lock:
+        if (variable, text) in _said:
+            return
+        _said.add((variable, text))
+    logger.warning("clew: %s", message)
+
+
+def _rate(text: str) -> float:
+    allowed = "give a number from 0 (no session) to 1 (every session)"
+    try:
+        rate = float(text)
+    except ValueError:
+        raise ValueError(allowed) from None
+    if not 0 <= rate <= 1:
+        raise ValueError(allowed)
+    return rate
+
+
+def _seconds(text: str) -> float:
+    allowed = "give a number of seconds, 0 or more"
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ValueError(allowed) from None
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(allowed)
+    return seconds
+
+
+def _key(text: str) -> bytes:
+    return os.fsencode(text)
+
+
+def _aliases(text: str) -> tuple[Alias, ...]:
+    names = [name for part in text.split(",") if (name := part.strip().lower())]
+    if unknown := [name for name in names if name not in ALIASES]:
+        message = (
+            f"no preset is named {', '.join(map(repr, unknown))}; there are {', '.join(ALIASES)}"
+        )
+        raise ValueError(message)
+    return tuple(ALIASES[name] for name in dict.fromkeys(names))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            message = f"give {' or '.join(choices)}"
+            raise ValueError(message)
+        return text.lower()
+
+    return parse
+
+
+def _switch(text: str) -> bool:
+    if text.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.lower() in {"0", "false", "no", "off"}:
+        return False
+    message = "give 1 or 0"
+    raise ValueError(message)
+
+
+ONLY: Setting[tuple[str, ...] | None] = Setting(
+    "CLEW_ONLY",
+    _names,
+    default=None,
+    help="The frameworks to trace, by name, with commas between them: instrument_all(only=...).",
+)
+EXCLUDE: Setting[tuple[str, ...]] = Setting(
+    "CLEW_EXCLUDE",
+    _names,
+    default=(),
+    help="The frameworks to leave alone, by name, with commas between them: "
+    "instrument_all(exclude=...).",
+)
+THREADS: Setting[bool] = Setting(
+    "CLEW_THREADS",
+    _switch,
+    default=True,
+    help="0: do not let threads and thread pools take the context along: "
+    "instrument_all(threads=False).",
+)
+EAGER: Setting[bool] = Setting(
+    "CLEW_EAGER",
+    _switch,
+    default=False,
+    help="1: import the installed frameworks at start-up, for servers that fork or freeze a warm "
+    "image: instrument_all(eager=True).",
+)
+STRICT: Setting[bool] = Setting(
+    "CLEW_STRICT",
+    _switch,
+    default=False,
+    help="1: a framework that is installed but cannot be traced is an error: "
+    "instrument_all(strict=True).",
+)
+SESSION_ID: Setting[str | None] = Setting(
+    "CLEW_SESSION_ID",
+    str,
+    default=None,
+    help="The session of a batch job: what a span carries of which nothing else says whose it is.",
+)
+USER_ID: Setting[str | None] = Setting(
+    "CLEW_USER_ID",
+    str,
+    default=None,
+    help="The user of a batch job, as CLEW_SESSION_ID is its session.",
+)
+SESSION_SAMPLE_RATE: Setting[float | None] = Setting(
+    "CLEW_SESSION_SAMPLE_RATE",
+    _rate,
+    default=None,
+    help="The share of sessions to keep, 0 to 1; all traces of a session are kept or dropped "
+    "together. Unset: the application's sampler decides.",
+)
+USER_ID_KEY: Setting[bytes | None] = Setting(
+    "CLEW_USER_ID_KEY",
+    _key,
+    default=None,
+    help="A secret; with it, user.id leaves the process only as an HMAC-SHA256 pseudonym.",
+    secret=True,
+)
+ALIASES_TO_WRITE: Setting[tuple[Alias, ...]] = Setting(
+    "CLEW_ALIASES",
+    _aliases,
+    default=(),
+    help=f"Also write the ids under the names that other backends read: {', '.join(ALIASES)}.",
+)
+DUPLICATES: Setting[str] = Setting(
+    "CLEW_DUPLICATES",
+    _one_of("merge", "keep"),
+    default="merge",
+    help="What becomes of a provider's span inside an orchestrator's span for the same model call: "
+    "merge makes one LLM span of them, keep leaves both as they are.",
+)
+COST: Setting[bool] = Setting(
+    "CLEW_COST",
+    _switch,
+    default=False,
+    help="1: say on each LLM span what the call cost, in US dollars (needs clew[cost]).",
+)
+EXIT_TIMEOUT: Setting[float] = Setting(
+    "CLEW_EXIT_TIMEOUT",
+    _seconds,
+    default=3.0,
+    help="Seconds that a process may take at its end, in all, to deliver the spans that are left.",
+)
+PROPAGATE_TO: Setting[tuple[HostPattern, ...]] = Setting(
+    "CLEW_PROPAGATE_TO",
+    host_patterns,
+    default=(),
+    help="Hosts that are sent the ids, as W3C baggage, with each request: names with wildcards, "
+    "addresses or networks, with or without a port, separated by commas. Never a model provider.",
+)
+TRUST_INBOUND: Setting[bool] = Setting(
+    "CLEW_TRUST_INBOUND",
+    _switch,
+    default=False,
+    help="1: take up the ids that a request brings as W3C baggage. Only behind callers you trust.",
+)
+
+SETTINGS: tuple[Setting[Any], ...] = (
+    ONLY,
+    EXCLUDE,
+    THREADS,
+    EAGER,
+    STRICT,
+    SESSION_ID,
+    USER_ID,
+    SESSION_SAMPLE_RATE,
+    USER_ID_KEY,
+    ALIASES_TO_WRITE,
+    DUPLICATES,
+    COST,
+    EXIT_TIMEOUT,
+    PROPAGATE_TO,
+    TRUST_INBOUND,
+)
+
+_NOT_SETTINGS = frozenset({"CLEW_RECORDINGS"})
+"""What the tests of clew read."""
+
+
+def misspelt(names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield each of *names* that looks like a setting and is none, with the nearest that is one."""
+    known = {setting.name for setting in SETTINGS}
+    for name in names:
+        if name.startswith("CLEW_") and name not in known | _NOT_SETTINGS:
+            from difflib import get_close_matches  # noqa: PLC0415 - hardly ever needed
+
+            yield name, next(iter(get_close_matches(name, sorted(known), n=1)), None)

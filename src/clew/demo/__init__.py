@@ -1,1 +1,0 @@
-"""A conversation over several frameworks, shown as the session it is: ``clew demo``."""

@@ -1,0 +1,204 @@
+"""Checks of an app that was run: what really happened there."""
+
+import signal
+import sys
+from collections.abc import Iterator
+
+from clew.core.install_command import pip_line
+from clew.core.wording import number_of
+from clew.doctor.findings import Finding, error, note, ok, warning
+from clew.doctor.installed import of_framework
+from clew.doctor.subject import App, Examined
+
+
+def check_end(it: Examined) -> Iterator[Finding]:
+    """Find an app that did not end well."""
+    if it.app is None:
+        return
+    code, main = it.app.exit_code, it.app.main
+    raised = main and main["exception"]
+    if code < 0:
+        yield error("app-end", f"the app was ended by {_signal(-code)}", fix=_FIX_IT)
+    elif raised:
+        yield error("app-end", f"the app crashed: {raised}", fix=_FIX_IT)
+    elif code:
+        yield error("app-end", f"the app ended with exit code {code}", fix=_FIX_IT)
+
+
+_FIX_IT = "mend the app, then run this again"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def check_watched(it: Examined) -> Iterator[Finding]:
+    """Find an app about which nothing could be learnt."""
+    if it.app is None:
+        return
+    for process in it.app.processes:
+        if "problem" in process:
+            missing = "ModuleNotFoundError" in process["problem"]
+            yield error(
+                "app-watched",
+                f"clew cannot be used in {process['executable']}: {process['problem']}",
+                fix=pip_line(python=process["executable"], upgrade=not missing),
+            )
+    if not it.app.processes:
+        yield error(
+            "app-watched",
+            "no Python process of the app lived to tell what happened: it was killed, called "
+            "os._exit(), ignores PYTHONPATH (python -I or -E), or is no Python",
+            fix="clew doctor -- python app.py",
+        )
+    elif (main := it.app.main) and main["prefix"] != sys.prefix:
+        yield note(
+            "app-watched",
+            f"the app runs on another Python than the doctor: {main['executable']}, so what is "
+            "said of installed packages does not hold for it",
+            fix=f"{main['executable']} -m clew doctor -- {' '.join(it.app.command)}",
+        )
+
+
+def check_armed(it: Examined) -> Iterator[Finding]:
+    """Say who turned tracing on."""
+    if not (app := _traced(it)) or app.imports_only:
+        return
+    match {process["armed_by"] for process in app.watched}:
+        case who if "application" in who:
+            yield ok("app-armed", "the app calls instrument_all()")
+        case who if "environment" in who:
+            yield ok("app-armed", "tracing was turned on without code")
+        case _ if failed := next((it["not_armed"] for it in app.watched if it["not_armed"]), ""):
+            yield error(
+                "app-armed",
+                f"tracing cannot be turned on: {failed}",
+                fix="see the settings above",
+            )
+        case _:
+            yield warning(
+                "app-armed",
+                "the app does not turn tracing on; only the doctor did, for this run",
+                fix="call clew.instrument_all() at its start, or start it with: "
+                f"opentelemetry-instrument {' '.join(app.command)}",
+            )
+
+
+def check_active(it: Examined) -> Iterator[Finding]:
+    """Say what became of each framework."""
+    if not (app := _traced(it)):
+        return
+    told = False
+    for name, row in app.frameworks().items():
+        if row["state"] in {"missing", "waiting"}:
+            continue
+        told = True
+        yield of_framework("app-framework", name, row["state"], row["reason"])
+    if not told:
+        yield warning(
+            "app-framework",
+            "the app imports no framework that could be traced",
+            fix="clew doctor  (says what is installed, and what is missing)",
+        )
+
+
+def check_spans(it: Examined) -> Iterator[Finding]:
+    """Say how many spans were made, and how many carry a session."""
+    if not (app := _traced(it)) or app.imports_only:
+        return
+    spans = app.counted("spans")
+    calls = spans["model_calls"]
+    if not calls:
+        yield warning(
+            "app-calls",
+            "the app never called a model, as far as could be seen; it made "
+            f"{number_of(spans['ended'], 'span')} of other kinds",
+            fix="let it do what it does in production, then run this again",
+        )
+        return
+    made = f"{number_of(spans['ended'], 'span')} made, {number_of(calls, 'model call')} among them"
+    if failed := spans["model_calls_failed"]:
+        errors = ", ".join(sorted(app.counted("failures"))) or "no exception is named"
+        all_of_them = "the only model call" if calls == 1 else f"{failed} of {calls} model calls"
+        yield warning(
+            "app-calls",
+            f"{made}; {all_of_them} failed ({errors})",
+            fix="see the app's own output: what a failing call would have said is not traced",
+        )
+    else:
+        yield ok("app-calls", made)
+    for kind, block in (("session", "using_session(...)"), ("user", "using_user(...)")):
+        lost = spans[f"model_calls_without_{kind}"]
+        if not lost:
+            yield ok(f"app-{kind}", f"every model call carries a {kind}")
+        else:
+            say = warning if kind == "session" else note
+            yield say(
+                f"app-{kind}",
+                f"{number_of(calls, 'model call')}, {lost} of them without a {kind}",
+                fix=f"with {block}:",
+            )
+
+
+def check_delivered(it: Examined) -> Iterator[Finding]:
+    """Say what became of the spans."""
+    if not (app := _traced(it)) or app.imports_only:
+        return
+    for name, counts in app.exporters().items():
+        lost = {why: spans for why, spans in counts.items() if why != "exported" and spans}
+        if lost:
+            reasons = ", ".join(f"{why}: {spans}" for why, spans in lost.items())
+            yield error(
+                "app-delivery",
+                f"{name} lost {number_of(sum(lost.values()), 'span')} ({reasons}), and delivered "
+                f"{counts['exported']}",
+                name,
+                "see above whether the endpoint answers; OTEL_BSP_MAX_QUEUE_SIZE and "
+                "CLEW_EXIT_TIMEOUT give it more room and time",
+            )
+        elif counts["exported"]:
+            yield ok(
+                "app-delivery", f"{name} delivered {number_of(counts['exported'], 'span')}", name
+            )
+    if any(process["refused_provider"] for process in app.watched):
+        yield error(
+            "app-provider",
+            "the app set a tracer provider after another one was there already; OpenTelemetry "
+            "refused it, and its exporters get nothing",
+            fix="set the tracer provider before instrument_all(), or pass tracer_provider=",
+        )
+
+
+def check_disagreements(it: Examined) -> Iterator[Finding]:
+    """Find ids that could not be used, or that were overruled."""
+    if not (app := _traced(it)):
+        return
+    for what, times in sorted(app.counted("refused").items()):
+        overruled = "overruled" in what
+        yield (note if overruled else warning)(
+            "app-ids",
+            f"{what}: {times}",
+            fix="give the framework's conversation the same id as the session, or leave it away"
+            if overruled
+            else "ids are printable text of at most 256 characters",
+        )
+
+
+def check_contained(it: Examined) -> Iterator[Finding]:
+    """Find failures of clew's own, which the app did not notice."""
+    if not (app := _traced(it)):
+        return
+    for where, times in sorted(app.counted("errors").items()):
+        yield warning(
+            "app-errors",
+            f"clew itself failed while {where}, {number_of(times, 'time')}; "
+            "the app was not affected",
+            fix="report it, with the traceback from the app's log, to the project",
+        )
+
+
+def _traced(it: Examined) -> App | None:
+    return it.app if it.app is not None and it.app.watched else None

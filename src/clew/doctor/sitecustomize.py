@@ -1,0 +1,41 @@
+"""Runs first in every Python process of an app that ``clew doctor`` was asked to look at.
+
+It is copied into a folder of its own on PYTHONPATH, where it hides the ``sitecustomize`` that the
+installation may have; so that one is run here as well.
+"""
+
+import json
+import os
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+_LAUNCHERS = {"opentelemetry-instrument", "clew"}
+"""Commands that turn tracing on themselves; with them the doctor only watches."""
+
+
+def _run_the_hidden_one() -> None:
+    path = [entry for entry in sys.path if Path(entry).resolve() != _HERE]
+    spec = PathFinder.find_spec("sitecustomize", path)
+    if spec is not None and spec.loader is not None:
+        spec.loader.exec_module(module_from_spec(spec))
+
+
+def _watch() -> None:
+    launched = _LAUNCHERS & {Path(argument).stem for argument in sys.orig_argv[1:3]}
+    try:
+        from clew.doctor import observer  # noqa: PLC0415 - it may be missing there
+
+        observer.begin(arm=not launched)
+    except Exception as problem:  # noqa: BLE001 - the application has to run all the same
+        facts = {"executable": sys.executable, "problem": f"{type(problem).__name__}: {problem}"}
+        (_HERE / f"{os.getpid()}.json").write_text(json.dumps(facts), "utf-8")
+
+
+if os.environ.get("_CLEW_DOCTOR"):
+    try:
+        _run_the_hidden_one()
+    finally:
+        _watch()

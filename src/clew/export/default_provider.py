@@ -1,0 +1,168 @@
+"""The tracer provider of an application that has set none: where its spans go.
+
+The OTEL_* variables decide. With none of them, the default export does: for now spans are written
+to standard error, one line of JSON each, until the embedded store takes that place.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+from opentelemetry import trace
+from opentelemetry.sdk.environment_variables import OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
+
+from clew.core.weak_map import WeakById
+from clew.export.default_exporter import StandardError
+from clew.export.delivery_processor import Delivery
+from clew.export.span_limits import MAX_ATTRIBUTES, attributes_are_limited, span_limits
+
+logger = logging.getLogger("clew")
+
+ROOMY: WeakSet[TracerProvider] = WeakSet()
+"""The providers made here with that limit, which no span of the application's will reach."""
+
+MADE = WeakById[bool]()
+"""The providers whose export was set up here."""
+
+_OTLP_VARIABLES = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+)
+_OTLP_BY_PROTOCOL = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
+_PACKAGES = {
+    "otlp_proto_grpc": "opentelemetry-exporter-otlp-proto-grpc",
+    "otlp_proto_http": "opentelemetry-exporter-otlp-proto-http",
+    "zipkin": "opentelemetry-exporter-zipkin",
+    "zipkin_json": "opentelemetry-exporter-zipkin-json",
+}
+
+
+class _Unusable(Exception):  # noqa: N818 - never leaves this module
+    """An exporter that was asked for and cannot be had; the message says what to do."""
+
+
+def provider_of_the_application() -> trace.TracerProvider | None:
+    """Return the tracer provider that the application has set, if it has."""
+    provider = trace.get_tracer_provider()
+    return None if isinstance(provider, trace.ProxyTracerProvider) else provider
+
+
+def make_provider(resource: Mapping[str, str] | None = None) -> TracerProvider:
+    """Make a tracer provider as the OTEL_* variables say, and set it as the global one."""
+    described = Resource.create({**resource}) if resource else None
+    provider = TracerProvider(span_limits=span_limits(), resource=described)
+    deliver(provider)
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+def as_variables() -> dict[str, str]:
+    """Return what lets the SDK's own configurator make such a provider; it lacks `deliver`."""
+    limit = (
+        {} if attributes_are_limited() else {OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: str(MAX_ATTRIBUTES)}
+    )
+    return {"OTEL_TRACES_EXPORTER": "none", **limit}
+
+
+def deliver(provider: TracerProvider) -> None:
+    """Send the spans of *provider*, which was made here or for it, as the environment says."""
+    MADE[provider] = True
+    if not attributes_are_limited():
+        ROOMY.add(provider)
+    disabled = _variable("OTEL_SDK_DISABLED").lower() == "true"
+    if not disabled and (found := exporters()):
+        provider.add_span_processor(Delivery(found))
+
+
+def exporters() -> list[SpanExporter]:
+    """Return the exporters that the environment asks for, or the default one."""
+    names = [
+        name for part in _variable("OTEL_TRACES_EXPORTER").split(",") if (name := part.strip())
+    ]
+    if not names and any(map(_variable, _OTLP_VARIABLES)):
+        names = ["otlp"]
+    if not names:
+        return [default_exporter("no exporter is configured")]
+    wanted = [name for name in names if name.lower() != "none"]
+    found = []
+    for name in wanted:
+        try:
+            found.append(_exporter(name))
+        except _Unusable as reason:
+            logger.warning("clew cannot export with OTEL_TRACES_EXPORTER=%s: %s", name, reason)
+    if wanted and not found:
+        return [default_exporter("none of the configured exporters can be used")]
+    return found
+
+
+def default_exporter(because: str) -> SpanExporter:
+    """Return the exporter used where the environment names none that works, and say so."""
+    logger.warning(
+        "clew: %s, so spans are written to standard error; "
+        "set OTEL_EXPORTER_OTLP_ENDPOINT=http://... to send them to a collector, "
+        "or OTEL_TRACES_EXPORTER=none to drop them",
+        because,
+    )
+    return StandardError()
+
+
+def _exporter(name: str) -> SpanExporter:
+    if name == "console":
+        return ConsoleSpanExporter()
+    if name == "otlp":
+        name = _otlp_by_protocol()
+    if name == "otlp_proto_http":
+        _check_endpoint()
+    for point in metadata.entry_points(group="opentelemetry_traces_exporter", name=name):
+        try:
+            make: Callable[[], SpanExporter] = point.load()
+            return make()
+        except Exception as error:
+            message = f"it raised {type(error).__name__}: {error}"
+            raise _Unusable(message) from error
+    if package := _PACKAGES.get(name):
+        message = f"its package is not installed; python -m pip install {package}"
+        raise _Unusable(message)
+    points = metadata.entry_points(group="opentelemetry_traces_exporter")
+    known = sorted({"otlp", "console", "none", *(point.name for point in points)})
+    message = f"no installed package offers it; installed are {', '.join(known)}"
+    raise _Unusable(message)
+
+
+def _otlp_by_protocol() -> str:
+    variables = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    protocol = next(filter(None, map(_variable, variables)), "http/protobuf")
+    if protocol not in _OTLP_BY_PROTOCOL:
+        known = " or ".join(_OTLP_BY_PROTOCOL)
+        message = f"the protocol {protocol!r} is not known; set {variables[1]} to {known}"
+        raise _Unusable(message)
+    return _OTLP_BY_PROTOCOL[protocol]
+
+
+def _check_endpoint() -> None:
+    for variable in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        if endpoint := _variable(variable):
+            if not _is_url(endpoint):
+                message = f"{variable}={endpoint!r} is not a URL; write http://host:4318"
+                raise _Unusable(message)
+            return
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # A port out of range, half an IPv6 address.
+        return False
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name, "").strip()

@@ -1,0 +1,74 @@
+"""One framework among those that `instrument_all` activates: where it stands, and why."""
+
+from collections.abc import Mapping
+from threading import Event
+from typing import Any
+
+from clew.instrument.discovery import Armable
+from clew.instrument.report import Activation, State
+
+
+class Entry:
+    """One framework in the ledger."""
+
+    def __init__(self, item: Armable, excluded: str | None) -> None:
+        self.item = item
+        self.state = State.EXCLUDED if excluded else State.WAITING
+        self.reason = excluded or ""
+        self.error: BaseException | None = None
+        self.instrumentor: Any = None
+        self.before_uninstrument: list[Any] = []
+        self.said = ""
+        """What has been logged of it."""
+        self.options: Mapping[str, Any] = {}
+        self.thread: int | None = None
+        """The thread that activates it."""
+        self.later = False
+        """Whether it waits, in a thread of its own, for imports to end."""
+        self.claimed = bool(excluded)
+        self.settled = Event()
+        if excluded:
+            self.settled.set()
+
+    def become(self, state: State, reason: str, error: BaseException | None = None) -> None:
+        """Note what came of it."""
+        self.reason, self.error, self.state = reason, error, state
+
+    @property
+    def instrumentor_module(self) -> str:
+        """Return the module that the instrumentor is in."""
+        return self.item.framework.instrumentor.partition(":")[0]
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """Return the modules after whose import it may be possible to activate it."""
+        return (*self.item.triggers, *self.item.framework.companions, self.instrumentor_module)
+
+    def activation(self) -> Activation:
+        """Return where it stands, as a report shows it."""
+        state, reason = self.state, self.reason
+        if state is State.WAITING:
+            state, reason = self._expected()
+        return Activation(self.item.framework, state, reason, self.error)
+
+    def _expected(self) -> tuple[State, str]:
+        """Say what the import of the framework would come to."""
+        item = self.item
+        if not item.found:
+            package = item.framework.instrumentor.partition(":")[0].replace(".", "-")
+            package = package.replace("_", "-")
+            return State.MISSING, f"its instrumentor is missing: python -m pip install {package}"
+        if not item.present():
+            return State.MISSING, f"not installed: {item.pip_line()}"
+        if conflict := item.conflict():
+            return State.INCOMPATIBLE, incompatible(*conflict)
+        return State.WAITING, f"traced as soon as {' or '.join(item.triggers)} is imported"
+
+
+def incompatible(requirement: Any, version: str) -> str:
+    """Say which version was found, which is wanted, and how to get it."""
+    wanted = f"{requirement.name}{requirement.specifier}"
+    return (
+        f"found {requirement.name} {version}, its instrumentor wants {wanted}: "
+        f'python -m pip install "{wanted}"'
+    )

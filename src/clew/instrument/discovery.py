@@ -1,0 +1,168 @@
+"""What is installed: other instrumentors, the versions each supports, the modules to wait for.
+
+All of it is read from package metadata. Nothing here imports a framework or an instrumentor.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
+from pathlib import PurePosixPath
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from clew.core.frameworks import FRAMEWORKS, Framework, Layer
+
+_GROUP = "openinference_instrumentor"
+_NAMES = frozenset(framework.name for framework in FRAMEWORKS)
+_NOT_WAITED_FOR = {"tests", "test", "docs", "examples", "scripts", "benchmarks"}
+
+
+@dataclass(frozen=True, slots=True)
+class Armable:
+    """A framework with what the installed packages say about it."""
+
+    framework: Framework
+    triggers: tuple[str, ...]
+    """The modules after any of whose imports it can be activated."""
+    requirements: tuple[Requirement, ...]
+    """The versions that its instrumentor supports: the ``instruments`` extra of its package."""
+    found: bool = True
+    """Whether the package that holds the instrumentor is installed."""
+
+    def conflict(self) -> tuple[Requirement, str] | None:
+        """Return a requirement that an installed package breaks, and the version found."""
+        for requirement in self.requirements:
+            version = _version(requirement.name)
+            if version and not requirement.specifier.contains(version, prereleases=True):
+                return requirement, version
+        return None
+
+    def present(self) -> bool:
+        """Whether the framework is installed."""
+        return any(map(_exists, self.triggers))
+
+    def versions(self) -> str:
+        """Return what is installed of it, for a person: ``openai 2.54.0``."""
+        found = (
+            (requirement.name, _version(requirement.name)) for requirement in self.requirements
+        )
+        return ", ".join(f"{name} {version}" for name, version in found if version)
+
+    def pip_line(self) -> str:
+        """Return the command that installs the framework.
+
+        The first requirement is the framework itself; what an ``instruments`` extra names after it
+        are companions, which nobody needs.
+        """
+        first = self.requirements[:1]
+        wanted = f"{first[0].name}{first[0].specifier}" if first else self.framework.trigger
+        return f'python -m pip install "{wanted}"'
+
+
+def armable() -> list[Armable]:
+    """Return the frameworks of the table, then every other installed instrumentor."""
+    points: dict[str, metadata.EntryPoint] = {}
+    for point in metadata.entry_points(group=_GROUP):
+        points.setdefault(point.name, point)
+    rows = [_row(framework, points.pop(framework.entry_point, None)) for framework in FRAMEWORKS]
+    return rows + [_other(point) for _, point in sorted(points.items())]
+
+
+@cache
+def instrumentors() -> frozenset[str]:
+    """Return where the instrumentors are that `armable` knows, as entry points say it."""
+    return frozenset(point.value for point in metadata.entry_points(group=_GROUP))
+
+
+def _row(framework: Framework, point: metadata.EntryPoint | None) -> Armable:
+    return Armable(
+        framework=framework,
+        triggers=(framework.trigger,),
+        requirements=_instruments(point) if point else (),
+        found=point is not None,
+    )
+
+
+def _other(point: metadata.EntryPoint) -> Armable:
+    requirements = _instruments(point)
+    names = [requirement.name for requirement in requirements]
+    triggers = tuple(dict.fromkeys(module for name in names for module in top_modules(name)))
+    # An instrumentor that does not say what it instruments is most likely named after it.
+    triggers = triggers or (() if names else (point.name,))
+    # A name of the table means that framework, whoever else has it for an entry point.
+    module = point.value.partition(":")[0]
+    framework = Framework(
+        name=module if point.name in _NAMES else point.name,
+        entry_point=point.name,
+        trigger=triggers[0] if triggers else point.name,
+        instrumentor=point.value,
+        layer=Layer.UNKNOWN,
+    )
+    return Armable(framework=framework, triggers=triggers, requirements=requirements)
+
+
+def _instruments(point: metadata.EntryPoint) -> tuple[Requirement, ...]:
+    found = []
+    for text in (point.dist.requires if point.dist else None) or ():
+        if "instruments" not in text:
+            continue
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if requirement.marker and requirement.marker.evaluate({"extra": "instruments"}):
+            found.append(requirement)
+    return tuple(found)
+
+
+def top_modules(distribution: str) -> Iterator[str]:
+    """Yield the importable top of each package that *distribution* installs.
+
+    A namespace package is never imported as a file, so no import hook sees it: ``google`` is
+    passed over for ``google.genai``.
+    """
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        return
+    packages: dict[str, set[PurePosixPath]] = {}
+    for file in files:
+        folder = PurePosixPath(file).parent
+        if file.name == "__init__.py" and ".." not in folder.parts:
+            packages.setdefault(folder.parts[0], set()).add(folder)
+        elif not folder.parts and file.suffix == ".py":
+            yield file.stem
+    for top, folders in sorted(packages.items()):
+        if top in _NOT_WAITED_FOR:
+            continue
+        depth = min(len(folder.parts) for folder in folders)
+        yield from sorted(".".join(f.parts) for f in folders if len(f.parts) == depth)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _exists(module: str) -> bool:
+    """Whether *module* can be imported; found out without importing its parents."""
+    if module in sys.modules:
+        return True
+    top, *rest = module.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return False
+    name = top
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return False
+        name = f"{name}.{part}"
+        spec = PathFinder.find_spec(name, list(spec.submodule_search_locations))
+    return spec is not None

@@ -1,0 +1,17 @@
+"""Reads what an instrumentor will say of a call only at its end, as its configuration shows it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from clew.spans.model_calls import facts
+
+
+def masked_facts(span: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts among *attributes* as OpenInference's *span* would show them."""
+    from openinference.instrumentation import config  # noqa: PLC0415 - not by importing clew
+
+    own = span._self_config  # noqa: SLF001 - there is no other way to it
+    # Masking may upload a picture, which the span does itself when it ends.
+    mask = getattr(config, "mask_without_externalization", type(own).mask)
+    shown = {key: mask(own, key, value) for key, value in facts(attributes).items()}
+    return {key: value for key, value in shown.items() if value is not None}

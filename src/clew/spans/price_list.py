@@ -1,0 +1,13 @@
+"""Whether the list of prices that ``CLEW_COST=1`` needs is installed."""
+
+from importlib.util import find_spec
+
+from clew.core.settings import COST
+
+PIP_LINE = "python -m pip install genai-prices"
+NO_PRICES = f"{COST.name}=1 needs the package genai-prices, which is not installed"
+
+
+def prices_are_installed() -> bool:
+    """Whether there is a list of prices."""
+    return find_spec("genai_prices") is not None

@@ -1,0 +1,147 @@
+"""Keeps or drops whole sessions: the decision is made from the session id alone.
+
+So every trace of a session fares alike, in every process, whoever made the root span. Spans outside
+a session are left to the application's sampler.
+"""
+
+import gc
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from hashlib import sha256
+from typing import Any
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Tracer
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import get_current_span
+
+from clew.context.api import carried
+from clew.context.identity import SESSION_ID
+from clew.context.request import put_back
+from clew.core.containment import contain
+
+logger = logging.getLogger("clew")
+
+
+@lru_cache(maxsize=4096)
+def session_is_kept(session_id: str, rate: float) -> bool:
+    """Whether a session is among the share *rate* that is kept; the same answer everywhere."""
+    position = int.from_bytes(sha256(session_id.encode("utf-8", "replace")).digest()[:8])
+    return position < rate * 2**64
+
+
+def sample_sessions(provider: Any, rate: float) -> Callable[[], None]:
+    """Let *provider* keep the share *rate* of sessions; return what undoes it.
+
+    The provider and the tracers that it has handed out get a sampler of clew's around their own.
+    Their own is not changed: the SDK gives all providers that name none the same object.
+    """
+    original = getattr(provider, "sampler", None)
+    if isinstance(original, SessionSampler):
+        return lambda: None  # Whoever has put it there takes it away.
+    if original is not None:
+        sampler = SessionSampler(original, rate)
+        try:
+            provider.sampler = sampler
+        except AttributeError:  # A property, or a class that forbids assignment.
+            original = None
+    if original is None:
+        logger.warning(
+            "clew: %s takes no sampler; CLEW_SESSION_SAMPLE_RATE does not apply to its spans",
+            type(provider).__name__,
+        )
+        return lambda: None
+    _exchange(provider, original, sampler)
+    return partial(_take_away, provider, sampler)
+
+
+class SessionSampler(Sampler):
+    """A sampler that decides by the session's id, and outside a session as another one does."""
+
+    def __init__(self, original: Sampler, rate: float) -> None:
+        self.original = original
+        self.rate = rate
+        self.active = True
+        """False once it is undone, for tracers that cannot be found to take it away from."""
+
+    def should_sample(  # noqa: PLR0913, PLR0917 - OpenTelemetry's signature
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: Any = None,
+        attributes: Any = None,
+        links: Any = None,
+        trace_state: Any = None,
+    ) -> SamplingResult:
+        """Keep or drop a span of a session; leave any other to the original sampler."""
+        decision = None
+        if self.active:
+            try:
+                put_back(kind)
+                decision = _decision(parent_context, attributes, self.rate)
+            except Exception:  # noqa: BLE001 - the boundary to the application
+                contain("sampling a session")
+        if decision is None:
+            return self.original.should_sample(
+                parent_context, trace_id, name, kind, attributes, links, trace_state
+            )
+        parent = get_current_span(parent_context).get_span_context()
+        return SamplingResult(decision, attributes, trace_state or parent.trace_state)
+
+    def get_description(self) -> str:
+        """Say the rate, and what decides outside a session."""
+        return f"SessionSampler{{{self.rate},{self.original.get_description()}}}"
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the original sampler has besides: an application may look for it here."""
+        if name == "original":  # Not set yet, as while it is being copied.
+            raise AttributeError(name)
+        return getattr(self.original, name)
+
+
+def _take_away(provider: Any, sampler: SessionSampler) -> None:
+    sampler.active = False
+    if provider.sampler is sampler:
+        provider.sampler = sampler.original
+    _exchange(provider, sampler, sampler.original)
+
+
+def _exchange(provider: Any, old: Sampler, new: Sampler) -> None:
+    for tracer in _tracers_of(provider):
+        if tracer.sampler is old:
+            tracer.sampler = new
+
+
+def _tracers_of(provider: Any) -> Iterable[Tracer]:
+    """Return the tracers that *provider* has handed out, each of which has copied its sampler.
+
+    Newer SDKs keep a list of them, older ones do not. There the garbage collector knows all objects
+    of a class, and a provider's tracers are those that have its span processor.
+    """
+    handed_out = getattr(provider, "_tracers", None)
+    if isinstance(handed_out, dict):
+        return list(handed_out.values())
+    processor = getattr(provider, "_active_span_processor", None)
+    return [
+        each
+        for each in gc.get_referrers(*_with_subclasses(Tracer))
+        if isinstance(each, Tracer) and processor is not None and each.span_processor is processor
+    ]
+
+
+def _with_subclasses(tracer_class: type[Tracer]) -> Iterator[type[Tracer]]:
+    yield tracer_class
+    for subclass in tracer_class.__subclasses__():
+        yield from _with_subclasses(subclass)
+
+
+def _decision(parent_context: Context | None, attributes: Any, rate: float) -> Decision | None:
+    session_id = (attributes or {}).get(SESSION_ID)
+    if session_id is None:
+        session_id = carried(parent_context).attributes.get(SESSION_ID)
+    if not isinstance(session_id, str):
+        return None
+    kept = session_is_kept(session_id, rate)
+    return Decision.RECORD_AND_SAMPLE if kept else Decision.DROP
