@@ -1,0 +1,1 @@
+"""`instrument_all()`: finds the instrumentors, arms them, repairs them and reports."""

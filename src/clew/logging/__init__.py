@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "IdentityLogProcessor": "processor",
-    "SessionFilter": "lines",
-    "add_ids": "lines",
-    "patch_ids": "lines",
+    "SessionFilter": "text",
+    "add_ids": "text",
+    "patch_ids": "text",
     "stamp_logs_of": "records",
 }
 

@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _PACKAGED = Path(__file__).parent
-_CLONE = Path(__file__).parents[3]
+_CLONE = Path(__file__).parents[4]
 _INSTALLED = (_PACKAGED / "cassettes").is_dir()  # Not where that is editable.
 CASSETTES = _PACKAGED / "cassettes" if _INSTALLED else _CLONE / "tests" / "cassettes"
 EXAMPLES = _PACKAGED / "examples" if _INSTALLED else _CLONE / "examples"

@@ -1,9 +1,9 @@
 """Upstream defects that break a user or lose an id, mended: one small file each.
 
-A repair is a loan. Its file is named after the instrumentor's entry point, names the defect,
-holds the smallest change that mends it, and has a contract test that fails on the day upstream
-mends it. It offers one function, ``repair(instrumentor)``, which is called after the instrumentor
-was switched on and returns what has to be called before it is switched off.
+A repair is a loan. Its file, in the folder of its framework, is named after the defect, holds the
+smallest change that mends it, and has a contract test that fails on the day upstream mends it. It
+offers one function, ``repair(instrumentor)``, which is called after the instrumentor was switched on and
+returns what has to be called before it is switched off.
 
 ``MADE_FOR`` in the file names the upstream versions that it was made for and tried on. With others
 it is skipped: upstream may have mended the defect, or moved what the repair relies on. ``clew
@@ -28,12 +28,15 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from clew.core.containment import contain
+from clew.core.frameworks import FRAMEWORKS
 
 logger = logging.getLogger("clew")
 
+_FOLDERS = {row.entry_point: row.name for row in FRAMEWORKS}
+
 
 def repairs_for(entry_point: str) -> Iterator[Callable[[Any], Callable[[], None]]]:
-    """Yield the repairs of one instrumentor: those in the files whose names begin with its name."""
+    """Yield the repairs of one instrumentor: those in the folder of its framework."""
     for module in _modules(entry_point):
         yield module.repair
 
@@ -66,16 +69,16 @@ def _modules(entry_point: str) -> Iterator[ModuleType]:
 
 
 def _all_modules(entry_point: str) -> Iterator[ModuleType]:
-    for module in iter_modules(__path__):
-        if module.name.startswith(f"{entry_point}_"):
-            yield import_module(f"{__name__}.{module.name}")
+    folder = _FOLDERS.get(entry_point, entry_point)
+    for module in iter_modules([f"{path}/{folder}" for path in __path__]):
+        yield import_module(f"{__name__}.{folder}.{module.name}")
 
 
 def skipped(entry_point: str) -> Iterator[tuple[str, str]]:
     """Yield each repair that is not made here, by its name, and which version is another one."""
     for module in _all_modules(entry_point):
         if reason := unmet(_made_for(module)):
-            yield module.__name__.rpartition(".")[2], reason
+            yield ".".join(module.__name__.split(".")[-2:]), reason
 
 
 def _made_for(module: ModuleType) -> tuple[str, ...]:
