@@ -16,7 +16,7 @@ from opentelemetry import context as otel
 from clew import using_session, using_user
 from clew.context.identity import pseudonymised
 from clew.core import containment
-from clew.logging import SessionFilter, add_ids, patch_ids, text
+from clew.logging import SessionFilter, add_ids, patch_ids
 
 FORMAT = "%(session_id)s %(user_id)s %(message)s"
 
@@ -187,7 +187,7 @@ def test_several_handlers_of_several_loggers_agree(application, text):
 
 def test_a_failure_of_clews_own_reaches_nobody(application, text, monkeypatch):
     monkeypatch.setattr(containment, "reraise", False)
-    monkeypatch.setattr(text, "carried", None)
+    monkeypatch.setattr("clew.logging.text.carried", None)
     with both():
         application.info("inside")
         assert add_ids(None, "info", {"event": "said"}) == {"event": "said"}

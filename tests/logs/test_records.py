@@ -19,7 +19,7 @@ from clew import current, isolated, using_session, using_user
 from clew.context.identity import pseudonymised
 from clew.core import containment
 from clew.logging import IdentityLogProcessor, SessionFilter, stamp_logs_of
-from clew.logging import records as stamping
+from clew.logging import stamp as stamping
 
 BOTH = ("chat-42", "ada")
 NONE = (None, None)

@@ -1,1 +1,1 @@
-"""The session and the user in the OpenTelemetry context: ids, blocks, decorators, requests, `carry`."""
+"""The session and the user in OpenTelemetry's context: ids, blocks, decorators, requests."""

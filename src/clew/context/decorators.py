@@ -9,32 +9,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
 
-import wrapt
 from opentelemetry.context import Context, attach, detach, get_current
 
 from clew.context.stepping import awaited, handed_on, stepped, stepped_async
 from clew.core.containment import contain
 from clew.core.errors import IdentityTypeError
+from clew.patching.wrap import PicklableWrapper
 
 F = TypeVar("F", bound=Callable[..., Any])
 Inside = Callable[[tuple[Any, ...], Mapping[str, Any]], Context]
 Runner = Callable[[Callable[[], Any], Context], Any]
-
-
-class Decorated(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
-    """A function wrapper that keeps the function's signature and kind, and can be pickled.
-
-    It is pickled as a function is: by its name. So a decorated function can go to a process pool.
-    """
-
-    def __reduce_ex__(self, protocol: object) -> str:
-        return self.__wrapped__.__qualname__
-
-    def __copy__(self) -> "Decorated":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Decorated":
-        return self
 
 
 def decorated(function: F, inside: Inside) -> F:
@@ -56,7 +40,7 @@ def decorated(function: F, inside: Inside) -> F:
         passed = arguments if instance is None else (instance, *arguments)
         return run(partial(wrapped, *arguments, **named), inside(passed, named))
 
-    return cast("F", Decorated(function, wrapper))
+    return cast("F", PicklableWrapper(function, wrapper))
 
 
 def _runner(function: Callable[..., Any]) -> Runner:

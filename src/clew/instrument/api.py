@@ -20,7 +20,7 @@ from clew.instrument.activation import Ledger
 from clew.instrument.report import Activation, Report
 from clew.instrument.selection import selected
 from clew.instrument.start_lock import Turns
-from clew.logging.records import follow_logs
+from clew.logging.providers import follow_logs
 from clew.patching.import_hooks import undo_all
 from clew.propagation.install import join_propagators
 from clew.propagation.logfire import follow_logfire

@@ -18,13 +18,13 @@ from opentelemetry.context import Context, get_current
 
 from clew.context.api import carried, entered
 from clew.context.blocks import captured
-from clew.context.decorators import Decorated, runner_of
+from clew.context.decorators import runner_of
 from clew.context.identity import SESSION_ID, Identity, admitted_id
 from clew.core import counters
 from clew.core.containment import contain
 from clew.core.frameworks import Call
 from clew.patching.subclasses import Undo, throughout
-from clew.patching.wrap import Patches, acts
+from clew.patching.wrap import Patches, PicklableWrapper, acts
 
 
 def follow(calls: Sequence[Call]) -> Undo:
@@ -49,7 +49,7 @@ def _follow(owner: Any, call: Call, patches: Patches) -> Iterator[Undo]:
         yield partial(unwrap, owner)
 
 
-class _Followed(Decorated):
+class _Followed(PicklableWrapper):
     """A method that runs in the context in which it is called."""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clew.logging.processor import IdentityLogProcessor as IdentityLogProcessor
-    from clew.logging.records import stamp_logs_of as stamp_logs_of
+    from clew.logging.providers import stamp_logs_of as stamp_logs_of
     from clew.logging.text import SessionFilter as SessionFilter
     from clew.logging.text import add_ids as add_ids
     from clew.logging.text import patch_ids as patch_ids
@@ -22,7 +22,7 @@ _HOMES = {
     "SessionFilter": "text",
     "add_ids": "text",
     "patch_ids": "text",
-    "stamp_logs_of": "records",
+    "stamp_logs_of": "providers",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above, said once

@@ -5,7 +5,7 @@ from typing import Any
 from opentelemetry.sdk._logs import LogRecordProcessor
 
 from clew.core.containment import contain
-from clew.logging.records import stamp
+from clew.logging.stamp import stamp
 
 
 class IdentityLogProcessor(LogRecordProcessor):

@@ -5,14 +5,15 @@ wrappers come off does not matter: what is outermost is taken off, and what some
 wrapped meanwhile stays where it is and only passes calls on.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from inspect import getattr_static
 from typing import Any
 
-from wrapt import BoundFunctionWrapper, FunctionWrapper
+from wrapt import BoundFunctionWrapper, FunctionWrapper, resolve_path
 
 from clew.patching.import_hooks import Parts, Undo, undo_all
+from clew.patching.subclasses import throughout
 
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 Place = tuple[Any, str, Wrapper]
@@ -97,6 +98,22 @@ class Patches:
         return ()
 
 
+class PicklableWrapper(FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """A function wrapper that keeps the function's signature and kind, and can be pickled.
+
+    It is pickled as a function is: by its name. So a decorated function can go to a process pool.
+    """
+
+    def __reduce_ex__(self, protocol: object) -> str:
+        return self.__wrapped__.__qualname__
+
+    def __copy__(self) -> "PicklableWrapper":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "PicklableWrapper":
+        return self
+
+
 def acts(function: Any) -> bool:
     """Tell whether *function* is anything but a wrapper of clew's that was undone.
 
@@ -131,3 +148,39 @@ def _beneath(function: Any) -> tuple[Any, bool]:
         made = _unbound(function)
         function, inherited = made.__wrapped__, getattr(made, _INHERITED)
     return function, inherited
+
+
+def wrapped(module: Any, wrappers: Mapping[str, Callable[..., Any]]) -> Callable[[], None]:
+    """Put each wrapper around the function at its path in *module*; return what undoes it."""
+    return wrapped_in({module: wrappers})
+
+
+def wrapped_in(modules: Mapping[Any, Mapping[str, Callable[..., Any]]]) -> Callable[[], None]:
+    """Put wrappers around functions of several modules, given or by name: all, or none."""
+    patches = Patches()
+    patches.wrap_now(
+        (*resolve_path(module, path)[:2], wrapper)
+        for module, wrappers in modules.items()
+        for path, wrapper in wrappers.items()
+    )
+    return patches.undo
+
+
+def wrapped_throughout(owner: Any, wrappers: Mapping[str, Any]) -> Callable[[], None]:
+    """Put each wrapper around the method of its name, in *owner* and in every subclass."""
+    patches = Patches(PicklableWrapper)
+    undo = throughout(owner, partial(_wrap, patches, wrappers), partial(_unwrap, patches, wrappers))
+    return partial(undo_all, [undo, patches.undo], "unwrapping the methods of subclasses")
+
+
+def _wrap(patches: Patches, wrappers: Mapping[str, Any], cls: Any) -> None:
+    for name, wrapper in wrappers.items():
+        method = vars(cls).get(name)
+        # What is wrapped already, the instrumentor has wrapped.
+        if callable(method) and not (isinstance(method, FunctionWrapper) and acts(method)):
+            patches.put_on(cls, name, wrapper)
+
+
+def _unwrap(patches: Patches, wrappers: Mapping[str, Any], cls: Any) -> None:
+    for name in wrappers:
+        patches.take_off(cls, name)

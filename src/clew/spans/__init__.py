@@ -1,1 +1,1 @@
-"""From the context onto spans: ids, one LLM span for each model call, cost, sampling of sessions."""
+"""What spans carry: ids, one LLM span for each model call, its cost; and which are kept."""

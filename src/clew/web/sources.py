@@ -1,7 +1,7 @@
 """Where in a request an id stands. Each source reads an ASGI scope or a WSGI environ.
 
 A source returns what it found, whatever that is. What is not one clean text comes back as it is,
-as bytes or as the list of the several values, and `clew.context.identity.admitted_id` drops and counts it.
+as bytes or as the list of the several values, and `admitted_id` drops and counts it.
 Nothing here raises because of what a client sent, and everything takes time linear in its size.
 """
 

@@ -10,7 +10,6 @@ from opentelemetry.context import attach, detach
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, set_span_in_context
 
-from clew.context.decorators import Decorated
 from clew.context.stepping import awaited
 from clew.core.containment import contain
 from clew.instrument.record import attributes
@@ -18,7 +17,7 @@ from clew.instrument.record.attributes import Json, Message
 from clew.instrument.record.stream_watch import Watcher, is_stream, status, watched
 from clew.instrument.record.to_json import plain
 from clew.patching.import_hooks import Undo
-from clew.patching.wrap import Patches, acts
+from clew.patching.wrap import Patches, PicklableWrapper, acts
 
 
 def _nothing(_said: Json) -> Iterable[Message]:
@@ -70,7 +69,7 @@ def record(endpoints: Iterable[Endpoint], provider: Provider, tracer: Tracer) ->
     return patches.undo
 
 
-class _Recorded(Decorated):
+class _Recorded(PicklableWrapper):
     """A method whose calls become spans."""
 
 

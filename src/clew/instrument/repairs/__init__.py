@@ -1,9 +1,9 @@
 """Upstream defects that break a user or lose an id, mended: one small file each.
 
-A repair is a loan. Its file, in the folder of its framework, is named after the defect, holds the
-smallest change that mends it, and has a contract test that fails on the day upstream mends it. It
-offers one function, ``repair(instrumentor)``, which is called after the instrumentor was switched on and
-returns what has to be called before it is switched off.
+Each repair is a file in the folder of its framework, named after the defect. It holds the smallest
+change that mends the defect, and has a contract test that fails on the day upstream mends it. It
+offers one function, ``repair(instrumentor)``, which is called after the instrumentor was switched
+on and returns what has to be called before it is switched off.
 
 ``MADE_FOR`` in the file names the upstream versions that it was made for and tried on. With others
 it is skipped: upstream may have mended the defect, or moved what the repair relies on. ``clew

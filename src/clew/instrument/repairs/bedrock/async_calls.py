@@ -14,7 +14,7 @@ from opentelemetry.context import get_current
 from clew.context.blocks import captured
 from clew.context.decorators import runner_of
 from clew.core.containment import contain
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 

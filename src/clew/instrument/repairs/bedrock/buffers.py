@@ -16,7 +16,7 @@ from opentelemetry.trace import get_current_span
 
 from clew.core.containment import contain
 from clew.instrument.repairs.bedrock.call_errors import end_failed
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 

@@ -15,7 +15,7 @@ import wrapt
 from opentelemetry.trace import Span, Status, StatusCode
 
 from clew.core.containment import contain
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 

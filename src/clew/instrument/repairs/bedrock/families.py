@@ -12,7 +12,7 @@ from typing import Any
 
 from clew.core.containment import contain
 from clew.instrument.repairs.bedrock.tokens import count
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 

@@ -17,7 +17,7 @@ from opentelemetry.trace import get_current_span
 from clew.context.stepping import Held, awaited
 from clew.core.containment import contain
 from clew.instrument.repairs.bedrock.call_errors import mark_failed
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clew.core.containment import contain
-from clew.patching.wrap_paths import wrapped_in
+from clew.patching.wrap import wrapped_in
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 

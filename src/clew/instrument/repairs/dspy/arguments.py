@@ -13,7 +13,7 @@ from typing import Any
 from wrapt import ObjectProxy
 
 from clew.core.containment import contain
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 

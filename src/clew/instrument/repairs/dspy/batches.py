@@ -11,8 +11,7 @@ from typing import Any
 from opentelemetry.context import Context, attach, detach, get_current
 
 from clew.context.api import carried
-from clew.patching.wrap import Patches
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import Patches, wrapped
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from clew.core.containment import contain
 from clew.patching.import_hooks import undo_all
-from clew.patching.wrap_paths import wrapped, wrapped_throughout
+from clew.patching.wrap import wrapped, wrapped_throughout
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 

@@ -22,7 +22,7 @@ from opentelemetry.trace import Span, get_current_span
 
 from clew.core.containment import contain
 from clew.instrument.repairs.dspy.models import said_when_answered, said_when_asked
-from clew.patching.wrap_paths import wrapped_in
+from clew.patching.wrap import wrapped_in
 from clew.spans.model_calls import CACHE_HIT, NO_TOKENS
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")

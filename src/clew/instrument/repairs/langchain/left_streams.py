@@ -10,7 +10,7 @@ from typing import Any
 
 from clew.core.containment import contain
 from clew.instrument.repairs.statuses import WithoutStatus
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = ("openinference-instrumentation-langchain>=0.1.80,<0.2", "langchain-core>=1,<2")
 

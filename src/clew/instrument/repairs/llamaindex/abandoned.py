@@ -12,7 +12,7 @@ from typing import Any
 from clew.core.containment import contain
 from clew.instrument.repairs.llamaindex.streams import mark_left
 from clew.patching.import_hooks import undo_all
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = (
     "openinference-instrumentation-llama-index>=4.6.1,<5",

@@ -13,7 +13,7 @@ from weakref import finalize
 
 from clew.core.containment import contain
 from clew.instrument.repairs.statuses import WithoutStatus
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = (
     "openinference-instrumentation-llama-index>=4.6.1,<5",

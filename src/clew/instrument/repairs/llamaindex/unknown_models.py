@@ -8,7 +8,7 @@ more: what the application traces next becomes its child. The repair reads what 
 from collections.abc import Callable
 from typing import Any
 
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = (
     "openinference-instrumentation-llama-index>=4.6.1,<5",

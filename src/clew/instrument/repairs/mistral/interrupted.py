@@ -15,7 +15,7 @@ from opentelemetry.trace import INVALID_SPAN, Status, StatusCode, set_span_in_co
 
 from clew.core.containment import contain
 from clew.instrument.repairs import expect
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<4")
 

@@ -16,7 +16,7 @@ from opentelemetry.trace import set_span_in_context
 from clew.context.stepping import awaited
 from clew.instrument.record.stream_watch import Watcher, is_stream, status, watched
 from clew.instrument.repairs import expect
-from clew.patching.wrap_paths import wrapped
+from clew.patching.wrap import wrapped
 
 MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<4")
 
