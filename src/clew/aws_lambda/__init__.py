@@ -31,6 +31,8 @@ from clew.core.containment import contain
 from clew.core.weak_map import WeakById
 from clew.export.other_providers import add_processor
 
+__all__ = ["flushed"]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

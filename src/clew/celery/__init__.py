@@ -28,6 +28,8 @@ from clew.core import counters
 from clew.core.containment import contain
 from clew.propagation.processes import flush_last_spans
 
+__all__ = ["connect"]
+
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 

@@ -1,4 +1,4 @@
-"""The command ``clew``. Each of its commands is a module here, loaded when it is asked for."""
+"""Private. The command ``clew``: one module for each of its commands, loaded when asked for."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,1 +1,1 @@
-"""The session and the user in OpenTelemetry's context: ids, blocks, decorators, requests."""
+"""Private. Ids in OpenTelemetry's context: checked, entered in blocks, carried, read."""

@@ -1,1 +1,1 @@
-"""What everything else uses and what uses nothing else: settings, errors, frameworks, counters."""
+"""Private. What everything else uses: settings, errors, the table of frameworks, counters."""

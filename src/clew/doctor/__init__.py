@@ -1,4 +1,4 @@
-"""What ``clew doctor`` examines: the installation, the environment, and what happened in an app.
+"""Private. What ``clew doctor`` looks at: the installation, the environment, an app that ran.
 
 Each check is one small function that yields findings. `checks.py` holds them all.
 """

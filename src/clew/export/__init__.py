@@ -1,4 +1,4 @@
-"""Takes spans to their exporters without ever holding up who made them.
+"""Private. Takes spans to their exporters, and never makes the application wait for it.
 
 OpenTelemetry's BatchSpanProcessor cannot promise that. It says nothing a program could read of the
 spans that it drops; its ``force_flush`` ignores the time that it is given, and waits behind an

@@ -1,1 +1,1 @@
-"""`instrument_all()`: finds the instrumentors, arms them, repairs them and reports."""
+"""Private. `instrument_all()`: finds instrumentors, activates, repairs and reports them."""

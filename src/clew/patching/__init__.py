@@ -1,1 +1,1 @@
-"""Import hooks, and the one way in which clew wraps functions and classes of other packages."""
+"""Private. Import hooks, and the one way to wrap functions and classes of other packages."""

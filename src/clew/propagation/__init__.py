@@ -1,1 +1,1 @@
-"""Ways by which an identity goes where OpenTelemetry's context does not go by itself."""
+"""Private. Takes ids where the context does not go by itself: services, threads, forks, pools."""

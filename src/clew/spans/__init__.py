@@ -1,1 +1,1 @@
-"""What spans carry: ids, one LLM span for each model call, its cost; and which are kept."""
+"""Private. What spans carry: ids, one LLM span for each model call, its cost; which are kept."""

@@ -8,6 +8,8 @@ from clew.context.request import served
 from clew.core.containment import contain
 from clew.web.request_ids import READING, Identifying, Ids, InSession, Source, admit
 
+__all__ = ["SessionMiddleware"]
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

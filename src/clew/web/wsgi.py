@@ -16,6 +16,8 @@ from clew.context.request import served
 from clew.context.stepping import Held
 from clew.web.request_ids import Identifying, InSession, Source
 
+__all__ = ["SessionMiddleware"]
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 

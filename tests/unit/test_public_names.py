@@ -1,0 +1,75 @@
+"""The names that users import are these; everything else says that it is private."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import clew
+
+SOURCE = Path(clew.__file__).parent
+PUBLIC = {
+    "clew": [
+        "Activation",
+        "ActivationError",
+        "ClewError",
+        "ConfigurationError",
+        "Framework",
+        "Identity",
+        "IdentityTypeError",
+        "IdentityValueError",
+        "Layer",
+        "Report",
+        "State",
+        "Stats",
+        "carry",
+        "carry_initializer",
+        "current",
+        "instrument_all",
+        "isolated",
+        "stats",
+        "uninstrument_all",
+        "using_attributes",
+        "using_metadata",
+        "using_prompt_template",
+        "using_session",
+        "using_tags",
+        "using_user",
+    ],
+    "clew.aws_lambda": ["flushed"],
+    "clew.celery": ["connect"],
+    "clew.logging": [
+        "IdentityLogProcessor",
+        "SessionFilter",
+        "add_ids",
+        "patch_ids",
+        "stamp_logs_of",
+    ],
+    "clew.web": ["from_baggage", "from_cookie", "from_header"],
+    "clew.web.asgi": ["SessionMiddleware"],
+    "clew.web.wsgi": ["SessionMiddleware"],
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_the_public_names(module):
+    found = import_module(module)
+    assert sorted(found.__all__) == PUBLIC[module]
+    assert set(found.__all__) <= set(dir(found))
+    for name in found.__all__:
+        assert getattr(found, name).__doc__, f"{module}.{name} has no docstring"
+
+
+def test_every_other_package_says_that_it_is_private():
+    packages = [path.parent for path in SOURCE.rglob("__init__.py")]
+    top = [path for path in packages if path.parent == SOURCE]
+    assert len(top) > 10
+    for path in top:
+        private = f"clew.{path.name}" not in PUBLIC
+        begins = (path / "__init__.py").read_text().startswith('"""Private. ')
+        assert begins == private, path.name
+
+
+def test_nothing_else_lies_at_the_top():
+    files = {path.name for path in SOURCE.iterdir() if path.is_file()}
+    assert files == {"__init__.py", "__main__.py", "py.typed"}
