@@ -13,7 +13,8 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
-nox.options.sessions = ["tests", "lint", "types"]
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["quick"]
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
@@ -77,6 +78,17 @@ def _install(session: nox.Session, *extras: str, groups: tuple[str, ...] = ("tes
 
 def _pytest(session: nox.Session, *arguments: str) -> None:
     session.run("pytest", *arguments, *session.posargs)
+
+
+@nox.session(python=CURRENT)
+def quick(session: nox.Session) -> None:
+    """Run what daily work needs: unit tests, style, types, layers. No framework is installed."""
+    _install(session, groups=("dev",))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", silent=True)
+    session.run("mypy")
+    _pytest(session, "tests/unit", "--numprocesses=auto", "-q")
 
 
 @nox.session(python=CURRENT)
