@@ -5,7 +5,7 @@ import tomllib
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import pytest
 from packaging.requirements import Requirement
@@ -22,7 +22,11 @@ LOWEST = {
     requirement.name: re.search(r">=([^,]+)", str(requirement.specifier))[1]
     for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS])
 }
-REPAIRS = [it.name for it in iter_modules(repairs.__path__) if "_" in it.name]
+REPAIRS = [
+    it.name.removeprefix(f"{repairs.__name__}.")
+    for it in walk_packages(repairs.__path__, f"{repairs.__name__}.")
+    if not it.ispkg
+]
 
 
 @pytest.mark.parametrize("name", REPAIRS)
@@ -81,5 +85,5 @@ def test_the_doctor_notes_it_once(doctor, as_version):
     as_version(MISTRAL, "9.0")
     diagnosis = doctor()
     assert diagnosis.severity("repairs") == "note"
-    assert diagnosis.says("repairs", "mistralai_streams", f"made for {MISTRAL}<3,>=2.2.2", "9.0")
+    assert diagnosis.says("repairs", "mistral.streams", f"made for {MISTRAL}<3,>=2.2.2", "9.0")
     assert diagnosis.status == 0

@@ -14,7 +14,7 @@ def test_the_table_of_checks():
         for line in table.splitlines()
         for name in re.findall(r"`([a-z-]+)`", line.partition("| ")[2].partition(" |")[0])
     }
-    folder = ROOT / "src" / "clew" / "diagnosis"
+    folder = ROOT / "src" / "clew" / "doctor"
     source = "".join(path.read_text() for path in folder.glob("*.py"))
     said = set(
         re.findall(r'(?:\b(?:ok|note|warning|error|say)\)?|of_framework)\(\s*"([a-z-]+)"', source)

@@ -19,7 +19,7 @@ class Bang(Exception):  # noqa: N818 - what it is
 
 
 def name_of(code):
-    """Return ``stamping.IdentityProcessor.on_start``."""
+    """Return ``spans.processor.IdentityProcessor.on_start``."""
     file = Path(code.co_filename).relative_to(SOURCE).with_suffix("")
     return ".".join((*file.parts, code.co_qualname))
 

@@ -22,8 +22,10 @@ from clew import instrument_all, stats, uninstrument_all, using_session
 trace.set_tracer_provider(TracerProvider())
 
 
-ONCE = {"activation", "discovery", "repairs", "calls"}
-"""The rooms of which something runs on an import."""
+ONCE = tuple(
+    f"instrument.{name}." for name in ("activation", "discovery", "repairs", "method_context")
+)
+"""The modules and packages of which something runs on an import."""
 
 
 def in_this_process(scenario):
@@ -57,7 +59,7 @@ def in_children(scenario):
             return outcome(calls, before)
 
     for name, exempt in in_a_child(names):
-        if name.partition(".")[0] not in ONCE:
+        if not name.startswith(ONCE):
             continue  # The other scenarios tell.
         said = {"exempt": exempt} if exempt else in_a_child(lambda name=name: fail(name))
         tell(function=name, **said)
