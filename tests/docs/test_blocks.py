@@ -92,8 +92,8 @@ def test_javascript_can_be_read(block):
     assert done.returncode == 0, f"{block}: {done.stderr}"
 
 
-def test_the_report_in_the_readme_has_its_form():
-    (block,) = [it for it in of("text") if it.page == "README.md" and "framework" in it.code]
+def test_the_report_in_the_tour_has_its_form():
+    (block,) = [it for it in of("text") if it.page == "docs/tour.md" and "framework" in it.code]
     header, *rows = block.code.splitlines()
     assert header.split() == str(Report(dict)).split()
     states = [row.split()[1] for row in rows]

@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from clew.core import backend_names, settings
+from clew.core import settings
 from clew.core.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS
 
@@ -44,14 +44,20 @@ def test_names_are_said_once():
     )
 
 
-def test_every_setting_is_in_the_readme():
-    readme = (ROOT / "README.md").read_text()
+def test_the_table_of_settings_is_whole():
     defined = [it for it in vars(settings).values() if isinstance(it, settings.Setting)]
     assert set(settings.SETTINGS) == set(defined)
-    for setting in settings.SETTINGS:
-        assert f"`{setting.name}`" in readme
-    for alias in backend_names.ALIASES:
-        assert f"`{alias}`" in readme
+
+
+def test_the_readme_names_the_versions_that_are_tested():
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    claimed = re.findall(r"Python :: (3\.\d+)", " ".join(PROJECT["classifiers"]))
+    assert f"Python {', '.join(claimed[:-1])} and {claimed[-1]}." in readme
+    extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
+    lowest = dict(line.split(">=") for line in [*extras, *PROJECT["dependencies"]])
+    named = re.findall(r"([a-z0-9-]+) (\d[\d.]*\d)(?:,|\.)", readme.partition("as tested:")[2])
+    assert len(named) >= len(FRAMEWORKS)
+    assert [(name, lowest[name]) for name, _ in named] == named
 
 
 def test_the_page_of_the_settings_is_made_from_the_table():
