@@ -44,8 +44,8 @@ assert not any(file.startswith("tests/") for file in files), "the tests are in t
 assert distribution("clew").version == clew.__version__
 
 for framework in FRAMEWORKS:
-    assert f"clew/demo/examples/{framework.name}/app.py" in files, "the demo lacks an example"
-    assert f"clew/demo/cassettes/{framework.name}.json" in files, "the demo lacks a cassette"
+    assert f"clew/cli/demo/examples/{framework.name}/app.py" in files, "the demo lacks an example"
+    assert f"clew/cli/demo/cassettes/{framework.name}.json" in files, "the demo lacks a cassette"
 assert find_spec("yaml") is None, "the demo has to do with what clew[openai] installs"
 demo = subprocess.run(
     [sys.executable, "-I", "-m", "clew", "demo", "openai"],

@@ -34,7 +34,8 @@ VALUELESS = {"--upgrade", "--no-deps", "-e"}
 
 def known():
     """Return the names of distributions of which something installed, or the project, knows."""
-    groups = (it for group in PROJECT["dependency-groups"].values() for it in group)
+    lines = (it for group in PROJECT["dependency-groups"].values() for it in group)
+    groups = (it for it in lines if isinstance(it, str))  # Not those that include another.
     said = [*PROJECT["project"]["dependencies"], *groups, "nox", *destinations._PACKAGES.values()]
     for distribution in metadata.distributions():
         said += [distribution.metadata["Name"], *(distribution.requires or ())]
@@ -90,25 +91,25 @@ def messages():
     """Yield by its file every message in the code that suggests to install something."""
     extras = [row.name for row in FRAMEWORKS]
     for names in (extras, *([it] for it in extras)):
-        yield "demo/conversation.py", _missing(names, [])
+        yield "cli/demo/conversation.py", _missing(names, [])
     for item in armable():
         if item.requirements:
-            yield "discovery.py", item.pip_line()
-        yield "activation_entry.py", missing(item.framework, found=False).reason
-    yield "activation_entry.py", incompatible(Requirement("openai>=9"), "1.0")
+            yield "instrument/discovery.py", item.pip_line()
+        yield "instrument/activation_entry.py", missing(item.framework, found=False).reason
+    yield "instrument/activation_entry.py", incompatible(Requirement("openai>=9"), "1.0")
     for package in {**default_provider._PACKAGES, **destinations._PACKAGES}.values():
-        yield "export.py", f"python -m pip install {package}"
-        yield "diagnosis/destinations.py", f"python -m pip install {package}"
-    yield "price_list.py", PIP_LINE
-    yield "diagnosis/installed.py", of_framework("framework", "dspy", "failed", "it broke").fix
+        yield "export/default_provider.py", f"python -m pip install {package}"
+        yield "doctor/destinations.py", f"python -m pip install {package}"
+    yield "spans/price_list.py", PIP_LINE
+    yield "doctor/installed.py", of_framework("framework", "dspy", "failed", "it broke").fix
     absent = {it.name: missing(it) for it in FRAMEWORKS}
     (finding,) = _together({"not installed": absent}, nothing_else=True)
-    yield "diagnosis/installed.py", finding.fix
+    yield "doctor/installed.py", finding.fix
     for problem in ("ModuleNotFoundError: no clew", "ImportError: too old"):
         process = {"executable": "/usr/bin/python3", "problem": problem}
         app = SimpleNamespace(processes=[process], main=None)
         finding = next(check_watched(SimpleNamespace(app=app)))
-        yield "installing.py", finding.fix
+        yield "core/install_command.py", finding.fix
 
 
 def test_every_message_suggests_what_can_be_installed():
@@ -126,7 +127,7 @@ def test_no_message_is_left_out():
         texts = [it.value for it in ast.walk(tree) if isinstance(it, ast.Constant)]
         if any(isinstance(it, str) and re.search(r"\bpip install|^ install ", it) for it in texts):
             said.add(file.relative_to(ROOT / "src" / "clew").as_posix())
-    assert said == {file for file, _ in messages()} - {"demo/conversation.py"}
+    assert said == {file for file, _ in messages()} - {"cli/demo/conversation.py"}
     named = re.compile(r"""pip install (?:--upgrade )?['"]?clew""")
     assert [it for it in said if named.search((ROOT / "src" / "clew" / it).read_text())] == []
 

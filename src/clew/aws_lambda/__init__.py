@@ -29,7 +29,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from clew.core import settings
 from clew.core.containment import contain
 from clew.core.weak_map import WeakById
-from clew.export.other_providers import add_processor
+from clew.spans.other_providers import add_processor
 
 __all__ = ["flushed"]
 

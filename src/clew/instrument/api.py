@@ -15,7 +15,6 @@ from clew.core.backend_names import Alias
 from clew.core.errors import ConfigurationError
 from clew.core.weak_map import WeakById
 from clew.export import default_provider
-from clew.export.other_providers import add_processor, warn_of_later_provider
 from clew.instrument.activation import Ledger
 from clew.instrument.report import Activation, Report
 from clew.instrument.selection import selected
@@ -29,6 +28,7 @@ from clew.propagation.runtime_context import keep_ids_beside
 from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads
 from clew.spans import cost, model_calls
+from clew.spans.other_providers import add_processor, warn_of_later_provider
 from clew.spans.processor import IdentityProcessor
 from clew.spans.session_sampler import sample_sessions
 from clew.spans.tracer_provider import ClewTracerProvider

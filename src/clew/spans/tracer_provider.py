@@ -21,11 +21,11 @@ from clew.context.api import carried, echoed
 from clew.context.identity import CARRIED, IDS
 from clew.core.containment import contain
 from clew.core.frameworks import FRAMEWORKS, Layer
-from clew.export.other_providers import warn_of_replaced_provider
 from clew.spans.cost import price
 from clew.spans.framework_runs import nested
 from clew.spans.kept_span import KeptSpan, keep
 from clew.spans.model_calls import begin
+from clew.spans.other_providers import warn_of_replaced_provider
 
 
 class ClewTracerProvider(TracerProvider):
