@@ -172,6 +172,6 @@ def _upstream_and_a_dead_collector(addresses: Mapping[str, str]) -> float | None
 
 
 def _ask(sink: str, what: str) -> list[dict[str, str]]:
-    with urlopen(f"{sink}/{what}") as answer:  # noqa: S310 - the address is our own sink's
+    with urlopen(f"{sink}/{what}") as answer:  # The address is our own sink's
         spans: list[dict[str, str]] = json.load(answer)
     return spans

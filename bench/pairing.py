@@ -60,7 +60,7 @@ def estimate(groups: Sequence[Sequence[float]]) -> Estimate:
     What one process measured is a group: the values of a group are alike, so the groups are
     resampled first, and then the values in each.
     """
-    random = Random(_SEED)  # noqa: S311 - no cryptography
+    random = Random(_SEED)  # No cryptography
     medians = []
     for _ in range(_RESAMPLES):
         drawn = random.choices(groups, k=len(groups))
@@ -82,7 +82,7 @@ def paired(
 
 def turns(names: Iterable[str], rounds: int) -> Iterator[list[str]]:
     """Yield the order of each round: shuffled, so that nobody always follows the same neighbour."""
-    random = Random(_SEED)  # noqa: S311 - no cryptography
+    random = Random(_SEED)  # No cryptography
     order = list(names)
     for _ in range(rounds):
         random.shuffle(order)

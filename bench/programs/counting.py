@@ -50,7 +50,7 @@ def main() -> None:
             begin = len(started.spans)
             try:
                 cell.call(server)
-            except Exception as error:  # noqa: BLE001 - a defect of upstream's may break the call
+            except Exception as error:  # A defect of upstream's may break the call
                 rows.append({"cell": _name(cell), "raised": type(error).__name__})
                 continue
             rows.append(_row(cell, started.spans[begin:], server.exchanges))

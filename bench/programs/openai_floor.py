@@ -26,7 +26,7 @@ def activate(_openai: ModuleType) -> None:
 
 register_post_import_hook(activate, "openai")
 
-from openai import OpenAI  # noqa: E402 - the hook comes first
+from openai import OpenAI  # The hook comes first
 
 client = OpenAI(api_key="none")
 sys.exit(None if hasattr(OpenAI.request, "__wrapped__") else "openai is not traced")

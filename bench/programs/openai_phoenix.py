@@ -13,7 +13,7 @@ register(
     auto_instrument=True,
 )
 
-from openai import OpenAI  # noqa: E402 - register() comes first
+from openai import OpenAI  # register() comes first
 
 client = OpenAI(api_key="none")
 sys.exit(None if hasattr(OpenAI.request, "__wrapped__") else "openai is not traced")

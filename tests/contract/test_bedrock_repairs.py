@@ -168,7 +168,7 @@ def test_a_stream_is_still_botocores(name, server, spans):
     assert spans.span.status.status_code.name == "UNSET"
 
 
-class Unshown(Exception):  # noqa: N818 - what it is
+class Unshown(Exception):  # What it is
     def __str__(self):
         raise RuntimeError
 

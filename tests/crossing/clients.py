@@ -88,7 +88,7 @@ def by_urllib3(url, headers):
 
 
 def by_urllib(url, headers):
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - loopback
+    request = urllib.request.Request(url, headers=headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request) as response:
         response.read()

@@ -54,7 +54,7 @@ def collector():
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, format, *args):  # noqa: A002 - http.server's name
+        def log_message(self, format, *args):  # Http.server's name
             pass
 
     with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)) as server:

@@ -44,6 +44,6 @@ def why_unread(recording: Recording) -> str | None:
     with answering(recording) as url, suppress_instrumentation():
         try:
             send_again(recording, url)
-        except Exception as error:  # noqa: BLE001 - whatever an SDK says of what it cannot read
+        except Exception as error:  # Whatever an SDK says of what it cannot read
             return f"{sdk_for(recording).partition('.')[0]}: {type(error).__name__}: {error}"
     return None

@@ -138,9 +138,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("stream", "body", "how"), CELLS, ids=named)
-def test_generators_with_a_block_in_their_body(  # noqa: PLR0917 - fixtures and parameters
-    stream, body, how, server, started, report
-):
+def test_generators_with_a_block_in_their_body(stream, body, how, server, started, report):
     if module := stream.missing():
         pytest.skip(f"{module} is not installed here")
     consumer = Consumer()

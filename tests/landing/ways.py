@@ -50,7 +50,7 @@ def in_a_thread(call, block):
     def target():
         try:
             call()
-        except BaseException as error:  # noqa: BLE001 - raised again where the test is
+        except BaseException as error:  # Raised again where the test is
             raised.append(error)
 
     with block():

@@ -5,9 +5,9 @@ import logging
 import pytest
 
 otel_export = pytest.importorskip("opentelemetry.sdk._logs.export")
-from opentelemetry.sdk._logs import LoggerProvider  # noqa: E402 - what it needs was checked above
+from opentelemetry.sdk._logs import LoggerProvider  # What it needs was checked above
 
-from clew.logging import stamp_logs_of  # noqa: E402 - as above
+from clew.logging import stamp_logs_of
 
 Exporter = getattr(otel_export, "InMemoryLogRecordExporter", None) or (
     otel_export.InMemoryLogExporter  # Its name until 1.39.

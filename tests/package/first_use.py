@@ -26,7 +26,7 @@ provider.add_span_processor(SimpleSpanProcessor(memory))
 trace.set_tracer_provider(provider)
 
 report = instrument_all()
-import openai  # noqa: E402 - after instrument_all, as it may be
+import openai  # After instrument_all, as it may be
 
 assert report["openai"].state is State.ACTIVE, report
 with using_session("chat-42", user_id="ada"):

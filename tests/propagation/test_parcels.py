@@ -15,7 +15,7 @@ from tests.propagation import kinds
 
 
 def resent(context):
-    return unpacked(pickle.loads(pickle.dumps(packed(context))))  # noqa: S301 - our own
+    return unpacked(pickle.loads(pickle.dumps(packed(context))))
 
 
 texts = st.text(min_size=1, max_size=20).filter(str.isprintable).filter(lambda it: it == it.strip())
@@ -75,10 +75,10 @@ def test_a_pseudonym_is_not_hashed_again(monkeypatch):
     try:
         with using_user("ada"):
             wanted = current().user_id
-            job = pickle.loads(pickle.dumps(carry(kinds.function)))  # noqa: S301 - our own
+            job = pickle.loads(pickle.dumps(carry(kinds.function)))
         assert wanted != "ada"
         assert job() == (None, wanted)
-        assert pickle.loads(pickle.dumps(job))() == (None, wanted)  # noqa: S301 - our own
+        assert pickle.loads(pickle.dumps(job))() == (None, wanted)
         monkeypatch.delenv("CLEW_USER_ID_KEY")
         identity.read_key()
         assert job() == (None, wanted)
@@ -90,4 +90,4 @@ def test_a_pseudonym_is_not_hashed_again(monkeypatch):
 def test_what_others_put_into_the_context_breaks_no_pickling():
     junk = {"metadata": lambda: None, "tag.tags": [lambda: None, "a"], "session.id": object()}
     parcel = packed(Context(junk))
-    assert pickle.loads(pickle.dumps(parcel)) == ({"tag.tags": ["a"]}, {}, None)  # noqa: S301
+    assert pickle.loads(pickle.dumps(parcel)) == ({"tag.tags": ["a"]}, {}, None)

@@ -134,13 +134,13 @@ class _Handler(BaseHTTPRequestHandler):
         )
         return reply
 
-    do_POST = do_DELETE = do_PUT = do_PATCH = do_GET  # noqa: N815
+    do_POST = do_DELETE = do_PUT = do_PATCH = do_GET
 
     def _answered(self, wire: Wire, request: Request) -> Reply:
         """The wire's answer. If the wire itself fails, the test that brought it about must fail."""
         try:
             return wire.answer(request)
-        except Exception:  # noqa: BLE001
+        except Exception:
             trace = traceback.format_exc()
             self.server.crashes.append(f"{request.method} {request.path}\n{trace}")
             return wire.error(500, trace)
@@ -210,5 +210,5 @@ class _Handler(BaseHTTPRequestHandler):
         readable, _, _ = select.select([self.connection], [], [], 0)
         return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         """Keep test output free of access logs; exchanges hold what happened."""

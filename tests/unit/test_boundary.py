@@ -46,7 +46,7 @@ def use(telemetry, where):
 
 
 @each_place
-def test_a_failure_is_kept_counted_and_logged_once(  # noqa: PLR0917 - fixtures and parameters
+def test_a_failure_is_kept_counted_and_logged_once(
     telemetry, monkeypatch, caplog, where, module, name
 ):
     monkeypatch.setattr(module, name, failing)

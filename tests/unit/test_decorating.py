@@ -91,7 +91,7 @@ def test_signature_name_and_docstring_are_kept(decorated):
 
 @each
 def test_module_level_ones_are_pickled_by_name_and_copied_as_themselves(decorated):
-    assert pickle.loads(pickle.dumps(decorated)) is decorated  # noqa: S301 - our own
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
     assert copy.copy(decorated) is decorated
     assert copy.deepcopy({"a": decorated})["a"] is decorated
 

@@ -31,7 +31,7 @@ def in_another_thread(step, *arguments):
     def run():
         try:
             results.append((step(*arguments), None))
-        except BaseException as error:  # noqa: BLE001 - raised again by the caller
+        except BaseException as error:  # Raised again by the caller
             results.append((None, error))
 
     thread = Thread(target=run)

@@ -105,7 +105,7 @@ def clean(landed):
 @example(value="x" * 256 + " " * 10)
 @example(value="x" * 257)
 @example(value="\u3000\t ")
-def test_an_id_is_refused_at_its_line_or_lands_clean(  # noqa: PLR0917 - fixtures and parameters
+def test_an_id_is_refused_at_its_line_or_lands_clean(
     telemetry, on_the_wire, block, argument, attribute, value
 ):
     telemetry.exporter.clear()

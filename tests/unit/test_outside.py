@@ -77,7 +77,7 @@ each_way = pytest.mark.parametrize(("enter", "attribute"), WAYS)
 @given(value=anything)
 @example(value="\ud800")
 @example(value=Decimal("sNaN"))
-def test_no_value_raises_when_a_span_starts(  # noqa: PLR0917 - fixtures and parameters
+def test_no_value_raises_when_a_span_starts(
     telemetry, on_the_wire, enter, attribute, tracer, value
 ):
     telemetry.exporter.clear()

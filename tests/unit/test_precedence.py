@@ -36,7 +36,7 @@ def write_as_instrumentor(as_instrumentor):
 @each_tracer
 @each_way
 @pytest.mark.parametrize("number", [0, 130])
-def test_a_frameworks_id_on_the_span_never_overrides_the_contexts(  # noqa: PLR0917 - fixtures and parameters
+def test_a_frameworks_id_on_the_span_never_overrides_the_contexts(
     telemetry, as_instrumentor, write_as_instrumentor, tracer, way, number
 ):
     with both:

@@ -58,7 +58,7 @@ def test_every_task(way, options, broker, collector, tmp_path):  # noqa: F811 - 
                 requests = answers(caller, OPTIONS[options])
         finally:
             caller.close()
-            print(log.read_text())  # noqa: T201 - pytest shows it where the test fails
+            print(log.read_text())
     assert process.returncode == 0
     assert not complaints(log)
     LEDGER.judge(f"celery, prefork{', ' if options else ''}{options}", way, requests, collector)

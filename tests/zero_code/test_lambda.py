@@ -36,7 +36,7 @@ def function(tmp_path):
                     runtime.done.wait(60)
                     process.kill()
             finally:
-                print(log.read_text())  # noqa: T201 - pytest shows it where the test fails
+                print(log.read_text())
             return [runtime.answers.get_nowait() for _ in range(runtime.answers.qsize())]
 
     return run

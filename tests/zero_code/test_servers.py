@@ -72,9 +72,7 @@ def answers(listening, server, change):
 
 
 @pytest.mark.parametrize(("server", "way"), CELLS)
-def test_every_request(  # noqa: PLR0917 - fixtures and parameters
-    server, way, listening, collector, provider, tmp_path
-):
+def test_every_request(server, way, listening, collector, provider, tmp_path):
     for module in (*server.needs, "openai"):
         if find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
@@ -90,7 +88,7 @@ def test_every_request(  # noqa: PLR0917 - fixtures and parameters
         with running(words, way, log, variables, listening.fileno()) as process:
             requests = answers(listening, server, lambda: os.utime(watched, (LATER, LATER)))
     finally:
-        print(log.read_text())  # noqa: T201 - pytest shows it where the test fails
+        print(log.read_text())
     assert process.returncode in {0, -signal.SIGTERM}
     assert "Traceback" not in log.read_text()
     assert not complaints(log)

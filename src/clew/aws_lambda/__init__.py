@@ -107,7 +107,7 @@ def _deliver(seconds: float) -> None:
         for provider in [*_processors, *([] if _processors.get(other) else [other])]:
             if (flush := getattr(provider, "force_flush", None)) is not None:
                 flush(int(seconds * 1000))
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("delivering before a function answers")
 
 
@@ -116,6 +116,6 @@ def _seconds_left(arguments: tuple[object, ...]) -> float:
     try:
         context: Any = arguments[1]
         left = float(context.get_remaining_time_in_millis()) / 1000 - _SPARE
-    except Exception:  # noqa: BLE001 - whatever it is called with
+    except Exception:  # Whatever it is called with
         return most
     return max(0.0, min(most, left))

@@ -87,7 +87,7 @@ def _contained(receiver: Callable[..., None]) -> Callable[..., None]:
     def contained(**named: Any) -> None:
         try:
             receiver(**named)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain(f"Celery called {receiver.__name__}")
 
     return contained

@@ -167,9 +167,9 @@ class _Noticed(Block):
     def __del__(self) -> None:
         if getattr(self, "_unused", False):  # It has none where its making raised.
             try:
-                caller = sys._getframe().f_back  # noqa: SLF001 - documented, and the only way
+                caller = sys._getframe().f_back
                 misuse.warn_of_unused(type(self).__name__, caller)
-            except Exception:  # noqa: BLE001 - the boundary to the application
+            except Exception:
                 contain("warning of a block that was not entered")
 
     def __call__(self, function: F) -> F:
@@ -194,7 +194,7 @@ class _Using(_Noticed):
         return self._said
 
 
-class isolated(_Noticed):  # noqa: N801 - reads like the with-statement it is
+class isolated(_Noticed):  # Reads like the with-statement it is
     """A block that inherits nothing: no session, no user, not even the parent span's.
 
     >>> with using_session("chat-42"), isolated():
@@ -209,7 +209,7 @@ class isolated(_Noticed):  # noqa: N801 - reads like the with-statement it is
         return {**dict.fromkeys(CARRIED, ABSENT), _ISOLATED: True}
 
 
-class using_session(_Using):  # noqa: N801 - OpenInference's name
+class using_session(_Using):
     """Every span made inside carries ``session.id``, and ``user.id`` where one is given.
 
     >>> with using_session("chat-42", user_id="ada"):
@@ -272,7 +272,7 @@ class using_session(_Using):  # noqa: N801 - OpenInference's name
         if not callable(self._session_id) and not callable(self._user_id):
             return super().__call__(function)
         self._unused = False
-        from clew.context.decorators import computed_from, decorated  # noqa: PLC0415 - as above
+        from clew.context.decorators import computed_from, decorated
 
         session_id = computed_from(self._session_id, function)
         user_id = computed_from(self._user_id, function)
@@ -291,7 +291,7 @@ def _required(session_id: object, user_id: object) -> Identity:
     )
 
 
-class using_user(_Using):  # noqa: N801 - OpenInference's name
+class using_user(_Using):
     """Every span made inside carries ``user.id``."""
 
     __slots__ = ()
@@ -300,7 +300,7 @@ class using_user(_Using):  # noqa: N801 - OpenInference's name
         super().__init__(Identity(user_id=pseudonymised(checked_id(user_id, "user_id"))))
 
 
-class using_metadata(_Using):  # noqa: N801 - OpenInference's name
+class using_metadata(_Using):
     """Every span made inside carries ``metadata``, as JSON."""
 
     __slots__ = ()
@@ -309,7 +309,7 @@ class using_metadata(_Using):  # noqa: N801 - OpenInference's name
         super().__init__(checked_identity(metadata=metadata))
 
 
-class using_tags(_Using):  # noqa: N801 - OpenInference's name
+class using_tags(_Using):
     """Every span made inside carries ``tag.tags``."""
 
     __slots__ = ()
@@ -318,7 +318,7 @@ class using_tags(_Using):  # noqa: N801 - OpenInference's name
         super().__init__(checked_identity(tags=tags))
 
 
-class using_prompt_template(_Using):  # noqa: N801 - OpenInference's name
+class using_prompt_template(_Using):
     """Every span made inside carries the prompt template, its version and its variables."""
 
     __slots__ = ()
@@ -339,7 +339,7 @@ class using_prompt_template(_Using):  # noqa: N801 - OpenInference's name
         )
 
 
-class using_attributes(_Using):  # noqa: N801 - OpenInference's name
+class using_attributes(_Using):
     """All of the above in one block; what is left away or empty is not set."""
 
     __slots__ = ()

@@ -151,7 +151,7 @@ class Block:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        return self._enter(sys._getframe(1))  # noqa: SLF001 - documented, and the only way
+        return self._enter(sys._getframe(1))
 
     def _enter(self, frame: FrameType) -> Self:
         before = _settled(get_current())
@@ -169,7 +169,7 @@ class Block:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave(sys._getframe(1))  # noqa: SLF001 - as above
+        self._leave(sys._getframe(1))
 
     def _leave(self, frame: FrameType) -> None:
         current, place = get_current(), place_of(frame)
@@ -220,7 +220,7 @@ class Block:
         return of_a_body
 
     async def __aenter__(self) -> Self:
-        return self._enter(sys._getframe(1))  # noqa: SLF001 - as above
+        return self._enter(sys._getframe(1))
 
     async def __aexit__(
         self,
@@ -228,10 +228,10 @@ class Block:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave(sys._getframe(1))  # noqa: SLF001 - as above
+        self._leave(sys._getframe(1))
 
     def __call__(self, function: F) -> F:
         """Decorate a function, coroutine function, generator or asynchronous generator."""
-        from clew.context.decorators import decorated  # noqa: PLC0415 - wrapt is loaded by its users only
+        from clew.context.decorators import decorated  # wrapt is loaded by its users only
 
         return decorated(function, lambda *_: inside(captured(), self._changes()))

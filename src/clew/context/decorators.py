@@ -73,7 +73,7 @@ def runner_of(function: Callable[..., Any]) -> Runner:
     """
     try:
         return _runner(function)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("telling what kind of function is called")
         return _run
 

@@ -193,7 +193,7 @@ class Home:
             bodies = {frame: body for home in self for frame, body in list(home.open.items())}
         found: list[Body] = []
         wanted = len(bodies)
-        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and the only way
+        frame: FrameType | None = sys._getframe(1)
         while wanted and frame is not None:
             if frame in bodies and (body := bodies.get(frame)) is not None:
                 found.insert(0, body)

@@ -110,7 +110,7 @@ def usable_id(value: object) -> str | None:
         if isinstance(value, int | UUID) and not isinstance(value, bool):
             value = str(value)
         return checked_id(value, "id")
-    except Exception:  # noqa: BLE001 - what others put into a context can be anything
+    except Exception:  # What others put into a context can be anything
         return None
 
 
@@ -152,7 +152,7 @@ def read_default() -> Callable[[], None]:
     They are marked as inherited, as if from a span around all others: whatever else is known of a
     span counts more.
     """
-    global _default  # noqa: PLW0603 - one for the process
+    global _default  # One for the process
     found = carried_ids(*map(_read_id, (settings.SESSION_ID, settings.USER_ID))).attributes
     _default = Carried(found, frozenset(found))
     return _forget_default
@@ -180,7 +180,7 @@ def default_id_fault(setting: settings.Setting[str | None], text: str) -> str | 
 
 
 def _forget_default() -> None:
-    global _default  # noqa: PLW0603 - as above
+    global _default
     _default = Carried({})
 
 
@@ -203,7 +203,7 @@ _key = settings.USER_ID_KEY.read()
 
 def read_key() -> None:
     """Take up ``CLEW_USER_ID_KEY`` as it is now. Spans use it without reading the environment."""
-    global _key  # noqa: PLW0603 - one setting of the process
+    global _key  # One setting of the process
     _key = settings.USER_ID_KEY.read()
     carried_ids.cache_clear()
 

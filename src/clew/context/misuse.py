@@ -17,7 +17,7 @@ tracing_is_unchecked = True
 
 def ids_are_used() -> None:
     """Note that something puts the ids on spans, so that nobody has to be warned."""
-    global tracing_is_unchecked  # noqa: PLW0603 - looked at once in a process
+    global tracing_is_unchecked  # Looked at once in a process
     tracing_is_unchecked = False
 
 

@@ -30,7 +30,7 @@ def know_root(span: Any, parent_context: Context | None) -> bool:
     A span holds its root itself, because nothing else leads there exactly: a trace may have several
     open roots in one process, and a thread may take along the context without its variables.
     """
-    global _any_seen  # noqa: PLW0603 - it only ever becomes true
+    global _any_seen  # It only ever becomes true
     parent = span.parent
     if parent is None or parent.is_remote:
         if span.kind not in _KINDS:
@@ -71,7 +71,7 @@ def tell_root(context: Context, changes: Mapping[str, object]) -> None:
             for key, value in ids.items():
                 if key not in said:
                     root.set_attribute(key, value)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("stamping the span of a request")
 
 

@@ -115,7 +115,7 @@ async def _driven_async(bodies: list[AsyncGenerator[Y, S]], held: Held) -> Async
                 step = body.asend
             except GeneratorExit:
                 raise
-            except BaseException as error:  # noqa: BLE001 - it is thrown on into the body
+            except BaseException as error:  # It is thrown on into the body
                 step, argument = body.athrow, error
     finally:
         await _InSteps(body.aclose(), held)
@@ -172,5 +172,5 @@ def _driven(bodies: list[_Steps], held: Held) -> Generator[Any, Any, Any]:
         except GeneratorExit:
             held.run(body.close)
             raise
-        except BaseException as error:  # noqa: BLE001 - it is thrown on into the body
+        except BaseException as error:  # It is thrown on into the body
             step, argument = body.throw, error

@@ -21,7 +21,7 @@ def counted() -> dict[str, int]:
 
 
 def _begin_anew() -> None:
-    global _lock  # noqa: PLW0603 - a thread of the parent's may hold it, which is not here
+    global _lock  # A thread of the parent's may hold it, which is not here
     _lock = RLock()
     _counts.clear()
 

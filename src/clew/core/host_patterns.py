@@ -42,7 +42,7 @@ def plain_host(text: str) -> str | None:
 def _address(text: str) -> "IPv4Address | IPv6Address | None":
     if not (":" in text or text[-1:].isdigit()):
         return None
-    from ipaddress import ip_address  # noqa: PLC0415 - loaded by those who need it
+    from ipaddress import ip_address  # Loaded by those who need it
 
     try:
         return ip_address(text)
@@ -106,7 +106,7 @@ def _pattern(entry: str) -> HostPattern:
 
 
 def _network(text: str, entry: str) -> Any:
-    from ipaddress import ip_network  # noqa: PLC0415 - as above
+    from ipaddress import ip_network
 
     try:
         return ip_network(text, strict=False)

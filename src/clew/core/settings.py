@@ -274,6 +274,6 @@ def misspelt(names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
     known = {setting.name for setting in SETTINGS}
     for name in names:
         if name.startswith("CLEW_") and name not in known | _NOT_SETTINGS:
-            from difflib import get_close_matches  # noqa: PLC0415 - hardly ever needed
+            from difflib import get_close_matches  # Hardly ever needed
 
             yield name, next(iter(get_close_matches(name, sorted(known), n=1)), None)

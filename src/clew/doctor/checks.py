@@ -61,7 +61,7 @@ def examine(it: Examined) -> dict[str, list[Finding]]:
 def _found(check: Check, it: Examined) -> list[Finding]:
     try:
         return list(check(it))
-    except Exception as problem:  # noqa: BLE001 - one broken package must not hide the rest
+    except Exception as problem:  # One broken package must not hide the rest
         name = check.__name__.removeprefix("check_")
         sentence = f"the check {name} itself failed: {type(problem).__name__}: {problem}"
         return [warning("doctor", sentence, name, "report it to the project")]

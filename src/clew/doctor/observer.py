@@ -30,7 +30,7 @@ _watch: "_Watch | None" = None
 
 def begin(*, arm: bool = False) -> None:
     """Watch this process. Also an entry point, for ``opentelemetry-instrument``."""
-    global _watch  # noqa: PLW0603 - one process, one watch
+    global _watch  # One process, one watch
     folder = os.environ.get(FOLDER)
     if _watch is None and folder:
         _watch = _Watch(Path(folder))

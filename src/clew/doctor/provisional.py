@@ -56,7 +56,7 @@ class Arming:
         try:
             with self._by_the_doctor(), _no_default_export():
                 self.report = self._start()
-        except Exception as problem:  # noqa: BLE001 - the app has to run all the same
+        except Exception as problem:  # The app has to run all the same
             self.by, self.failed = None, f"{type(problem).__name__}: {problem}"
         else:
             self._make_room()
@@ -136,7 +136,7 @@ def _no_default_export() -> Iterator[None]:
 
 def _caller() -> str:
     """Return the module that called what is wrapped here."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and the only way
+    frame: FrameType | None = sys._getframe(1)
     name = __name__
     while frame is not None and name.startswith((__name__, "wrapt")):
         name = str(frame.f_globals.get("__name__", ""))

@@ -26,10 +26,10 @@ def _run_the_hidden_one() -> None:
 def _watch() -> None:
     launched = _LAUNCHERS & {Path(argument).stem for argument in sys.orig_argv[1:3]}
     try:
-        from clew.doctor import observer  # noqa: PLC0415 - it may be missing there
+        from clew.doctor import observer  # It may be missing there
 
         observer.begin(arm=not launched)
-    except Exception as problem:  # noqa: BLE001 - the application has to run all the same
+    except Exception as problem:  # The application has to run all the same
         facts = {"executable": sys.executable, "problem": f"{type(problem).__name__}: {problem}"}
         (_HERE / f"{os.getpid()}.json").write_text(json.dumps(facts), "utf-8")
 

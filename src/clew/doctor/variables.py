@@ -96,7 +96,7 @@ def check_sdk(_: Examined) -> Iterator[Finding]:
     """Find variables over which OpenTelemetry's SDK cannot start."""
     try:
         import_module("opentelemetry.sdk.trace").TracerProvider(shutdown_on_exit=False)
-    except Exception as problem:  # noqa: BLE001 - whatever it is, nothing works with it
+    except Exception as problem:  # Whatever it is, nothing works with it
         yield error(
             "sdk",
             f"OpenTelemetry's SDK cannot start: {type(problem).__name__}: {problem}",

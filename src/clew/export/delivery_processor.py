@@ -44,7 +44,7 @@ class Delivery(SpanProcessor):
             if (context := span.context) is not None and context.trace_flags.sampled:
                 for lane in self._lanes:
                     lane.put(span)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("taking a span to its exporter")
 
     def force_flush(self, timeout_millis: int | None = None) -> bool:

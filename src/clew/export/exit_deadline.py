@@ -11,7 +11,7 @@ _ends_at: float | None = None
 
 def leave() -> None:
     """Note that the process is about to end; its time begins to run."""
-    global _ends_at  # noqa: PLW0603 - there is one end
+    global _ends_at  # There is one end
     if _ends_at is None:
         _ends_at = monotonic() + settings.EXIT_TIMEOUT.read()
 
@@ -38,7 +38,7 @@ def seconds_left() -> float:
 
 
 def _stay() -> None:
-    global _ends_at  # noqa: PLW0603 - as above
+    global _ends_at
     _ends_at = None
 
 

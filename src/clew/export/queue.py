@@ -164,7 +164,7 @@ class Lane:
         self._rung = False
         try:
             self._deliver(at_least)
-        except Exception:  # noqa: BLE001 - the thread goes on
+        except Exception:  # The thread goes on
             contain(f"delivering to {self.name}")
         return True
 
@@ -173,7 +173,7 @@ class Lane:
             order.delivered = self._deliver()
             if order.last:
                 self.exporter.shutdown()
-        except Exception:  # noqa: BLE001 - the exporter's own code
+        except Exception:  # The exporter's own code
             contain(f"shutting down {self.name}")
         finally:
             order.done.set()
@@ -204,7 +204,7 @@ class Lane:
         with listening() as self._said, suppress_instrumentation():
             try:
                 arrived = self.exporter.export(batch) is not SpanExportResult.FAILURE
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the exporter's own code
+            except (Exception, SystemExit) as error:  # The exporter's own code
                 self._said.append(f"{type(error).__name__}: {error}")
                 arrived = False
         with self._lock:

@@ -41,7 +41,7 @@ def is_asked_for() -> bool:
 
 def configure(**options: Any) -> None:
     """Let the SDK configure itself; the spans of its tracer provider go where clew sends them."""
-    from opentelemetry.sdk._configuration import _OTelSDKConfigurator  # noqa: PLC0415 - heavy
+    from opentelemetry.sdk._configuration import _OTelSDKConfigurator
 
     class Configurator(_OTelSDKConfigurator):
         """The SDK's, which wants to be subclassed."""
@@ -52,7 +52,7 @@ def configure(**options: Any) -> None:
             return  # The file says also where spans go.
         with _as_the_environment(default_provider.as_variables()):
             Configurator().configure(**options)
-    except Exception as error:  # noqa: BLE001 - whatever others installed
+    except Exception as error:  # Whatever others installed
         logger.warning(
             "clew: OpenTelemetry's SDK is not configured as the OTEL_* variables say: %s: %s",
             type(error).__name__,

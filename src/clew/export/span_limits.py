@@ -49,7 +49,7 @@ LIMITS = tuple(_ARGUMENTS)
 
 def span_limits() -> "SpanLimits":
     """Return the limits for the spans of a provider that clew makes."""
-    from opentelemetry.sdk.trace import SpanLimits  # noqa: PLC0415 - see above
+    from opentelemetry.sdk.trace import SpanLimits
 
     given = {}
     for variable, (argument, default) in _ARGUMENTS.items():

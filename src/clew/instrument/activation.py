@@ -133,7 +133,7 @@ class Ledger:
                 for trigger in entry.item.triggers:
                     try:
                         import_module(trigger)
-                    except Exception as error:  # noqa: BLE001 - the framework's own code
+                    except Exception as error:  # The framework's own code
                         self._claim(entry)
                         entry.become(State.FAILED, f"its import raised {_described(error)}", error)
                         entry.settled.set()
@@ -260,7 +260,7 @@ class Ledger:
     def _try(self, entry: Entry) -> Exception | None:
         try:
             self._instrument(entry)
-        except Exception as error:  # noqa: BLE001 - the instrumentor's own code
+        except Exception as error:  # The instrumentor's own code
             return error
         return None
 
@@ -324,12 +324,12 @@ class Ledger:
         try:
             for repair in repairs_for(item.framework.entry_point):
                 self._mend(entry, repair)
-        except Exception:  # noqa: BLE001 - without it the framework is traced all the same
+        except Exception:  # Without it the framework is traced all the same
             contain(f"finding what is to be mended in {item.framework.name}")
         try:
             # Around what instrumentor and repairs have put there, and taken off before them.
             entry.before_uninstrument.append(follow(item.framework.calls))
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:
             contain(f"following the calls of {item.framework.name}")
         entry.become(State.ACTIVE, versions)
 
@@ -337,13 +337,13 @@ class Ledger:
     def _mend(entry: Entry, repair: Callable[[Any], Callable[[], None]]) -> None:
         try:
             entry.before_uninstrument.append(repair(entry.instrumentor))
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:
             contain(f"mending {repair.__module__}")
 
 
 def _is_at_it(instrumentor: Any) -> bool:
     """Whether the application's own call of ``instrument()`` is what imports the framework."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and the only way
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code is _INSTRUMENT and frame.f_locals.get("self") is instrumentor:
             return True

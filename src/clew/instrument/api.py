@@ -161,7 +161,7 @@ def _take_up(
     Return nothing where this is called while clew is being started: by a module that is imported
     for it, or by a thread whose import the start may be waiting for.
     """
-    global _running  # noqa: PLW0603 - one per process: the instrumentors are singletons
+    global _running  # One per process: the instrumentors are singletons
     if not _turns.take():
         return (_running.ledger if _running else None), False
     try:
@@ -293,7 +293,7 @@ def _check(tracer_provider: Any, config: Any) -> None:
         )
         raise ConfigurationError(message)
     if config is not None:
-        from openinference.instrumentation import TraceConfig  # noqa: PLC0415 - heavy, rarely used
+        from openinference.instrumentation import TraceConfig  # Heavy, rarely used
 
         if not isinstance(config, TraceConfig):
             message = (

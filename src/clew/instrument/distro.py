@@ -61,7 +61,7 @@ class ClewDistro(BaseDistro):
             super().load_instrumentor(entry_point, **options)
         except (DependencyConflictError, ImportError):
             raise  # OpenTelemetry knows what to do.
-        except Exception as error:  # noqa: BLE001 - the instrumentor's own code
+        except Exception as error:  # The instrumentor's own code
             logger.warning(
                 "clew: the instrumentation %s raised %s: %s; the others go on",
                 entry_point.name,
@@ -80,7 +80,7 @@ class ClewConfigurator:
                 self._configure_by(rivals(CONFIGURATORS)[0], options)
             if default_provider.provider_of_the_application() is None:
                 self._configure(options)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("configuring OpenTelemetry's SDK")
 
     @staticmethod
@@ -94,7 +94,7 @@ class ClewConfigurator:
         )
         try:
             rival.load()().configure(**options)
-        except Exception as error:  # noqa: BLE001 - the configurator's own code
+        except Exception as error:  # The configurator's own code
             logger.warning(
                 "clew: the configurator %r raised %s: %s; clew's takes its place",
                 rival.name,
@@ -104,7 +104,7 @@ class ClewConfigurator:
 
     @staticmethod
     def _configure(options: dict[str, Any]) -> None:
-        from clew.export import sdk_config  # noqa: PLC0415 - only where it is asked for
+        from clew.export import sdk_config  # Only where it is asked for
 
         version = options.get("auto_instrumentation_version")
         if sdk_config.is_asked_for():
@@ -121,7 +121,7 @@ def arm() -> None:
         instrument_unasked()
     except ClewError as error:
         logger.warning("clew: %s", error)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("starting under opentelemetry-instrument")
 
 

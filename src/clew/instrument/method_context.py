@@ -85,7 +85,7 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
             if places:
                 conversation = _named_by(places, instance, arguments, named)
                 context = _with_conversation(context, conversation)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("choosing the context of a call")
         return run(partial(wrapped, *arguments, **named), context)
 
@@ -104,7 +104,7 @@ def _in_the_context_of_each_call(function: Callable[..., Any]) -> Callable[..., 
         context = get_current()
         try:
             context = captured()
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("choosing the context of a call")
         return run(partial(wrapped, *arguments, **named), context)
 
@@ -201,6 +201,6 @@ _chains = _Chains()
 def _remembered(received: Any) -> Any:
     try:
         _chains.remember(received)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("following the responses of a conversation")
     return received

@@ -26,7 +26,7 @@ class IdentityLogProcessor(LogRecordProcessor):
             return
         try:
             stamp(log_record.log_record)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("stamping a log record")
 
     def enabled(self, **_: Any) -> bool:

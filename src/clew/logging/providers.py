@@ -23,7 +23,7 @@ class _First(FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no argum
 def _stamp_first(wrapped: Any, _: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
     try:
         stamp((given[0] if given else named["log_record"]).log_record)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("stamping a log record")
     return wrapped(*given, **named)
 
@@ -43,7 +43,7 @@ def stamp_logs_of(provider: Any) -> Undo:
         return partial(_take_back, way)
     if not hasattr(provider, "add_log_record_processor"):
         return lambda: None  # It makes no records, or is none of OpenTelemetry's.
-    from clew.logging.processor import IdentityLogProcessor  # noqa: PLC0415 - needs the SDK's logs
+    from clew.logging.processor import IdentityLogProcessor  # Needs the SDK's logs
 
     processor: IdentityLogProcessor | None = getattr(provider, "clew_processor", None)
     if processor is None:
@@ -76,7 +76,7 @@ def _follow(api: Any) -> Iterator[Undo]:
         result = wrapped(*given, **named)
         try:
             steps.append(stamp_logs_of(vars(api).get(_CURRENT)))
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("stamping the logs of a provider that was set")
         return result
 

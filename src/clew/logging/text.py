@@ -38,7 +38,7 @@ class SessionFilter(logging.Filter):
         """Note the ids on *record*, but for those that are on it; let it pass."""
         try:
             said = _ids_of(record)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             said = {}
             contain("noting the ids on a log record")
         finally:
@@ -79,7 +79,7 @@ def add_ids(
     try:
         for key, value in _ids().items():
             event_dict.setdefault(NAMES[key], value)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("giving the ids to an event of structlog")
     return event_dict
 
@@ -94,7 +94,7 @@ def patch_ids(record: Any) -> None:
     said: Mapping[str, Any] = {}
     try:
         said = _ids()
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("giving the ids to a record of loguru")
     finally:
         for key, name in NAMES.items():

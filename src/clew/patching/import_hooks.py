@@ -67,7 +67,7 @@ def failed_by_imports(error: BaseException | None) -> bool:
 
 def is_importing() -> bool:
     """Tell whether this thread is inside the import of any module."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and the only way
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_globals.get("__name__") == "importlib._bootstrap":
             return True
@@ -81,7 +81,7 @@ def _imported(name: str, module: Any) -> None:
     for act in acts:
         try:
             act(module)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain(f"following the import of {name}")
 
 
@@ -102,7 +102,7 @@ def undo_all(steps: Iterable[Undo], doing: str) -> None:
 def _contained(step: Undo, doing: str) -> None:
     try:
         step()
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain(doing)
 
 
@@ -129,7 +129,7 @@ class Parts:
             part = getattr(module, name, None) if name else module
             if part is not None:  # Otherwise a release of the framework that does not have it.
                 self._keep(act(part))
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain(f"{self._doing} {owner}")
 
     def _keep(self, steps: Iterable[Undo]) -> None:

@@ -47,7 +47,7 @@ def _await_subclasses(owner: Any, change: Callable[[Any], object]) -> Undo:
         try:
             if waiting:
                 change(cls)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain(f"following the subclasses of {owner.__qualname__}")
 
     mine = classmethod(init_subclass)

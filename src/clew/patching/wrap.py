@@ -129,7 +129,7 @@ def _unbound(function: Any) -> Any:
     OpenTelemetry's `unwrap` asks the class for the wrapper beneath its own, and puts that there.
     """
     bound = isinstance(function, BoundFunctionWrapper)
-    return function._self_parent if bound else function  # noqa: SLF001 - wrapt's, and its only name
+    return function._self_parent if bound else function  # wrapt's, and its only name
 
 
 def _switch_of(function: Any) -> _Switch | None:
@@ -137,7 +137,7 @@ def _switch_of(function: Any) -> _Switch | None:
     function = _unbound(function)
     if not isinstance(function, FunctionWrapper):
         return None
-    switch: object = function._self_enabled  # noqa: SLF001 - wrapt's, and its only name
+    switch: object = function._self_enabled  # wrapt's, and its only name
     return switch if isinstance(switch, _Switch) else None
 
 

@@ -52,7 +52,7 @@ def _tell(interceptors: Iterable[Any], target: object) -> None:
             of_opentelemetry = type(it).__module__.startswith("opentelemetry.instrumentation.grpc")
             if said and of_opentelemetry and isinstance(tracer, Tracer):
                 it._tracer = _AddressedTracer(tracer, said)  # noqa: SLF001 - it offers no other way
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("reading the target of a gRPC channel")
 
 

@@ -92,7 +92,7 @@ class ClewPropagator(TextMapPropagator):
             return
         try:
             _inject(carrier, context, setter)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("writing the ids into a request")
 
     def extract(
@@ -107,7 +107,7 @@ class ClewPropagator(TextMapPropagator):
             return context
         try:
             return _extracted(carrier, context, getter)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("reading the ids of a request")
             return context
 
@@ -141,7 +141,7 @@ _lock = RLock()
 
 
 def _begin_anew() -> None:
-    global _lock  # noqa: PLW0603 - a thread of the parent's may hold it, which is not here
+    global _lock  # A thread of the parent's may hold it, which is not here
     _lock = RLock()
 
 

@@ -15,13 +15,13 @@ def join_propagators() -> Callable[[], None]:
     """
     if not settings.PROPAGATE_TO.read() and not settings.TRUST_INBOUND.read():
         return lambda: None
-    from opentelemetry.propagate import (  # noqa: PLC0415 - it loads all propagators
+    from opentelemetry.propagate import (  # It loads all propagators
         get_global_textmap,
         set_global_textmap,
     )
-    from opentelemetry.propagators.composite import CompositePropagator  # noqa: PLC0415 - as above
+    from opentelemetry.propagators.composite import CompositePropagator
 
-    from clew.propagation.http import ClewPropagator, guard, unguard  # noqa: PLC0415 - as above
+    from clew.propagation.http import ClewPropagator, guard, unguard
 
     if settings.PROPAGATE_TO.read():
         guard()

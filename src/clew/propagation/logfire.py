@@ -60,7 +60,7 @@ def _get_context(
         if ids and type(carrier) is dict:
             carrier = _Carrier(carrier)
             carrier.ids = ids
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("remembering the ids of a context of Logfire's")
     return carrier
 

@@ -57,7 +57,7 @@ class _Followed:
         try:
             util.register_after_fork(self, _Followed.flush_at_exit)
             self.flush_at_exit()
-        except Exception:  # noqa: BLE001 - the boundary to the application: this is an import of its
+        except Exception:  # The boundary to the application: this is an import of its
             contain("following the processes of multiprocessing")
 
     def flush_at_exit(self) -> None:
@@ -95,7 +95,7 @@ class _Followed:
         try:
             for exporter in {it for provider in self.providers for it in _exporters(provider)}:
                 _renew_connections(exporter)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("renewing connections after a fork")
 
 
@@ -155,7 +155,7 @@ def _before_fork() -> None:
     try:
         if "requests" in sys.modules:
             import_module("netrc")
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("preparing for a fork")
 
 
@@ -234,7 +234,7 @@ class _Initializer:
             self._first(*initargs)
         try:
             flush_when_ended()
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("following a process of a pool")
 
 
@@ -252,7 +252,7 @@ _pools_made = False
 
 
 def _watch_pools() -> None:
-    global _pools_made  # noqa: PLW0603 - the classes of pools are one per process as well
+    global _pools_made  # The classes of pools are one per process as well
     _pools_made = True
     if _watching:
         return
@@ -290,6 +290,6 @@ def _submitting(
                 arguments = (carry(arguments[0]), *arguments[1:])
             elif callable(function := named.get("func")):
                 named = {**named, "func": carry(function)}
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("carrying a task into a pool")
     return submit(*arguments, **named)

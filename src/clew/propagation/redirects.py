@@ -25,7 +25,7 @@ def guarded(withdraw: Withdraw) -> Patches:
     def watched(where: Where, args: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
         try:
             withdraw(*where(args, named, result))
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("following a redirect")
 
     def before(where: Where) -> Wrapper:

@@ -35,7 +35,7 @@ def follow_servers() -> Callable[[], None]:
 async def _shutting_down(
     shutdown: Callable[..., Any], server: Any, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
-    import asyncio  # noqa: PLC0415 - the server has loaded it; clew itself never does
+    import asyncio  # The server has loaded it; clew itself never does
 
     await shutdown(*arguments, **named)
     try:
@@ -43,7 +43,7 @@ async def _shutting_down(
         dies = signal.SIGTERM in getattr(server, "_captured_signals", ())
         # In a thread, since this loop may be serving more than one server.
         await asyncio.to_thread(flush_last_spans if dies else flush_spans)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("delivering the last spans of uvicorn")
 
 
@@ -56,5 +56,5 @@ def _follow_celery(signals: Any) -> Iterator[Undo]:
 def _worker_ends(**_: Any) -> None:
     try:
         flush_last_spans()
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("delivering the last spans of Celery")

@@ -92,7 +92,7 @@ def _starting(
 ) -> None:
     try:
         thread.clew_context = captured()
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("taking the context along into a thread")
     start(*arguments, **named)
 
@@ -106,7 +106,7 @@ def _running(
         del thread.clew_context  # A thread that is over may be kept, and its context need not be.
     except AttributeError:
         pass  # It was started before threads were followed.
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("running a thread in its context")
     try:
         return run(*arguments, **named)
@@ -121,7 +121,7 @@ def _submitting(
     try:
         if arguments:  # Without a function, Python says what is wrong.
             arguments = (_run_in, captured(), *arguments)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("taking the context along into a pool of threads")
     return submit(*arguments, **named)
 
@@ -130,7 +130,7 @@ def _run_in(context: Context, function: Callable[..., Any], /, *given: Any, **na
     token = None
     try:
         token = attach(context)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("running a job of a pool in its context")
     try:
         return function(*given, **named)

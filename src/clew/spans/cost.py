@@ -32,14 +32,14 @@ _wanted = False
 
 def read_cost() -> None:
     """Read from the environment whether costs are wanted; load the prices if they are."""
-    global _wanted  # noqa: PLW0603 - the instrumentors are one per process, too
+    global _wanted  # The instrumentors are one per process, too
     _wanted = settings.COST.read()
     if _wanted and not prices_are_installed():
         _wanted = False
         message = f"{NO_PRICES}: {PIP_LINE}. The default is used: {settings.COST.default_text}"
         settings.say_once(settings.COST.name, "1", message)
     if _wanted:
-        import genai_prices  # noqa: F401, PLC0415 - half a second: now, not in the first call
+        import genai_prices  # noqa: F401 - half a second: now, not in the first call
 
 
 def price(span: Span) -> None:
@@ -57,7 +57,7 @@ class PricedSpan(KeptSpan):
         if said.get("openinference.span.kind") == "LLM" and self.is_recording():
             try:
                 self.set_attributes(costs(said))
-            except Exception:  # noqa: BLE001 - the boundary to the application
+            except Exception:
                 contain("pricing a model call")
         super().end(end_time)
 
@@ -95,7 +95,7 @@ def _read_as(model: str, provider: str) -> list[tuple[str, str]]:
 def _calculated(
     provider: str, model: str, usage: tuple[tuple[str, int], ...]
 ) -> tuple[Decimal, Decimal, Decimal] | None:
-    from genai_prices import Usage, calc_price  # noqa: PLC0415 - loaded where costs are wanted
+    from genai_prices import Usage, calc_price  # Loaded where costs are wanted
 
     try:
         found = calc_price(Usage(**dict(usage)), model_ref=model, provider_id=provider)

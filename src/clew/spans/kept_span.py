@@ -45,7 +45,7 @@ def keep(span: Span, found: Carried, aliases: tuple[Alias, ...] = ()) -> None:
 
 def written_by_an_instrumentor() -> bool:
     """Whether the attribute being set comes from OpenInference's code, not the application's."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and the only way
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         if module != _SPAN_PROXY and not module.startswith(("clew.", "opentelemetry.")):
@@ -94,7 +94,7 @@ class KeptSpan(Span):
                 return
             kept = {**found.attributes, key: value}
             self._clew = Carried(kept, found.inherited - {key})
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("setting an attribute")
         # Not by the method for one attribute, which in older SDKs calls that for several: this one.
         super().set_attributes({key: value})
@@ -112,7 +112,7 @@ class KeptSpan(Span):
         if (self.dropped_attributes or self.clew_aliases) and self.is_recording():
             try:
                 _settle(self)
-            except Exception:  # noqa: BLE001 - the boundary to the application
+            except Exception:
                 contain("ending a span")
         super().end(end_time)
 

@@ -242,7 +242,7 @@ class CountedSpan(KeptSpan):
                 for key, value in attributes.items()
                 if call.admits(key, value)
             }
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("counting a model call")
         super().set_attributes(attributes)
 
@@ -252,7 +252,7 @@ class CountedSpan(KeptSpan):
             try:
                 self.clew_call.hand_over()
                 self.clew_call.let_go()
-            except Exception:  # noqa: BLE001 - the boundary to the application
+            except Exception:
                 contain("counting a model call")
         super().end(end_time)
 
@@ -307,7 +307,7 @@ def know_call(span: Span, context: Context | None) -> None:
 
 def read_duplicates() -> None:
     """Read from the environment whether inner spans hand over, or all say what they know."""
-    global _merging  # noqa: PLW0603 - the instrumentors are one per process, too
+    global _merging  # The instrumentors are one per process, too
     _merging = settings.DUPLICATES.read() == "merge"
 
 
@@ -330,7 +330,7 @@ def _put(span: Any, call: ModelCall | None) -> None:
 
 
 def _count(span: Any, call: ModelCall) -> None:
-    global _any_seen  # noqa: PLW0603 - it only ever becomes true
+    global _any_seen  # It only ever becomes true
     _any_seen = True
     _put(span, call)
     take_on(span, CountedSpan)

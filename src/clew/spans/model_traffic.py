@@ -25,7 +25,7 @@ _watching = False
 
 def watch_model_calls() -> None:
     """From now on, let spans remember whether they are part of a model call."""
-    global _watching  # noqa: PLW0603 - it only ever becomes true
+    global _watching  # It only ever becomes true
     _watching = True
 
 

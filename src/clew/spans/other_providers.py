@@ -18,7 +18,7 @@ def add_processor(provider: Any, processor: Any) -> None:
     A subclass may take its own processor away, and shut it down, when another one is added, as
     Phoenix's does. Restoring it afterwards would be too late, so the SDK's method is called.
     """
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - heavy; `import clew` is not
+    from opentelemetry.sdk.trace import TracerProvider  # Heavy; `import clew` is not
 
     if isinstance(provider, TracerProvider) and _uses_its_own_processors(provider):
         TracerProvider.add_span_processor(provider, processor)
@@ -109,7 +109,7 @@ def _name_of(provider: Any) -> str:
 
 def _caller() -> str:
     """Return the module that sets a tracer provider, as its class is mostly the SDK's own."""
-    frame = sys._getframe(1)  # noqa: SLF001 - there is nothing public as cheap
+    frame = sys._getframe(1)  # There is nothing public as cheap
     module = __name__
     while frame.f_back is not None and module.partition(".")[0] in {"clew", "opentelemetry"}:
         frame = frame.f_back

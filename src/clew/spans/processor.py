@@ -65,7 +65,7 @@ class IdentityProcessor(SpanProcessor):
                 span.set_attribute(key, value)
             if said or self._keeps_all:
                 keep(span, found, self.aliases)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("stamping a span")
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's

@@ -81,7 +81,7 @@ class SessionSampler(Sampler):
             try:
                 put_back(kind)
                 decision = _decision(parent_context, attributes, self.rate)
-            except Exception:  # noqa: BLE001 - the boundary to the application
+            except Exception:
                 contain("sampling a session")
         if decision is None:
             return self.original.should_sample(

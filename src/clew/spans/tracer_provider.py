@@ -107,7 +107,7 @@ class ClewTracer(SDKTracer):
             warn_of_replaced_provider()
             context = nested(context)
             attributes = _with_identity(attributes, context)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("starting a span")
         span = SDKTracer.start_span(
             self.unwrapped,
@@ -127,7 +127,7 @@ class ClewTracer(SDKTracer):
                     keep(span, carried(context))
                 price(span)
                 begin(span, context, self.layer)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("starting a span")
         return span
 

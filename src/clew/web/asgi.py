@@ -79,7 +79,7 @@ class SessionMiddleware:
                 if isawaitable(found):
                     found = await found
                 admit(ids, key, found)
-            except Exception:  # noqa: BLE001 - the boundary to the application, and its own source
+            except Exception:  # The boundary to the application, and its own source
                 contain(READING)
         return ids
 

@@ -55,7 +55,7 @@ class Identifying:
             try:
                 found = source(request)
                 admit(ids, key, found)
-            except Exception:  # noqa: BLE001 - the boundary to the application, and its own source
+            except Exception:  # The boundary to the application, and its own source
                 contain(READING)
         return ids
 
@@ -66,7 +66,7 @@ class Identifying:
                 return None
             ids[SESSION_ID] = uuid4().hex
             return ids[SESSION_ID]
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("making a session for a request")
             return None
 
@@ -89,13 +89,13 @@ class InSession:
         try:
             session_id, user_id = self._ids.get(SESSION_ID, ""), self._ids.get(USER_ID, "")
             _stamp_current_span(carried_ids(session_id or None, user_id or None).attributes)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("stamping the span of a request")
         try:
             block = using_attributes(session_id=session_id, user_id=user_id)
             block.__enter__()
             self._block = block
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("entering the session of a request")
 
     def __exit__(self, *error: object) -> None:
@@ -103,7 +103,7 @@ class InSession:
         try:
             if self._block is not None:
                 self._block.__exit__(None, None, None)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("leaving the session of a request")
 
 

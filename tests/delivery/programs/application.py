@@ -31,9 +31,9 @@ def count():
 
 atexit.register(count)
 
-from opentelemetry import trace  # noqa: E402 - after atexit.register, which says why
+from opentelemetry import trace  # After atexit.register, which says why
 
-import clew  # noqa: E402 - as above
+import clew
 
 clew.instrument_all()
 provider = trace.get_tracer_provider()

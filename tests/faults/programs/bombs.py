@@ -12,7 +12,7 @@ import clew
 SOURCE = str(Path(clew.__file__).parent)
 
 
-class Bang(Exception):  # noqa: N818 - what it is
+class Bang(Exception):  # What it is
     """The fault."""
 
     times = 0

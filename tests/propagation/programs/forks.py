@@ -127,4 +127,4 @@ def reap(children):
 
 if __name__ == "__main__":
     signal.alarm(60)
-    print(globals()[sys.argv[1]]())  # noqa: T201 - the test reads it
+    print(globals()[sys.argv[1]]())

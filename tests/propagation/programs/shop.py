@@ -121,6 +121,6 @@ if __name__ == "__main__":
         instrument()
     if sys.argv[1] == "header":
         with as_session(ADA):
-            print(header.delay().get(timeout=WAIT))  # noqa: T201 - the test reads it
+            print(header.delay().get(timeout=WAIT))
     else:
-        print(eager() if sys.argv[1] == "eager" else call("caller"))  # noqa: T201 - as above
+        print(eager() if sys.argv[1] == "eager" else call("caller"))

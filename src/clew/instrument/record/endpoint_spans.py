@@ -141,7 +141,7 @@ def _begin(
     try:
         request = {key: it for key, it in named.items() if key not in provider.own_options}
         return _Call(name, endpoint, provider, tracer, plain(request))
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain(f"starting {name}")
         return None
 
@@ -171,7 +171,7 @@ class _Call(Watcher):
             if is_stream(answer):
                 return watched(answer, self)
             self._answer = plain(answer)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("reading an answer")
         self.end(complete=True)
         return answer

@@ -27,7 +27,7 @@ class Watcher:
         """Take note of an event that was read. Does not raise."""
         try:
             self.take(event)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("reading an event of a stream")
 
     def end(self, error: BaseException | None = None, *, complete: bool = False) -> None:
@@ -37,7 +37,7 @@ class Watcher:
         self.ended = True
         try:
             self.finish(error, complete=complete)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("ending the span of a call")
 
     def __del__(self) -> None:
@@ -71,7 +71,7 @@ def watched(stream: Any, watcher: Watcher) -> Any:
     try:
         stream._clew_watcher = watcher  # noqa: SLF001 - an attribute of clew's own
         stream.__class__ = _watched_class(stream.__class__)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("watching a stream")
         watcher.end()
     return stream

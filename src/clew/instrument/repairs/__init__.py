@@ -50,13 +50,13 @@ def instrumenting(entry_point: str, instrumentor: Any) -> Iterator[None]:
                 if hasattr(module, "instrumenting"):
                     try:
                         stack.enter_context(module.instrumenting(instrumentor))
-                    except Exception:  # noqa: BLE001 - most applications do without it
+                    except Exception:  # Most applications do without it
                         contain(f"preparing {module.__name__}")
             yield
     except Exception:
         try:
             # The public ``uninstrument`` does nothing where ``instrument`` did not come to its end.
-            instrumentor._uninstrument()  # noqa: SLF001 - what every instrumentor implements
+            instrumentor._uninstrument()  # What every instrumentor implements
         except Exception:
             logger.debug("%s could not be taken back", entry_point, exc_info=True)
         raise

@@ -8,9 +8,9 @@ from clew.spans.model_calls import facts
 
 def masked_facts(span: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts among *attributes* as OpenInference's *span* would show them."""
-    from openinference.instrumentation import config  # noqa: PLC0415 - not by importing clew
+    from openinference.instrumentation import config  # Not by importing clew
 
-    own = span._self_config  # noqa: SLF001 - there is no other way to it
+    own = span._self_config  # There is no other way to it
     # Masking may upload a picture, which the span does itself when it ends.
     mask = getattr(config, "mask_without_externalization", type(own).mask)
     shown = {key: mask(own, key, value) for key, value in facts(attributes).items()}

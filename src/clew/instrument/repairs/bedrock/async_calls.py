@@ -33,7 +33,7 @@ def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: A
             for name in [it.removeprefix("_unwrapped_") for it in vars(client)]:
                 if f"_unwrapped_{name}" in vars(client) and name in vars(client):
                     setattr(client, name, _here(getattr(client, name)))
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("following a client of Bedrock's")
     return client
 
@@ -46,7 +46,7 @@ def _here(method: Callable[..., Any]) -> Callable[..., Any]:
         context = get_current()
         try:
             context = captured()
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("choosing the context of a call")
         return run(partial(method, *arguments, **named), context)
 

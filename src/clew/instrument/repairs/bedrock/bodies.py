@@ -22,23 +22,23 @@ MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.4
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Let upstream's wrapper hand out bodies of clew's."""
-    from openinference.instrumentation import bedrock  # noqa: PLC0415 - not at module level
+    from openinference.instrumentation import bedrock
 
     module: Any = bedrock
-    original = module._LazyAsyncInvokeModelBody  # noqa: SLF001 - upstream's class
+    original = module._LazyAsyncInvokeModelBody
 
     def body(real: Any, span: Span, *call: Any) -> Any:
         made = None
         try:
             made = _body(real, _Noting(span, module, *call))
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("handing out the body of a Bedrock answer")
         return original(real, span, *call) if made is None else made
 
-    module._LazyAsyncInvokeModelBody = body  # noqa: SLF001
+    module._LazyAsyncInvokeModelBody = body
 
     def undo() -> None:
-        module._LazyAsyncInvokeModelBody = original  # noqa: SLF001
+        module._LazyAsyncInvokeModelBody = original
 
     return undo
 
@@ -74,7 +74,7 @@ class _Noting:
                 mark_failed(self._span, reason)
             if self._parts:
                 self._write(b"".join(self._parts))
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("noting the body of a Bedrock answer")
         finally:
             self._span.end()
@@ -88,7 +88,7 @@ class _Noting:
         if self._is_claude:
             self._upstream.anthropic_attributes.set_response_attributes(self._span, answer)
         else:
-            self._upstream._extract_invoke_model_attributes.set_response_attributes(  # noqa: SLF001
+            self._upstream._extract_invoke_model_attributes.set_response_attributes(
                 self._span, self._request, answer, self._response
             )
         self._span.set_status(Status(StatusCode.OK))
@@ -129,10 +129,10 @@ def _body(body: Any, noting: _Noting) -> Any:
     response: Any = body.__wrapped__ if proxy else getattr(body, "_raw_stream", None)
     if not type(response).__module__.startswith("aiohttp"):
         return None
-    length = body._self_content_length if proxy else body._content_length  # noqa: SLF001 - aiobotocore's
+    length = body._self_content_length if proxy else body._content_length  # aiobotocore's
     kind: Any = type(body)
     noted = _noted(kind)(response, length)
-    noted._self_noting = noting  # noqa: SLF001 - our own
+    noted._self_noting = noting
     # Both the body and aiohttp's response, which `async with` may give, are read from its content.
     response.content = _Content(response.content, noting)
     return noted
@@ -157,7 +157,7 @@ class _Content(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
     def _seen(self, part: bytes) -> None:
         try:
             self._self_noting.part(part, last=self.__wrapped__.at_eof())
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("noting the body of a Bedrock answer")
 
     read = partialmethod(_read, "read")

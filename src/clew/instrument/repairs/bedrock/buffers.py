@@ -38,7 +38,7 @@ def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: A
             reading = _reading(made["_unwrapped_invoke_model"])
             made["invoke_model"] = _handing_out(made["invoke_model"])
             made["_unwrapped_invoke_model"] = reading
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("guarding the bodies of a client of Bedrock's")
     return client
 
@@ -59,7 +59,7 @@ def _reading(call: Callable[..., Any]) -> Callable[..., Any]:
         response = call(*arguments, **named)
         try:
             error = _read(response)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("reading a body of Bedrock's")
             return response
         if error is not None:
@@ -81,7 +81,7 @@ def _read(response: Any) -> Exception | None:
     try:
         for chunk in body.iter_chunks(_CHUNK):
             read.parts.write(chunk)
-    except Exception as error:  # noqa: BLE001 - raised where the application reads
+    except Exception as error:  # Raised where the application reads
         read.error = error
     read.parts.seek(0)
     response["body"] = whole
@@ -90,7 +90,7 @@ def _read(response: Any) -> Exception | None:
 
 def _handing_out(call: Callable[..., Any]) -> Callable[..., Any]:
     """Return *call* as the application knows it: with a body that upstream has not touched."""
-    from botocore.response import StreamingBody  # noqa: PLC0415 - not at module level
+    from botocore.response import StreamingBody
 
     @wraps(call)
     def handing_out(*arguments: Any, **named: Any) -> Any:
@@ -104,7 +104,7 @@ def _handing_out(call: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(raw, _Read):
                 raw.parts.seek(0)
                 response["body"] = StreamingBody(raw, getattr(body, "_content_length", None))
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("handing out a body of Bedrock's")
         return response
 

@@ -34,7 +34,7 @@ def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: A
     try:
         if len(given) > _TRACER:
             given[_TRACER] = _EndingTracer(given[_TRACER])
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("guarding the calls of a client of Bedrock's")
     return instrument(*given, **named)
 
@@ -66,7 +66,7 @@ def end_failed(span: Span, error: BaseException) -> None:
         if span.is_recording():
             mark_failed(span, error)
             span.end()
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("ending the span of a call that failed")
 
 
@@ -79,6 +79,6 @@ def mark_failed(span: Span, error: BaseException) -> None:
     try:
         text = str(error)
         span.record_exception(error)
-    except Exception:  # noqa: BLE001 - the application's own exception, which cannot be shown
+    except Exception:  # The application's own exception, which cannot be shown
         text = ""
     span.set_status(Status(StatusCode.ERROR, f"{kind}: {text}" if text else kind))

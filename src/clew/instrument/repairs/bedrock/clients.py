@@ -17,21 +17,21 @@ _left: WeakSet[Any] = WeakSet()
 
 def repair(instrumentor: Any) -> Callable[[], None]:
     """Wrap the clients again that an earlier ``uninstrument`` left."""
-    import botocore  # noqa: PLC0415 - no framework is imported at module level
-    from openinference.instrumentation import bedrock  # noqa: PLC0415 - as above
+    import botocore
+    from openinference.instrumentation import bedrock
 
     for client in list(_left):
         service = client.meta.service_model.service_name
-        bedrock._instrument_client(  # noqa: SLF001 - upstream's own wrapping, and nothing public
+        bedrock._instrument_client(  # Upstream's own wrapping, and nothing public
             client,
             SimpleNamespace(arguments={"service_name": service}),
-            instrumentor._tracer,  # noqa: SLF001 - the tracer it was switched on with
+            instrumentor._tracer,  # The tracer it was switched on with
             botocore.__version__,
             is_async=hasattr(client, "__aenter__"),
         )
     _left.clear()
 
     def remember() -> None:
-        _left.update(bedrock._instrumented_clients)  # noqa: SLF001 - the only list of the clients
+        _left.update(bedrock._instrumented_clients)  # The only list of the clients
 
     return remember

@@ -33,11 +33,11 @@ _BACKUP = "_unwrapped_"
 
 def repair(instrumentor: Any) -> Callable[[], None]:
     """Wait for the calls of the clients that exist, and that upstream does not know."""
-    from botocore.client import BaseClient  # noqa: PLC0415 - no framework at module level
-    from openinference.instrumentation import bedrock  # noqa: PLC0415 - as above
+    from botocore.client import BaseClient
+    from openinference.instrumentation import bedrock
 
     module: Any = bedrock
-    known = {type(client) for client in module._instrumented_clients}  # noqa: SLF001 - upstream's
+    known = {type(client) for client in module._instrumented_clients}
     early = _EarlyClients(instrumentor, module)
     hooked = [kind for kind in _kinds(BaseClient) if kind not in known]
     patches = Patches()
@@ -58,7 +58,7 @@ def _hook(kind: Any, early: "_EarlyClients") -> Callable[..., Any]:
         method = None
         try:
             method = early.traced(self, kind, operation)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("tracing a Bedrock client that was made before")
         if method is not None:
             return method(**parameters)
@@ -92,25 +92,25 @@ class _EarlyClients:
         """Take back what upstream did to these clients; another activation finds them again."""
         with self._lock:
             for client in list(self._traced):
-                self._module._restore_client_methods(client)  # noqa: SLF001 - upstream's own
-                self._module._instrumented_clients.discard(client)  # noqa: SLF001 - as above
+                self._module._restore_client_methods(client)
+                self._module._instrumented_clients.discard(client)
 
     def _trace(self, client: Any, kind: Any) -> bool:
         service = client.meta.service_model.service_name
         # One that upstream knows was made in the moment between its activation and ours.
-        if service not in _SERVICES or client in self._module._instrumented_clients:  # noqa: SLF001
+        if service not in _SERVICES or client in self._module._instrumented_clients:
             return False
-        import botocore  # noqa: PLC0415 - no framework is imported at module level
+        import botocore
 
         stand_in = _StandIn(client, kind)
-        self._module._instrument_client(  # noqa: SLF001 - upstream's own wrapping
+        self._module._instrument_client(  # Upstream's own wrapping
             stand_in,
             SimpleNamespace(arguments={"service_name": service}),
-            self._instrumentor._tracer,  # noqa: SLF001 - the tracer it was switched on with
+            self._instrumentor._tracer,  # The tracer it was switched on with
             botocore.__version__,
             is_async=hasattr(stand_in, "__aenter__"),
         )
-        instrumented = self._module._instrumented_clients  # noqa: SLF001 - upstream's list
+        instrumented = self._module._instrumented_clients
         instrumented.discard(stand_in)
         instrumented.add(client)
         made = vars(stand_in)

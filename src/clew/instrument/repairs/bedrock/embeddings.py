@@ -38,7 +38,7 @@ def _asked(wrapped: Any, _: Any, arguments: Any, named: Any) -> Any:
                     **dict(_listed(request, _TEXTS, "text")),
                 }
             )
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("reading the request for an embedding")
     return result
 
@@ -50,7 +50,7 @@ def _answered(wrapped: Any, _: Any, arguments: Any, named: Any) -> Any:
         if "embed" in str(call.get("modelId")):
             span.set_attribute("openinference.span.kind", "EMBEDDING")
             span.set_attributes(dict(_listed(answer, _VECTORS, "vector")))
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:
         contain("reading an embedding")
     return result
 

@@ -33,7 +33,7 @@ _TEXTS: tuple[tuple[str | int, ...], ...] = (
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Look at the streams that upstream leaves alone."""
-    from openinference.instrumentation.bedrock import (  # noqa: PLC0415 - not at module level
+    from openinference.instrumentation.bedrock import (
         _wrappers as module,
     )
 
@@ -44,7 +44,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
             response, request, span = arguments
             if _taken(wrappers, response, request, span):
                 return response
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("looking at a stream of Bedrock's")
         return original(*arguments, **named)
 
@@ -63,10 +63,10 @@ def _taken(wrappers: Any, response: Any, request: Mapping[str, Any], span: Any) 
     if "anthropic_version" in body or "amazon.nova" in model or "openai." in model:
         return False
     wrappers.set_input_attributes(span, dict(body), dict(request))
-    response["body"] = wrappers._EventStream(  # noqa: SLF001 - upstream's, or clew's in its place
+    response["body"] = wrappers._EventStream(  # Upstream's, or clew's in its place
         response["body"],
         _Reading(wrappers, span),
-        wrappers._use_span(span),  # noqa: SLF001 - as above
+        wrappers._use_span(span),
     )
     return True
 
@@ -96,10 +96,8 @@ class _Reading:
         if text := "".join(self._pieces):
             self._span.set_attribute("output.value", text)
         finished = isinstance(reason, StopIteration | StopAsyncIteration)
-        closed = isinstance(reason, self._wrappers._StreamClosed)  # noqa: SLF001 - upstream's
-        self._wrappers._finish(  # noqa: SLF001 - as above
-            self._span, None if finished else reason, {}, closed
-        )
+        closed = isinstance(reason, self._wrappers._StreamClosed)
+        self._wrappers._finish(self._span, None if finished else reason, {}, closed)
 
 
 def _found(value: Any, path: tuple[str | int, ...]) -> Any:

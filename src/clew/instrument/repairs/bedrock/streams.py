@@ -24,10 +24,10 @@ MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.4
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Let upstream's wrappers make streams of clew's."""
-    from openinference.instrumentation.bedrock import (  # noqa: PLC0415 - not at module level
+    from openinference.instrumentation.bedrock import (
         _wrappers as wrappers,
     )
-    from openinference.instrumentation.bedrock.utils import (  # noqa: PLC0415 - as above
+    from openinference.instrumentation.bedrock.utils import (
         _StreamClosed as closed,
     )
 
@@ -35,7 +35,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
         try:
             stream, note = arguments[:2]
             return _Stream(stream, _Noting(note, closed))
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("watching a stream of Bedrock's")
             return original(*arguments, **named)
 
@@ -57,7 +57,7 @@ class _Noting:
         try:
             if not self._ended:
                 self.held.run(self._note, event)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("noting what a stream of Bedrock's brings")
 
     def end(self, reason: BaseException | None = None) -> None:
@@ -72,7 +72,7 @@ class _Noting:
                 # Given an error, upstream would not write down what was read before it.
                 reason = self._closed()
             self.held.run(self._note, reason)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("ending the span of a stream of Bedrock's")
 
 
@@ -87,7 +87,7 @@ class _Stream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no ar
         events: Iterator[Any] = iter(self.__wrapped__)
         try:
             return _Events(events, self, self._self_noting)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("watching a stream of Bedrock's")
             return events
 
@@ -95,7 +95,7 @@ class _Stream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no ar
         events: AsyncIterator[Any] = aiter(self.__wrapped__)
         try:
             return _AsyncEvents(events, self, self._self_noting)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("watching a stream of Bedrock's")
             return events
 

@@ -69,7 +69,7 @@ def count(span: Any, source: Any, names: _Names = _OF_STREAMS) -> None:
     try:
         if isinstance(source, Mapping):
             span.set_attributes(_counts(source, names))
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("counting the tokens of a Bedrock call")
 
 
@@ -109,7 +109,7 @@ def _whole_of_nova(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> 
 
 def _claude_streams(wrapped: Any, instance: Any, arguments: Any, named: Any) -> Any:
     (news,) = arguments
-    message = instance._snapshot  # noqa: SLF001 - upstream's state
+    message = instance._snapshot  # Upstream's state
     if isinstance(news, BaseException) and message is not None:
         try:
             usage = message.usage
@@ -117,8 +117,8 @@ def _claude_streams(wrapped: Any, instance: Any, arguments: Any, named: Any) -> 
                 # The length of the answer comes at its end, together with the reason why it
                 # ended. Until then there is a placeholder, 0 or 1.
                 usage.output_tokens = None
-            count(instance._span, vars(usage), _OF_CLAUDE)  # noqa: SLF001 - as above
-        except Exception:  # noqa: BLE001 - the boundary to the application
+            count(instance._span, vars(usage), _OF_CLAUDE)
+        except Exception:
             contain("counting the tokens of a Bedrock call")
     return wrapped(*arguments, **named)
 
@@ -128,7 +128,7 @@ def _nova_streams(wrapped: Any, instance: Any, arguments: Any, named: Any) -> An
     (news,) = arguments
     chunk = news.get("chunk", {}).get("bytes", b"") if isinstance(news, dict) else b""
     if b'"usage"' in chunk:
-        count(instance._span, _usage_in(chunk), _OF_NOVA)  # noqa: SLF001 - upstream's state
+        count(instance._span, _usage_in(chunk), _OF_NOVA)  # Upstream's state
     return result
 
 

@@ -56,7 +56,7 @@ class _Module(ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no argument
             method = object.__getattribute__(module, name) if hasattr(type(module), name) else None
             own = vars(module).get(name)
             return _Class(type(module).__name__, **{name: own or method})
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("finding what a module of DSPy's will call")
             return type(module)
 
@@ -66,7 +66,7 @@ def _bound_to(name: str) -> Callable[..., Any]:
         method, module, given, named = arguments
         try:
             module = _Module(module, name)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("finding what a module of DSPy's will call")
         return upstream(method, module, given, named)
 
@@ -76,30 +76,30 @@ def _bound_to(name: str) -> Callable[..., Any]:
 def _outputs(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     try:
         return upstream(*arguments, **named)
-    except Exception:  # noqa: BLE001 - not a prediction, as the application may have it
+    except Exception:  # Not a prediction, as the application may have it
         return {}
 
 
 def _input_value(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     try:
         return upstream(*arguments, **named)
-    except Exception:  # noqa: BLE001 - the call itself will tell whether it can be made
+    except Exception:  # The call itself will tell whether it can be made
         return _shown(_as_they_are(arguments[1:], named))
 
 
 def _bound_arguments(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
     try:
         return upstream(*arguments, **named)
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:
         return _as_they_are(arguments[1:], named)
 
 
 def _shown(arguments: dict[str, Any]) -> str:
-    from openinference.instrumentation import safe_json_dumps  # noqa: PLC0415 - as elsewhere
+    from openinference.instrumentation import safe_json_dumps
 
     try:
         return safe_json_dumps(arguments)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("showing the arguments of a call")
         return ""
 

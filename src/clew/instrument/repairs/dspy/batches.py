@@ -36,7 +36,7 @@ class _Brought:
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Let each call bring its context along."""
-    from dspy.utils.unbatchify import Unbatchify  # noqa: PLC0415 - not at module level
+    from dspy.utils.unbatchify import Unbatchify
 
     if not _calls:
         patches = Patches()

@@ -22,10 +22,10 @@ _QUESTIONS = ("prompt", "messages")
 
 def repair(instrumentor: Any) -> Callable[[], None]:
     """Wrap the methods of every model that upstream has not wrapped."""
-    from dspy import BaseLM  # noqa: PLC0415 - no framework is imported at module level
-    from openinference.instrumentation import dspy as upstream  # noqa: PLC0415 - as above
+    from dspy import BaseLM
+    from openinference.instrumentation import dspy as upstream
 
-    tracer = instrumentor._tracer  # noqa: SLF001 - the tracer it was switched on with
+    tracer = instrumentor._tracer  # The tracer it was switched on with
     wrappers = {name: getattr(upstream, kind)(tracer) for name, kind in _WRAPPERS.items()}
     forget = wrapped_throughout(BaseLM, wrappers)
     undo = wrapped(
@@ -39,21 +39,21 @@ def said_when_asked(
     model: Any, method: Any, given: tuple[Any, ...], named: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the attributes by which upstream says what *model* is asked in one call."""
-    from openinference.instrumentation import dspy as upstream  # noqa: PLC0415 - as above
+    from openinference.instrumentation import dspy as upstream
 
-    bound = upstream._bind_arguments(method, *given, **named)  # noqa: SLF001 - upstream's own
-    arguments = upstream._normalize_lm_arguments(bound)  # noqa: SLF001
+    bound = upstream._bind_arguments(method, *given, **named)
+    arguments = upstream._normalize_lm_arguments(bound)
     return {
-        **dict(upstream._llm_input_messages(arguments)),  # noqa: SLF001
-        **dict(upstream._llm_invocation_parameters(model, arguments)),  # noqa: SLF001
+        **dict(upstream._llm_input_messages(arguments)),
+        **dict(upstream._llm_invocation_parameters(model, arguments)),
     }
 
 
 def said_when_answered(response: Any) -> dict[str, Any]:
     """Return the attributes by which upstream says what a model has answered."""
-    from openinference.instrumentation import dspy as upstream  # noqa: PLC0415 - as above
+    from openinference.instrumentation import dspy as upstream
 
-    return dict(upstream._llm_output_messages(response))  # noqa: SLF001
+    return dict(upstream._llm_output_messages(response))
 
 
 def _input_messages(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
@@ -61,7 +61,7 @@ def _input_messages(upstream: Any, _instance: Any, arguments: Any, named: Any) -
     try:
         bound = arguments[0] if arguments else named["arguments"]
         return iter([*upstream(_with_question(bound))])
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("reading what a model of DSPy's is asked")
         return iter(())
 
@@ -95,6 +95,6 @@ def _messages(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
             return iter(())
         texts = [it.get("text") if isinstance(it, dict) else it for it in outputs]
         return iter([*upstream(texts)])
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("reading what a model of DSPy's has answered")
         return iter(())

@@ -25,7 +25,7 @@ _WRAPPERS = {"forward": "_PredictForwardWrapper", "aforward": "_PredictAforwardW
 @contextmanager
 def instrumenting(_instrumentor: Any) -> Iterator[None]:
     """Let upstream see no subclass, which it asks for while it is switched on."""
-    from dspy import Predict  # noqa: PLC0415 - no framework is imported at module level
+    from dspy import Predict
 
     owner: Any = Predict
     owner.__subclasses__ = classmethod(lambda _cls: [])
@@ -37,10 +37,10 @@ def instrumenting(_instrumentor: Any) -> Iterator[None]:
 
 def repair(instrumentor: Any) -> Callable[[], None]:
     """Wrap each ``forward``, and let the outermost one have the span."""
-    from dspy import Predict  # noqa: PLC0415 - as above
-    from openinference.instrumentation import dspy as upstream  # noqa: PLC0415 - as above
+    from dspy import Predict
+    from openinference.instrumentation import dspy as upstream
 
-    tracer = instrumentor._tracer  # noqa: SLF001 - the tracer it was switched on with
+    tracer = instrumentor._tracer  # The tracer it was switched on with
     wrappers = {name: getattr(upstream, kind)(tracer) for name, kind in _WRAPPERS.items()}
     forget = wrapped_throughout(Predict, wrappers)
     undo = wrapped(
@@ -57,7 +57,7 @@ def _outermost(name: str, predict: Any) -> Callable[..., Any]:
             forward = method
             if type(predictor) is not predict:
                 forward = _told_apart(method, type(predictor), name)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("telling a predictor's methods apart")
             forward = None
         if forward is None:

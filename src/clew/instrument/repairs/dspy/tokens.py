@@ -85,14 +85,14 @@ class _Call:
             if any(key.startswith(_INPUT_MESSAGES) and key not in said for key in known):
                 said = {key: said[key] for key in said if not key.startswith(_INPUT_MESSAGES)}
             self._span.set_attributes(said)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("reading what a model of DSPy's is asked")
 
     def answered_inside(self, response: Any) -> None:
         """Remember what that method has answered."""
         try:
             self._answered_inside = said_when_answered(response) or self._answered_inside
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("reading what a model of DSPy's has answered")
 
     def answered(self, response: Any) -> None:
@@ -100,7 +100,7 @@ class _Call:
         try:
             if self._answered_inside and not said_when_answered(response):
                 self._span.set_attributes(self._answered_inside)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("reading what a model of DSPy's has answered")
 
     def note(self, response: Any, usage: Any, *, cache_hit: bool = False) -> None:
@@ -120,8 +120,8 @@ class _Call:
         else:
             self._span.set_attributes({_TOKENS + name: count for name, count in spent.items()})
         if self.outer is not None:
-            self.outer._asked = self.outer._asked or Counter()  # noqa: SLF001 - one of us
-            self.outer._asked.update(spent)  # noqa: SLF001
+            self.outer._asked = self.outer._asked or Counter()  # One of us
+            self.outer._asked.update(spent)
 
 
 _under_way: ContextVar[_Call | None] = ContextVar("clew_dspy_call", default=None)
@@ -149,7 +149,7 @@ def _noting(model: Any, around: Span, outer: _Call | None) -> Iterator[_Call | N
         _under_way.set(outer)  # No token is kept: a coroutine may end in another context.
         try:
             call.settle()
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("counting the tokens of a call")
 
 
@@ -158,7 +158,7 @@ def _begun(model: Any, around: Span, outer: _Call | None) -> _Call | None:
         span = get_current_span()
         # Upstream has opened none where it is suppressed.
         return None if span is around else _Call(model, span, outer)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("counting the tokens of a call")
         return None
 
@@ -213,7 +213,7 @@ def _reading(note: Callable[..., None]) -> Callable[..., Any]:
         try:
             if call := _current():
                 note(call, *arguments, **named)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("counting the tokens of a response")
         return account(*arguments, **named)
 
@@ -259,7 +259,7 @@ def _by_litellm(response: Any) -> bool:
 
 def _estimated(response: Any, usage: Any) -> bool:
     """Whether LiteLLM has counted for itself, because the provider's stream said nothing."""
-    from dspy.dsp.utils.settings import settings  # noqa: PLC0415 - not at module level
+    from dspy.dsp.utils.settings import settings
 
     return (
         settings.send_stream is not None

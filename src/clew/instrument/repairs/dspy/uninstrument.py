@@ -29,7 +29,7 @@ def instrumenting(instrumentor: Any) -> Iterator[None]:
 def repair(instrumentor: Any) -> Callable[[], None]:
     """Remember what each wrapper stands before."""
     patched = []
-    for module, path in instrumentor._originals:  # noqa: SLF001 - the only list of the patches
+    for module, path in instrumentor._originals:  # The only list of the patches
         parent, attribute, wrapper = resolve_path(module, path)
         patched.append((parent, attribute, wrapper))
 
@@ -43,7 +43,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
                 delattr(parent, attribute)
             else:
                 setattr(parent, attribute, original)
-        instrumentor._originals.clear()  # noqa: SLF001 - nothing is left for upstream to strip
+        instrumentor._originals.clear()  # Nothing is left for upstream to strip
 
     return restore
 

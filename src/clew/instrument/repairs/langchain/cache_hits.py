@@ -21,13 +21,13 @@ _MODELS = "langchain_core.language_models"
 
 def repair(instrumentor: Any) -> Callable[[], None]:
     """Follow what reads a cache."""
-    tracer = instrumentor._tracer._tracer  # noqa: SLF001 - the tracer behind upstream's handler
+    tracer = instrumentor._tracer._tracer  # The tracer behind upstream's handler
 
     def converting(wrapped: Any, _model: Any, arguments: Any, named: Any) -> Any:
         try:
             if (span := current_span_of_a_run()) is not None:
                 hit(span)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("saying what a cache answered")
         return wrapped(*arguments, **named)
 
@@ -54,7 +54,7 @@ def _say_hits(tracer: Any, arguments: Sequence[Any], named: Mapping[str, Any], f
         given = dict(zip(("params", "prompts"), arguments, strict=False)) | dict(named)
         for place, generations in found[0].items():
             _say_hit(tracer, given["params"], given["prompts"][place], generations[0].text)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("saying what a cache answered")
 
 

@@ -32,7 +32,7 @@ def _update_span(upstream: Any, _: Any, arguments: Any, named: Any) -> Any:
         span, run = arguments
         if str(run.error or "").startswith(_LEFT):
             given = (WithoutStatus(span), run)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("leaving a stream")
     return upstream(*given, **named)
 

@@ -26,8 +26,8 @@ _MODELS = "langchain_core.language_models"
 
 def repair(instrumentor: Any) -> Callable[[], None]:
     """Note the runs that upstream's tracer is told of."""
-    tracer = instrumentor._tracer  # noqa: SLF001 - upstream's callback handler
-    start, end = tracer._start_trace, tracer._end_trace  # noqa: SLF001 - its two hooks
+    tracer = instrumentor._tracer  # Upstream's callback handler
+    start, end = tracer._start_trace, tracer._end_trace  # Its two hooks
 
     def started(run: Any) -> None:
         token = attach(_for_a_run_to_begin_in())
@@ -41,14 +41,14 @@ def repair(instrumentor: Any) -> Callable[[], None]:
                 kind = run.run_type.upper()
                 announce(span, kind, partial(_to_be_said, span, run))
                 note(run.id, partial(tracer.get_span, run.id), waits=kind == LLM)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("noting a run of LangChain's")
 
     def ended(run: Any) -> None:
         end(run)
         try:
             forget(run.id)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("forgetting a run of LangChain's")
 
     def asking(wrapped: Any, _model: Any, arguments: Any, named: Any) -> Any:
@@ -83,27 +83,27 @@ def repair(instrumentor: Any) -> Callable[[], None]:
 
 def _to_be_said(span: Any, run: Any) -> dict[str, Any]:
     """Return those attributes of a model's run that are known before it has an answer."""
-    from openinference.instrumentation.langchain import _tracer as upstream  # noqa: PLC0415 - traced
+    from openinference.instrumentation.langchain import _tracer as upstream  # Traced
 
     known = chain(
-        upstream._prompts(run.inputs),  # noqa: SLF001 - what upstream does with a run that is over
-        upstream._input_messages(run.inputs),  # noqa: SLF001
-        upstream._prompt_template(run),  # noqa: SLF001
-        upstream._invocation_parameters(run),  # noqa: SLF001
-        upstream._llm_provider(run.extra),  # noqa: SLF001
-        upstream._llm_system(run.extra),  # noqa: SLF001
-        upstream._model_name(run.outputs, run.extra),  # noqa: SLF001
-        upstream._tools(run),  # noqa: SLF001
-        upstream._metadata(run),  # noqa: SLF001
+        upstream._prompts(run.inputs),  # What upstream does with a run that is over
+        upstream._input_messages(run.inputs),
+        upstream._prompt_template(run),
+        upstream._invocation_parameters(run),
+        upstream._llm_provider(run.extra),
+        upstream._llm_system(run.extra),
+        upstream._model_name(run.outputs, run.extra),
+        upstream._tools(run),
+        upstream._metadata(run),
     )
-    return masked_facts(span, dict(upstream._flatten(known)))  # noqa: SLF001
+    return masked_facts(span, dict(upstream._flatten(known)))
 
 
 def _for_a_run_to_begin_in() -> Context:
     """Return the context in which, of several runs begun at once, none is inside another."""
     try:
         return beside_waiting_runs()
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("beginning a run of LangChain's")
         return get_current()
 
@@ -117,6 +117,6 @@ def _of_its_own_run(tracer: Any, arguments: tuple[Any, ...], named: dict[str, An
             run_id = getattr(first, "run_id", None)
             if run_id is not None and tracer.get_span(run_id) is not None:
                 return noted(run_id, partial(tracer.get_span, run_id))
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("finding a run of LangChain's")
     return get_current()

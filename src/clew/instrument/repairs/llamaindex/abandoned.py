@@ -22,11 +22,11 @@ MADE_FOR = (
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Give upstream's stream a finalizer, and let it know when it is closed."""
-    from openinference.instrumentation.llama_index import (  # noqa: PLC0415 - not at module level
+    from openinference.instrumentation.llama_index import (
         _stream as streams,
     )
 
-    owner: Any = streams._ResponseStream  # noqa: SLF001 - upstream's class
+    owner: Any = streams._ResponseStream
     methods = {"_finish": _finish, "_close": _close, "_aclose": _close}
     unwrap = wrapped(streams, {f"_ResponseStream.{name}": it for name, it in methods.items()})
     owner.__del__ = _forget
@@ -39,7 +39,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 
 
 def _close(upstream: Any, stream: Any, arguments: Any, named: Any) -> Any:
-    stream._self_left = True  # noqa: SLF001 - ours, on upstream's proxy
+    stream._self_left = True  # Ours, on upstream's proxy
     return upstream(*arguments, **named)
 
 
@@ -47,15 +47,15 @@ def _finish(upstream: Any, stream: Any, arguments: Any, named: Any) -> Any:
     error = arguments[0] if arguments else named.get("exception")
     try:
         if getattr(stream, "_self_left", False) or isinstance(error, GeneratorExit):
-            mark_left(stream._self_finish.__self__)  # noqa: SLF001 - upstream's span
-    except Exception:  # noqa: BLE001 - the boundary to the application
+            mark_left(stream._self_finish.__self__)  # Upstream's span
+    except Exception:
         contain("leaving a stream")
     return upstream(*arguments, **named)
 
 
 def _forget(stream: Any) -> None:
     try:
-        stream._self_left = True  # noqa: SLF001 - as above
-        stream._finish()  # noqa: SLF001 - upstream's own end, which happens once
-    except Exception:  # noqa: BLE001 - the boundary to the application
+        stream._self_left = True
+        stream._finish()  # Upstream's own end, which happens once
+    except Exception:
         contain("ending an abandoned stream")

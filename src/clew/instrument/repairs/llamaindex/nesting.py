@@ -38,17 +38,17 @@ def _starting(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:
     try:
         if started is not None:
             _tell_kind(started)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("reading the kind of a LlamaIndex span")
     return started
 
 
 def _tell_kind(started: Any) -> None:
-    span = started._otel_span  # noqa: SLF001 - upstream's span around OpenTelemetry's
-    kind = started._span_kind  # noqa: SLF001
+    span = started._otel_span  # Upstream's span around OpenTelemetry's
+    kind = started._span_kind
     if merging() and getattr(span, "name", "").endswith(_NO_MODEL_CALLS):
-        kind = started._span_kind = CHAIN  # noqa: SLF001
-    held_back = started._attributes  # noqa: SLF001 - upstream says it all when the span ends
+        kind = started._span_kind = CHAIN
+    held_back = started._attributes  # Upstream says it all when the span ends
     announce(span, kind, partial(masked_facts, span, held_back))
 
 
@@ -57,8 +57,8 @@ def _leaving(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:
     try:
         if left is not None and left.waiting_for_streaming:
             # The stream is read in this very context, see `frameworks.py`.
-            span = left._otel_span  # noqa: SLF001 - as above
+            span = left._otel_span
             note(left.id_, lambda: span if span.is_recording() else None)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("noting a stream of LlamaIndex's")
     return left

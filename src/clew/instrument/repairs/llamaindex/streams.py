@@ -41,7 +41,7 @@ def _exit(upstream: Any, _handler: Any, arguments: Any, named: Any) -> Any:
         stream = named.get("result")
         if isinstance(stream, Generator | AsyncGenerator) and span is not None and span.active:
             finalize(stream, _let_go, span)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("watching a stream")
     return span
 
@@ -52,31 +52,31 @@ def _let_go(span: Any) -> None:
             mark_left(span)
             span.end()
             _tell_parents(span)
-    except Exception:  # noqa: BLE001 - the boundary to the application
+    except Exception:
         contain("ending an abandoned stream")
 
 
 def _tell_parents(span: Any) -> None:
-    from openinference.instrumentation.llama_index import (  # noqa: PLC0415 - not at module level
+    from openinference.instrumentation.llama_index import (
         _handler as handler,
     )
 
-    parent = span._parent  # noqa: SLF001 - upstream's state
+    parent = span._parent  # Upstream's state
     while parent and parent.waiting_for_streaming:
         mark_left(parent)
-        parent = parent._parent  # noqa: SLF001 - as above
-    span.notify_parent(handler._StreamingStatus.FINISHED)  # noqa: SLF001 - upstream's own word
+        parent = parent._parent
+    span.notify_parent(handler._StreamingStatus.FINISHED)  # Upstream's own word
 
 
 def mark_left(span: Any) -> None:
     """Note on upstream's *span* that the stream it waits for was not read to its end."""
-    span._clew_left = True  # noqa: SLF001 - ours, on upstream's span
+    span._clew_left = True  # Ours, on upstream's span
 
 
 def _process_event(upstream: Any, span: Any, arguments: Any, named: Any) -> Any:
     event = arguments[0] if arguments else named.get("event")
     if type(event).__name__ in _PARTS:
-        span._clew_part = event  # noqa: SLF001 - ours, on upstream's span
+        span._clew_part = event  # Ours, on upstream's span
     elif isinstance(getattr(event, "exception", None), GeneratorExit):
         if span.waiting_for_streaming:
             _let_go(span)
@@ -94,20 +94,20 @@ _PARTS = {
 def _end(upstream: Any, span: Any, arguments: Any, named: Any) -> Any:
     part = getattr(span, "_clew_part", None)
     try:
-        if part is not None and span.active and _OUTPUT not in span._attributes:  # noqa: SLF001
-            from llama_index.core.instrumentation.events import llm  # noqa: PLC0415 - as above
+        if part is not None and span.active and _OUTPUT not in span._attributes:
+            from llama_index.core.instrumentation.events import llm
 
             # A part holds all that came before it.
             end = getattr(llm, _PARTS[type(part).__name__])
-            span._process_event(end(**dict(part)))  # noqa: SLF001 - upstream's reading of it
-    except Exception:  # noqa: BLE001 - the boundary to the application
+            span._process_event(end(**dict(part)))  # Upstream's reading of it
+    except Exception:
         contain("showing what was read of a stream")
     error = arguments[0] if arguments else named.get("exception")
     if error is not None or not getattr(span, "_clew_left", False):
         return upstream(*arguments, **named)
-    real = span._otel_span  # noqa: SLF001 - upstream's state
+    real = span._otel_span  # Upstream's state
     try:
-        span._otel_span = WithoutStatus(real)  # noqa: SLF001 - as above
+        span._otel_span = WithoutStatus(real)
         return upstream()
     finally:
-        span._otel_span = real  # noqa: SLF001 - as above
+        span._otel_span = real

@@ -18,14 +18,14 @@ MADE_FOR = (
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Let upstream's span be known, whatever its model says of itself."""
-    from openinference.instrumentation.llama_index import (  # noqa: PLC0415 - not at module level
+    from openinference.instrumentation.llama_index import (
         _handler as handler,
     )
 
     def process_instance(original: Any, span: Any, arguments: Any, named: Any) -> None:
         try:
             original(*arguments, **named)
-        except Exception:  # noqa: BLE001 - the model's own code; the call itself will raise it
+        except Exception:  # The model's own code; the call itself will raise it
             name = getattr(arguments[0], "model", None)
             if isinstance(name, str):
                 span["llm.model_name"] = name

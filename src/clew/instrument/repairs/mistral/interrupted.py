@@ -22,10 +22,10 @@ MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Start upstream's spans."""
-    from openinference.instrumentation.mistralai import (  # noqa: PLC0415 - not at module level
+    from openinference.instrumentation.mistralai import (
         _chat_wrapper as wrappers,
     )
-    from openinference.instrumentation.mistralai._with_span import (  # noqa: PLC0415 - as above
+    from openinference.instrumentation.mistralai._with_span import (
         _WithSpan,
     )
 
@@ -38,9 +38,9 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
         extra_attributes: Any,
     ) -> Iterator[Any]:
         try:
-            tracer = wrapper._tracer  # noqa: SLF001 - upstream's wrapper
+            tracer = wrapper._tracer
             span = tracer.start_span(span_name, attributes=dict(extra_attributes))
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("starting a span of Mistral's")
             span = INVALID_SPAN
         with_span = _WithSpan(span, dict(context_attributes), dict(attributes))
@@ -57,14 +57,14 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
             if get_current() is inside:
                 attach(before)
 
-    owner: Any = wrappers._WithTracer  # noqa: SLF001 - upstream's class
-    found = owner._start_as_current_span  # noqa: SLF001 - as above
+    owner: Any = wrappers._WithTracer
+    found = owner._start_as_current_span
     expect(found, "self", *list(signature(start).parameters)[1:])
 
     def called(upstreams: Any, wrapper: Any, arguments: Any, named: Any) -> Any:
         try:
             return start(wrapper, *arguments, **named)
-        except Exception:  # noqa: BLE001 - the boundary to the application
+        except Exception:
             contain("starting a span of Mistral's")
             return upstreams(*arguments, **named)
 

@@ -26,11 +26,11 @@ _METHOD = "_finalize_response"
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Watch streams instead of wrapping them."""
-    from openinference.instrumentation.mistralai import (  # noqa: PLC0415 - not at module level
+    from openinference.instrumentation.mistralai import (
         _chat_wrapper as wrappers,
     )
 
-    owner: Any = wrappers._WithMistralAI  # noqa: SLF001 - upstream's class
+    owner: Any = wrappers._WithMistralAI
     expect(getattr(owner, _METHOD), "self", "response", "with_span", "request_parameters")
     return wrapped(wrappers, {f"_WithMistralAI.{_METHOD}": _finalize})
 
@@ -38,7 +38,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 def _finalize(wrapped: Any, _instance: Any, _arguments: Any, named: Any) -> Any:
     response, with_span = named["response"], named["with_span"]
     if iscoroutine(response):
-        context = set_span_in_context(with_span._span)  # noqa: SLF001 - upstream's
+        context = set_span_in_context(with_span._span)
         return _opened(response, _ChatWatcher(with_span, named["request_parameters"]), context)
     if is_stream(response):
         return watched(response, _ChatWatcher(with_span, named["request_parameters"]))
@@ -58,20 +58,20 @@ class _ChatWatcher(Watcher):
     """Lets upstream put the events together and end its span."""
 
     def __init__(self, with_span: Any, request_parameters: Any) -> None:
-        from mistralai.client.models import CompletionEvent  # noqa: PLC0415 - not at module level
-        from openinference.instrumentation.mistralai import (  # noqa: PLC0415 - as above
+        from mistralai.client.models import CompletionEvent
+        from openinference.instrumentation.mistralai import (
             _response_accumulator as accumulators,
         )
-        from openinference.instrumentation.mistralai import (  # noqa: PLC0415 - as above
+        from openinference.instrumentation.mistralai import (
             _response_attributes_extractor as extractors,
         )
 
         self._with_span = with_span
         self._begun = False
-        self._events = accumulators._ChatCompletionAccumulator(  # noqa: SLF001 - upstream's
+        self._events = accumulators._ChatCompletionAccumulator(
             request_parameters=request_parameters,
             chat_completion_type=CompletionEvent,
-            response_attributes_extractor=extractors._StreamResponseAttributesExtractor(),  # noqa: SLF001
+            response_attributes_extractor=extractors._StreamResponseAttributesExtractor(),
         )
 
     def take(self, event: Any) -> None:
@@ -81,7 +81,7 @@ class _ChatWatcher(Watcher):
         self._events.process_chunk(event)
 
     def finish(self, error: BaseException | None, *, complete: bool) -> None:
-        from openinference.instrumentation.mistralai._utils import (  # noqa: PLC0415 - as above
+        from openinference.instrumentation.mistralai._utils import (
             _finish_tracing,
         )
 

@@ -15,4 +15,4 @@ MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<
 
 def repair(instrumentor: Any) -> Callable[[], None]:
     """Make spans of these calls as well."""
-    return record(ENDPOINTS, MISTRAL, instrumentor._tracer)  # noqa: SLF001 - as its other spans
+    return record(ENDPOINTS, MISTRAL, instrumentor._tracer)
