@@ -133,9 +133,10 @@ def tests(session: nox.Session) -> None:
     # FastAPI has telemetry of its own, which wakes up once a global tracer provider is set, as the
     # landing table sets one. So servers, and processes that fork, are tested apart from it.
     apart = ["tests/web", "tests/propagation"]
-    # Upstream's defects, other programs and what the doctor says are the same on every Python.
+    # Upstream's defects, other programs, delivery and the doctor are the same on every Python.
     once_apart = ["tests/zero_code", "tests/crossing"]
-    once = [f"tests/{it}" for it in ("contract", "diagnosis", "docs", "faults", "upstream")]
+    names = ("contract", "delivery", "diagnosis", "docs", "examples", "faults", "upstream")
+    once = [f"tests/{name}" for name in names]
     here = session.python == CURRENT
     left_out = [*apart, *once_apart, *([] if here else once)]
     _pytest(session, *chosen, *(f"--ignore={folder}" for folder in left_out))
@@ -163,7 +164,7 @@ def servers(session: nox.Session) -> None:
 def frameworks(session: nox.Session, extra: str) -> None:
     """Test with the newest release of one framework."""
     _install(session, extra)
-    folders = ("tests/landing", "tests/activation", "tests/contract", "tests/examples")
+    folders = ("tests/landing", "tests/activation", "tests/contract")
     _pytest(session, "-m", "not slow", *folders)
 
 
@@ -222,7 +223,7 @@ def lowest(session: nox.Session) -> None:
     session.install(
         "-e", f".[{','.join(EXTRAS)}]", "--group", "test", "--resolution", "lowest-direct"
     )
-    names = ("unit", "activation", "delivery", "faults", "landing", "contract")
+    names = ("unit", "activation", "delivery", "landing", "contract")
     folders = [f"tests/{name}" for name in names]
     # What holds the provider server to the SDKs does so with the newest.
     newest = "--ignore=tests/contract/test_providers.py"
