@@ -40,6 +40,7 @@ def known():
     for distribution in metadata.distributions():
         said += [distribution.metadata["Name"], *(distribution.requires or ())]
     said += [it for extra in EXTRAS.values() for it in extra]
+    said += [row.trigger.partition(".")[0] for row in FRAMEWORKS]
     return {canonicalize_name(Requirement(it).name) for it in said}
 
 

@@ -46,8 +46,8 @@ class Framework:
     """One framework, and all that has to be known to trace it."""
 
     name: str
-    """What it is called everywhere: in reports and messages, and as pip extra, as folder of its
-    example, as cassette and as test environment."""
+    """Its one name, in reports and messages, as pip extra, as folder of its example, as cassette
+    and as test environment."""
     entry_point: str
     """The instrumentor's entry-point name, which OTEL_PYTHON_DISABLED_INSTRUMENTATIONS goes by."""
     trigger: str
