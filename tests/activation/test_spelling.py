@@ -97,6 +97,8 @@ def test_an_instrumentors_options_are_given_by_any_spelling(python, spelling, na
 
 @pytest.mark.parametrize("argument", ["only", "exclude"])
 def test_another_spelling_is_no_other_argument(python, argument):
+    if argument == "only":
+        pytest.importorskip("llama_index.core")  # What is named there has to be there.
     done = python(f"""
         from clew import instrument_all
         first = instrument_all({argument}=["llama_index"])

@@ -52,5 +52,5 @@ def test_these_are_all_orchestrators():
     from clew.core.frameworks import FRAMEWORKS, Layer
 
     assert ORCHESTRATORS.keys() < CALLS.keys()
-    named = {it.name for it in FRAMEWORKS if it.layer is Layer.ORCHESTRATOR}
+    named = {it.entry_point for it in FRAMEWORKS if it.layer is Layer.ORCHESTRATOR}
     assert named == ORCHESTRATORS.keys()

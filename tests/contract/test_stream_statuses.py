@@ -48,9 +48,10 @@ def chat_model(server):
 
 
 def chain(server):
+    model = chat_model(server)
     from langchain_core.prompts import ChatPromptTemplate
 
-    return ChatPromptTemplate.from_template("Where does the {thing} lead?") | chat_model(server)
+    return ChatPromptTemplate.from_template("Where does the {thing} lead?") | model
 
 
 STREAMS = {

@@ -25,7 +25,7 @@ LOWEST = {
 REPAIRS = [
     it.name.removeprefix(f"{repairs.__name__}.")
     for it in walk_packages(repairs.__path__, f"{repairs.__name__}.")
-    if not it.ispkg
+    if not it.ispkg and it.name.count(".") > repairs.__name__.count(".") + 1  # In a folder.
 ]
 
 
