@@ -31,6 +31,7 @@ def said(python_in_the_tree, framework, tool, tmp_path):
     return json.loads(place.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)  # Two programs that import several frameworks.
 @pytest.mark.parametrize("framework", CALLS)
 def test_no_key_is_lost(python_in_the_tree, framework, tmp_path):
