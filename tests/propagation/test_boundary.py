@@ -9,7 +9,7 @@ import pytest
 
 from clew import stats
 from clew.core import containment
-from clew.propagation import processes
+from clew.propagation import fork, pools
 
 
 @pytest.fixture
@@ -24,12 +24,16 @@ def failing(*_arguments, **_named):
 
 @pytest.mark.usefixtures("contained")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize("name", ["carry", "flush_when_ended", "import_module"])
-def test_a_fault_is_contained(monkeypatch, name, recwarn):
-    initializer = processes.carry_initializer()
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(pools, "carry"), (pools, "flush_when_ended"), (fork, "import_module")],
+    ids=["carry", "flush_when_ended", "import_module"],
+)
+def test_a_fault_is_contained(monkeypatch, module, name, recwarn):
+    initializer = pools.carry_initializer()
     monkeypatch.setitem(sys.modules, "requests", sys)
-    monkeypatch.setattr(processes, name, failing)
-    processes.follow_processes(object_that_can_be_weak := type("Provider", (), {})())
+    monkeypatch.setattr(module, name, failing)
+    fork.follow_processes(object_that_can_be_weak := type("Provider", (), {})())
     before = sum(stats().errors.values())
     try:
         with ProcessPoolExecutor(
@@ -37,7 +41,7 @@ def test_a_fault_is_contained(monkeypatch, name, recwarn):
         ) as pool:
             assert pool.submit(abs, -42).result(60) == 42
     finally:
-        processes.leave_pools()
+        pools.leave_pools()
     counted = sum(stats().errors.values()) - before
     assert counted or name == "flush_when_ended", "the child counts that"
     assert object_that_can_be_weak
@@ -46,5 +50,5 @@ def test_a_fault_is_contained(monkeypatch, name, recwarn):
 @pytest.mark.usefixtures("contained")
 def test_a_fault_does_not_break_the_import_of_multiprocessing():
     before = stats().errors.get("following the processes of multiprocessing", 0)
-    processes._followed.follow(None)
+    fork._followed.follow(None)
     assert stats().errors["following the processes of multiprocessing"] == before + 1

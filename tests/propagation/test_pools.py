@@ -7,7 +7,7 @@ from multiprocessing.pool import Pool
 import pytest
 
 from clew import current, using_session
-from clew.propagation.processes import carry_initializer, leave_pools
+from clew.propagation.pools import carry_initializer, leave_pools
 from tests.propagation import kinds
 from tests.propagation.ledger import Count
 
@@ -71,7 +71,7 @@ def test_they_are_watched_as_long_as_something_is_traced(python, again):
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
         from clew import current, instrument_all, uninstrument_all, using_session
-        from clew.propagation.processes import carry_initializer
+        from clew.propagation.pools import carry_initializer
         from clew.instrument.api import instrument_unasked
 
         def session():

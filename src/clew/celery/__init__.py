@@ -26,7 +26,7 @@ from clew.context.carry import Attributes, Parcel, packed, unpacked
 from clew.context.identity import CARRIED, TAGS, USER_ID, Pseudonym
 from clew.core import counters
 from clew.core.containment import contain
-from clew.propagation.processes import flush_last_spans
+from clew.propagation.fork import flush_last_spans
 
 __all__ = ["connect"]
 

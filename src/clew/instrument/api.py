@@ -21,9 +21,10 @@ from clew.instrument.selection import selected
 from clew.instrument.start_lock import Turns
 from clew.logging.providers import follow_logs
 from clew.patching.import_hooks import undo_all
+from clew.propagation.fork import follow_processes
 from clew.propagation.install import join_propagators
 from clew.propagation.logfire import follow_logfire
-from clew.propagation.processes import follow_pools, follow_processes
+from clew.propagation.pools import follow_pools
 from clew.propagation.runtime_context import keep_ids_beside
 from clew.propagation.servers import follow_servers
 from clew.propagation.threads import follow_threads

@@ -14,7 +14,7 @@ from typing import Any
 from clew.core.containment import contain
 from clew.patching.import_hooks import Parts, Undo
 from clew.patching.wrap import Patches
-from clew.propagation.processes import flush_last_spans, flush_spans
+from clew.propagation.fork import flush_last_spans, flush_spans
 
 _UID = "clew: the last spans"
 

@@ -11,7 +11,7 @@ from functools import partial
 from common import ADA, BOB, NOBODY, answer, as_session, caller, tracer
 
 from clew.context.carry import carry
-from clew.propagation.processes import carry_initializer
+from clew.propagation.pools import carry_initializer
 
 AT_CALLER = (ADA, "caller")
 
