@@ -73,7 +73,7 @@ def propagators(monkeypatch):
     propagate.set_global_textmap(CompositePropagator(propagators))
     yield
     propagate.set_global_textmap(before)
-    http.unguard()
+    http.uninstrument_clients()
     http._written.clear()
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from clew import current, using_session
-from clew.propagation.grpc import server_of
+from clew.propagation.grpc import server_attributes
 
 grpc = pytest.importorskip("grpc")
 instrumentation = pytest.importorskip("opentelemetry.instrumentation.grpc")
@@ -44,7 +44,7 @@ def service(provider, propagate_to, trusted):
     propagate_to("localhost")
     from clew.propagation import http
 
-    http.guard()  # As instrument_all() does.
+    http.instrument_clients()  # As instrument_all() does.
     switched_on = [
         getattr(instrumentation, name)()
         for name in (
@@ -124,7 +124,7 @@ def test_a_channel_that_is_known_to_nobody_is_none(service):
     """One that was made before: where it leads cannot be known."""
     from clew.propagation import http
 
-    http.unguard()
+    http.uninstrument_clients()
     with using_session("chat-42"):
         by_call(f"localhost:{service.port}")
     assert service.told == [None]
@@ -151,5 +151,5 @@ def test_a_channel_that_is_known_to_nobody_is_none(service):
     ],
 )
 def test_targets(target, said):
-    found = server_of(target)
+    found = server_attributes(target)
     assert (found.get("server.address"), found.get("server.port")) == (said or (None, None))

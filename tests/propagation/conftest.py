@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from clew.propagation.threads import follow_threads
+from clew.propagation.threads import instrument_threads
 from clew.spans.processor import IdentityProcessor
 from tests.propagation.collector import collecting
 from tests.propagation.ledger import Seen, counted
@@ -50,7 +50,7 @@ def telemetry():
 
 @pytest.fixture
 def threads():
-    stop = follow_threads()
+    stop = instrument_threads()
     yield
     stop()
 

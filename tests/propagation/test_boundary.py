@@ -33,7 +33,7 @@ def test_a_fault_is_contained(monkeypatch, module, name, recwarn):
     initializer = pools.carry_initializer()
     monkeypatch.setitem(sys.modules, "requests", sys)
     monkeypatch.setattr(module, name, failing)
-    fork.follow_processes(object_that_can_be_weak := type("Provider", (), {})())
+    fork.support_child_processes(object_that_can_be_weak := type("Provider", (), {})())
     before = sum(stats().errors.values())
     try:
         with ProcessPoolExecutor(
@@ -41,7 +41,7 @@ def test_a_fault_is_contained(monkeypatch, module, name, recwarn):
         ) as pool:
             assert pool.submit(abs, -42).result(60) == 42
     finally:
-        pools.leave_pools()
+        pools.uninstrument_pools()
     counted = sum(stats().errors.values()) - before
     assert counted or name == "flush_when_ended", "the child counts that"
     assert object_that_can_be_weak
@@ -49,6 +49,6 @@ def test_a_fault_is_contained(monkeypatch, module, name, recwarn):
 
 @pytest.mark.usefixtures("contained")
 def test_a_fault_does_not_break_the_import_of_multiprocessing():
-    before = stats().errors.get("following the processes of multiprocessing", 0)
-    fork._followed.follow(None)
-    assert stats().errors["following the processes of multiprocessing"] == before + 1
+    before = stats().errors.get("preparing the processes of multiprocessing", 0)
+    fork._children.hook_multiprocessing(None)
+    assert stats().errors["preparing the processes of multiprocessing"] == before + 1

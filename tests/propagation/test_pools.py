@@ -7,7 +7,7 @@ from multiprocessing.pool import Pool
 import pytest
 
 from clew import current, using_session
-from clew.propagation.pools import carry_initializer, leave_pools
+from clew.propagation.pools import carry_initializer, uninstrument_pools
 from tests.propagation import kinds
 from tests.propagation.ledger import Count
 
@@ -27,7 +27,7 @@ def test_pools(program, collector, method, row):
 @pytest.fixture
 def pools():
     yield
-    leave_pools()
+    uninstrument_pools()
 
 
 def test_a_forked_worker_leaves_what_it_inherited(pools):
@@ -60,7 +60,7 @@ def test_what_was_changed_is_taken_back():
     carry_initializer()
     carry_initializer()
     assert vars(Pool)["map"] is not before[0]
-    leave_pools()
+    uninstrument_pools()
     assert [vars(Pool)["map"], vars(ProcessPoolExecutor)["submit"]] == before
 
 

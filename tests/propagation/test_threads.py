@@ -13,7 +13,7 @@ from opentelemetry import context as otel
 
 from clew import current, using_session
 from clew.context.carry import carry
-from clew.propagation.threads import are_followed, follow_threads
+from clew.propagation.threads import instrument_threads, threads_are_instrumented
 from tests.propagation.ledger import STAGES, Count, given, make_spans
 
 # Each row gives a function that takes a job, inside a block, and returns what waits for it.
@@ -220,13 +220,13 @@ FUNCTIONS = [(Thread, "start"), (Thread, "run"), (Timer, "run"), (ThreadPoolExec
 
 def test_undone_everything_is_as_before():
     before = [vars(cls)[name] for cls, name in FUNCTIONS]
-    assert not are_followed()
-    stop = follow_threads()
-    assert are_followed()
+    assert not threads_are_instrumented()
+    stop = instrument_threads()
+    assert threads_are_instrumented()
     assert all(vars(cls)[name] is not it for (cls, name), it in zip(FUNCTIONS, before, strict=True))
     assert "start" not in vars(Timer)  # Which would hide what others wrap around Thread's.
     stop()
-    assert not are_followed()
+    assert not threads_are_instrumented()
     assert [vars(cls)[name] for cls, name in FUNCTIONS] == before
     with using_session("chat-1"):
         worker = Session()
@@ -244,7 +244,7 @@ def test_a_thread_that_was_started_before_the_end_runs_in_its_context():
         assert go.wait(10)
         found.append(current().session_id)
 
-    stop = follow_threads()
+    stop = instrument_threads()
     with using_session("chat-1"):
         worker = Thread(target=work)
         worker.start()
@@ -260,6 +260,6 @@ def test_where_one_function_cannot_be_wrapped_none_is(monkeypatch):
     for cls in (ThreadPoolExecutor, Executor):
         monkeypatch.delattr(cls, "submit")
     with pytest.raises(AttributeError):
-        follow_threads()
+        instrument_threads()
     assert vars(Thread)["start"] is start
-    assert not are_followed()
+    assert not threads_are_instrumented()

@@ -21,13 +21,13 @@ from clew.instrument.selection import selected
 from clew.instrument.start_lock import Turns
 from clew.logging.providers import follow_logs
 from clew.patching.import_hooks import undo_all
-from clew.propagation.fork import follow_processes
-from clew.propagation.install import join_propagators
-from clew.propagation.logfire import follow_logfire
-from clew.propagation.pools import follow_pools
-from clew.propagation.runtime_context import keep_ids_beside
-from clew.propagation.servers import follow_servers
-from clew.propagation.threads import follow_threads
+from clew.propagation.fork import support_child_processes
+from clew.propagation.install import install_propagator
+from clew.propagation.logfire import instrument_logfire
+from clew.propagation.pools import instrument_pools
+from clew.propagation.runtime_context import extend_runtime_context
+from clew.propagation.servers import flush_at_server_shutdown
+from clew.propagation.threads import instrument_threads
 from clew.spans import cost, model_calls
 from clew.spans.other_providers import add_processor, warn_of_later_provider
 from clew.spans.processor import IdentityProcessor
@@ -252,10 +252,10 @@ def _switch_on(  # noqa: PLR0913 - what `_start` has read
     disabled: Collection[str],
 ) -> None:
     """Change what has to be changed, and add to *undo* what takes each step back."""
-    undo.append(keep_ids_beside())
-    undo.append(follow_pools())
+    undo.append(extend_runtime_context())
+    undo.append(instrument_pools())
     undo.append(identity.read_default())
-    undo.append(follow_servers())
+    undo.append(flush_at_server_shutdown())
     undo.append(follow_logs())
     of_the_application = default_provider.provider_of_the_application()
     provider = options.tracer_provider or of_the_application or default_provider.make_provider()
@@ -264,16 +264,16 @@ def _switch_on(  # noqa: PLR0913 - what `_start` has read
     for each in (provider,) if other is None or other is provider else (provider, other):
         roomy = any(each is it for it in default_provider.ROOMY)
         undo.append(_stamp_spans_of(each, aliases, roomy=roomy))
-        undo.append(follow_processes(each))
+        undo.append(support_child_processes(each))
         undo.append(deliver_before_answers(each))
         if rate is not None:
             undo.append(sample_sessions(each, rate))
     if options.threads and not {"*", "threading"} & set(disabled):
-        undo.append(follow_threads())
+        undo.append(instrument_threads())
     if default_provider.MADE.get(provider):
         undo.append(warn_of_later_provider(provider))
-    undo.append(join_propagators())
-    undo.append(follow_logfire())
+    undo.append(install_propagator())
+    undo.append(instrument_logfire())
 
 
 _warned: set[str] = set()
