@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import TracerProvider
 
-from clew.aws_lambda import deliver_before_answers
+from clew.aws_lambda import flush_before_answers
 from clew.context import identity
 from clew.core import settings
 from clew.core.backend_names import Alias
@@ -265,7 +265,7 @@ def _switch_on(  # noqa: PLR0913 - what `_start` has read
         roomy = any(each is it for it in default_provider.ROOMY)
         undo.append(_stamp_spans_of(each, aliases, roomy=roomy))
         undo.append(support_child_processes(each))
-        undo.append(deliver_before_answers(each))
+        undo.append(flush_before_answers(each))
         if rate is not None:
             undo.append(sample_sessions(each, rate))
     if options.threads and not {"*", "threading"} & set(disabled):
