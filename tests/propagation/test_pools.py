@@ -72,7 +72,7 @@ def test_they_are_watched_as_long_as_something_is_traced(python, again):
         from multiprocessing import get_context
         from clew import current, instrument_all, uninstrument_all, using_session
         from clew.propagation.pools import carry_initializer
-        from clew.instrument.api import instrument_unasked
+        from clew.instrument.api import instrument_automatically
 
         def session():
             return current().session_id
@@ -82,7 +82,7 @@ def test_they_are_watched_as_long_as_something_is_traced(python, again):
             assert not hasattr(ProcessPoolExecutor.submit, "__wrapped__")
             instrument_all()
 
-        instrument_unasked()
+        instrument_automatically()
         context = get_context("fork")
         with ProcessPoolExecutor(1, context, initializer=carry_initializer()) as pool:
             {again}
