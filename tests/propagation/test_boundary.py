@@ -1,4 +1,4 @@
-"""A fault of clew's in a pool of processes, or before a fork, leaves both as they are."""
+"""An error in clew breaks no pool of processes and no fork."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ def contained(monkeypatch):
     monkeypatch.setattr(containment, "_logged", set())
 
 
-def failing(*_arguments, **_named):
+def failing(*_args, **_kwargs):
     raise ZeroDivisionError
 
 
@@ -33,7 +33,7 @@ def test_a_fault_is_contained(monkeypatch, module, name, recwarn):
     initializer = pools.carry_initializer()
     monkeypatch.setitem(sys.modules, "requests", sys)
     monkeypatch.setattr(module, name, failing)
-    fork.support_child_processes(object_that_can_be_weak := type("Provider", (), {})())
+    fork.support_child_processes(provider := type("Provider", (), {})())
     before = sum(stats().errors.values())
     try:
         with ProcessPoolExecutor(
@@ -43,8 +43,8 @@ def test_a_fault_is_contained(monkeypatch, module, name, recwarn):
     finally:
         pools.uninstrument_pools()
     counted = sum(stats().errors.values()) - before
-    assert counted or name == "flush_when_ended", "the child counts that"
-    assert object_that_can_be_weak
+    assert counted or name == "flush_when_ended", "which the child counts"
+    assert provider
 
 
 @pytest.mark.usefixtures("contained")
