@@ -179,7 +179,7 @@ class Activator:
                 wrong.append(activation)
         lines = [f"{it.framework.name} is {it.state.value}: {it.reason}" for it in wrong]
         if wrong and (source := source_of(only or (), "only=")) != "only=" and not strict:
-            # A wrong variable must not stop a program.
+            # A variable must not stop a program that runs without it.
             say_once(source, ",".join(sorted(only or ())), f"{source}: {'; '.join(lines)}")
         elif wrong:
             raise ActivationError("; ".join(lines)) from wrong[0].error
@@ -221,7 +221,7 @@ class Activator:
                 self._activate(entry)
 
     def _activations(self) -> Mapping[str, Activation]:
-        """Return the states as they are. Reading changes nothing: a debugger reads, too."""
+        """Return the states. Reading them changes nothing: a debugger reads them, too."""
         return {name: entry.activation() for name, entry in self._entries.items()}
 
     def _is_imported(self, entry: Entry) -> bool:

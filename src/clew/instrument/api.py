@@ -1,4 +1,4 @@
-"""`instrument_all` and `uninstrument_all`, which switch on and off what other packages do."""
+"""`instrument_all` and `uninstrument_all`: they only call what the packages below offer."""
 
 import logging
 import os

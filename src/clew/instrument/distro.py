@@ -63,7 +63,7 @@ class ClewDistro(BaseDistro):
             raise  # OpenTelemetry handles these.
         except Exception as error:  # The instrumentor's own code
             logger.warning(
-                "clew: the instrumentation %s raised %s: %s; the others go on",
+                "clew: the instrumentation %s raised %s: %s; the others are loaded",
                 entry_point.name,
                 type(error).__name__,
                 error,

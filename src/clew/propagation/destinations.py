@@ -23,7 +23,7 @@ class Destination(Enum):
 
     LISTED = auto()
     """On the list of hosts that may receive ids."""
-    STRANGER = auto()
+    UNLISTED = auto()
     """Not on the list, or not known."""
     MODEL = auto()
     """A model provider, or any host that a model call goes to."""
@@ -45,22 +45,22 @@ def destination_of(span: Any, listed: Iterable[HostPattern]) -> Destination:
     if asks_a_model(span):
         return Destination.MODEL
     if not span.is_recording() or getattr(span, "kind", None) is not SpanKind.CLIENT:
-        return Destination.STRANGER
-    return _classified(tuple(_hosts_in(getattr(span, "attributes", None) or {})), listed)
+        return Destination.UNLISTED
+    return _classify(tuple(_hosts_in(getattr(span, "attributes", None) or {})), listed)
 
 
 def destination_at(url: object, listed: Iterable[HostPattern]) -> Destination:
     """Return what kind of host a request to *url* goes to."""
-    return _classified((_host_in(str(url)),), listed)
+    return _classify((_host_in(str(url)),), listed)
 
 
-def _classified(hosts: tuple[Host, ...], listed: Iterable[HostPattern]) -> Destination:
+def _classify(hosts: tuple[Host, ...], listed: Iterable[HostPattern]) -> Destination:
     if any(host.name is not None and provider_at(host.name) for host in hosts):
         return Destination.MODEL
     patterns = tuple(listed)
     if hosts and all(_is_listed(host, patterns) for host in hosts):
         return Destination.LISTED
-    return Destination.STRANGER
+    return Destination.UNLISTED
 
 
 def _is_listed(host: Host, patterns: tuple[HostPattern, ...]) -> bool:

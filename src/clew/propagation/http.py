@@ -122,7 +122,7 @@ def _inject(carrier: Any, context: Context | None, setter: Setter[Any]) -> None:
     match destination_of(get_current_span(context), settings.PROPAGATE_TO.read()):
         case Destination.LISTED:
             text = _with_ids(_without_written(old.text), context)
-        case Destination.MODEL | Destination.STRANGER:
+        case Destination.MODEL | Destination.UNLISTED:
             text = _without_ids(old.text)
     _replace(carrier, old, text, setter)
 
@@ -170,7 +170,7 @@ def _replace(carrier: Any, old: BaggageHeader, text: str, setter: Setter[Any]) -
 
 def _with_ids(header: str, context: Context | None) -> str:
     """Return *header* with the ids that are not in it yet, if there is room for them."""
-    # Only the given context counts: the ids of the current one may be another customer's.
+    # Of two contexts only the given one counts: the ids of the current may be another customer's.
     attributes = (carried() if context is None else Held(context).run(carried)).attributes
     present = {w3c_baggage.key_of(member) for member in w3c_baggage.members_of(header)}
     added = []
