@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from clew.instrument.report import Activation as Activation
     from clew.instrument.report import Report as Report
     from clew.instrument.report import State as State
-    from clew.propagation.processes import carry_initializer as carry_initializer
+    from clew.propagation.pools import carry_initializer as carry_initializer
 
 _HOMES = {
     "ActivationError": "core.errors",
@@ -54,7 +54,7 @@ _HOMES = {
     "State": "instrument.report",
     "Stats": "export.stats",
     "carry": "context.carry",
-    "carry_initializer": "propagation.processes",
+    "carry_initializer": "propagation.pools",
     "current": "context.api",
     "instrument_all": "instrument.api",
     "isolated": "context.api",

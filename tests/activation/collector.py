@@ -35,7 +35,7 @@ class Collector:
                 return body
 
             def log_message(self, *_: Any) -> None:
-                """Be silent."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(

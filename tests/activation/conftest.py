@@ -1,4 +1,4 @@
-"""Packages made for a test: frameworks and instrumentors as pip would have installed them."""
+"""Fixtures that install packages for a test: frameworks and instrumentors, as pip would."""
 
 import textwrap
 
@@ -46,7 +46,7 @@ def install(tmp_path):
 
 @pytest.fixture
 def install_instrumentor(install):
-    """Install an instrumentor of its own package, as OpenInference's are."""
+    """Install an instrumentor in a package of its own, as OpenInference's are."""
 
     def install_instrumentor(name, *, requires=(), instrument="print('instrumented')"):
         install(

@@ -1,4 +1,4 @@
-"""`CLEW_COST=1`: what a call cost stands on its LLM span, once."""
+"""`CLEW_COST=1` puts the cost of a call on its LLM span, once."""
 
 import pytest
 
@@ -24,16 +24,16 @@ CALLS = """
 
 
 @pytest.fixture
-def python_in_the_tree(python, monkeypatch, request):
+def python_at_root(python, monkeypatch, request):
     monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
     return python
 
 
 @pytest.mark.parametrize("switch", ["1", "0"])
-def test_openai(python_in_the_tree, switch):
+def test_a_call_of_openai_has_its_cost(python_at_root, switch):
     pytest.importorskip("openai")
     pytest.importorskip("genai_prices")
-    python_in_the_tree(
+    python_at_root(
         CALLS
         + f"""
     import openai
@@ -59,10 +59,10 @@ def test_openai(python_in_the_tree, switch):
     )
 
 
-def test_a_call_through_langchain_costs_once(python_in_the_tree):
+def test_a_call_through_langchain_has_its_cost_once(python_at_root):
     pytest.importorskip("langchain_openai")
     pytest.importorskip("genai_prices")
-    python_in_the_tree(
+    python_at_root(
         CALLS
         + """
     from langchain_openai import ChatOpenAI
@@ -74,7 +74,7 @@ def test_a_call_through_langchain_costs_once(python_in_the_tree):
     )
 
 
-def test_without_the_price_list_the_program_runs_and_one_line_says_what_is_missing(python):
+def test_without_the_price_list_the_program_runs_and_one_line_says_so(python):
     done = python(
         """
     import sys

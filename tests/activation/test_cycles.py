@@ -27,14 +27,14 @@ _COUNTED = """
 @pytest.mark.parametrize(
     "loaded", ["", "openai", "langchain_core.runnables", "openai, langchain_core"]
 )
-def test_nothing_is_left_behind(python, loaded):
+def test_no_objects_are_left_behind(python, loaded):
     for module in filter(None, loaded.split(", ")):
         pytest.importorskip(module)
     python((f"\n        import {loaded}" if loaded else "") + _COUNTED)
 
 
-def test_parts_that_load_while_it_is_undone(python, install):
-    """A part is acted on in one thread while another one takes everything back."""
+def test_a_module_that_loads_during_an_undo_is_undone_too(python, install):
+    """One thread acts on a module that was loaded while another one undoes everything."""
     install("part", files={"part.py": "class Part:\n    def call(self): pass\n"})
     python("""
         import threading

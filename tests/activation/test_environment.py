@@ -1,4 +1,4 @@
-"""What the environment decides, from `instrument_all()` to the spans that leave the process."""
+"""What environment variables change, from `instrument_all()` to the spans that are exported."""
 
 import hmac
 import json
@@ -21,7 +21,7 @@ SPANS = """
 """
 
 
-def test_whole_sessions_are_sampled_alike_in_every_process(python):
+def test_every_process_samples_the_same_whole_sessions(python):
     code = (
         SPANS
         + """
@@ -43,7 +43,7 @@ def test_whole_sessions_are_sampled_alike_in_every_process(python):
     assert 30 < len(kept) < 90
 
 
-def test_sampling_reaches_the_applications_own_provider_and_tracers(python):
+def test_sampling_applies_to_the_applications_own_provider_and_tracers(python):
     python(
         """
         from opentelemetry import trace
@@ -63,7 +63,7 @@ def test_sampling_reaches_the_applications_own_provider_and_tracers(python):
     )
 
 
-def test_users_leave_the_process_as_pseudonyms_only(python):
+def test_only_pseudonyms_of_users_leave_the_process(python):
     done = python(
         SPANS
         + """
@@ -83,7 +83,7 @@ def test_users_leave_the_process_as_pseudonyms_only(python):
     assert set(done.stdout.split()) == {hmac.new(b"secret", b"ada lovelace", "sha256").hexdigest()}
 
 
-def test_aliases_are_written_too(python):
+def test_aliases_are_set_on_spans(python):
     python(
         SPANS
         + """
@@ -119,9 +119,9 @@ EVERY_WRONG_VARIABLE = [
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"), EVERY_WRONG_VARIABLE, ids=[it[0] for it in EVERY_WRONG_VARIABLE]
+    ("name", "value", "message"), EVERY_WRONG_VARIABLE, ids=[it[0] for it in EVERY_WRONG_VARIABLE]
 )
-def test_a_wrong_variable_is_one_line_and_everything_works_as_by_default(python, name, value, said):
+def test_a_wrong_variable_logs_one_line_and_the_default_applies(python, name, value, message):
     done = python(
         """
         from clew import instrument_all, uninstrument_all, using_session
@@ -141,17 +141,17 @@ def test_a_wrong_variable_is_one_line_and_everything_works_as_by_default(python,
     assert done.stdout == "runs\n"
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"clew: {name}")
-    assert said in line
+    assert message in line
 
 
-def test_every_variable_that_can_be_wrong_is_tried_above():
+def test_every_variable_that_can_be_wrong_is_tested_above():
     cannot_be_wrong = {"CLEW_USER_ID_KEY"}
     tried = {name for name, _, _ in EVERY_WRONG_VARIABLE if name.startswith("CLEW_")}
     assert tried == {setting.name for setting in SETTINGS} - cannot_be_wrong
 
 
 @pytest.mark.parametrize("name", ["only", "exclude"])
-def test_of_a_list_of_frameworks_the_names_that_are_known_count(python, name):
+def test_unknown_names_in_a_list_of_frameworks_are_ignored(python, name):
     excluded = {"only": "mistral", "exclude": "openai"}[name]
     done = python(
         f"""
@@ -169,14 +169,14 @@ def test_of_a_list_of_frameworks_the_names_that_are_known_count(python, name):
     assert f"{name}=" not in line
 
 
-def test_a_variable_that_names_what_is_not_installed_stops_nothing(python, install_instrumentor):
+def test_a_variable_that_names_a_missing_framework_raises_nothing(python, install_instrumentor):
     install_instrumentor("maze", requires=["maze"])
     code = "from clew import instrument_all; instrument_all()"
     (line,) = python(code, CLEW_ONLY="maze").stderr.splitlines()
     assert line.startswith("clew: CLEW_ONLY: maze is missing: not installed")
 
 
-def test_a_variable_of_no_number_in_the_delivery_is_one_line(python, collector):
+def test_a_wrong_number_for_the_queue_logs_one_line(python, collector):
     done = python(
         "from clew import instrument_all; instrument_all()",
         OTEL_TRACES_EXPORTER="",
@@ -187,7 +187,7 @@ def test_a_variable_of_no_number_in_the_delivery_is_one_line(python, collector):
     assert line.startswith("clew: OTEL_BSP_MAX_QUEUE_SIZE=")
 
 
-def test_a_blank_limit_is_as_none(python):
+def test_a_blank_limit_counts_as_not_set(python):
     done = python(
         """
         from clew import instrument_all
@@ -200,7 +200,7 @@ def test_a_blank_limit_is_as_none(python):
     assert done.stderr == ""
 
 
-def test_by_default_spans_go_to_standard_error_with_one_line_that_says_so(python):
+def test_by_default_spans_go_to_standard_error_and_one_line_says_so(python):
     done = python(
         """
         from clew import instrument_all, using_session
@@ -211,13 +211,13 @@ def test_by_default_spans_go_to_standard_error_with_one_line_that_says_so(python
         """,
         OTEL_TRACES_EXPORTER="",
     )
-    said, span = done.stderr.splitlines()
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in said
+    message, span = done.stderr.splitlines()
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in message
     assert json.loads(span)["attributes"] == {"session.id": "chat-42"}
     assert done.stdout == ""
 
 
-def test_a_missing_exporter_is_one_line_and_the_application_runs(python):
+def test_a_missing_exporter_is_logged_and_the_application_runs(python):
     done = python(
         """
         from clew import instrument_all

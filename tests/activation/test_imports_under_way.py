@@ -1,8 +1,8 @@
-"""What fails only because modules are half imported is tried again when they are not."""
+"""An activation that fails only because modules are partly imported is tried again later."""
 
 import pytest
 
-_END = """
+_ASSERT_ACTIVE = """
         import threading
         for thread in threading.enumerate():
             if thread.name == "clew-activation":
@@ -11,8 +11,8 @@ _END = """
 """
 
 
-def test_the_instrumentor_is_imported_by_the_application(python, install, install_instrumentor):
-    """The framework's import ends inside the instrumentor's, which is half-way."""
+def test_the_application_imports_the_instrumentor(python, install, install_instrumentor):
+    """The framework's import ends inside the instrumentor's, which has not ended yet."""
     install("maze", files={"maze/__init__.py": ""})
     install_instrumentor("maze", requires=["maze"])
     done = python("""
@@ -29,7 +29,7 @@ def test_the_instrumentor_is_imported_by_the_application(python, install, instal
 
 
 @pytest.mark.parametrize("first", ["boto3", "openinference.instrumentation.bedrock"])
-def test_bedrocks_instrumentor_is_imported_after_arming(python, first):
+def test_the_application_imports_bedrocks_instrumentor(python, first):
     pytest.importorskip("boto3")
     python(f"""
         from clew import State, instrument_all
@@ -41,8 +41,8 @@ def test_bedrocks_instrumentor_is_imported_after_arming(python, first):
     """)
 
 
-def test_it_is_called_in_the_instrumentors_own_import(python, install, install_instrumentor):
-    """No hook can see the end of an import that had begun: a thread of its own waits for it."""
+def test_the_instrumentors_module_calls_instrument_all(python, install, install_instrumentor):
+    """No hook is called for an import that had begun: a thread of its own waits for its end."""
     install("maze", files={"maze/__init__.py": "import its_maze\n"})
     install_instrumentor("maze", requires=["maze"])
     done = python(
@@ -55,14 +55,14 @@ def test_it_is_called_in_the_instrumentors_own_import(python, install, install_i
         from clew import State
         report = its_maze.report
         """
-        + _END
+        + _ASSERT_ACTIVE
     )
     assert done.stdout.split() == ["instrumented"]
     assert done.stderr.count("does not trace") == 0
 
 
-def test_two_threads_import_what_the_other_one_holds(python, install, install_instrumentor):
-    """Python breaks such a circle by an error in one of them, here in the instrumentor."""
+def test_two_threads_each_import_what_the_other_is_importing(python, install, install_instrumentor):
+    """Python raises an error in one of them, here in the instrumentor."""
     install("maze", files={"maze/__init__.py": ""})
     install(
         "race",
@@ -107,7 +107,7 @@ def test_two_threads_import_what_the_other_one_holds(python, install, install_in
         import maze
         other.join(20)
         """
-        + _END
+        + _ASSERT_ACTIVE
         + """
         print(race.tries)
         """
@@ -116,7 +116,7 @@ def test_two_threads_import_what_the_other_one_holds(python, install, install_in
     assert done.stderr == ""
 
 
-def test_what_failed_is_tried_again_by_the_next_call(python, install, install_instrumentor):
+def test_the_next_call_tries_a_failed_activation_again(python, install, install_instrumentor):
     install("maze", files={"maze/__init__.py": ""})
     install_instrumentor("maze", requires=["maze"], instrument="import os; os.environ['MAZE']")
     done = python("""

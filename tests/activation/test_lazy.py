@@ -14,7 +14,7 @@ def installed(framework):
         return False
 
 
-frameworks_here = [
+EACH_FRAMEWORK = [
     pytest.param(
         framework.trigger,
         framework.name,
@@ -56,8 +56,8 @@ def test_instrument_all_imports_no_framework_and_no_instrumentor(python):
     """)
 
 
-@pytest.mark.parametrize(("trigger", "name"), frameworks_here)
-def test_imported_after(python, trigger, name):
+@pytest.mark.parametrize(("trigger", "name"), EACH_FRAMEWORK)
+def test_import_after_instrument_all_activates(python, trigger, name):
     python(f"""
         from clew import State, instrument_all
         report = instrument_all()
@@ -67,8 +67,8 @@ def test_imported_after(python, trigger, name):
     """)
 
 
-@pytest.mark.parametrize(("trigger", "name"), frameworks_here)
-def test_imported_before(python, trigger, name):
+@pytest.mark.parametrize(("trigger", "name"), EACH_FRAMEWORK)
+def test_import_before_instrument_all_activates(python, trigger, name):
     python(f"""
         import {trigger}
         from clew import State, instrument_all
@@ -76,7 +76,7 @@ def test_imported_before(python, trigger, name):
     """)
 
 
-def test_eager_imports_what_is_installed(python):
+def test_eager_imports_all_installed_frameworks(python):
     python("""
         import sys
         from clew import State, instrument_all
@@ -86,7 +86,7 @@ def test_eager_imports_what_is_installed(python):
     """)
 
 
-def test_a_namespace_package_is_waited_for_at_its_first_real_package(
+def test_in_a_namespace_package_the_first_regular_package_is_the_trigger(
     python, install, install_instrumentor
 ):
     install("maze-core", files={"maze/core/__init__.py": "", "maze/core/walls.py": ""})
@@ -104,7 +104,7 @@ def test_a_namespace_package_is_waited_for_at_its_first_real_package(
     assert done.stdout.split() == ["instrumented", "uninstrumented"]
 
 
-def test_other_instrumentors_are_known_by_name(python, install, install_instrumentor):
+def test_other_instrumentors_can_be_excluded_by_name(python, install, install_instrumentor):
     install("maze", files={"maze/__init__.py": ""})
     install_instrumentor("maze", requires=["maze"])
     python("""
@@ -116,7 +116,7 @@ def test_other_instrumentors_are_known_by_name(python, install, install_instrume
     """)
 
 
-def test_aiobotocore_that_imports_the_trigger_is_waited_for(python, install):
+def test_activation_waits_for_aiobotocore_if_that_imports_the_trigger(python, install):
     pytest.importorskip("botocore")
     # As the real one does: it needs botocore.client as an attribute, and is itself half imported
     # when the import of botocore.client ends.
@@ -143,7 +143,7 @@ def test_aiobotocore_that_imports_the_trigger_is_waited_for(python, install):
         """)
 
 
-def test_activating_openai_loads_no_more_of_it(python):
+def test_activating_openai_imports_no_more_of_its_modules(python):
     pytest.importorskip("openai")
     loaded = """
         import openai

@@ -1,9 +1,9 @@
-"""An instrumentor's own options are passed on, and wrong ones said."""
+"""An instrumentor's own options are passed on; wrong ones raise or are logged."""
 
 import pytest
 
 
-def test_they_reach_the_instrumentor(python, install, install_instrumentor):
+def test_options_reach_the_instrumentor(python, install, install_instrumentor):
     install("maze", files={"maze/__init__.py": ""})
     install_instrumentor("maze", requires=["maze"], instrument="print(options['walls'])")
     done = python("""
@@ -15,7 +15,7 @@ def test_they_reach_the_instrumentor(python, install, install_instrumentor):
     assert done.stdout.split() == ["thick"]
 
 
-def test_langchains_own(python):
+def test_an_option_of_langchains_instrumentor(python):
     pytest.importorskip("langchain_core")
     python("""
         from clew import State, instrument_all
@@ -29,7 +29,7 @@ def test_langchains_own(python):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ("['langchain']", "options must be a dict of options by framework, not list"),
         ("{'lang_chain': {}}", "did you mean 'langchain'?"),
@@ -41,7 +41,7 @@ def test_langchains_own(python):
         ),
     ],
 )
-def test_a_wrong_one_raises(python, options, said):
+def test_a_wrong_option_raises(python, options, message):
     pytest.importorskip("langchain_core")
     done = python(f"""
         import langchain_core
@@ -53,10 +53,10 @@ def test_a_wrong_one_raises(python, options, said):
             print(error)
         assert api._running is None
     """)
-    assert said in done.stdout
+    assert message in done.stdout
 
 
-def test_one_that_is_found_out_later_is_logged(python):
+def test_a_wrong_option_that_is_detected_later_is_logged(python):
     pytest.importorskip("langchain_core")
     done = python("""
         from clew import State, instrument_all

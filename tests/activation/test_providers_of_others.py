@@ -1,4 +1,4 @@
-"""Tracer providers of other makes: clew joins them."""
+"""clew adds its processors to the tracer providers of other products."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_a_provider_that_compares_by_value(python):
 
 
 def test_a_provider_that_drops_its_processor_when_another_is_added(python):
-    """Phoenix's does: it shuts its default one down, which restoring would not undo."""
+    """Phoenix's does: it shuts its default processor down, so putting that back would not help."""
     python("""
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
@@ -74,8 +74,8 @@ def test_a_provider_that_drops_its_processor_when_another_is_added(python):
     """)
 
 
-def test_a_subclass_that_passes_everything_on(python):
-    """The SDK's own method would add to processors that its spans never reach."""
+def test_a_provider_that_delegates_to_another(python):
+    """The SDK's own method would add to processors that never get the spans."""
     python("""
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
@@ -83,7 +83,7 @@ def test_a_subclass_that_passes_everything_on(python):
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
         from clew import instrument_all, using_session
 
-        class Passing(TracerProvider):
+        class Delegating(TracerProvider):
             def __init__(self):
                 super().__init__()
                 self.inner = TracerProvider()
@@ -95,7 +95,7 @@ def test_a_subclass_that_passes_everything_on(python):
                 self.inner.add_span_processor(processor)
 
         memory = InMemorySpanExporter()
-        provider = Passing()
+        provider = Delegating()
         provider.add_span_processor(SimpleSpanProcessor(memory))
         trace.set_tracer_provider(provider)
         instrument_all()
@@ -106,7 +106,7 @@ def test_a_subclass_that_passes_everything_on(python):
     """)
 
 
-def test_a_provider_that_is_set_later_is_named(python):
+def test_a_provider_that_is_set_later_is_logged(python):
     python("""
         import logging
         from opentelemetry import trace
@@ -136,7 +136,7 @@ def test_a_provider_that_is_set_later_is_named(python):
     """)
 
 
-def test_who_sets_a_provider_later_is_named(python, tmp_path):
+def test_the_log_names_the_module_that_sets_a_provider_later(python, tmp_path):
     (tmp_path / "product.py").write_text("""
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -174,8 +174,8 @@ def replaced(python, monkeypatch, request):
     return lambda code: python(REPLACED + code).stderr.count("took the place of the tracer pro")
 
 
-def test_a_provider_that_takes_the_place_of_clews_is_named_once(replaced):
-    """MLflow exchanges the global one in this way, without OpenTelemetry's function."""
+def test_a_provider_that_replaces_clews_is_logged_once(replaced):
+    """MLflow replaces the global one in this way, without OpenTelemetry's function."""
     assert replaced("instrument_all()\ntrace._TRACER_PROVIDER = TracerProvider()\nask(2)") == 1
 
 
@@ -190,11 +190,11 @@ def test_a_provider_that_takes_the_place_of_clews_is_named_once(replaced):
         ),
     ],
 )
-def test_nothing_is_said_where_none_takes_its_place(replaced, code):
+def test_nothing_is_logged_where_none_is_replaced(replaced, code):
     assert replaced(code) == 0
 
 
-def test_stats_say_that_an_applications_own_exporters_are_not_counted(python):
+def test_stats_say_that_the_applications_own_exporters_are_not_counted(python):
     python("""
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider

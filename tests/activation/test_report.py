@@ -1,4 +1,4 @@
-"""The Report says of each framework whether it is traced, and if not, why and what to do."""
+"""The `Report` says for each framework whether it is traced, and if not, why and what to do."""
 
 import json
 
@@ -9,7 +9,7 @@ from clew.core.frameworks import FRAMEWORKS
 NAMES = [framework.name for framework in FRAMEWORKS]
 
 
-def test_all_six_are_in_it_in_the_order_of_the_table(python):
+def test_it_has_all_six_frameworks_in_the_order_of_the_table(python):
     done = python("""
         import json
         from clew import instrument_all
@@ -21,7 +21,7 @@ def test_all_six_are_in_it_in_the_order_of_the_table(python):
     assert {row["state"] for row in report.values()} <= {"waiting", "missing"}
 
 
-def test_printed_it_is_an_aligned_table(python):
+def test_it_prints_as_an_aligned_table(python):
     done = python("""
         from clew import instrument_all
         print(instrument_all())
@@ -34,7 +34,7 @@ def test_printed_it_is_an_aligned_table(python):
 
 
 def test_reading_it_changes_nothing(python, install, install_instrumentor):
-    """Also where there is something to activate that no import hook has seen."""
+    """Even where a framework could be activated whose import hook was not called."""
     install("maze-core", files={"maze_core/__init__.py": ""})
     install_instrumentor("maze", requires=["maze-core>=0.5"])
     done = python("""
@@ -52,7 +52,7 @@ def test_reading_it_changes_nothing(python, install, install_instrumentor):
     assert done.stdout.split() == ["State.WAITING", "instrumented", "State.ACTIVE"]
 
 
-def test_missing_says_what_to_install(python, install_instrumentor):
+def test_a_missing_framework_says_what_to_install(python, install_instrumentor):
     install_instrumentor("maze", requires=["maze-core>=0.5"])
     done = python("""
         from clew import State, instrument_all
@@ -63,7 +63,9 @@ def test_missing_says_what_to_install(python, install_instrumentor):
     assert 'python -m pip install "maze-core>=0.5"' in done.stdout
 
 
-def test_incompatible_says_what_was_found_and_what_is_wanted(python, install, install_instrumentor):
+def test_an_incompatible_framework_says_what_was_found_and_wanted(
+    python, install, install_instrumentor
+):
     install("maze-core", "0.4.1", files={"maze/__init__.py": ""})
     install_instrumentor("maze", requires=["maze-core>=0.5"])
     done = python("""
@@ -79,7 +81,9 @@ def test_incompatible_says_what_was_found_and_what_is_wanted(python, install, in
     assert done.stderr.count("clew does not trace maze") == 1
 
 
-def test_failed_keeps_the_exception_and_harms_nobody(python, install, install_instrumentor):
+def test_a_failed_framework_has_its_exception_and_others_work(
+    python, install, install_instrumentor
+):
     install("maze", files={"maze/__init__.py": "wall = 1"})
     install_instrumentor("maze", requires=["maze"], instrument="raise KeyError('no way out')")
     install("garden", files={"garden/__init__.py": ""})
@@ -98,7 +102,7 @@ def test_failed_keeps_the_exception_and_harms_nobody(python, install, install_in
     assert done.stderr.count("clew does not trace maze") == 1
 
 
-def test_foreign_is_left_alone(python):
+def test_a_foreign_framework_is_left_unchanged(python):
     pytest.importorskip("openai")
     python("""
         import openai
@@ -126,7 +130,7 @@ def test_foreign_is_left_alone(python):
         ("instrument_all(only=['openai'])", {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "openai"}),
     ],
 )
-def test_excluded(python, call, environment):
+def test_an_excluded_framework(python, call, environment):
     python(
         f"""
         from clew import State, instrument_all
@@ -137,7 +141,7 @@ def test_excluded(python, call, environment):
     )
 
 
-def test_a_framework_is_known_by_its_extra_too(python):
+def test_a_framework_can_be_named_by_its_extra(python):
     python("""
         from clew import State, instrument_all
         report = instrument_all(exclude=["llamaindex", "mistral"])
@@ -173,7 +177,7 @@ def test_every_usual_spelling_is_accepted(python, spelling, name, by_variable):
 
 
 @pytest.mark.parametrize("argument", ["only", "exclude"])
-def test_an_unknown_name_is_refused_with_the_nearest(python, argument):
+def test_an_unknown_name_raises_and_the_nearest_is_suggested(python, argument):
     python(f"""
         from clew import ConfigurationError, instrument_all
         try:
@@ -189,7 +193,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(python, argument):
     """)
 
 
-def test_named_and_not_to_be_had_raises(python, install, install_instrumentor):
+def test_a_named_framework_that_cannot_be_traced_raises(python, install, install_instrumentor):
     install_instrumentor("maze", requires=["maze"])
     install("garden", "0.1", files={"garden/__init__.py": ""})
     install_instrumentor("garden", requires=["garden>=2"])
@@ -214,7 +218,9 @@ def test_named_and_not_to_be_had_raises(python, install, install_instrumentor):
     """)
 
 
-def test_strict_shows_the_instrumentors_own_exception(python, install, install_instrumentor):
+def test_the_error_has_the_instrumentors_exception_as_its_cause(
+    python, install, install_instrumentor
+):
     install("maze", files={"maze/__init__.py": ""})
     install_instrumentor("maze", requires=["maze"], instrument="raise KeyError('no way out')")
     python("""

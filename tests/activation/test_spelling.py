@@ -1,4 +1,4 @@
-"""A framework goes by one name; whoever names it may write it otherwise."""
+"""A framework has one name, which may be given in other spellings."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from clew.core.frameworks import FRAMEWORKS
 from clew.instrument.api import instrument_all, uninstrument_all
 from clew.instrument.report import Report
 
-OF_OPENTELEMETRY = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 SPELLINGS = [
     ("llamaindex", "llamaindex"),
     ("llama_index", "llamaindex"),
@@ -30,7 +30,7 @@ def report():
     uninstrument_all()
 
 
-def test_a_report_goes_by_the_names_of_the_extras(report: Report):
+def test_a_report_has_the_names_of_the_extras(report: Report):
     names = [row.name for row in FRAMEWORKS]
     assert list(report)[: len(names)] == names
     assert list(report.as_dict())[: len(names)] == names
@@ -48,7 +48,7 @@ def test_a_report_goes_by_the_names_of_the_extras(report: Report):
         ("langgraph", "langchain"),
     ],
 )
-def test_a_report_is_read_by_any_spelling(report, spelling, name):
+def test_a_report_finds_any_spelling(report, spelling, name):
     assert report[spelling] == report[name]
     assert report[spelling].framework.name == name
     assert spelling in report
@@ -56,7 +56,7 @@ def test_a_report_is_read_by_any_spelling(report, spelling, name):
     assert [it for it in report if it == spelling] == [name] * (spelling == name)
 
 
-def test_a_report_has_no_other_names(report):
+def test_a_report_finds_no_other_names(report):
     assert "opnai" not in report
     assert report.get("opnai") is None
     with pytest.raises(KeyError, match="opnai"):
@@ -64,27 +64,27 @@ def test_a_report_has_no_other_names(report):
 
 
 @pytest.mark.parametrize(("spelling", "name"), SPELLINGS)
-def test_opentelemetrys_variable_takes_any_spelling(python, spelling, name):
-    done = python(EXCLUDED, **{OF_OPENTELEMETRY: f"flask, {spelling}"})
+def test_opentelemetrys_variable_accepts_any_spelling(python, spelling, name):
+    done = python(EXCLUDED, **{DISABLED: f"flask, {spelling}"})
     assert done.stdout.split() == [name]
 
 
 @pytest.mark.parametrize("name", ["botocore", "aiobotocore", "langgraph"])
-def test_in_opentelemetrys_variable_a_package_is_no_framework(python, name):
+def test_opentelemetrys_variable_accepts_no_package_names(python, name):
     """OpenTelemetry's instrumentation of botocore has that name, and is not Bedrock's."""
-    assert python(EXCLUDED, **{OF_OPENTELEMETRY: name}).stdout.split() == []
+    assert python(EXCLUDED, **{DISABLED: name}).stdout.split() == []
 
 
-def test_in_opentelemetrys_variable_a_name_may_be_anothers(python, install):
+def test_in_opentelemetrys_variable_another_entry_points_name_means_that_one(python, install):
     points = "[opentelemetry_instrumentor]\nllamaindex = its_llamaindex:Instrumentor\n"
     install("opentelemetry-instrumentation-maze", entry_points=points)
-    assert python(EXCLUDED, **{OF_OPENTELEMETRY: "llamaindex"}).stdout.split() == []
-    left_out = python(EXCLUDED, **{OF_OPENTELEMETRY: "llamaindex,llama_index"}).stdout.split()
+    assert python(EXCLUDED, **{DISABLED: "llamaindex"}).stdout.split() == []
+    left_out = python(EXCLUDED, **{DISABLED: "llamaindex,llama_index"}).stdout.split()
     assert left_out == ["llamaindex"]
 
 
 @pytest.mark.parametrize(("spelling", "name"), SPELLINGS)
-def test_an_instrumentors_options_are_given_by_any_spelling(python, spelling, name):
+def test_options_accept_any_spelling(python, spelling, name):
     done = python(f"""
         from clew import ConfigurationError, instrument_all
         try:
@@ -96,7 +96,7 @@ def test_an_instrumentors_options_are_given_by_any_spelling(python, spelling, na
 
 
 @pytest.mark.parametrize("argument", ["only", "exclude"])
-def test_another_spelling_is_no_other_argument(python, argument):
+def test_another_spelling_is_the_same_argument(python, argument):
     if argument == "only":
         pytest.importorskip("llama_index.core")  # What is named there has to be there.
     done = python(f"""
@@ -108,7 +108,7 @@ def test_another_spelling_is_no_other_argument(python, argument):
     assert done.stderr == ""
 
 
-def test_an_instrumentor_of_another_make_takes_no_name_away(python, install_instrumentor):
+def test_an_entry_point_of_the_same_name_takes_no_frameworks_name(python, install_instrumentor):
     install_instrumentor("mistral")
     done = python("""
         from clew import instrument_all

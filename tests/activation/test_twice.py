@@ -1,4 +1,4 @@
-"""Idempotent, thread-safe, reversible."""
+"""`instrument_all` is idempotent, thread-safe and reversible."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_a_second_call_changes_nothing(python):
     assert done.stderr == ""
 
 
-def test_other_arguments_are_said_to_be_without_effect(python):
+def test_other_arguments_have_no_effect_and_are_logged(python):
     done = python("""
         from clew import State, instrument_all
         report = instrument_all(exclude=["openai"])
@@ -32,7 +32,7 @@ def test_other_arguments_are_said_to_be_without_effect(python):
     assert "called before with other arguments (exclude= differ)" in line
 
 
-def test_the_arguments_that_differ_are_named(python):
+def test_the_log_names_the_arguments_that_differ(python):
     done = python("""
         from clew import instrument_all
         instrument_all(exclude=["openai"])
@@ -43,7 +43,7 @@ def test_the_arguments_that_differ_are_named(python):
     assert "(only=, exclude=, threads= differ)" in line
 
 
-def test_sixteen_threads_at_once(python, install, install_instrumentor):
+def test_sixteen_threads_call_it_at_once(python, install, install_instrumentor):
     install("maze", files={"maze/__init__.py": ""})
     install_instrumentor("maze", requires=["maze"])
     done = python("""
@@ -66,8 +66,10 @@ def test_sixteen_threads_at_once(python, install, install_instrumentor):
 
 
 @pytest.mark.parametrize("who_is_first", ["the import", "instrument_all"])
-def test_an_import_racing_it(python, install, install_instrumentor, who_is_first):
-    """The import is held half-way, by events and not by time, while `instrument_all` runs."""
+def test_an_import_at_the_same_time_is_activated_once(
+    python, install, install_instrumentor, who_is_first
+):
+    """Events stop the import in the middle while `instrument_all` runs."""
     install(
         "maze",
         files={
@@ -107,7 +109,7 @@ def test_an_import_racing_it(python, install, install_instrumentor, who_is_first
     assert done.stdout.split() == ["ready"]
 
 
-def test_uninstrument_takes_all_patches_back(python):
+def test_uninstrument_all_removes_all_patches(python):
     pytest.importorskip("openai")
     pytest.importorskip("botocore")
     python("""
@@ -133,7 +135,7 @@ def test_uninstrument_takes_all_patches_back(python):
     """)
 
 
-def test_after_uninstrument_an_import_activates_nothing(python, install, install_instrumentor):
+def test_an_import_after_uninstrument_all_activates_nothing(python, install, install_instrumentor):
     install("maze", files={"maze/__init__.py": ""})
     install_instrumentor("maze", requires=["maze"])
     done = python("""
@@ -147,7 +149,7 @@ def test_after_uninstrument_an_import_activates_nothing(python, install, install
     assert done.stdout.split() == ["imported", "instrumented"]
 
 
-def test_threads_false_leaves_threads_alone(python):
+def test_threads_false_leaves_threads_unchanged(python):
     python("""
         import threading
         start = vars(threading.Thread)["start"]
@@ -157,7 +159,7 @@ def test_threads_false_leaves_threads_alone(python):
     """)
 
 
-def test_the_applications_own_instrument_which_imports_the_framework_is_not_doubled(
+def test_an_own_instrument_call_that_imports_the_framework_is_not_repeated(
     python, install, install_instrumentor
 ):
     install("maze", files={"maze/__init__.py": ""})

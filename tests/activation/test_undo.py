@@ -1,9 +1,9 @@
-"""A start that fails changes nothing, an undo takes everything back, and nobody waits for ever."""
+"""A start that fails changes nothing, an undo undoes everything, and no thread waits for ever."""
 
 import pytest
 
 
-def test_an_activation_under_way_does_not_survive_it(python, install, install_instrumentor):
+def test_an_activation_in_another_thread_is_undone(python, install, install_instrumentor):
     install("maze", files={"maze/__init__.py": ""})
     install("race", files={"race.py": "import threading\nbegun, go_on = 2 * [None]\n"})
     install_instrumentor(
@@ -28,7 +28,7 @@ def test_an_activation_under_way_does_not_survive_it(python, install, install_in
     assert done.stdout.split() == ["uninstrumented"]
 
 
-def test_an_instrumentor_that_calls_it_does_not_survive_it(python, install, install_instrumentor):
+def test_an_activation_that_calls_uninstrument_all_is_undone(python, install, install_instrumentor):
     install("maze", files={"maze/__init__.py": ""})
     install_instrumentor(
         "maze", requires=["maze"], instrument="from clew import uninstrument_all as u; u()"
@@ -42,7 +42,7 @@ def test_an_instrumentor_that_calls_it_does_not_survive_it(python, install, inst
     assert done.stdout.split() == ["uninstrumented"]
 
 
-def test_a_step_that_fails_keeps_no_other_from_being_taken(python, install, install_instrumentor):
+def test_after_a_step_that_fails_the_other_steps_run(python, install, install_instrumentor):
     for name in ("maze", "labyrinth"):
         install(name, files={f"{name}/__init__.py": ""})
         install_instrumentor(name, requires=[name])
@@ -55,10 +55,10 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken(python, install, inst
         First._uninstrument = Second._uninstrument = fail
         start = vars(threading.Thread)["start"]
         from clew import State, instrument_all, uninstrument_all
-        from clew.instrument import api as starting
+        from clew.instrument import api
         report = instrument_all()
         assert vars(threading.Thread)["start"] is not start
-        running = starting._running
+        running = api._running
         steps = []
         running.undo = (lambda: steps.append("first"), fail, *running.undo)
         uninstrument_all()
@@ -114,8 +114,8 @@ def test_a_start_that_fails_changes_nothing(python, install, install_instrumento
     )
 
 
-def test_a_module_that_calls_it_while_it_is_imported_for_it(python, install):
-    """One thread starts and wants a module; the other is inside that module's import and starts."""
+def test_an_exporter_module_may_call_instrument_all_in_its_import(python, install):
+    """One thread starts and needs a module that another one, which also starts, is importing."""
     install("race", files={"race.py": "import threading\nstarted = threading.Event()\n"})
     points = "[opentelemetry_traces_exporter]\n{0} = {0}:make"
     make = "\nfrom opentelemetry.sdk.trace.export import ConsoleSpanExporter as make\n"
@@ -152,7 +152,7 @@ def test_a_module_that_calls_it_while_it_is_imported_for_it(python, install):
     assert done.stdout == ""
 
 
-def test_an_undo_during_a_start_wins(python, install):
+def test_uninstrument_all_during_instrument_all_wins(python, install):
     install(
         "one",
         files={

@@ -17,7 +17,7 @@ INSTRUMENTORS = {
 
 
 def instrumentors():
-    """One of each that is installed."""
+    """Yield an instrumentor for each library that is installed, with the library's name."""
     for library, where in INSTRUMENTORS.items():
         module, name = where.split(":")
         module = f"opentelemetry.instrumentation.{module}"
@@ -95,7 +95,7 @@ def by_urllib(url, headers):
 
 
 def by_botocore(url, headers):
-    """S3 as another company offers it, with the propagator that a user has to give explicitly."""
+    """Call S3 on another company's host; here a user has to pass the propagator explicitly."""
     import boto3
     from botocore.config import Config
 
@@ -117,7 +117,7 @@ def by_botocore(url, headers):
     client.close()
 
 
-FOLLOWING = {
+FOLLOW_REDIRECTS = {
     "aiohttp": by_aiohttp,
     "httpx": by_httpx,
     "async httpx": by_async_httpx,
@@ -127,4 +127,4 @@ FOLLOWING = {
     "urllib": by_urllib,
     "urllib3": by_urllib3,
 }
-CLIENTS = {**FOLLOWING, "botocore": by_botocore}
+CLIENTS = {**FOLLOW_REDIRECTS, "botocore": by_botocore}

@@ -1,4 +1,4 @@
-"""Real clients, instrumented; names that lead to loopback; the propagators as users set them."""
+"""Instrumented clients, host names that resolve to loopback, and propagators as users set them."""
 
 import os
 import socket
@@ -39,15 +39,15 @@ def provider(exporter):
 
 @pytest.fixture(scope="package", params=CONVENTIONS, ids=["old", "new", "both"])
 def instrumented(request, provider):
-    """All clients, instrumented, with spans that name their host as of old, as now, or both."""
+    """Instrument all clients, with spans of the old HTTP conventions, the new ones, or both."""
     _OpenTelemetrySemanticConventionStability._initialized = False
     os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = request.param
-    switched_on = dict(instrumentors())
-    for name, instrumentor in switched_on.items():
+    active = dict(instrumentors())
+    for name, instrumentor in active.items():
         options = {"propagator": http.ClewPropagator()} if name == "botocore" else {}
         instrumentor.instrument(tracer_provider=provider, skip_dep_check=True, **options)
-    yield set(switched_on)
-    for instrumentor in switched_on.values():
+    yield set(active)
+    for instrumentor in active.values():
         instrumentor.uninstrument()
     del os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"]
     _OpenTelemetrySemanticConventionStability._initialized = False
@@ -55,7 +55,7 @@ def instrumented(request, provider):
 
 @pytest.fixture
 def client(request, instrumented):
-    """One of the clients, by its name."""
+    """Return one of the clients, by its name."""
     library = request.param.split()[-1]
     if library not in instrumented:
         pytest.skip(f"{library} or its instrumentation is not installed")
@@ -65,7 +65,7 @@ def client(request, instrumented):
 
 @pytest.fixture(autouse=True)
 def propagators(monkeypatch):
-    """As with OTEL_PROPAGATORS=tracecontext,baggage,clew."""
+    """Set the propagators as OTEL_PROPAGATORS=tracecontext,baggage,clew does."""
     for name in [name for name in os.environ if name.startswith("CLEW_")]:
         monkeypatch.delenv(name)
     before = propagate.get_global_textmap()
@@ -73,26 +73,26 @@ def propagators(monkeypatch):
     propagate.set_global_textmap(CompositePropagator(propagators))
     yield
     propagate.set_global_textmap(before)
-    http.unguard()
+    http.uninstrument_clients()
     http._written.clear()
 
 
 @pytest.fixture(autouse=True)
-def names_lead_to_loopback(monkeypatch):
-    found = socket.getaddrinfo
+def names_resolve_to_loopback(monkeypatch):
+    getaddrinfo = socket.getaddrinfo
 
-    def lookup(host, *arguments, **named):
+    def lookup(host, *args, **kwargs):
         if isinstance(host, bytes):
             host = host.decode()
         if isinstance(host, str) and host.rstrip(".").endswith((".example", ".org", ".com")):
             host = "127.0.0.1"
-        return found(host, *arguments, **named)
+        return getaddrinfo(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
 
 
 @pytest.fixture(autouse=True)
-def clean_surroundings():
+def empty_context():
     before = otel.attach(otel.Context())
     yield
     otel.detach(before)
@@ -118,7 +118,7 @@ def trusted(monkeypatch):
 def dropped():
     before = counters.counted()
 
-    def count(what="ids from outside that cannot be used"):
-        return counters.counted().get(what, 0) - before.get(what, 0)
+    def count(name="ids from outside that cannot be used"):
+        return counters.counted().get(name, 0) - before.get(name, 0)
 
     return count

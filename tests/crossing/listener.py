@@ -9,8 +9,8 @@ from tests.background import serving
 
 
 @dataclass
-class Seen:
-    """One request: the host that the client believed to call, and all headers as they came."""
+class Request:
+    """One request: the host that the client named, and all headers as they were received."""
 
     host: str
     path: str
@@ -18,27 +18,29 @@ class Seen:
 
     @property
     def baggage(self):
-        """The baggage headers, as a receiver has to join them."""
-        found = [value for name, value in self.headers if name.lower() == "baggage"]
-        assert len(found) < 2, found
-        return found[0] if found else None
+        """The value of the baggage header; None where there is none."""
+        values = [value for name, value in self.headers if name.lower() == "baggage"]
+        assert len(values) < 2, values
+        return values[0] if values else None
 
 
 @dataclass
 class Listener:
+    """The requests that the server has received."""
+
     port: int
-    seen: list[Seen] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
 
     def url(self, host="api.mine.example", path="/"):
         return f"http://{host}:{self.port}{path}"
 
     @property
     def last(self):
-        return self.seen[-1]
+        return self.requests[-1]
 
-    def told(self):
-        """What each host was told, in the order of the requests."""
-        return [(it.host, it.baggage) for it in self.seen]
+    def received(self):
+        """Return the host and the baggage header of each request, in order."""
+        return [(request.host, request.baggage) for request in self.requests]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -48,8 +50,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("content-length") or 0))
         parts = urlsplit(self.path)
         host = (self.headers.get("host") or "").rpartition(":")[0]
-        seen = Seen(host, parts.path, list(self.headers.items()))
-        self.server.listener.seen.append(seen)
+        request = Request(host, parts.path, list(self.headers.items()))
+        self.server.listener.requests.append(request)
         target = parse_qs(parts.query).get("to")
         self.send_response(307 if target else 200)
         if target:

@@ -1,4 +1,4 @@
-"""Services on loopback, served and instrumented as users do it, and a client that is not."""
+"""Services on loopback, instrumented as users do it, and a client that is not instrumented."""
 
 import http.client
 import threading
@@ -10,14 +10,14 @@ import pytest
 from tests.background import serving
 
 
-class _Quiet(WSGIRequestHandler):
+class _QuietHandler(WSGIRequestHandler):
     def log_message(self, *args):
         pass
 
 
 @contextmanager
 def wsgi(handle, provider, around, within):
-    """OpenTelemetry's WSGI middleware, with the application's own around it or within."""
+    """Serve with OpenTelemetry's WSGI middleware, and the application's own around or within it."""
     instrumentation = pytest.importorskip("opentelemetry.instrumentation.wsgi")
 
     def app(environ, start_response):
@@ -27,14 +27,14 @@ def wsgi(handle, provider, around, within):
 
     app = within(app)
     app = around(instrumentation.OpenTelemetryMiddleware(app, tracer_provider=provider))
-    server = make_server("127.0.0.1", 0, app, WSGIServer, _Quiet)
+    server = make_server("127.0.0.1", 0, app, WSGIServer, _QuietHandler)
     with serving(server):
         yield server.server_address[1]
 
 
 @contextmanager
 def asgi(handle, provider, around, within):
-    """The same for ASGI, served by uvicorn."""
+    """Do the same for ASGI, by uvicorn."""
     instrumentation = pytest.importorskip("opentelemetry.instrumentation.asgi")
     uvicorn = pytest.importorskip("uvicorn")
 
@@ -47,7 +47,7 @@ def asgi(handle, provider, around, within):
     app = around(instrumentation.OpenTelemetryMiddleware(app, tracer_provider=provider))
     config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, ws="none")
     listening = config.bind_socket()
-    listening.listen()  # Requests wait from now on.
+    listening.listen()  # From now on, requests wait to be accepted.
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -59,8 +59,8 @@ def asgi(handle, provider, around, within):
 SERVICES = {"asgi": asgi, "wsgi": wsgi}
 
 
-def ask(port, *headers):
-    """Make a request with exactly these headers, which may be hostile; return the status."""
+def send_request(port, *headers):
+    """Send a request with exactly these headers, which may be malformed; return the status."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.putrequest("GET", "/", skip_accept_encoding=True)

@@ -1,4 +1,4 @@
-"""gRPC: the ids in a call's metadata, by the address that the channel was made for."""
+"""gRPC: ids are sent in a call's metadata, if the channel's address is on the list."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from clew import current, using_session
-from clew.propagation.grpc import server_of
+from clew.propagation.grpc import server_attributes
 
 grpc = pytest.importorskip("grpc")
 instrumentation = pytest.importorskip("opentelemetry.instrumentation.grpc")
@@ -16,27 +16,27 @@ METHOD = "/clew.Tests/Ask"
 
 
 class Service(grpc.GenericRpcHandler):
-    """Answers calls of any kind, and remembers what they brought."""
+    """Answers calls of any kind, and keeps the ids that they brought."""
 
     def __init__(self):
-        self.told, self.current = [], []
+        self.baggage, self.current = [], []
 
     def _note(self, context):
-        self.told.append(dict(context.invocation_metadata()).get("baggage"))
+        self.baggage.append(dict(context.invocation_metadata()).get("baggage"))
         self.current.append((current().session_id, current().user_id))
 
     def service(self, details):
-        def ask(request, context):
+        def answer(request, context):
             self._note(context)
             return b""
 
-        def asks(request, context):
+        def answer_stream(request, context):
             self._note(context)
             yield b""
 
         if details.method.endswith("Stream"):
-            return grpc.unary_stream_rpc_method_handler(asks)
-        return grpc.unary_unary_rpc_method_handler(ask)
+            return grpc.unary_stream_rpc_method_handler(answer_stream)
+        return grpc.unary_unary_rpc_method_handler(answer)
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def service(provider, propagate_to, trusted):
     propagate_to("localhost")
     from clew.propagation import http
 
-    http.guard()  # As instrument_all() does.
-    switched_on = [
+    http.instrument_clients()  # As instrument_all() does.
+    instrumentors = [
         getattr(instrumentation, name)()
         for name in (
             "GrpcInstrumentorClient",
@@ -53,8 +53,8 @@ def service(provider, propagate_to, trusted):
             "GrpcInstrumentorServer",
         )
     ]
-    for it in switched_on:
-        it.instrument(tracer_provider=provider, skip_dep_check=True)
+    for instrumentor in instrumentors:
+        instrumentor.instrument(tracer_provider=provider, skip_dep_check=True)
     service = Service()
     server = grpc.server(ThreadPoolExecutor(2))
     server.add_generic_rpc_handlers((service,))
@@ -62,8 +62,8 @@ def service(provider, propagate_to, trusted):
     server.start()
     yield service
     server.stop(None).wait()
-    for it in switched_on:
-        it.uninstrument()
+    for instrumentor in instrumentors:
+        instrumentor.uninstrument()
 
 
 def by_call(target):
@@ -102,36 +102,36 @@ CALLS = [by_call, by_future, by_stream, by_aio, by_aio_stream]
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_host_on_the_list_is_told(service, call):
+def test_a_listed_host_receives_the_ids(service, call):
     with using_session("chat-42", user_id="ada"):
         call(f"localhost:{service.port}")
-    assert service.told == [f"tenant=blue,{IDS}" if call is by_aio else IDS]
+    assert service.baggage == [f"tenant=blue,{IDS}" if call is by_aio else IDS]
     assert service.current == [("chat-42", "ada")]
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_stranger_is_not(service, call, exporter):
+def test_other_hosts_do_not(service, call, exporter):
     exporter.clear()
     with using_session("chat-42", user_id="ada"):
         call(f"dns:///127.0.0.1:{service.port}")
-    assert service.told == ["tenant=blue" if call is by_aio else None]
-    said = [span.attributes for span in exporter.get_finished_spans() if span.kind.name == "CLIENT"]
-    where = [(it["server.address"], it["server.port"]) for it in said]
-    assert where == [("127.0.0.1", service.port)]
+    assert service.baggage == ["tenant=blue" if call is by_aio else None]
+    spans = [span for span in exporter.get_finished_spans() if span.kind.name == "CLIENT"]
+    addresses = [(it.attributes["server.address"], it.attributes["server.port"]) for it in spans]
+    assert addresses == [("127.0.0.1", service.port)]
 
 
-def test_a_channel_that_is_known_to_nobody_is_none(service):
-    """One that was made before: where it leads cannot be known."""
+def test_a_channel_made_before_sends_no_ids(service):
+    """Its address cannot be known."""
     from clew.propagation import http
 
-    http.unguard()
+    http.uninstrument_clients()
     with using_session("chat-42"):
         by_call(f"localhost:{service.port}")
-    assert service.told == [None]
+    assert service.baggage == [None]
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "address"),
     [
         ("api.mine.example:443", ("api.mine.example", 443)),
         ("api.mine.example", ("api.mine.example", None)),
@@ -150,6 +150,6 @@ def test_a_channel_that_is_known_to_nobody_is_none(service):
         ("", None),
     ],
 )
-def test_targets(target, said):
-    found = server_of(target)
-    assert (found.get("server.address"), found.get("server.port")) == (said or (None, None))
+def test_the_attributes_of_a_target(target, address):
+    found = server_attributes(target)
+    assert (found.get("server.address"), found.get("server.port")) == (address or (None, None))

@@ -1,4 +1,4 @@
-"""Whom a service believes, and what becomes of the ids that a request brings."""
+"""When a service accepts ids from a request, and what becomes of them."""
 
 import pytest
 from opentelemetry import baggage
@@ -8,54 +8,54 @@ from clew.context.identity import pseudonymised
 from clew.web import asgi as asgi_middleware
 from clew.web import from_header
 from clew.web import wsgi as wsgi_middleware
-from tests.crossing.services import SERVICES, ask
+from tests.crossing.services import SERVICES, send_request
 
 MIDDLEWARE = {"asgi": asgi_middleware, "wsgi": wsgi_middleware}
 IDS = ("baggage", "session.id=chat-42,user.id=ada")
 
 
-def _as_it_is(app):
+def _unchanged(app):
     return app
 
 
 @pytest.fixture(params=SERVICES)
 def serve(request, provider, exporter):
-    """Serve one handler, and return the ids of all spans of a request, and what was current."""
+    """Serve a request; return the ids of all its spans, and the identity that was current."""
 
-    def served(*headers, handle=None, middleware=None, **sources):
-        seen = []
+    def serve(*headers, handle=None, middleware=None, **sources):
+        identities = []
         tracer = provider.get_tracer("application")
 
         def handler():
-            seen.append(current())
+            identities.append(current())
             tracer.start_span("inside").end()
             if handle is not None:
                 handle()
 
-        wrap = {"around": _as_it_is, "within": _as_it_is}
+        wrap = {"around": _unchanged, "within": _unchanged}
         if middleware:
-            made = MIDDLEWARE[request.param].SessionMiddleware
-            wrap[middleware] = lambda app: made(app, **sources)
+            cls = MIDDLEWARE[request.param].SessionMiddleware
+            wrap[middleware] = lambda app: cls(app, **sources)
         exporter.clear()
         with SERVICES[request.param](handler, provider, **wrap) as port:
-            assert ask(port, *headers) == 204
+            assert send_request(port, *headers) == 204
         spans = [dict(span.attributes) for span in exporter.get_finished_spans()]
-        ids = {(said.get("session.id"), said.get("user.id")) for said in spans}
-        return ids, seen[0]
+        ids = {(attributes.get("session.id"), attributes.get("user.id")) for attributes in spans}
+        return ids, identities[0]
 
-    return served
+    return serve
 
 
-def test_nobody_is_believed_by_default(serve):
-    ids, seen = serve(IDS)
+def test_ids_are_not_accepted_by_default(serve):
+    ids, identity = serve(IDS)
     assert ids == {(None, None)}
-    assert not seen
+    assert not identity
 
 
-def test_whoever_is_trusted_is(serve, trusted):
-    ids, seen = serve(IDS)
+def test_ids_are_accepted_if_trusted(serve, trusted):
+    ids, identity = serve(IDS)
     assert ids == {("chat-42", "ada")}
-    assert (seen.session_id, seen.user_id) == ("chat-42", "ada")
+    assert (identity.session_id, identity.user_id) == ("chat-42", "ada")
 
 
 def test_an_id_is_decoded_once(serve, trusted):
@@ -64,7 +64,7 @@ def test_an_id_is_decoded_once(serve, trusted):
 
 
 @pytest.mark.parametrize("middleware", ["around", "within"])
-def test_the_applications_middleware_counts_more(serve, trusted, middleware):
+def test_the_applications_middleware_has_precedence(serve, trusted, middleware):
     ids, _ = serve(
         IDS, ("x-session", "own"), middleware=middleware, session=from_header("x-session")
     )
@@ -72,7 +72,7 @@ def test_the_applications_middleware_counts_more(serve, trusted, middleware):
 
 
 @pytest.mark.parametrize("middleware", ["around", "within"])
-def test_a_middleware_that_finds_nothing_takes_nothing_away(serve, trusted, middleware):
+def test_a_middleware_that_finds_no_id_changes_nothing(serve, trusted, middleware):
     ids, _ = serve(IDS, middleware=middleware, session=from_header("x-session"))
     assert ids == {("chat-42", "ada")}
 
@@ -89,7 +89,7 @@ def test_a_middleware_that_finds_nothing_takes_nothing_away(serve, trusted, midd
         "session.id=%20%20",
     ],
 )
-def test_what_cannot_be_used_is_dropped_and_counted(serve, trusted, dropped, header):
+def test_an_unusable_id_is_dropped_and_counted(serve, trusted, dropped, header):
     ids, _ = serve(("baggage", header))
     assert ids == {(None, None)}
     assert dropped() == 1
@@ -101,31 +101,33 @@ def test_a_pseudonym_is_not_hashed_again(serve, trusted, user_id_key):
     assert ids == {(None, pseudonym)}
 
 
-def test_a_user_in_plain_text_is(serve, trusted, user_id_key):
+def test_a_user_in_plain_text_is_hashed(serve, trusted, user_id_key):
     ids, _ = serve(("baggage", "user.id=ada"))
     assert ids == {(None, str(pseudonymised("ada")))}
 
 
-@pytest.mark.parametrize("believed", ["1", "0"])
+@pytest.mark.parametrize("trust", ["1", "0"])
 @pytest.mark.usefixtures("instrumented")
-def test_they_do_not_ride_on(serve, listener, propagate_to, monkeypatch, believed):
-    """OpenTelemetry's `baggage` sends on to anybody what came in; not these."""
+def test_opentelemetrys_baggage_does_not_send_them_on(
+    serve, listener, propagate_to, monkeypatch, trust
+):
+    """It sends all other members that came in to every host."""
     httpx = pytest.importorskip("httpx")
-    monkeypatch.setenv("CLEW_TRUST_INBOUND", believed)
+    monkeypatch.setenv("CLEW_TRUST_INBOUND", trust)
     propagate_to("b.mine.example")
-    said = []
+    baggage_found = []
 
     def handle():
-        said.append(dict(baggage.get_all()))
+        baggage_found.append(dict(baggage.get_all()))
         with httpx.Client(trust_env=False) as client:
             for host in ("b.mine.example", "stranger.example", "api.openai.com"):
                 client.get(listener.url(host))
 
-    bring = "tenant=blue,session.id=chat-42,user%2Eid=ada,user.id=ada,clew.pseudonym=x"
-    serve(("baggage", bring), handle=handle)
-    assert said == [{"tenant": "blue"}]
-    ids = ",session.id=chat-42,user.id=ada" if believed == "1" else ""
-    assert listener.told() == [
+    header = "tenant=blue,session.id=chat-42,user%2Eid=ada,user.id=ada,clew.pseudonym=x"
+    serve(("baggage", header), handle=handle)
+    assert baggage_found == [{"tenant": "blue"}]
+    ids = ",session.id=chat-42,user.id=ada" if trust == "1" else ""
+    assert listener.received() == [
         ("b.mine.example", f"tenant=blue{ids}"),
         ("stranger.example", "tenant=blue"),
         ("api.openai.com", "tenant=blue"),

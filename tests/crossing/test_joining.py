@@ -1,8 +1,8 @@
-"""instrument_all() puts the propagator in place where a setting asks for it, and takes it out."""
+"""instrument_all() adds the propagator where a setting needs it; uninstrument_all() removes it."""
 
 import pytest
 
-LOOK = """
+START = """
     from opentelemetry import propagate
     import clew
     from clew.propagation.install import _flat
@@ -27,9 +27,9 @@ LISTED = {"CLEW_PROPAGATE_TO": "*.mine.example"}
         ({"OTEL_PROPAGATORS": "clew,baggage", **LISTED}, [OURS, BAGGAGE], [BAGGAGE, OURS]),
     ],
 )
-def test_once_and_last_and_taken_back(python, environment, before, after):
+def test_it_is_added_once_and_last_and_removed(python, environment, before, after):
     python(
-        f"""{LOOK}
+        f"""{START}
     assert names() == {before}, names()
     for _ in range(2):
         clew.instrument_all()
@@ -42,9 +42,9 @@ def test_once_and_last_and_taken_back(python, environment, before, after):
     )
 
 
-def test_one_that_cannot_be_taken_out_is_switched_off(python):
+def test_a_propagator_that_cannot_be_removed_is_switched_off(python):
     python(
-        f"""{LOOK}
+        f"""{START}
     from opentelemetry.propagators.composite import CompositePropagator
     clew.instrument_all()
     held = propagate.get_global_textmap()
@@ -58,7 +58,7 @@ def test_one_that_cannot_be_taken_out_is_switched_off(python):
     )
 
 
-def test_no_patch_is_left(python):
+def test_uninstrument_all_removes_the_patches(python):
     pytest.importorskip("requests")
     python(
         """
@@ -78,9 +78,9 @@ def test_no_patch_is_left(python):
 @pytest.mark.parametrize(
     ("name", "text"), [("CLEW_PROPAGATE_TO", "api.mine.*"), ("CLEW_TRUST_INBOUND", "perhaps")]
 )
-def test_a_setting_that_cannot_be_used_is_said_at_the_start(python, name, text):
+def test_a_wrong_setting_is_logged_at_the_start(python, name, text):
     done = python(
-        f"""{LOOK}
+        f"""{START}
     clew.instrument_all()
     assert names() == {[TRACE, BAGGAGE]}
     """,
@@ -91,10 +91,10 @@ def test_a_setting_that_cannot_be_used_is_said_at_the_start(python, name, text):
     assert text in line
 
 
-def test_named_by_the_environment_it_breaks_no_import(python):
-    """OpenTelemetry makes it while it is imported, where an exception would end the application."""
+def test_a_wrong_setting_raises_nothing_where_otel_propagators_names_it(python):
+    """OpenTelemetry creates it in its own import, where an exception would end the application."""
     done = python(
-        f"""{LOOK}
+        f"""{START}
     assert names() == {[TRACE, OURS]}
     headers = {{}}
     with clew.using_session("chat-42"):
@@ -109,7 +109,7 @@ def test_named_by_the_environment_it_breaks_no_import(python):
     assert untraced.startswith("clew: ids are set, but nothing is traced yet")
 
 
-def test_it_costs_nothing_where_no_setting_asks_for_it(python):
+def test_it_is_not_imported_where_no_setting_needs_it(python):
     python(
         """
     import sys, clew

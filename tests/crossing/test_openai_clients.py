@@ -1,4 +1,4 @@
-"""The HTTP calls of OpenAI's SDK: on httpx up to its version 2, on httpx2 from version 3 on."""
+"""The HTTP calls of OpenAI's SDK: by httpx up to its version 2, by httpx2 from version 3 on."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ IDS = "session.id=chat-42,user.id=ada"
 @pytest.fixture
 def library(instrumented):
     with openai.OpenAI(api_key="k") as client:
-        names = {made_by.__module__.partition(".")[0] for made_by in type(client._client).__mro__}
+        names = {cls.__module__.partition(".")[0] for cls in type(client._client).__mro__}
     (library,) = names & {"httpx", "httpx2"}
     if library not in instrumented:
         pytest.skip(f"{library} is not instrumented")
@@ -35,7 +35,7 @@ def models_asynchronously(url):
 
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("call", [models, models_asynchronously])
-def test_its_calls_are_spans_with_ids_that_go_to_listed_hosts(
+def test_its_calls_are_spans_with_ids_and_listed_hosts_receive_them(
     call, listener, propagate_to, exporter
 ):
     propagate_to("*.mine.example")
@@ -43,6 +43,6 @@ def test_its_calls_are_spans_with_ids_that_go_to_listed_hosts(
     with using_session("chat-42", user_id="ada"):
         call(listener.url("gateway.mine.example", "/v1"))
         call(listener.url("gateway.other.example", "/v1"))
-    assert listener.told() == [("gateway.mine.example", IDS), ("gateway.other.example", None)]
-    said = [span.attributes for span in exporter.get_finished_spans()]
-    assert [(it["session.id"], it["user.id"]) for it in said] == [("chat-42", "ada")] * 2
+    assert listener.received() == [("gateway.mine.example", IDS), ("gateway.other.example", None)]
+    spans = [span.attributes for span in exporter.get_finished_spans()]
+    assert [(it["session.id"], it["user.id"]) for it in spans] == [("chat-42", "ada")] * 2

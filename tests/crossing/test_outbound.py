@@ -1,4 +1,4 @@
-"""To whom the ids are sent, by each of the clients, as a real server sees it."""
+"""Which hosts receive the ids, from each of the clients, as a real server sees it."""
 
 from importlib import import_module
 
@@ -10,64 +10,62 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, use_spa
 from clew import isolated, using_session, using_user
 from clew.propagation import http
 from clew.propagation.http import ClewPropagator
-from tests.crossing.clients import CLIENTS, FOLLOWING
+from tests.crossing.clients import CLIENTS, FOLLOW_REDIRECTS
 
 each_client = pytest.mark.parametrize("client", CLIENTS, indirect=True)
-each_that_follows = pytest.mark.parametrize("client", FOLLOWING, indirect=True)
+each_redirecting_client = pytest.mark.parametrize("client", FOLLOW_REDIRECTS, indirect=True)
 IDS = "session.id=chat-42,user.id=ada"
 
 
 @each_client
-def test_a_host_on_the_list_is_told(client, listener, propagate_to):
+def test_a_listed_host_receives_the_ids(client, listener, propagate_to):
     propagate_to("other.example, *.mine.example")
     with using_session("chat-42", user_id="ada"):
         client(listener.url())
-    assert listener.told() == [("api.mine.example", IDS)]
+    assert listener.received() == [("api.mine.example", IDS)]
 
 
 @each_client
-def test_nobody_is_told_by_default(client, listener):
+def test_no_host_receives_them_by_default(client, listener):
     with using_session("chat-42", user_id="ada"):
         client(listener.url())
-    assert listener.told() == [("api.mine.example", None)]
+    assert listener.received() == [("api.mine.example", None)]
 
 
 @each_client
 @pytest.mark.parametrize(
-    "stranger",
+    "other_host",
     ["mine.example", "api.mine.example.evil.org", "evilmine.example", "api-mine.example"],
 )
-def test_a_stranger_is_not(client, listener, propagate_to, stranger):
+def test_other_hosts_do_not_receive_them(client, listener, propagate_to, other_host):
     propagate_to("*.mine.example")
     with using_session("chat-42", user_id="ada"):
-        client(listener.url(stranger))
-    assert listener.told() == [(stranger, None)]
+        client(listener.url(other_host))
+    assert listener.received() == [(other_host, None)]
 
 
 @each_client
 @pytest.mark.parametrize("host", ["api.openai.com", "bedrock-runtime.eu-west-1.amazonaws.com"])
-def test_a_model_provider_is_never(client, listener, propagate_to, host):
+def test_a_model_provider_never_receives_them(client, listener, propagate_to, host):
     propagate_to(f"*, {host}")
     theirs = attach(baggage.set_baggage("user.id", "ada"))
     with using_session("chat-42", user_id="ada"):
         client(listener.url(host), {"baggage": "session.id=chat-42,a=b"})
     detach(theirs)
-    # The stock propagator, where it is on, has overwritten what the application said.
-    assert listener.told() in ([(host, "a=b")], [(host, None)])
+    # OpenTelemetry's propagator, where it is on, has overwritten the application's header.
+    assert listener.received() in ([(host, "a=b")], [(host, None)])
 
 
 @each_client
-def test_the_header_that_is_there_stays(client, listener, propagate_to):
+def test_an_existing_header_is_kept(client, listener, propagate_to):
     propagate_to("api.mine.example")
     with using_session("chat-42", user_id="ada"):
         client(listener.url(), {"Baggage": "tenant=blue;p=1,user.id=someone"})
     assert listener.last.baggage == "tenant=blue;p=1,user.id=someone,session.id=chat-42"
 
 
-@each_that_follows
-def test_what_is_in_opentelemetrys_baggage_stays_but_goes_to_no_stranger(
-    client, listener, propagate_to
-):
+@each_redirecting_client
+def test_an_id_in_opentelemetrys_baggage_goes_to_listed_hosts_only(client, listener, propagate_to):
     propagate_to("api.mine.example")
     theirs = attach(baggage.set_baggage("session.id", "theirs"))
     with using_session("chat-42", user_id="ada"):
@@ -75,81 +73,81 @@ def test_what_is_in_opentelemetrys_baggage_stays_but_goes_to_no_stranger(
         client(listener.url("stranger.example"))
         assert baggage.get_all() == {"session.id": "theirs"}
     detach(theirs)
-    assert listener.told() == [
+    assert listener.received() == [
         ("api.mine.example", "session.id=theirs,user.id=ada"),
         ("stranger.example", None),
     ]
 
 
 @each_client
-def test_a_pseudonym_says_so(client, listener, propagate_to, user_id_key):
+def test_a_pseudonym_is_marked_as_one(client, listener, propagate_to, user_id_key):
     propagate_to("api.mine.example")
     with using_user("ada"):
         client(listener.url())
-    told = listener.last.baggage
-    assert "ada" not in told
-    assert told.startswith("user.id=")
-    assert told.endswith(",clew.pseudonym=user.id")
+    header = listener.last.baggage
+    assert "ada" not in header
+    assert header.startswith("user.id=")
+    assert header.endswith(",clew.pseudonym=user.id")
 
 
 @each_client
-def test_without_an_id_nothing_is_said(client, listener, propagate_to):
+def test_without_an_id_no_header_is_sent(client, listener, propagate_to):
     propagate_to("*")
     client(listener.url())
     with using_session("chat-42"), isolated():
         client(listener.url())
-    assert {told for _, told in listener.told()} == {None}
+    assert {header for _, header in listener.received()} == {None}
 
 
-@each_that_follows
-@pytest.mark.parametrize("stranger", ["evil.org", "api.openai.com"])
-def test_a_redirect_does_not_take_them_along(client, listener, propagate_to, stranger):
+@each_redirecting_client
+@pytest.mark.parametrize("other_host", ["evil.org", "api.openai.com"])
+def test_a_redirect_to_another_host_sends_no_ids(client, listener, propagate_to, other_host):
     propagate_to("*.mine.example")
-    away = listener.url(path=f"/?to={listener.url(stranger, '/2')}")
+    url = listener.url(path=f"/?to={listener.url(other_host, '/2')}")
     with using_session("chat-42", user_id="ada"):
-        client(away, {"baggage": "tenant=blue"})
-    assert listener.told() == [
+        client(url, {"baggage": "tenant=blue"})
+    assert listener.received() == [
         ("api.mine.example", f"tenant=blue,{IDS}"),
-        (stranger, "tenant=blue"),
+        (other_host, "tenant=blue"),
     ]
 
 
-@each_that_follows
-def test_nor_does_one_after_more_sessions_than_are_remembered(
+@each_redirecting_client
+def test_a_redirect_sends_no_ids_after_more_sessions_than_are_remembered(
     client, listener, propagate_to, monkeypatch
 ):
     monkeypatch.setattr(http, "_MAX_WRITTEN", 0)
     propagate_to("*.mine.example")
-    away = listener.url(path=f"/?to={listener.url('stranger.example', '/2')}")
+    url = listener.url(path=f"/?to={listener.url('stranger.example', '/2')}")
     with using_session("chat-42", user_id="ada"):
-        client(away, {"baggage": "tenant=blue"})
-    assert listener.told() == [
+        client(url, {"baggage": "tenant=blue"})
+    assert listener.received() == [
         ("api.mine.example", f"tenant=blue,{IDS}"),
         ("stranger.example", "tenant=blue"),
     ]
 
 
-@each_that_follows
-def test_a_redirect_among_ones_own_does(client, listener, propagate_to):
+@each_redirecting_client
+def test_a_redirect_to_a_listed_host_sends_them(client, listener, propagate_to):
     propagate_to("*.mine.example")
-    on = listener.url(path=f"/?to={listener.url('b.mine.example', '/2')}")
+    url = listener.url(path=f"/?to={listener.url('b.mine.example', '/2')}")
     with using_session("chat-42", user_id="ada"):
-        client(on)
-    assert listener.told() == [("api.mine.example", IDS), ("b.mine.example", IDS)]
+        client(url)
+    assert listener.received() == [("api.mine.example", IDS), ("b.mine.example", IDS)]
 
 
-@each_that_follows
-def test_a_port_counts_where_it_is_named(client, listener, propagate_to):
+@each_redirecting_client
+def test_a_port_counts_where_the_list_names_one(client, listener, propagate_to):
     with using_session("chat-42"):
         propagate_to(f"api.mine.example:{listener.port}")
         client(listener.url())
         propagate_to("api.mine.example:9")
         client(listener.url())
-    assert [told for _, told in listener.told()] == ["session.id=chat-42", None]
+    assert [header for _, header in listener.received()] == ["session.id=chat-42", None]
 
 
-@each_that_follows
-def test_what_is_no_ascii_is_encoded(client, listener, propagate_to):
+@each_redirecting_client
+def test_special_characters_are_encoded(client, listener, propagate_to):
     propagate_to("*.mine.example")
     with using_session("Grüße, 100% + mehr", user_id="a=b;c"):
         client(listener.url())
@@ -158,8 +156,8 @@ def test_what_is_no_ascii_is_encoded(client, listener, propagate_to):
     )
 
 
-@each_that_follows
-def test_where_there_is_no_room_the_application_comes_first(
+@each_redirecting_client
+def test_where_there_is_no_room_the_applications_header_is_kept(
     client, listener, propagate_to, dropped
 ):
     propagate_to("*.mine.example")
@@ -171,9 +169,7 @@ def test_where_there_is_no_room_the_application_comes_first(
 
 
 @each_client
-def test_what_a_model_call_sends_carries_none_wherever_it_goes(
-    client, listener, propagate_to, provider
-):
+def test_a_model_call_sends_no_ids_to_any_host(client, listener, propagate_to, provider):
     propagate_to("*")
     tracer = provider.get_tracer("openinference.instrumentation.fake")
     attributes = {"openinference.span.kind": "LLM"}
@@ -185,14 +181,14 @@ def test_what_a_model_call_sends_carries_none_wherever_it_goes(
         client(listener.url())
         with tracer.start_as_current_span("t", attributes={"openinference.span.kind": "TOOL"}):
             client(listener.url())
-    assert [told for _, told in listener.told()] == [None, "session.id=chat-42"]
+    assert [header for _, header in listener.received()] == [None, "session.id=chat-42"]
 
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
-def test_nor_does_the_next_request_that_is_sent_by_hand(
+def test_the_next_request_of_a_redirect_has_no_ids_for_other_hosts(
     library, instrumented, listener, propagate_to
 ):
-    """Its hop may have no span of its own, as where a URL is excluded from tracing."""
+    """The hop may have no span of its own, for example where a URL is excluded from tracing."""
     if library not in instrumented:
         pytest.skip(f"{library} or its instrumentation is not installed")
     propagate_to("*.mine.example")
@@ -202,13 +198,13 @@ def test_nor_does_the_next_request_that_is_sent_by_hand(
     ):
         away = client.get(listener.url(path=f"/?to={listener.url('evil.org')}"))
         on = client.get(listener.url(path=f"/?to={listener.url('b.mine.example')}"))
-    assert listener.told() == [("api.mine.example", IDS)] * 2
+    assert listener.received() == [("api.mine.example", IDS)] * 2
     assert "baggage" not in away.next_request.headers
     assert on.next_request.headers["baggage"] == IDS
 
 
 @pytest.mark.parametrize("library", ["httpx", "requests"])
-def test_a_request_that_is_sent_again_belongs_to_whoever_sends_it(
+def test_a_request_that_is_sent_again_has_the_ids_of_its_sender(
     library, instrumented, listener, propagate_to
 ):
     if library not in instrumented:
@@ -225,17 +221,21 @@ def test_a_request_that_is_sent_again_belongs_to_whoever_sends_it(
             with using_session(session):
                 client.send(request)
         client.send(request)
-    assert [told for _, told in listener.told()] == ["session.id=chat-1", "session.id=chat-2", None]
+    assert [header for _, header in listener.received()] == [
+        "session.id=chat-1",
+        "session.id=chat-2",
+        None,
+    ]
 
 
 @pytest.mark.usefixtures("instrumented")
-def test_what_is_not_sampled_does_not_say_where_it_goes(listener, propagate_to):
+def test_where_the_span_is_not_sampled_nothing_is_written(listener, propagate_to):
     httpx = pytest.importorskip("httpx")
     propagate_to("*")
     unsampled = NonRecordingSpan(SpanContext(1, 1, is_remote=False))
     with use_span(unsampled), using_session("chat-42"), httpx.Client(trust_env=False) as client:
         client.get(listener.url())
-    assert listener.told() == [("api.mine.example", None)]
+    assert listener.received() == [("api.mine.example", None)]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_what_is_not_sampled_does_not_say_where_it_goes(listener, propagate_to):
         {"http.request.method": "GET", "server.address": "api.mine.example, evil.org"},
     ],
 )
-def test_where_it_cannot_be_known_nothing_is_written(provider, propagate_to, attributes):
+def test_where_the_host_cannot_be_known_nothing_is_written(provider, propagate_to, attributes):
     propagate_to("*.mine.example")
     kind = (
         SpanKind.INTERNAL if len(attributes) == 1 and "url.full" in attributes else SpanKind.CLIENT

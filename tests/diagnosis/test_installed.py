@@ -3,7 +3,7 @@
 import pytest
 
 from clew.core.frameworks import FRAMEWORKS
-from clew.instrument.discovery import armable
+from clew.instrument.discovery import candidates
 
 NAMES = {framework.name for framework in FRAMEWORKS}
 
@@ -127,7 +127,7 @@ def without(tmp_path):
     def hide(*names):
         tops = {row.trigger.partition(".")[0] for row in FRAMEWORKS if row.name in names}
         (tmp_path / "sitecustomize.py").write_text(NOTHING.replace("{names}", repr(tops)))
-        for row in armable():
+        for row in candidates():
             if row.framework.name in names:
                 for requirement in row.requirements:
                     folder = tmp_path / f"{requirement.name.replace('-', '_')}-0.dist-info"

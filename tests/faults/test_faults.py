@@ -25,7 +25,7 @@ CONDUITS = (
     "web.wsgi._",
     "web.request_ids.InSession.__init__",
     "context.request.served",
-    "propagation.redirects.guarded.<locals>.before.",
+    "propagation.redirects.wrap_redirects.<locals>.before.",
     "spans.kept_span.KeptSpan.set_attributes",
     "spans.model_calls.CountedSpan.set_attribute",
     "instrument.record.endpoint_spans._wrapper.",

@@ -13,7 +13,7 @@ from time import perf_counter
 import pytest
 
 from clew import current, using_session
-from clew.propagation.threads import are_followed, follow_threads
+from clew.propagation.threads import instrument_threads, threads_are_instrumented
 
 NAME = "opentelemetry-instrumentation-threading"
 if not find_spec("opentelemetry.instrumentation.threading"):
@@ -66,7 +66,7 @@ def test_whichever_is_on_threads_are_followed_and_otherwise_not(order):
         undo.pop()()
 
     does = {
-        "clew on": lambda: undo.append(follow_threads()),
+        "clew on": lambda: undo.append(instrument_threads()),
         "clew off": switch_clew_off,
         "theirs on": theirs.instrument,
         "theirs off": theirs.uninstrument,
@@ -78,7 +78,7 @@ def test_whichever_is_on_threads_are_followed_and_otherwise_not(order):
             on = on | {who} if what == "on" else on - {who}
             does[step]()
             assert sessions() == ["chat-1" if on else None] * 3, step
-            assert are_followed() == bool(on)
+            assert threads_are_instrumented() == bool(on)
         depths.append(depth())
     assert depths[0] == depths[1] == depths[2]
     assert max(depths[0]) <= 1  # One of clew's that was undone beneath theirs, and does nothing.
@@ -117,7 +117,7 @@ def test_a_thread_and_a_job_cost_no_more_than_theirs(monkeypatch):
         return ThreadingInstrumentor().uninstrument
 
     with using_session("chat-1"):
-        of_clew = wrappers_alone(monkeypatch, follow_threads)
+        of_clew = wrappers_alone(monkeypatch, instrument_threads)
         of_theirs = wrappers_alone(monkeypatch, theirs)
     ratios = {name: of_clew[name] / of_theirs[name] for name in of_clew}
     assert max(ratios.values()) < 1.25, ratios

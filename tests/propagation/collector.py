@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from tests.background import serving
-from tests.propagation.ledger import Count, Seen, counted
+from tests.propagation.ledger import Count, SpanRecord, count_spans
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -28,7 +28,7 @@ class _Handler(BaseHTTPRequestHandler):
         except DecodeError:
             self.server.corrupt += 1
         else:
-            self.server.seen += _seen(request)
+            self.server.seen += _records(request)
             self.server.connections.add(self.client_address)
         self.send_response(200)
         self.send_header("content-type", "application/x-protobuf")
@@ -36,17 +36,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Collector(ThreadingHTTPServer):
-    """What has arrived."""
+    """The spans that were received, and the requests that could not be read."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.seen: list[Seen] = []
+        self.seen: list[SpanRecord] = []
         self.corrupt = 0
         self.connections: set[Any] = set()
 
@@ -54,24 +54,25 @@ class Collector(ThreadingHTTPServer):
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def named(self, name: str) -> list[Seen]:
+    def named(self, name: str) -> list[SpanRecord]:
+        """Return the spans of this *name*."""
         return [span for span in self.seen if span.name == name]
 
     def count(self) -> Count:
-        """Compare what has arrived with what it says about itself."""
+        """Compare the ids and parents of the spans with those that they say they should have."""
         assert self.corrupt == 0
-        return counted(self.seen)
+        return count_spans(self.seen)
 
     def handle_error(self, *_: object) -> None:
-        # A process that was terminated leaves its connection as it is.
+        # A process that was terminated does not close its connection.
         self.corrupt += not isinstance(sys.exc_info()[1], ConnectionError)
 
 
-def _seen(request: ExportTraceServiceRequest) -> Iterator[Seen]:
+def _records(request: ExportTraceServiceRequest) -> Iterator[SpanRecord]:
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             for span in scope.spans:
-                yield Seen(
+                yield SpanRecord(
                     span.name,
                     span.span_id.hex(),
                     span.parent_span_id.hex(),

@@ -1,4 +1,4 @@
-"""What the rows stand on: a provider with clew on it, threads that follow, programs to run."""
+"""Fixtures: a tracer provider with clew's processor, instrumented threads, and programs to run."""
 
 import os
 import subprocess
@@ -11,17 +11,17 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from clew.propagation.threads import follow_threads
+from clew.propagation.threads import instrument_threads
 from clew.spans.processor import IdentityProcessor
 from tests.propagation.collector import collecting
-from tests.propagation.ledger import Seen, counted
+from tests.propagation.ledger import SpanRecord, count_spans
 
 PROGRAMS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[2]
 
 
 class Telemetry:
-    """Finished spans, and a tracer that makes them."""
+    """A tracer, and the spans that it has finished."""
 
     def __init__(self):
         provider = TracerProvider(shutdown_on_exit=False)
@@ -31,8 +31,8 @@ class Telemetry:
         self.tracer = provider.get_tracer("application")
 
     def count(self):
-        return counted(
-            Seen(
+        return count_spans(
+            SpanRecord(
                 span.name,
                 f"{span.context.span_id:016x}",
                 f"{span.parent.span_id:016x}" if span.parent else "",
@@ -50,13 +50,13 @@ def telemetry():
 
 @pytest.fixture
 def threads():
-    stop = follow_threads()
+    stop = instrument_threads()
     yield
     stop()
 
 
 @pytest.fixture(autouse=True)
-def clean_surroundings():
+def empty_context():
     before = otel.attach(otel.Context())
     yield
     left = otel.get_current()
@@ -96,8 +96,8 @@ def environment_for(endpoint):
         **os.environ,
         "PYTHONPATH": path,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-        # Nothing is exported unless something says so: no span arrives by luck.
+        # Nothing is exported until it is flushed, so no span arrives by chance.
         "OTEL_BSP_SCHEDULE_DELAY": "600000",
-        # Since Python 3.12. What is tested here are programs that fork, threads or not.
+        # Since Python 3.12 a fork with threads warns; here programs fork, with threads or not.
         "PYTHONWARNINGS": "ignore:This process:DeprecationWarning",
     }

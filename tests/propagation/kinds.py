@@ -6,8 +6,8 @@ from clew import current
 
 
 def ids():
-    said = current()
-    return said.session_id, said.user_id
+    identity = current()
+    return identity.session_id, identity.user_id
 
 
 def function(*_arguments):
@@ -47,7 +47,7 @@ class AsyncAsker:
 
 
 class Numbers:
-    """An iterator that is no generator, and goes on after an error."""
+    """An iterator that is not a generator, and continues after an error."""
 
     def __init__(self):
         self.step = 0
@@ -82,33 +82,33 @@ class AsyncNumbers:
         return ids()
 
 
-def plain(result):
+def unchanged(result):
     return result
 
 
-def awaited(coroutine):
+def run(coroutine):
     import asyncio
 
     return asyncio.run(coroutine)
 
 
-async def _every(items):
+async def _collect(items):
     return tuple([item async for item in items])
 
 
-def every(items):
-    return awaited(_every(items))
+def collect(items):
+    return run(_collect(items))
 
 
 CALLABLES = {
-    "function": (function, plain),
-    "partial": (partial(function, 1), plain),
-    "coroutine function": (coroutine_function, awaited),
-    "partial of a coroutine function": (partial(coroutine_function), awaited),
+    "function": (function, unchanged),
+    "partial": (partial(function, 1), unchanged),
+    "coroutine function": (coroutine_function, run),
+    "partial of a coroutine function": (partial(coroutine_function), run),
     "generator function": (generator_function, tuple),
-    "asynchronous generator function": (async_generator_function, every),
-    "bound method": (Asker().method, plain),
-    "callable object": (Asker(), plain),
-    "object with an asynchronous call": (AsyncAsker(), awaited),
-    "class": (Asker, lambda made: made.found),
+    "asynchronous generator function": (async_generator_function, collect),
+    "bound method": (Asker().method, unchanged),
+    "callable object": (Asker(), unchanged),
+    "object with an asynchronous call": (AsyncAsker(), run),
+    "class": (Asker, lambda instance: instance.found),
 }

@@ -1,6 +1,6 @@
-"""Spans that say themselves what they are to carry, and the count of those that do not.
+"""Spans that say which ids they should have, and the count of those that do not have them.
 
-A span that a job makes is given an attribute ``expected``: session, user, and the parent's name.
+A span that a job makes has an attribute ``expected``: session, user, and the parent's name.
 """
 
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from clew import using_session
 
 EXPECTED = "expected"
 NOBODY = ("", "")
-STAGES = (("chat-1", "ada"), ("chat-2", "bob"), NOBODY, ("chat-1", "eve"))
+CALLERS = (("chat-1", "ada"), ("chat-2", "bob"), NOBODY, ("chat-1", "eve"))
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What of a finished span counts here."""
+class SpanRecord:
+    """The parts of a finished span that are compared."""
 
     name: str
     span_id: str
@@ -29,39 +29,39 @@ class Seen:
 
 
 def make_spans(tracer: Tracer, who: tuple[str, str] = NOBODY, parent: str = "") -> None:
-    """Make two spans, one inside the other, that are to carry *who*."""
+    """Make two spans, one inside the other, that should have the ids *who*."""
     with tracer.start_as_current_span("job", attributes={EXPECTED: (*who, parent)}):
         tracer.start_span("step", attributes={EXPECTED: (*who, "job")}).end()
 
 
-def given(tracer, who, give):
-    """Give a job from inside a block and a span, or from outside of all."""
+def submit_as(tracer, who, submit_job):
+    """Submit a job from inside a block of *who* and a span; for NOBODY, from outside of any."""
     if who == NOBODY:
-        return give(partial(make_spans, tracer))
+        return submit_job(partial(make_spans, tracer))
     with using_session(who[0], user_id=who[1]), tracer.start_as_current_span("caller"):
-        return give(partial(make_spans, tracer, who, "caller"))
+        return submit_job(partial(make_spans, tracer, who, "caller"))
 
 
 @dataclass(frozen=True)
 class Count:
-    """Spans that were expected to carry something, and what is wrong with them."""
+    """How many spans said what they should have, and how many differ from it."""
 
     spans: int = 0
     missing: int = 0
     wrong: int = 0
     leaked: int = 0
-    astray: int = 0
+    wrong_parent: int = 0
     """Spans under another parent, or in another trace."""
-    twice: int = 0
+    duplicates: int = 0
 
 
-def counted(seen: Iterable[Seen]) -> Count:
-    """Compare spans with what they say about themselves."""
+def count_spans(seen: Iterable[SpanRecord]) -> Count:
+    """Compare the ids and parents of spans with those that they say they should have."""
     seen = list(seen)
     by_id = {span.span_id: span for span in seen}
-    judged = [span for span in by_id.values() if EXPECTED in span.attributes]
-    missing = wrong = leaked = astray = 0
-    for span in judged:
+    checked = [span for span in by_id.values() if EXPECTED in span.attributes]
+    missing = wrong = leaked = wrong_parent = 0
+    for span in checked:
         *who, parent_name = span.attributes[EXPECTED]
         for key, wanted in zip(("session.id", "user.id"), who, strict=True):
             found = span.attributes.get(key)
@@ -69,6 +69,6 @@ def counted(seen: Iterable[Seen]) -> Count:
             leaked += bool(found and not wanted)
             wrong += bool(found and wanted and found != wanted)
         parent = by_id.get(span.parent_id)
-        astray += (parent.name if parent else "") != parent_name
-        astray += bool(parent and parent.trace_id != span.trace_id)
-    return Count(len(judged), missing, wrong, leaked, astray, len(seen) - len(by_id))
+        wrong_parent += (parent.name if parent else "") != parent_name
+        wrong_parent += bool(parent and parent.trace_id != span.trace_id)
+    return Count(len(checked), missing, wrong, leaked, wrong_parent, len(seen) - len(by_id))

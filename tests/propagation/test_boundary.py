@@ -1,4 +1,4 @@
-"""A fault of clew's in a pool of processes, or before a fork, leaves both as they are."""
+"""An error in clew breaks no pool of processes and no fork."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 from clew import stats
 from clew.core import containment
-from clew.propagation import processes
+from clew.propagation import fork, pools
 
 
 @pytest.fixture
@@ -18,18 +18,22 @@ def contained(monkeypatch):
     monkeypatch.setattr(containment, "_logged", set())
 
 
-def failing(*_arguments, **_named):
+def failing(*_args, **_kwargs):
     raise ZeroDivisionError
 
 
 @pytest.mark.usefixtures("contained")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize("name", ["carry", "flush_when_ended", "import_module"])
-def test_a_fault_is_contained(monkeypatch, name, recwarn):
-    initializer = processes.carry_initializer()
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(pools, "carry"), (pools, "flush_when_ended"), (fork, "import_module")],
+    ids=["carry", "flush_when_ended", "import_module"],
+)
+def test_a_fault_is_contained(monkeypatch, module, name, recwarn):
+    initializer = pools.carry_initializer()
     monkeypatch.setitem(sys.modules, "requests", sys)
-    monkeypatch.setattr(processes, name, failing)
-    processes.follow_processes(object_that_can_be_weak := type("Provider", (), {})())
+    monkeypatch.setattr(module, name, failing)
+    fork.support_child_processes(provider := type("Provider", (), {})())
     before = sum(stats().errors.values())
     try:
         with ProcessPoolExecutor(
@@ -37,14 +41,14 @@ def test_a_fault_is_contained(monkeypatch, name, recwarn):
         ) as pool:
             assert pool.submit(abs, -42).result(60) == 42
     finally:
-        processes.leave_pools()
+        pools.uninstrument_pools()
     counted = sum(stats().errors.values()) - before
-    assert counted or name == "flush_when_ended", "the child counts that"
-    assert object_that_can_be_weak
+    assert counted or name == "flush_when_ended", "which the child counts"
+    assert provider
 
 
 @pytest.mark.usefixtures("contained")
 def test_a_fault_does_not_break_the_import_of_multiprocessing():
-    before = stats().errors.get("following the processes of multiprocessing", 0)
-    processes._followed.follow(None)
-    assert stats().errors["following the processes of multiprocessing"] == before + 1
+    before = stats().errors.get("preparing the processes of multiprocessing", 0)
+    fork._children.hook_multiprocessing(None)
+    assert stats().errors["preparing the processes of multiprocessing"] == before + 1

@@ -1,4 +1,4 @@
-"""What `carry` makes of each kind of thing, here and pickled."""
+"""`carry` on each kind of callable and iterator, in this process and pickled."""
 
 import asyncio
 import contextvars
@@ -27,7 +27,7 @@ def carried_inside(thing):
         return carry(thing)
 
 
-def everywhere(call):
+def in_three_contexts(call):
     """Call outside of all blocks, inside another, and in an empty context."""
     outside = call()
     with elsewhere:
@@ -39,9 +39,9 @@ def everywhere(call):
 
 
 @each_kind
-def test_a_call_belongs_to_where_it_was_carried(thing, result):
+def test_a_call_has_the_ids_of_where_it_was_carried(thing, result):
     job = carried_inside(thing)
-    found = everywhere(lambda: result(job()))
+    found = in_three_contexts(lambda: result(job()))
     assert found in ({ADA}, {(ADA, ADA)})
 
 
@@ -65,13 +65,13 @@ def test_it_stays_the_same_kind(thing, result):
 
 @each_kind
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-def test_pickled_it_takes_the_ids_along(thing, result, protocol):
+def test_a_pickle_has_the_ids(thing, result, protocol):
     sent = pickle.dumps(carried_inside(thing), protocol)
-    found = everywhere(lambda: result(pickle.loads(sent)()))
+    found = in_three_contexts(lambda: result(pickle.loads(sent)()))
     assert found in ({ADA}, {(ADA, ADA)})
 
 
-def test_attributes_of_what_is_carried_are_reached():
+def test_it_has_the_attributes_of_what_is_carried():
     assert carried_inside(kinds.Asker()).greeting == "hello"
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = carried_inside(kinds.function).nothing_like_it
@@ -95,14 +95,14 @@ def test_a_carried_function_can_be_a_method():
     assert Agent.static() == ADA
 
 
-def test_the_first_carry_counts():
+def test_a_second_carry_changes_nothing():
     job = carried_inside(kinds.function)
     with elsewhere:
         job = carry(job)
     assert job() == ADA
 
 
-def test_exceptions_come_out_as_they_are():
+def test_exceptions_are_passed_on_unchanged():
     def fail():
         raise KeyError(kinds.ids())
 
@@ -112,7 +112,7 @@ def test_exceptions_come_out_as_they_are():
     assert not current()
 
 
-def test_the_whole_context_goes_along_in_this_process():
+def test_in_one_process_the_whole_context_is_carried():
     token = attach(set_value("baggage of the application", 1))
     job = carry(partial(get_value, "baggage of the application"))
     detach(token)
@@ -144,10 +144,10 @@ def test_coroutines():
 def test_async_generators():
     made = carried_inside(kinds.async_generator_function())
     assert inspect.isasyncgen(made)
-    assert kinds.every(made) == (ADA, ADA)
+    assert kinds.collect(made) == (ADA, ADA)
 
 
-def test_iterators_stay_themselves():
+def test_iterators_keep_their_class_and_attributes():
     numbers = kinds.Numbers()
     made = carried_inside(numbers)
     assert isinstance(made, kinds.Numbers)
@@ -160,10 +160,10 @@ def test_iterators_stay_themselves():
     assert numbers.closed
 
 
-def test_async_iterators_stay_themselves():
+def test_async_iterators_keep_their_class():
     made = carried_inside(kinds.AsyncNumbers())
     assert isinstance(made, kinds.AsyncNumbers)
-    assert kinds.every(made) == (ADA, ADA)
+    assert kinds.collect(made) == (ADA, ADA)
 
 
 def test_iterators_that_can_be_pickled():
@@ -173,7 +173,7 @@ def test_iterators_that_can_be_pickled():
 
 
 @pytest.mark.parametrize("thing", [None, 42, "text", [1, 2], {}])
-def test_other_things_are_refused(thing):
+def test_other_things_raise(thing):
     with pytest.raises(IdentityTypeError, match=f"not {type(thing).__name__}"):
         carry(thing)
 
@@ -185,7 +185,7 @@ def test_what_cannot_be_pickled_raises_pickles_own_error():
         pickle.dumps(carried_inside(lambda: None))
 
 
-def test_cloudpickle_sends_the_carried_not_the_bare_function():
+def test_cloudpickle_sends_the_carried_function():
     cloudpickle = pytest.importorskip("cloudpickle")
     for function in (kinds.function, lambda *_: kinds.ids()):
         sent = cloudpickle.dumps(carried_inside(function))

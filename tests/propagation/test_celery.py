@@ -21,10 +21,10 @@ from tests.propagation.ledger import Count
 
 if find_spec("celery") is None:
     pytest.skip("celery is not installed", allow_module_level=True)
-from clew import celery as ours
+from clew import celery as clew_celery
 from clew.celery import connect
 
-on_redis = pytest.mark.skipif(
+needs_redis = pytest.mark.skipif(
     not shutil.which("redis-server") or not find_spec("redis"),
     reason="redis-server is not installed: apt-get install redis-server, and pip install redis",
 )
@@ -32,21 +32,21 @@ on_redis = pytest.mark.skipif(
 
 @pytest.fixture
 def broker(tmp_path):
-    """Run a redis of this test's own."""
+    """Run a redis server for this test alone."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", str(tmp_path)]
     server = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
     try:
-        until(lambda: answers(port), server)
+        until(lambda: accepts_connections(port), server)
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         server.terminate()
         server.wait(20)
 
 
-def answers(port):
+def accepts_connections(port):
     with closing(socket.socket()) as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
@@ -61,7 +61,7 @@ def until(holds, process):
 
 @contextmanager
 def worker(endpoint, broker, tmp_path, **environment):
-    """Run a worker of two processes, and end it as a deployment does."""
+    """Run a worker of two processes, and end it by SIGTERM, as a deployment does."""
     log = tmp_path / "worker.log"
     command = [sys.executable, "-m", "celery", "-A", "shop", "worker", "-P", "prefork", "-c", "2"]
     with log.open("w") as out:
@@ -81,7 +81,7 @@ def worker(endpoint, broker, tmp_path, **environment):
     assert "clew failed" not in log.read_text()
 
 
-@on_redis
+@needs_redis
 @pytest.mark.parametrize("provider", ["of clew", "of the application"])
 def test_prefork(program, collector, broker, tmp_path, provider):
     with worker(collector.endpoint, broker, tmp_path, PROVIDER=provider):
@@ -89,7 +89,7 @@ def test_prefork(program, collector, broker, tmp_path, provider):
     assert collector.count() == Count(spans=2 * jobs)
 
 
-@on_redis
+@needs_redis
 @pytest.mark.skipif(
     not find_spec("opentelemetry.instrumentation.celery"),
     reason="opentelemetry-instrumentation-celery is not installed",
@@ -97,13 +97,13 @@ def test_prefork(program, collector, broker, tmp_path, provider):
 @pytest.mark.parametrize(
     "order", ["connected first", "connected later", "connected by each worker"]
 )
-def test_beside_opentelemetrys_own_instrumentation(program, collector, broker, tmp_path, order):
+def test_with_opentelemetrys_own_instrumentation(program, collector, broker, tmp_path, order):
     also = f"opentelemetry, {order}"
     with worker(collector.endpoint, broker, tmp_path, ALSO=also):
         jobs = int(program("shop.py", "call", BROKER=broker, ALSO=also))
     count = collector.count()
-    # Its spans come between a task's and the caller's.
-    assert count == Count(spans=2 * jobs, astray=count.astray)
+    # Its spans are between those of a task and those of the caller.
+    assert count == Count(spans=2 * jobs, wrong_parent=count.wrong_parent)
     runs = [span for span in collector.seen if span.name.startswith("run/")]
     callers = {span.trace_id for span in collector.named("caller")}
     in_sessions = [span for span in runs if span.trace_id in callers]
@@ -111,8 +111,8 @@ def test_beside_opentelemetrys_own_instrumentation(program, collector, broker, t
     assert all("session.id" in span.attributes for span in in_sessions)
 
 
-@on_redis
-def test_nothing_is_sent_unasked(program, collector, broker, tmp_path):
+@needs_redis
+def test_without_connect_nothing_is_sent(program, collector, broker, tmp_path):
     with worker(collector.endpoint, broker, tmp_path, CONNECTED="no"):
         assert program("shop.py", "header", BROKER=broker, CONNECTED="no").strip() == "None"
         assert "chat-1" in program("shop.py", "header", BROKER=broker)
@@ -141,17 +141,17 @@ def published():
 def test_the_header(connected):
     assert published() == {}
     with using_session("chat-1", user_id="ada"):
-        parcel = ours._read(published()["clew"])
+        parcel = clew_celery._read(published()["clew"])
     assert parcel == ({"session.id": "chat-1", "user.id": "ada"}, {}, None)
     assert type(parcel.said["user.id"]) is str
 
 
-def test_a_pseudonym_arrives_as_one(connected, monkeypatch):
+def test_a_pseudonym_stays_one(connected, monkeypatch):
     monkeypatch.setenv("CLEW_USER_ID_KEY", "a key")
     identity.read_key()
     try:
         with using_session("chat-1", user_id="ada"):
-            said = ours._read(published()["clew"]).said
+            said = clew_celery._read(published()["clew"]).said
             assert said["user.id"] == current().user_id != "ada"
             assert isinstance(said["user.id"], identity.Pseudonym)
     finally:
@@ -164,7 +164,7 @@ def test_a_pseudonym_arrives_as_one(connected, monkeypatch):
 )
 def test_a_header_that_cannot_be_used_is_counted(header):
     before = counters.counted().get("task headers that cannot be used", 0)
-    assert ours._read(header) == ({}, {}, None)
+    assert clew_celery._read(header) == ({}, {}, None)
     assert counters.counted()["task headers that cannot be used"] == before + 1
 
 
@@ -183,7 +183,7 @@ def test_between_two_tasks_a_worker_is_in_no_session(connected):
         assert not current()
 
 
-def test_disconnected_nothing_is_sent():
+def test_after_disconnect_nothing_is_sent():
     connect()()
     with using_session("chat-1"):
         assert published() == {"clew": "of an earlier message"}

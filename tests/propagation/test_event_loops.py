@@ -1,4 +1,4 @@
-"""Event loops: each job in the session that it was given from. Each row returns what is awaited."""
+"""Event loops: each job runs in the session that it was submitted in."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ import pytest
 
 from clew import current
 from clew.context.carry import carry
-from tests.propagation.ledger import STAGES, Count, given
+from tests.propagation.ledger import CALLERS, Count, submit_as
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ async def task():
 async def anyio_to_thread_in_a_group():
     async with anyio.create_task_group() as group:
 
-        def give(job):
+        def submit_job(job):
             done = anyio.Event()
 
             async def run():
@@ -47,7 +47,7 @@ async def anyio_to_thread_in_a_group():
             group.start_soon(run)
             return done.wait()
 
-        yield give
+        yield submit_job
 
 
 @asynccontextmanager
@@ -79,7 +79,7 @@ def _called(schedule, job):
 
 
 @asynccontextmanager
-async def asyncio_queue_worker_of_long_ago():
+async def asyncio_queue_worker_started_before():
     jobs = asyncio.Queue()
 
     async def work():
@@ -90,7 +90,7 @@ async def asyncio_queue_worker_of_long_ago():
 
     worker = asyncio.create_task(work())
 
-    def give(job):
+    def submit_job(job):
         async def run():
             await asyncio.sleep(0)
             job()
@@ -98,7 +98,7 @@ async def asyncio_queue_worker_of_long_ago():
         jobs.put_nowait(carry(run))
         return jobs.join()
 
-    yield give
+    yield submit_job
     jobs.put_nowait(None)
     await worker
 
@@ -113,16 +113,16 @@ async def asyncio_queue_worker_of_long_ago():
         call_soon,
         call_later,
         call_soon_threadsafe,
-        asyncio_queue_worker_of_long_ago,
+        asyncio_queue_worker_started_before,
     ],
 )
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "after all blocks"])
 def test_event_loops(threads, telemetry, row, late):
     async def main():
         waits = []
-        async with row() as give:
-            for who in STAGES:
-                wait = given(telemetry.tracer, who, give)
+        async with row() as submit_job:
+            for who in CALLERS:
+                wait = submit_as(telemetry.tracer, who, submit_job)
                 if late:
                     waits.append(wait)
                 else:
@@ -131,4 +131,4 @@ def test_event_loops(threads, telemetry, row, late):
                 await wait
 
     asyncio.run(main())
-    assert telemetry.count() == Count(spans=2 * len(STAGES))
+    assert telemetry.count() == Count(spans=2 * len(CALLERS))

@@ -1,4 +1,4 @@
-"""After a fork: every span arrives, once, from whichever process, and nobody hangs at the end."""
+"""After a fork every span of every process arrives once, and no process hangs at its end."""
 
 import os
 import socket
@@ -42,7 +42,7 @@ def test_session_sampling_agrees_in_all_processes(program, collector, provider):
     assert Counter(span.name for span in collector.seen) == kept
 
 
-def test_a_dead_collector_does_not_hold_a_short_lived_child_for_long():
+def test_a_dead_collector_does_not_keep_a_child_process_alive():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}"
@@ -56,5 +56,5 @@ def test_a_dead_collector_does_not_hold_a_short_lived_child_for_long():
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    # The children's last flush and the parent's own, and the start of all.
+    # The last flushes of the children and of the parent, and the start of all processes.
     assert time.monotonic() - began < 40

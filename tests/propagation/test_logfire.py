@@ -1,4 +1,4 @@
-"""Ids where Logfire takes a context along as a dictionary of headers; the real one: neighbours."""
+"""Ids where Logfire carries a context as headers. tests/neighbours runs the real Logfire."""
 
 import pytest
 
@@ -47,7 +47,7 @@ ORDERS = {
 
 @pytest.fixture(params=ORDERS)
 def run(request, python, tmp_path):
-    """Run code beside a package whose two functions work as Logfire's."""
+    """Run code with a package whose two functions work as Logfire's do."""
     package = tmp_path / "logfire"
     package.mkdir()
     (package / "__init__.py").write_text(PACKAGE)
@@ -55,7 +55,7 @@ def run(request, python, tmp_path):
     return lambda code: python(START + ORDERS[request.param] + code)
 
 
-def test_a_context_taken_along_has_the_ids_that_it_was_taken_with(run):
+def test_an_attached_context_has_the_ids_of_where_it_was_got(run):
     run("""
 with using_session("chat-42", user_id="ada"), tracer.start_as_current_span("outer") as outer:
     carrier = logfire.get_context()
@@ -71,7 +71,7 @@ assert not current()
 """)
 
 
-def test_no_id_is_in_the_dictionary_nor_in_what_is_made_of_it(run):
+def test_no_id_is_in_the_dictionary_or_its_copies_and_pickles(run):
     run("""
 import copy
 with using_session("chat-42", user_id="ada"), tracer.start_as_current_span("outer"):
@@ -84,7 +84,7 @@ for said in (json.dumps(carrier), repr(carrier), pickle.dumps(carrier).decode("l
 """)
 
 
-def test_outside_a_session_nothing_is_remembered(run):
+def test_outside_a_session_nothing_is_kept(run):
     run("""
 carrier = logfire.get_context()
 assert type(carrier) is dict
@@ -93,7 +93,7 @@ with using_session("chat-42"), logfire.attach_context(carrier):
 """)
 
 
-def test_undo_gives_both_functions_back(run):
+def test_undo_restores_both_functions(run):
     run("""
 import types
 modules = [logfire, sys.modules["logfire.propagate"]]

@@ -1,4 +1,4 @@
-"""What of a context is sent to another process."""
+"""The parts of a context that are sent to another process."""
 
 import json
 import pickle
@@ -58,7 +58,7 @@ def test_the_span_is_a_remote_parent(telemetry):
     )
 
 
-def test_ids_of_the_parent_span_alone_stay_inherited(telemetry):
+def test_ids_of_the_parent_span_only_stay_inherited(telemetry):
     with telemetry.tracer.start_as_current_span("caller", attributes={"session.id": "own"}):
         context = resent(get_current())
     assert context.get("session.id") is None
@@ -87,7 +87,7 @@ def test_a_pseudonym_is_not_hashed_again(monkeypatch):
         identity.read_key()
 
 
-def test_what_others_put_into_the_context_breaks_no_pickling():
+def test_unusable_values_in_the_context_break_no_pickling():
     junk = {"metadata": lambda: None, "tag.tags": [lambda: None, "a"], "session.id": object()}
     parcel = packed(Context(junk))
     assert pickle.loads(pickle.dumps(parcel)) == ({"tag.tags": ["a"]}, {}, None)

@@ -1,4 +1,4 @@
-"""Pools of processes: each task in its submitter's session, and nothing left for the next."""
+"""Pools of processes: each task runs in its submitter's session, and leaves no ids for the next."""
 
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextvars import copy_context
@@ -7,7 +7,7 @@ from multiprocessing.pool import Pool
 import pytest
 
 from clew import current, using_session
-from clew.propagation.processes import carry_initializer, leave_pools
+from clew.propagation.pools import carry_initializer, uninstrument_pools
 from tests.propagation import kinds
 from tests.propagation.ledger import Count
 
@@ -16,7 +16,7 @@ METHODS = ("fork", "spawn", "forkserver")
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("row", ["executor", "pool", "process", "terminated"])
-def test_pools(program, collector, method, row):
+def test_tasks_have_the_ids_of_their_submitter(program, collector, method, row):
     jobs = int(program("pools.py", method, row))
     first = len([span for span in collector.seen if span.name == "job"]) - jobs
     # Each worker of a pool with an initializer runs that once.
@@ -27,10 +27,10 @@ def test_pools(program, collector, method, row):
 @pytest.fixture
 def pools():
     yield
-    leave_pools()
+    uninstrument_pools()
 
 
-def test_a_forked_worker_leaves_what_it_inherited(pools):
+def test_a_forked_worker_leaves_the_context_that_it_inherited(pools):
     found = []
 
     def worker():
@@ -44,35 +44,35 @@ def test_a_forked_worker_leaves_what_it_inherited(pools):
     assert found == [(1, "ready", ("chat-1", "ada"))]
 
 
-def test_a_pool_of_threads_may_have_it_too(pools):
+def test_a_pool_of_threads_may_have_the_initializer(pools):
     with ThreadPoolExecutor(1, initializer=carry_initializer()) as pool:
         assert pool.submit(kinds.function).result() == (None, None)
 
 
-def test_pools_without_it_are_left_alone(pools):
+def test_pools_without_the_initializer_are_unchanged(pools):
     carry_initializer()
     with using_session("chat-1"), ProcessPoolExecutor(1) as pool, pytest.raises(TypeError):
         pool.submit("no function").result()
 
 
-def test_what_was_changed_is_taken_back():
+def test_undo_restores_the_classes_of_pools():
     before = [vars(Pool)["map"], vars(ProcessPoolExecutor)["submit"]]
     carry_initializer()
     carry_initializer()
     assert vars(Pool)["map"] is not before[0]
-    leave_pools()
+    uninstrument_pools()
     assert [vars(Pool)["map"], vars(ProcessPoolExecutor)["submit"]] == before
 
 
 @pytest.mark.parametrize("again", ["instrument_all(exclude=['bedrock'])", "again()"])
-def test_they_are_watched_as_long_as_something_is_traced(python, again):
-    """Under ``opentelemetry-instrument`` the application's own call starts everything anew."""
+def test_pools_are_instrumented_again_by_a_later_call(python, again):
+    """Under ``opentelemetry-instrument`` the application's own call starts everything again."""
     done = python(f"""
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
         from clew import current, instrument_all, uninstrument_all, using_session
-        from clew.propagation.processes import carry_initializer
-        from clew.instrument.api import instrument_unasked
+        from clew.propagation.pools import carry_initializer
+        from clew.instrument.api import instrument_automatically
 
         def session():
             return current().session_id
@@ -82,7 +82,7 @@ def test_they_are_watched_as_long_as_something_is_traced(python, again):
             assert not hasattr(ProcessPoolExecutor.submit, "__wrapped__")
             instrument_all()
 
-        instrument_unasked()
+        instrument_automatically()
         context = get_context("fork")
         with ProcessPoolExecutor(1, context, initializer=carry_initializer()) as pool:
             {again}

@@ -1,4 +1,4 @@
-"""Ids under a runtime context of another product, which keeps nothing but the current span."""
+"""Ids in another product's runtime context, which keeps only the current span."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from opentelemetry.context import Context
 
 
 class OnlySpans:
-    """Keeps the current span alone, as Datadog's does: until it ends, whoever detaches what."""
+    """Keeps only the current span, as Datadog's does: until it ends, whatever is detached."""
 
     def __init__(self):
         self.spans = ContextVar("spans", default=())
@@ -30,7 +30,7 @@ class OnlySpans:
     def detach(self, token):
         pass
 
-    def what_else_it_has(self):
+    def other_method(self):
         return "this"
 '''
 
@@ -53,8 +53,8 @@ instrument_all()
 
 def ids(start=tracer.start_span):
     start("work").end()
-    said = memory.get_finished_spans()[-1].attributes
-    return said.get("session.id"), said.get("user.id")
+    attributes = memory.get_finished_spans()[-1].attributes
+    return attributes.get("session.id"), attributes.get("user.id")
 """
 
 
@@ -75,7 +75,7 @@ def run(python, tmp_path):
     return run
 
 
-def test_blocks_count_and_are_left(run):
+def test_blocks_set_the_ids_and_end(run):
     run("""
 with using_session("outer", user_id="ada"):
     assert ids() == ("outer", "ada")
@@ -89,7 +89,7 @@ assert ids() == (None, None)
 """)
 
 
-def test_blocks_of_openinference_count_as_well(run):
+def test_blocks_of_openinference_set_the_ids(run):
     run("""
 from openinference.instrumentation import using_session as upstream
 with upstream("theirs"):
@@ -101,7 +101,7 @@ assert ids() == (None, None)
 """)
 
 
-def test_tasks_and_threads_have_their_own(run):
+def test_tasks_and_threads_have_their_own_ids(run):
     run("""
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -149,12 +149,12 @@ otel.detach(token)
 """)
 
 
-def test_undo_gives_the_runtime_context_back(run):
+def test_undo_restores_the_runtime_context(run):
     run("""
 token = None
 for _ in range(3):
     assert otel._RUNTIME_CONTEXT is not runtime
-    assert otel._RUNTIME_CONTEXT.what_else_it_has() == "this"
+    assert otel._RUNTIME_CONTEXT.other_method() == "this"
     assert otel._RUNTIME_CONTEXT.original is runtime
     uninstrument_all()
     assert otel._RUNTIME_CONTEXT is runtime
@@ -168,7 +168,7 @@ for _ in range(3):
 """)
 
 
-def test_a_runtime_context_that_keeps_everything_is_left_alone(python):
+def test_a_runtime_context_that_keeps_everything_is_unchanged(python):
     python("""
         from opentelemetry import context as otel
         from clew import instrument_all

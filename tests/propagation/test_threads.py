@@ -1,4 +1,4 @@
-"""Threads, event loops and queues: each job in the session that it was given from."""
+"""Threads, timers, thread pools and queues: each job runs in the session it was submitted in."""
 
 import gc
 import queue
@@ -13,30 +13,30 @@ from opentelemetry import context as otel
 
 from clew import current, using_session
 from clew.context.carry import carry
-from clew.propagation.threads import are_followed, follow_threads
-from tests.propagation.ledger import STAGES, Count, given, make_spans
+from clew.propagation.threads import instrument_threads, threads_are_instrumented
+from tests.propagation.ledger import CALLERS, Count, make_spans, submit_as
 
-# Each row gives a function that takes a job, inside a block, and returns what waits for it.
+# Each row yields a function that submits a job and returns a function that waits for its end.
 
 
 @contextmanager
 def thread():
-    def give(job):
+    def submit_job(job):
         worker = Thread(target=job)
         worker.start()
         return worker.join
 
-    yield give
+    yield submit_job
 
 
 @contextmanager
 def timer():
-    def give(job):
+    def submit_job(job):
         worker = Timer(0, job)
         worker.start()
         return worker.join
 
-    yield give
+    yield submit_job
 
 
 @contextmanager
@@ -49,11 +49,11 @@ def thread_pool_submit():
 def thread_pool_map():
     with ThreadPoolExecutor(1) as pool:
 
-        def give(job):
+        def submit_job(job):
             results = pool.map(lambda _: job(), range(1))
             return partial(list, results)
 
-        yield give
+        yield submit_job
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def thread_pool_without_instrumentation():
 
 @contextmanager
 def future_callback():
-    def give(job):
+    def submit_job(job):
         future = Future()
         future.add_done_callback(carry(lambda _: job()))
 
@@ -77,11 +77,11 @@ def future_callback():
 
         return wait
 
-    yield give
+    yield submit_job
 
 
 @contextmanager
-def queue_worker_of_long_ago():
+def queue_worker_started_before():
     jobs = queue.Queue()
 
     def work():
@@ -94,11 +94,11 @@ def queue_worker_of_long_ago():
     worker = Thread(target=work)
     worker.start()
 
-    def give(job):
+    def submit_job(job):
         jobs.put(carry(job))
         return jobs.join
 
-    yield give
+    yield submit_job
     jobs.put(None)
     worker.join()
 
@@ -112,25 +112,25 @@ def queue_worker_of_long_ago():
         thread_pool_map,
         thread_pool_without_instrumentation,
         future_callback,
-        queue_worker_of_long_ago,
+        queue_worker_started_before,
     ],
 )
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "after all blocks"])
-def test_threads(threads, telemetry, row, late):
+def test_jobs_have_the_ids_of_their_submitter(threads, telemetry, row, late):
     waits = []
-    with row() as give:
-        for who in STAGES:
-            wait = given(telemetry.tracer, who, give)
+    with row() as submit_job:
+        for who in CALLERS:
+            wait = submit_as(telemetry.tracer, who, submit_job)
             waits.append(wait) if late else wait()
         for wait in waits:
             wait()
-    assert telemetry.count() == Count(spans=2 * len(STAGES))
+    assert telemetry.count() == Count(spans=2 * len(CALLERS))
 
 
-def test_a_worker_started_inside_a_block_serves_others_through_carry(threads, telemetry):
-    with using_session("chat-0", user_id="zoe"), queue_worker_of_long_ago() as give:
-        for who in STAGES[:2]:
-            given(telemetry.tracer, who, give)()
+def test_a_worker_started_inside_a_block_runs_carried_jobs_in_their_own_session(threads, telemetry):
+    with using_session("chat-0", user_id="zoe"), queue_worker_started_before() as submit_job:
+        for who in CALLERS[:2]:
+            submit_as(telemetry.tracer, who, submit_job)()
     assert telemetry.count() == Count(spans=4)
 
 
@@ -143,16 +143,16 @@ def test_jobs_of_two_sessions_at_once_do_not_mix(threads, telemetry):
         make_spans(telemetry.tracer, ("chat-1", "ada"), "caller")
 
     with ThreadPoolExecutor(2) as pool:
-        wait = given(telemetry.tracer, ("chat-1", "ada"), lambda _: pool.submit(first).result)
+        wait = submit_as(telemetry.tracer, ("chat-1", "ada"), lambda _: pool.submit(first).result)
         assert began.wait(10)
-        given(telemetry.tracer, ("chat-2", "bob"), lambda job: pool.submit(job).result)()
+        submit_as(telemetry.tracer, ("chat-2", "bob"), lambda job: pool.submit(job).result)()
         go.set()
         wait()
     assert telemetry.count() == Count(spans=4)
 
 
 class Session(Thread):
-    """Keeps which session its target ran in, beyond its end."""
+    """A thread that records the session that it runs in."""
 
     def __init__(self):
         self.found = []
@@ -175,7 +175,7 @@ def test_a_thread_started_by_a_generators_consumer_is_not_in_the_generators_bloc
     assert list(consume()) == [["chat-2"]] * 2
 
 
-def test_a_thread_that_is_over_keeps_nothing_of_its_context(threads):
+def test_a_thread_that_has_ended_keeps_nothing_of_its_context(threads):
     class Value:
         pass
 
@@ -192,7 +192,7 @@ def test_a_thread_that_is_over_keeps_nothing_of_its_context(threads):
     assert gone() is None
 
 
-def test_what_a_job_raises_reaches_the_one_who_asks(threads):
+def test_a_jobs_exception_is_raised_by_result(threads):
     def fail():
         raise LookupError
 
@@ -200,7 +200,7 @@ def test_what_a_job_raises_reaches_the_one_who_asks(threads):
         pool.submit(fail).result()
 
 
-def test_a_wrong_call_fails_in_pythons_own_words(threads):
+def test_a_wrong_call_raises_pythons_own_error(threads):
     with ThreadPoolExecutor(1) as pool, pytest.raises(TypeError, match="argument"):
         pool.submit()
 
@@ -208,25 +208,22 @@ def test_a_wrong_call_fails_in_pythons_own_words(threads):
 def test_a_job_may_have_arguments_of_any_name(threads):
     names = ("context", "function", "fn", "self", "given")
     with ThreadPoolExecutor(1) as pool:
-        asked = dict.fromkeys(names, 1)
-        assert pool.submit(lambda *given, **named: (given, named), 1, **asked).result() == (
-            (1,),
-            asked,
-        )
+        kwargs = dict.fromkeys(names, 1)
+        assert pool.submit(lambda *a, **k: (a, k), 1, **kwargs).result() == ((1,), kwargs)
 
 
 FUNCTIONS = [(Thread, "start"), (Thread, "run"), (Timer, "run"), (ThreadPoolExecutor, "submit")]
 
 
-def test_undone_everything_is_as_before():
+def test_undo_restores_every_function():
     before = [vars(cls)[name] for cls, name in FUNCTIONS]
-    assert not are_followed()
-    stop = follow_threads()
-    assert are_followed()
+    assert not threads_are_instrumented()
+    stop = instrument_threads()
+    assert threads_are_instrumented()
     assert all(vars(cls)[name] is not it for (cls, name), it in zip(FUNCTIONS, before, strict=True))
     assert "start" not in vars(Timer)  # Which would hide what others wrap around Thread's.
     stop()
-    assert not are_followed()
+    assert not threads_are_instrumented()
     assert [vars(cls)[name] for cls, name in FUNCTIONS] == before
     with using_session("chat-1"):
         worker = Session()
@@ -235,7 +232,7 @@ def test_undone_everything_is_as_before():
     assert worker.found == [None]
 
 
-def test_a_thread_that_was_started_before_the_end_runs_in_its_context():
+def test_a_thread_that_was_started_before_the_undo_runs_in_its_context():
     began, go = Event(), Event()
     found = []
 
@@ -244,7 +241,7 @@ def test_a_thread_that_was_started_before_the_end_runs_in_its_context():
         assert go.wait(10)
         found.append(current().session_id)
 
-    stop = follow_threads()
+    stop = instrument_threads()
     with using_session("chat-1"):
         worker = Thread(target=work)
         worker.start()
@@ -260,6 +257,6 @@ def test_where_one_function_cannot_be_wrapped_none_is(monkeypatch):
     for cls in (ThreadPoolExecutor, Executor):
         monkeypatch.delattr(cls, "submit")
     with pytest.raises(AttributeError):
-        follow_threads()
+        instrument_threads()
     assert vars(Thread)["start"] is start
-    assert not are_followed()
+    assert not threads_are_instrumented()

@@ -16,7 +16,7 @@ def clean_surroundings():
     before = otel.attach(otel.Context())
     yield
     otel.detach(before)
-    http.unguard()
+    http.uninstrument_clients()
     http._written.clear()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from clew import current, using_session
 from clew.core.frameworks import Call
-from clew.instrument.method_context import follow
+from clew.instrument.method_context import wrap_calls
 
 
 class Model:
@@ -34,7 +34,7 @@ def followed(monkeypatch):
     module = ModuleType("a_framework")
     module.Model = type("Model", (Model,), {name: vars(Model)[name] for name in METHODS})
     monkeypatch.setitem(sys.modules, "a_framework", module)
-    undo = follow([Call("a_framework:Model", METHODS)])
+    undo = wrap_calls([Call("a_framework:Model", METHODS)])
     yield module.Model()
     undo()
 

@@ -22,7 +22,7 @@ from clew.doctor.installed import _together, of_framework
 from clew.doctor.running import check_watched
 from clew.export import default_provider
 from clew.instrument.activation_entry import Entry, incompatible
-from clew.instrument.discovery import Armable, armable
+from clew.instrument.discovery import Candidate, candidates
 from clew.spans.price_list import PIP_LINE
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_a_command_that_cannot_work_is_seen(bad):
 
 def missing(framework, **more):
     """Return what a report says of a framework whose parts are not there."""
-    item = Armable(framework, ("no_such_module",), (), **more)
+    item = Candidate(framework, ("no_such_module",), (), **more)
     return Entry(item, None).activation()
 
 
@@ -93,7 +93,7 @@ def messages():
     extras = [row.name for row in FRAMEWORKS]
     for names in (extras, *([it] for it in extras)):
         yield "cli/demo/conversation.py", _missing(names, [])
-    for item in armable():
+    for item in candidates():
         if item.requirements:
             yield "instrument/discovery.py", item.pip_line()
         yield "instrument/activation_entry.py", missing(item.framework, found=False).reason

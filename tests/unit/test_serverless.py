@@ -11,7 +11,7 @@ from opentelemetry.trace import (
 )
 
 from clew import aws_lambda
-from clew.aws_lambda import deliver_before_answers, flushed
+from clew.aws_lambda import flush_before_answers, flushed
 
 
 class Flushes(SpanProcessor):
@@ -35,8 +35,8 @@ def tracer(monkeypatch, flushes):
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(flushes)
-    stop = deliver_before_answers(provider)
-    assert deliver_before_answers(provider)
+    stop = flush_before_answers(provider)
+    assert flush_before_answers(provider)
     yield provider.get_tracer("application")
     stop()
     before = len(flushes.given)
@@ -122,7 +122,7 @@ def test_elsewhere_nothing_is_added(monkeypatch, flushes):
     monkeypatch.delenv("AWS_LAMBDA_RUNTIME_API", raising=False)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(flushes)
-    deliver_before_answers(provider)()
+    flush_before_answers(provider)()
     provider.get_tracer("application").start_span("outermost").end()
     assert flushes.given == []
     assert provider not in aws_lambda._processors

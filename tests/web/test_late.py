@@ -14,7 +14,7 @@ from opentelemetry.trace import (
 )
 
 from clew import current, isolated, using_attributes, using_session, using_tags, using_user
-from clew.propagation.threads import follow_threads
+from clew.propagation.threads import instrument_threads
 from clew.spans.session_sampler import sample_sessions, session_is_kept
 from tests.web.asgi_apps import WAYS, assembled
 from tests.web.recorder import ASGIProbe
@@ -88,7 +88,7 @@ def test_from_a_thread(span, ids):
         with using_session("chat-42"):
             pass
 
-    stop = follow_threads()
+    stop = instrument_threads()
     try:
         with span(), span("child", SpanKind.INTERNAL), ThreadPoolExecutor(1) as pool:
             pool.submit(learn).result()

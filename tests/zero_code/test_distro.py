@@ -9,10 +9,10 @@ import pytest
 from opentelemetry.sdk import environment_variables
 
 from clew.core.frameworks import FRAMEWORKS
-from clew.instrument.discovery import armable
+from clew.instrument.discovery import candidates
 from tests.providers import ProviderServer
 
-INSTALLED = [row for row in armable() if row.framework in FRAMEWORKS and row.present()]
+INSTALLED = [row for row in candidates() if row.framework in FRAMEWORKS and row.present()]
 takes_a_file = pytest.mark.skipif(
     not hasattr(environment_variables, "OTEL_CONFIG_FILE"), reason="this SDK takes no file"
 )

@@ -1,9 +1,8 @@
-"""AWS Lambda: what was traced is delivered before the answer is given.
+"""AWS Lambda: exports the spans of a function before it returns its answer.
 
-A function is frozen as soon as it has answered, and what waits to be exported then stays behind.
-Where the environment is that of a function (``AWS_LAMBDA_RUNTIME_API`` is set), clew delivers by
-itself each time that an outermost span ends. A function that makes many of those is quicker with
-one delivery at its end:
+A function is frozen as soon as it has answered, and spans that wait for export are then not sent.
+In a function (``AWS_LAMBDA_RUNTIME_API`` is set), clew exports by itself each time that an
+outermost span ends. A function that makes many of those is quicker with one export at its end:
 
     from clew import instrument_all
     from clew.aws_lambda import flushed
@@ -36,86 +35,86 @@ __all__ = ["flushed"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_SPARE = 0.2
-"""Seconds of a function's time that are left for its answer."""
+_RESERVED_SECONDS = 0.2
+"""How much of a function's time is left for its answer."""
 
-_delivered_later: ContextVar[bool] = ContextVar("clew.delivered-later", default=False)
-_processors = WeakById["_Delivering"]()
+_flushed_later: ContextVar[bool] = ContextVar("clew.flushed-later", default=False)
+_processors = WeakById["_FlushingProcessor"]()
 
 
 def flushed(handler: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function's handler: what it has traced is delivered before it returns.
+    """Decorate a function's handler: its spans are exported before it returns.
 
-    It takes no longer than ``CLEW_EXIT_TIMEOUT`` says, and than the function still has.
+    The export takes no longer than ``CLEW_EXIT_TIMEOUT``, and than the function has time left.
     """
 
     @wraps(handler)
-    def answering(*arguments: P.args, **named: P.kwargs) -> R:
-        with _later():
+    def flushing(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _flush_later():
             try:
-                return handler(*arguments, **named)
+                return handler(*args, **kwargs)
             finally:
-                _deliver(_seconds_left(arguments))
+                _flush(_seconds_left(args))
 
-    return answering
+    return flushing
 
 
-def deliver_before_answers(provider: Any) -> Callable[[], None]:
-    """Deliver the spans of *provider* by ourselves, in a function; return what undoes it.
+def flush_before_answers(provider: Any) -> Callable[[], None]:
+    """In a Lambda function, flush *provider* at each outermost span's end; return what undoes it.
 
-    Its other processors have to be there: each hears of a span after those that came before it.
+    To be called after its other processors are added: each is called for a span in that order.
     """
     if not os.environ.get("AWS_LAMBDA_RUNTIME_API") or not hasattr(provider, "add_span_processor"):
         return lambda: None
     processor = _processors.get(provider)
     if processor is None:
-        _processors[provider] = processor = _Delivering()
+        _processors[provider] = processor = _FlushingProcessor()
         add_processor(provider, processor)
     processor.active = True
     return partial(setattr, processor, "active", False)  # noqa: FBT003 - as setattr wants it
 
 
-class _Delivering(SpanProcessor):
-    """Delivers what has ended each time that an outermost span ends."""
+class _FlushingProcessor(SpanProcessor):
+    """Exports the spans that have ended, each time that an outermost span ends."""
 
     active = True
     """False after ``uninstrument_all()``: a provider has no way to remove a processor."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Deliver, if *span* is not inside another one of this process."""
+        """Flush, if *span* is not inside another one of this process."""
         outermost = span.parent is None or span.parent.is_remote
-        if self.active and outermost and not _delivered_later.get():
-            _deliver(settings.EXIT_TIMEOUT.read())
+        if self.active and outermost and not _flushed_later.get():
+            _flush(settings.EXIT_TIMEOUT.read())
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's
-        """Have nothing to flush."""
+        """Do nothing: this processor keeps no spans."""
         return True
 
 
 @contextmanager
-def _later() -> Iterator[None]:
-    before = _delivered_later.set(True)
+def _flush_later() -> Iterator[None]:
+    token = _flushed_later.set(True)
     try:
         yield
     finally:
-        _delivered_later.reset(before)
+        _flushed_later.reset(token)
 
 
-def _deliver(seconds: float) -> None:
+def _flush(seconds: float) -> None:
     try:
         other = trace.get_tracer_provider()
         for provider in [*_processors, *([] if _processors.get(other) else [other])]:
             if (flush := getattr(provider, "force_flush", None)) is not None:
                 flush(int(seconds * 1000))
     except Exception:
-        contain("delivering before a function answers")
+        contain("exporting before a function answers")
 
 
-def _seconds_left(arguments: tuple[object, ...]) -> float:
-    most = settings.EXIT_TIMEOUT.read()
+def _seconds_left(args: tuple[object, ...]) -> float:
+    timeout = settings.EXIT_TIMEOUT.read()
     try:
-        context: Any = arguments[1]
-        left = float(context.get_remaining_time_in_millis()) / 1000 - _SPARE
-    except Exception:  # Whatever it is called with
-        return most
-    return max(0.0, min(most, left))
+        context: Any = args[1]
+        left = float(context.get_remaining_time_in_millis()) / 1000 - _RESERVED_SECONDS
+    except Exception:  # The handler may be called with anything.
+        return timeout
+    return max(0.0, min(timeout, left))

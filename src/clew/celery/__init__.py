@@ -1,7 +1,7 @@
-"""Celery: a task's spans are in the session of whoever called it.
+"""Celery: carries the session and the user of a task's caller into the task.
 
-Celery is not instrumented unasked, because a message may leave the application: the ids are put
-into its headers only where the application says so, once, in each process that calls or runs tasks:
+Celery is not instrumented by default, because a message may leave the application: ids are put into
+its headers only after a call of `connect`, once in each process that calls or runs tasks:
 
     from clew.celery import connect
 
@@ -26,7 +26,7 @@ from clew.context.carry import Attributes, Parcel, packed, unpacked
 from clew.context.identity import CARRIED, TAGS, USER_ID, Pseudonym
 from clew.core import counters
 from clew.core.containment import contain
-from clew.propagation.processes import flush_last_spans
+from clew.propagation.fork import flush_last_spans
 
 __all__ = ["connect"]
 
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
 HEADER = "clew"
-_BEFORE = "_clew_before"
+_CONTEXT_BEFORE = "_clew_before"
 
 
 def connect() -> Callable[[], None]:
-    """Send the ids along with every task that this process calls, and take up those sent to it.
+    """Send ids with each task that this process calls, and set those sent to the tasks it runs.
 
-    They travel in the header ``clew`` of a task's message, with the current span as the parent of
-    the task's: through retries, chains, groups and chords, because what is published inside a task
-    is published in its session. Each task starts from nothing but what its message says. A task
-    that is run on the spot (``apply``, ``task_always_eager``, a plain call) needs no header: it
-    runs in the context of its caller.
+    The ids are in the header ``clew`` of a task's message, with the current span as the parent of
+    the task's span. They pass through retries, chains, groups and chords, because what is published
+    inside a task is published in its session. Each task starts with nothing but what its message
+    says. A task that is run at once (``apply``, ``task_always_eager``, a plain call) needs no
+    header: it runs in the context of its caller.
 
-    It holds for all of the process's brokers; those are then told the ids. A user id goes as its
+    It holds for all brokers of the process; they receive the ids. A user id is sent as its
     pseudonym where ``CLEW_USER_ID_KEY`` is set. Calling it twice changes nothing. Return what
     undoes it.
 
@@ -66,17 +66,17 @@ def connect() -> Callable[[], None]:
 def _connections() -> list[tuple[Any, Callable[..., None]]]:
     signals = import_module("celery.signals")  # Only where the application uses it.
     return [
-        (signals.before_task_publish, clew_publishing),
-        (signals.task_prerun, clew_starting),
-        (signals.task_postrun, clew_ended),
-        (signals.worker_init, clew_worker_begins),
-        (signals.worker_process_init, clew_worker_begins),
-        (signals.worker_process_shutdown, clew_worker_ends),
+        (signals.before_task_publish, clew_before_publish),
+        (signals.task_prerun, clew_before_task),
+        (signals.task_postrun, clew_after_task),
+        (signals.worker_init, clew_worker_init),
+        (signals.worker_process_init, clew_worker_init),
+        (signals.worker_process_shutdown, clew_worker_shutdown),
     ]
 
 
 def _connect_last() -> None:
-    """Be called after other instrumentations, which start each task in a context of their own."""
+    """Connect again, as the last: other instrumentations start each task in their own context."""
     for signal, receiver in _connections():
         signal.disconnect(dispatch_uid=receiver.__name__)
         signal.connect(receiver, weak=False, dispatch_uid=receiver.__name__)
@@ -84,9 +84,9 @@ def _connect_last() -> None:
 
 def _contained(receiver: Callable[..., None]) -> Callable[..., None]:
     @wraps(receiver)
-    def contained(**named: Any) -> None:
+    def contained(**kwargs: Any) -> None:
         try:
-            receiver(**named)
+            receiver(**kwargs)
         except Exception:
             contain(f"Celery called {receiver.__name__}")
 
@@ -94,19 +94,19 @@ def _contained(receiver: Callable[..., None]) -> Callable[..., None]:
 
 
 @_contained
-def clew_publishing(headers: Any = None, **_: Any) -> None:
-    """Write the ids into a message."""
+def clew_before_publish(headers: Any = None, **_: Any) -> None:
+    """Write the ids into the headers of a message."""
     if not isinstance(headers, dict):
-        return  # A message of the protocol before version 2, which has no headers.
-    headers.pop(HEADER, None)  # A retried task's message is made from the one that came in.
+        return  # The message protocol before version 2 has no headers.
+    headers.pop(HEADER, None)  # The message of a retried task is made from the one received.
     parcel = packed(get_current())
     if any(parcel):
-        headers[HEADER] = _written(parcel)
+        headers[HEADER] = _as_text(parcel)
 
 
 @_contained
-def clew_starting(task: Any = None, **_: Any) -> None:
-    """Enter the context that a task's message tells of."""
+def clew_before_task(task: Any = None, **_: Any) -> None:
+    """Attach the context that a task's message brought."""
     request = task.request
     if request.is_eager or request.called_directly:
         return
@@ -114,10 +114,10 @@ def clew_starting(task: Any = None, **_: Any) -> None:
     context = Context() if header is None else unpacked(_read(header))
     before, span = get_current(), get_current_span()
     if not span.is_recording():
-        setattr(request, _BEFORE, before)
+        setattr(request, _CONTEXT_BEFORE, before)
         attach(context)
         return
-    # Another instrumentation has opened the task's span, and will leave its context as well.
+    # Another instrumentation has started the task's span, and will detach its context as well.
     rest = {key: value for key, value in before.items() if key not in CARRIED}
     attach(set_span_in_context(span, Context({**rest, **context})))
     for key, value in carried().attributes.items():
@@ -125,40 +125,40 @@ def clew_starting(task: Any = None, **_: Any) -> None:
 
 
 @_contained
-def clew_ended(task: Any = None, **_: Any) -> None:
-    """Leave a task's context, and whatever the task has left on top of it."""
-    before = getattr(task.request, _BEFORE, None)
+def clew_after_task(task: Any = None, **_: Any) -> None:
+    """Restore the context before a task, whatever the task has left attached."""
+    before = getattr(task.request, _CONTEXT_BEFORE, None)
     if before is not None:
         attach(before)
 
 
 @_contained
-def clew_worker_begins(**_: Any) -> None:
-    """Connect anew: an application may have started others, or may do so in this very signal."""
+def clew_worker_init(**_: Any) -> None:
+    """Connect again: the application may start other instrumentations before, or in this signal."""
     _connect_last()
 
 
 @_contained
-def clew_worker_ends(**_: Any) -> None:
+def clew_worker_shutdown(**_: Any) -> None:
     """Export the last spans: the processes of Celery's pool end without running ``atexit``."""
     flush_last_spans()
 
 
-def _written(parcel: Parcel) -> str:
-    """Write *parcel* as text, which all brokers take; the numbers would be too long for some."""
+def _as_text(parcel: Parcel) -> str:
+    """Return *parcel* as text, for all brokers: its numbers would be too long for some of them."""
     pseudonym = any(isinstance(part.get(USER_ID), Pseudonym) for part in parcel[:2])
     return json.dumps([*parcel, pseudonym])
 
 
 def _read(header: object) -> Parcel:
-    """Read a header, which came from outside: what cannot be used is dropped and counted."""
+    """Return the parcel in *header*; what cannot be used is dropped and counted."""
     try:
-        said, inherited, parent, pseudonym = json.loads(str(header))
+        attributes, inherited, parent, pseudonym = json.loads(str(header))
         if parent is not None:
             trace_id, span_id, flags, state = parent
             state = tuple((str(key), str(value)) for key, value in state)
             parent = (int(trace_id), int(span_id), int(flags), state)
-        return Parcel(_usable(said, pseudonym), _usable(inherited, pseudonym), parent)
+        return Parcel(_usable(attributes, pseudonym), _usable(inherited, pseudonym), parent)
     except (AttributeError, TypeError, ValueError):
         counters.count("task headers that cannot be used")
         return Parcel({}, {}, None)

@@ -14,11 +14,11 @@ from clew.core.install_command import pip_line
 from clew.core.settings import EXCLUDE, ONLY, Setting
 from clew.doctor.findings import Finding, error, note, ok, warning
 from clew.doctor.subject import Examined
-from clew.instrument.activation import Ledger
-from clew.instrument.discovery import Armable, armable
+from clew.instrument.activation import Activator
+from clew.instrument.discovery import Candidate, candidates
 from clew.instrument.repairs import skipped
 from clew.instrument.report import Activation, State
-from clew.instrument.selection import Names, told_apart
+from clew.instrument.selection import Names, split_known
 
 _PIP = "python -m pip"
 
@@ -28,8 +28,8 @@ def check_frameworks(it: Examined) -> Iterator[Finding]:
 
     Those that are simply not there, or were left out for one reason, share a line.
     """
-    found = {item.framework.name: item.versions() for item in armable()}
-    named, _ = told_apart(_listed(it, ONLY), armable())
+    found = {item.framework.name: item.versions() for item in candidates()}
+    named, _ = split_known(_listed(it, ONLY), candidates())
     alike: dict[str, dict[str, Activation]] = {}
     there = False
     for name, activation in _expected(it).items():
@@ -89,12 +89,12 @@ def _with(activation: Activation) -> str:
 
 def _expected(it: Examined) -> Mapping[str, Activation]:
     chosen = {
-        setting: told_apart(_listed(it, setting), armable())[0] for setting in (ONLY, EXCLUDE)
+        setting: split_known(_listed(it, setting), candidates())[0] for setting in (ONLY, EXCLUDE)
     }
-    only, exclude = (Names.given(names, setting.name) for setting, names in chosen.items())
-    ledger = Ledger(NoOpTracerProvider(), None)
-    ledger.arm(only or None, exclude, it.disabled())
-    return ledger.report
+    only, exclude = (Names.of(names, setting.name) for setting, names in chosen.items())
+    activator = Activator(NoOpTracerProvider(), None)
+    activator.add_entries(only or None, exclude, it.disabled())
+    return activator.report
 
 
 def of_framework(check: str, name: str, state: str, reason: str) -> Finding:
@@ -127,7 +127,7 @@ def check_halves(_: Examined) -> Iterator[Finding]:
     ``llama_index`` and ``mistralai`` are namespace packages: they can be imported where only an
     integration of theirs is installed.
     """
-    for item in armable():
+    for item in candidates():
         top = item.framework.trigger.partition(".")[0]
         half = item.found and not item.present() and item.framework.trigger != top
         if half and not item.conflict() and _spec(top):
@@ -142,7 +142,7 @@ def check_halves(_: Examined) -> Iterator[Finding]:
 
 def check_namespaces(_: Examined) -> Iterator[Finding]:
     """Find instrumentors that wait for the import of a namespace package, which nobody sees."""
-    for item in armable():
+    for item in candidates():
         if item.found and item.triggers and all(map(_is_namespace, item.triggers)):
             yield warning(
                 "namespace-trigger",
@@ -170,7 +170,7 @@ def check_shared_names(_: Examined) -> Iterator[Finding]:
     ``opentelemetry-instrument`` loads both, each call is traced twice, and
     OTEL_PYTHON_DISABLED_INSTRUMENTATIONS cannot tell them apart.
     """
-    traced = {item.framework.entry_point: item.framework.name for item in armable()}
+    traced = {item.framework.entry_point: item.framework.name for item in candidates()}
     claims: dict[str, dict[str, str]] = {}
     for group in ("opentelemetry_instrumentor", "openinference_instrumentor"):
         for point in metadata.entry_points(group=group):
@@ -244,12 +244,12 @@ def versions() -> dict[str, str]:
         name = distribution.metadata["Name"] or ""
         if name == "clew" or name.startswith(("opentelemetry-", "openinference-")):
             found[name] = distribution.version
-    for item in armable():
+    for item in candidates():
         found.update(_framework_versions(item))
     return dict(sorted(found.items()))
 
 
-def _framework_versions(item: Armable) -> Iterator[tuple[str, str]]:
+def _framework_versions(item: Candidate) -> Iterator[tuple[str, str]]:
     for requirement in item.requirements:
         try:
             yield requirement.name, metadata.version(requirement.name)

@@ -22,7 +22,7 @@ from clew.context.identity import SESSION_ID, USER_ID
 from clew.doctor.provisional import Arming
 from clew.doctor.subject import FOLDER
 from clew.export.stats import stats
-from clew.propagation.threads import are_followed
+from clew.propagation.threads import threads_are_instrumented
 
 _MODEL_CALLS = {"LLM", "EMBEDDING"}
 _watch: "_Watch | None" = None
@@ -138,7 +138,7 @@ class _Watch(SpanProcessor):
             "refused": dict(numbers.refused),
             "provider": _provider(),
             "refused_provider": self.arming.refused_provider,
-            "threads": are_followed(),
+            "threads": threads_are_instrumented(),
             "exception": self._exception,
         }
         file = self._folder / f"{os.getpid()}.json"

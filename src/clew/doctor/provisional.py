@@ -47,7 +47,7 @@ class Arming:
         wrap_function_wrapper(api, "uninstrument_all", self._is_taken_back)
         wrap_function_wrapper(trace, "_set_tracer_provider", self._provider_was_set)
         if (running := api._running) is not None:  # noqa: SLF001 - it looks at clew from inside
-            self.by, self.report = "environment", running.ledger.report
+            self.by, self.report = "environment", running.activator.report
 
     def arm(self) -> None:
         """Turn clew on provisionally, without a word and without the default export."""

@@ -9,8 +9,8 @@ from clew.core.settings import COST, EXCLUDE, ONLY, SESSION_ID, SETTINGS, USER_I
 from clew.doctor.findings import Finding, error, note, warning
 from clew.doctor.subject import Examined
 from clew.export.span_limits import LIMITS, limit_fault, number_fault
-from clew.instrument.discovery import armable
-from clew.instrument.selection import told_apart, unknown_in
+from clew.instrument.discovery import candidates
+from clew.instrument.selection import split_known, unknown_message
 from clew.spans.price_list import NO_PRICES, PIP_LINE, prices_are_installed
 
 _USUAL_LIMIT = 128
@@ -56,8 +56,8 @@ def _fault(setting: Setting[Any], text: str) -> str | None:
     if fault := setting.fault(text):
         return f"{setting.name}={'(secret)' if setting.secret else text} cannot be used: {fault}"
     if setting in {ONLY, EXCLUDE}:
-        known, unknown = told_apart(setting.parse(text), armable())
-        return unknown_in(setting, unknown, known) if unknown else None
+        known, unknown = split_known(setting.parse(text), candidates())
+        return unknown_message(setting, unknown, known) if unknown else None
     if setting in {SESSION_ID, USER_ID}:
         return default_id_fault(setting, text)
     if setting is COST and setting.parse(text) and not prices_are_installed():

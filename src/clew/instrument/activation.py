@@ -1,13 +1,13 @@
-"""Activates each instrumentor when the application imports its framework, and keeps the ledger.
+"""Activates each instrumentor when the application imports its framework.
 
-Nothing here is done under a lock that an import could wait for: one thread may import a framework,
-and run into the hook, while another is inside ``instrument_all()`` waiting for that very import.
-So a framework is claimed, under a lock that is held for two assignments only, and then activated
-by whoever claimed it.
+No lock is held here that an import could wait for: one thread may import a framework, and so call
+the import hook, while another is inside ``instrument_all()`` and waits for that very import. So a
+thread first claims a framework, under a lock that is held for two assignments only, and then
+activates it.
 
 An activation imports the instrumentor, and so may fail only because several threads, or a circle of
-imports, are half-way through the same modules. Then a thread that holds no module waits for these
-imports to end, and tries again.
+imports, have partly imported the same modules. Then a thread that is inside no import waits for
+these imports to end, and tries again.
 """
 
 import logging
@@ -27,12 +27,12 @@ from clew.core.containment import CONTAINED, contain
 from clew.core.errors import ActivationError, ConfigurationError
 from clew.core.settings import say_once
 from clew.instrument.activation_entry import Entry, incompatible
-from clew.instrument.discovery import armable
+from clew.instrument.discovery import candidates
 from clew.instrument.instrumentor_options import check_options
-from clew.instrument.method_context import follow
+from clew.instrument.method_context import wrap_calls
 from clew.instrument.repairs import instrumenting, repairs_for
 from clew.instrument.report import Activation, Report, State
-from clew.instrument.selection import given_in, meant, switched_off
+from clew.instrument.selection import disabled, resolve, source_of
 from clew.patching.import_hooks import (
     Undo,
     failed_by_imports,
@@ -44,87 +44,90 @@ from clew.patching.import_hooks import (
 
 logger = logging.getLogger("clew")
 
-_WAIT_FOR_ANOTHER_THREAD = 10.0
-"""Seconds; only ever spent where two threads switch clew on or off at once."""
-_TRIES = 3
-"""How often an activation is tried again that failed because of imports under way."""
+_THREAD_TIMEOUT = 10.0
+"""Seconds to wait for another thread; only where two threads switch clew on or off at once."""
+_RETRIES = 3
+"""How often an activation is tried again that failed because of unfinished imports."""
 
-_REFUSED = {State.MISSING, State.INCOMPATIBLE, State.FOREIGN, State.FAILED}
+_NOT_TRACED = {State.MISSING, State.INCOMPATIBLE, State.FOREIGN, State.FAILED}
 
 
-class Ledger:
-    """What `instrument_all` has armed: one entry per framework."""
+class Activator:
+    """Activates the frameworks of one `instrument_all`, and keeps an `Entry` for each."""
 
     def __init__(self, tracer_provider: TracerProvider | None, config: Any) -> None:
         self.tracer_provider = tracer_provider
-        """Where the instrumentors send their spans; set before `watch` is called."""
+        """Where the instrumentors send their spans; set before `start` is called."""
         self._config = config
         self._entries: dict[str, Entry] = {}
         self._lock = Lock()
-        self._to_come: set[str] = set()
-        """The modules whose import is still to be seen."""
+        self._pending: set[str] = set()
+        """The modules whose import hooks have not been called yet."""
         self._hooks: list[Undo] = []
         self._open = True
-        self.report = Report(self._read)
+        self.report = Report(self._activations)
 
-    def arm(
-        self, only: Collection[str] | None, exclude: Collection[str], disabled: Collection[str]
+    def add_entries(
+        self,
+        only: Collection[str] | None,
+        exclude: Collection[str],
+        disabled_names: Collection[str],
     ) -> None:
-        """Fill the ledger, and hook the import of what is not excluded."""
-        items = armable()
-        only_in, exclude_in = given_in(only or (), "only="), given_in(exclude, "exclude=")
-        only = None if only is None else meant(only, items, "only")
-        exclude = meant(exclude, items, "exclude")
-        off = switched_off(disabled, items)
+        """Add an entry for each framework, with the reason where it is excluded."""
+        items = candidates()
+        only_source, exclude_source = source_of(only or (), "only="), source_of(exclude, "exclude=")
+        only = None if only is None else resolve(only, items, "only")
+        exclude = resolve(exclude, items, "exclude")
+        off = disabled(disabled_names, items)
         for item in items:
             name = item.framework.name
             excluded = None
             if name in off:
                 excluded = "left out by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
             elif name in exclude:
-                excluded = f"left out by {exclude_in}"
+                excluded = f"left out by {exclude_source}"
             elif only is not None and name not in only:
-                excluded = f"left out: not named in {only_in}"
+                excluded = f"left out: not named in {only_source}"
             self._entries[name] = Entry(item, excluded)
 
-    def pass_on(self, options: Any) -> None:
-        """Give each instrumentor that is named its own *options*."""
+    def set_options(self, options: Any) -> None:
+        """Set the *options* for the instrumentors of the frameworks that are named in it."""
         items = [entry.item for entry in self._entries.values()]
         if not isinstance(options, Mapping):
             message = (
                 f"options must be a dict of options by framework, not {type(options).__name__}"
             )
             raise ConfigurationError(message)
-        for name, given in options.items():
-            (framework,) = meant([name], items, "options")
-            check_options(framework, given)
-            self._entries[framework].options = dict(given)
+        for name, framework_options in options.items():
+            (framework,) = resolve([name], items, "options")
+            check_options(framework, framework_options)
+            self._entries[framework].options = dict(framework_options)
 
-    def watch(self) -> None:
+    def start(self) -> None:
         """Activate what is imported already, and the rest when it is imported."""
         waiting = [entry for entry in self._entries.values() if not entry.claimed]
         modules = dict.fromkeys(module for entry in waiting for module in entry.awaited)
-        self._to_come.update(modules)
+        self._pending.update(modules)
         for module in modules:
-            self._hooks.append(when_imported(module, partial(self._was_imported, module)))
+            self._hooks.append(when_imported(module, partial(self._on_import, module)))
         if not self._open:  # Undone by another thread meanwhile.
-            undo_all(self._hooks, "forgetting import hooks")
+            undo_all(self._hooks, "removing import hooks")
         self._activate_imported()
 
-    def imported(self, module: str) -> None:
-        """Activate what waits for *module*. Called right after its import, or after arming."""
+    def activate_for(self, module: str) -> None:
+        """Activate what waits for *module*, right after its import."""
         for entry in self._entries.values():
-            if module in entry.awaited and self._imported(entry):
+            if module in entry.awaited and self._is_imported(entry):
                 self._activate(entry)
 
-    def _was_imported(self, name: str, module: Any) -> None:
-        self._to_come.discard(name)
-        # The import system makes a module an attribute of its parent only after this hook, and
-        # what the instrumentor imports next may already reach for it there.
+    def _on_import(self, name: str, module: Any) -> None:
+        self._pending.discard(name)
+        # The import system sets a module as an attribute of its parent only after this hook, and
+        # what the instrumentor imports next may already need it there.
         parent, _, child = name.rpartition(".")
         if parent in sys.modules:
             vars(sys.modules[parent]).setdefault(child, module)
-        self.imported(name)
+        self.activate_for(name)
 
     def preload(self) -> None:
         """Import, and thereby activate, every installed framework that is not excluded."""
@@ -135,70 +138,72 @@ class Ledger:
                         import_module(trigger)
                     except Exception as error:  # The framework's own code
                         self._claim(entry)
-                        entry.become(State.FAILED, f"its import raised {_described(error)}", error)
-                        entry.settled.set()
+                        reason = f"its import raised {_description(error)}"
+                        entry.set_state(State.FAILED, reason, error)
+                        entry.finished.set()
 
-    def wait(self) -> None:
+    def wait_and_retry(self) -> None:
         """Activate what is imported by now, wait for other threads, and retry what failed."""
         self._activate_imported()
         for entry in self._entries.values():
             self._wait_for(entry)
             with self._lock:
-                failed = self._open and entry.state is State.FAILED and entry.settled.is_set()
+                failed = self._open and entry.state is State.FAILED and entry.finished.is_set()
                 if failed:
                     entry.claimed = False
-                    entry.settled.clear()
+                    entry.finished.clear()
             if failed:
-                entry.become(State.WAITING, "")
-                if self._imported(entry):
+                entry.set_state(State.WAITING, "")
+                if self._is_imported(entry):
                     self._activate(entry)
 
     @staticmethod
     def _wait_for(entry: Entry) -> None:
-        # Not for one that itself waits for imports to end: this may be called in such an import.
-        if entry.claimed and not entry.later and entry.thread != get_ident():
-            entry.settled.wait(_WAIT_FOR_ANOTHER_THREAD)
+        # Not for a thread that itself waits for imports: this may be called in such an import.
+        if entry.claimed and not entry.retrying and entry.thread != get_ident():
+            entry.finished.wait(_THREAD_TIMEOUT)
 
-    def demand(self, only: Collection[str] | None, *, strict: bool) -> None:
-        """Raise where something that was asked for cannot be activated."""
+    def require(self, only: Collection[str] | None, *, strict: bool) -> None:
+        """Raise where a framework that was asked for cannot be activated."""
         for entry in self._entries.values():
             if isinstance(entry.error, ConfigurationError):
                 raise entry.error
         if not only and not strict:
             return
-        named = meant(only or (), [entry.item for entry in self._entries.values()], "only")
+        named = resolve(only or (), [entry.item for entry in self._entries.values()], "only")
         wrong = []
-        for name, activation in self._read().items():
-            if activation.state in _REFUSED and (
+        for name, activation in self._activations().items():
+            if activation.state in _NOT_TRACED and (
                 name in named or (strict and activation.state is not State.MISSING)
             ):
                 wrong.append(activation)
         lines = [f"{it.framework.name} is {it.state.value}: {it.reason}" for it in wrong]
-        if wrong and (source := given_in(only or (), "only=")) != "only=" and not strict:
+        if wrong and (source := source_of(only or (), "only=")) != "only=" and not strict:
             # A variable must not stop a program that runs without it.
             say_once(source, ",".join(sorted(only or ())), f"{source}: {'; '.join(lines)}")
         elif wrong:
             raise ActivationError("; ".join(lines)) from wrong[0].error
 
-    def close(self) -> None:
-        """Take every patch back, and let no hook do anything any more.
+    def undo(self) -> None:
+        """Uninstrument every framework, and remove the import hooks.
 
-        An activation that is under way is waited for; where that cannot be, it takes itself back.
+        Wait for an activation that another thread has begun; where that cannot be, that thread
+        undoes it itself.
         """
         with self._lock:
             self._open = False
-        undo_all(self._hooks, "forgetting import hooks")
+        undo_all(self._hooks, "removing import hooks")
         for entry in self._entries.values():
             self._wait_for(entry)
-        over = [it for it in self._entries.values() if it.settled.is_set() or not it.claimed]
-        undo_all([partial(self._take_back, entry) for entry in over], "uninstrumenting")
+        finished = [it for it in self._entries.values() if it.finished.is_set() or not it.claimed]
+        undo_all([partial(self._uninstrument, entry) for entry in finished], "uninstrumenting")
 
-    def _take_back(self, entry: Entry) -> None:
-        with self._lock:  # Whoever takes the instrumentor, of two threads, takes it back.
+    def _uninstrument(self, entry: Entry) -> None:
+        with self._lock:  # Of two threads, the one that gets the instrumentor uninstruments it.
             instrumentor, entry.instrumentor = entry.instrumentor, None
             if entry.state is not State.EXCLUDED:
                 entry.claimed = True
-                entry.become(State.EXCLUDED, "uninstrument_all() was called")
+                entry.set_state(State.EXCLUDED, "uninstrument_all() was called")
         if instrumentor is None:
             return
         steps, entry.before_uninstrument = entry.before_uninstrument, []
@@ -207,25 +212,25 @@ class Ledger:
         )
 
     def _activate_imported(self) -> None:
-        """Activate what is imported without its hook having seen it.
+        """Activate what is imported although its hook was not called.
 
-        An import that began before its hook was registered is not seen by the hook.
+        The hook is not called for an import that began before it was registered.
         """
         for entry in self._entries.values():
-            if not entry.claimed and self._imported(entry):
+            if not entry.claimed and self._is_imported(entry):
                 self._activate(entry)
 
-    def _read(self) -> Mapping[str, Activation]:
-        """Return the states as they are. Reading changes nothing: a debugger reads too."""
+    def _activations(self) -> Mapping[str, Activation]:
+        """Return the states. Reading them changes nothing: a debugger reads them, too."""
         return {name: entry.activation() for name, entry in self._entries.items()}
 
-    def _imported(self, entry: Entry) -> bool:
+    def _is_imported(self, entry: Entry) -> bool:
         companions = entry.item.framework.companions
-        if any(name in sys.modules and name in self._to_come for name in companions):
-            return False  # Half imported; its own hook comes next.
+        if any(name in sys.modules and name in self._pending for name in companions):
+            return False  # Partly imported; its own hook will be called next.
         instrumentor = entry.instrumentor_module
-        if instrumentor in self._to_come and is_being_imported(sys.modules.get(instrumentor)):
-            return False  # As above: the application imports it, and it the framework.
+        if instrumentor in self._pending and is_being_imported(sys.modules.get(instrumentor)):
+            return False  # As above: the application imports it, and it imports the framework.
         return any(trigger in sys.modules for trigger in entry.item.triggers)
 
     def _claim(self, entry: Entry) -> bool:
@@ -243,11 +248,11 @@ class Ledger:
                 wait_for_import(trigger)
         if not self._claim(entry):
             return
-        error = self._try(entry)
+        error = self._try_once(entry)
         if error is not None and failed_by_imports(error) and self._open:
-            entry.become(State.WAITING, "")
-            entry.later = True
-            thread = Thread(target=self._try_again, args=(entry, error), name="clew-activation")
+            entry.set_state(State.WAITING, "")
+            entry.retrying = True
+            thread = Thread(target=self._retry, args=(entry, error), name="clew-activation")
             thread.daemon = True
             try:
                 thread.start()
@@ -255,64 +260,64 @@ class Ledger:
                 logger.debug("too late to activate %s", entry.item.framework.name)
             else:
                 return
-        self._settle(entry, error)
+        self._finish(entry, error)
 
-    def _try(self, entry: Entry) -> Exception | None:
+    def _try_once(self, entry: Entry) -> Exception | None:
         try:
             self._instrument(entry)
         except Exception as error:  # The instrumentor's own code
             return error
         return None
 
-    def _try_again(self, entry: Entry, error: Exception | None) -> None:
-        """Activate *entry* in a thread that holds no module, so that nobody waits for it."""
+    def _retry(self, entry: Entry, error: Exception | None) -> None:
+        """Activate *entry* in a thread that is inside no import, so that nobody waits for it."""
         entry.thread = get_ident()
-        for _ in range(_TRIES):
+        for _ in range(_RETRIES):
             for module in entry.awaited:
                 if module in sys.modules:
                     wait_for_import(module)
             if not self._open:
                 break
-            error = self._try(entry)
+            error = self._try_once(entry)
             if error is None or not failed_by_imports(error):
                 break
-        self._settle(entry, error)
+        self._finish(entry, error)
 
-    def _settle(self, entry: Entry, error: Exception | None) -> None:
-        """Make known what came of an activation, or take it back if all was undone meanwhile."""
+    def _finish(self, entry: Entry, error: Exception | None) -> None:
+        """Record and log the result of an activation, or undo it if all was undone meanwhile."""
         name = entry.item.framework.name
         if isinstance(error, ConfigurationError):
-            entry.become(State.FAILED, str(error), error)
+            entry.set_state(State.FAILED, str(error), error)
         elif error is not None:
-            entry.become(State.FAILED, f"its instrumentor raised {_described(error)}", error)
+            entry.set_state(State.FAILED, f"its instrumentor raised {_description(error)}", error)
             counters.count(f"{CONTAINED}activating {name}")
         if not self._open:
-            self._take_back(entry)
-        entry.later = False
-        entry.settled.set()
-        if not self._open:  # Undone since: whoever did that may have come too early.
-            self._take_back(entry)
+            self._uninstrument(entry)
+        entry.retrying = False
+        entry.finished.set()
+        if not self._open:  # All was undone since, perhaps before this entry was finished.
+            self._uninstrument(entry)
         elif entry.state in {State.FAILED, State.INCOMPATIBLE}:
-            if entry.said != entry.reason:
+            if entry.logged != entry.reason:
                 logger.warning("clew does not trace %s: %s", name, entry.reason)
-            entry.said = entry.reason
+            entry.logged = entry.reason
 
     def _instrument(self, entry: Entry) -> None:
         item = entry.item
         if conflict := item.conflict():
-            entry.become(State.INCOMPATIBLE, incompatible(*conflict))
+            entry.set_state(State.INCOMPATIBLE, incompatible(*conflict))
             return
         module, _, name = item.framework.instrumentor.partition(":")
         instrumentor = getattr(import_module(module), name)()
-        if instrumentor.is_instrumented_by_opentelemetry or _is_at_it(instrumentor):
+        if instrumentor.is_instrumented_by_opentelemetry or _is_instrumenting(instrumentor):
             reason = (
-                f"{name}().instrument() was called before clew came to it; "
+                f"{name}().instrument() was called before clew could do so; "
                 "call instrument_all() instead of it, or before it"
             )
-            entry.become(State.FOREIGN, reason)
+            entry.set_state(State.FOREIGN, reason)
             return
-        # The check of versions that this skips was made above, from the same package metadata.
-        # Upstream's own knows less (no range for Mistral) and more (boto3, where botocore will do).
+        # The version check that this skips was made above, from the same package metadata.
+        # Upstream's own has no range for Mistral, and wants boto3 where botocore is enough.
         versions = item.versions() or "traced"
         check_options(item.framework.name, entry.options, instrumentor)
         options = {"tracer_provider": self.tracer_provider, **entry.options}
@@ -323,26 +328,26 @@ class Ledger:
         entry.instrumentor = instrumentor
         try:
             for repair in repairs_for(item.framework.entry_point):
-                self._mend(entry, repair)
-        except Exception:  # Without it the framework is traced all the same
-            contain(f"finding what is to be mended in {item.framework.name}")
+                self._apply(entry, repair)
+        except Exception:  # Without repairs the framework is traced all the same
+            contain(f"finding the repairs for {item.framework.name}")
         try:
-            # Around what instrumentor and repairs have put there, and taken off before them.
-            entry.before_uninstrument.append(follow(item.framework.calls))
+            # Around the wrappers of instrumentor and repairs, and removed before them.
+            entry.before_uninstrument.append(wrap_calls(item.framework.calls))
         except Exception:
-            contain(f"following the calls of {item.framework.name}")
-        entry.become(State.ACTIVE, versions)
+            contain(f"wrapping the calls of {item.framework.name}")
+        entry.set_state(State.ACTIVE, versions)
 
     @staticmethod
-    def _mend(entry: Entry, repair: Callable[[Any], Callable[[], None]]) -> None:
+    def _apply(entry: Entry, repair: Callable[[Any], Callable[[], None]]) -> None:
         try:
             entry.before_uninstrument.append(repair(entry.instrumentor))
         except Exception:
-            contain(f"mending {repair.__module__}")
+            contain(f"applying {repair.__module__}")
 
 
-def _is_at_it(instrumentor: Any) -> bool:
-    """Whether the application's own call of ``instrument()`` is what imports the framework."""
+def _is_instrumenting(instrumentor: Any) -> bool:
+    """Whether the framework is imported inside the application's own call of ``instrument()``."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code is _INSTRUMENT and frame.f_locals.get("self") is instrumentor:
@@ -354,8 +359,5 @@ def _is_at_it(instrumentor: Any) -> bool:
 _INSTRUMENT = BaseInstrumentor.instrument.__code__
 
 
-# --- names and reasons ---
-
-
-def _described(error: BaseException) -> str:
+def _description(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,37 +1,37 @@
-"""One framework among those that `instrument_all` activates: where it stands, and why."""
+"""The state of one framework that `instrument_all` activates, and the reason for it."""
 
 from collections.abc import Mapping
 from threading import Event
 from typing import Any
 
-from clew.instrument.discovery import Armable
+from clew.instrument.discovery import Candidate
 from clew.instrument.report import Activation, State
 
 
 class Entry:
-    """One framework in the ledger."""
+    """One framework of an `Activator`."""
 
-    def __init__(self, item: Armable, excluded: str | None) -> None:
+    def __init__(self, item: Candidate, excluded: str | None) -> None:
         self.item = item
         self.state = State.EXCLUDED if excluded else State.WAITING
         self.reason = excluded or ""
         self.error: BaseException | None = None
         self.instrumentor: Any = None
         self.before_uninstrument: list[Any] = []
-        self.said = ""
-        """What has been logged of it."""
+        self.logged = ""
+        """The reason that was logged last."""
         self.options: Mapping[str, Any] = {}
         self.thread: int | None = None
         """The thread that activates it."""
-        self.later = False
+        self.retrying = False
         """Whether it waits, in a thread of its own, for imports to end."""
         self.claimed = bool(excluded)
-        self.settled = Event()
+        self.finished = Event()
         if excluded:
-            self.settled.set()
+            self.finished.set()
 
-    def become(self, state: State, reason: str, error: BaseException | None = None) -> None:
-        """Note what came of it."""
+    def set_state(self, state: State, reason: str, error: BaseException | None = None) -> None:
+        """Set the state, with its reason."""
         self.reason, self.error, self.state = reason, error, state
 
     @property
@@ -45,14 +45,14 @@ class Entry:
         return (*self.item.triggers, *self.item.framework.companions, self.instrumentor_module)
 
     def activation(self) -> Activation:
-        """Return where it stands, as a report shows it."""
+        """Return the state as a report shows it."""
         state, reason = self.state, self.reason
         if state is State.WAITING:
             state, reason = self._expected()
         return Activation(self.item.framework, state, reason, self.error)
 
     def _expected(self) -> tuple[State, str]:
-        """Say what the import of the framework would come to."""
+        """Return MISSING or INCOMPATIBLE if the framework's import could not activate it."""
         item = self.item
         if not item.found:
             package = item.framework.instrumentor.partition(":")[0].replace(".", "-")
@@ -66,7 +66,7 @@ class Entry:
 
 
 def incompatible(requirement: Any, version: str) -> str:
-    """Say which version was found, which is wanted, and how to get it."""
+    """Return the reason: which version was found, which is wanted, and how to get it."""
     wanted = f"{requirement.name}{requirement.specifier}"
     return (
         f"found {requirement.name} {version}, its instrumentor wants {wanted}: "

@@ -1,4 +1,4 @@
-"""`instrument_all` and `uninstrument_all`: they wire the rooms below them, and do nothing else."""
+"""`instrument_all` and `uninstrument_all`: they only call what the packages below offer."""
 
 import logging
 import os
@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import TracerProvider
 
-from clew.aws_lambda import deliver_before_answers
+from clew.aws_lambda import flush_before_answers
 from clew.context import identity
 from clew.core import settings
 from clew.core.backend_names import Alias
 from clew.core.errors import ConfigurationError
 from clew.core.weak_map import WeakById
 from clew.export import default_provider
-from clew.instrument.activation import Ledger
+from clew.instrument.activation import Activator
 from clew.instrument.report import Activation, Report
-from clew.instrument.selection import selected
-from clew.instrument.start_lock import Turns
+from clew.instrument.selection import select
+from clew.instrument.start_lock import StartLock
 from clew.logging.providers import follow_logs
 from clew.patching.import_hooks import undo_all
-from clew.propagation.install import join_propagators
-from clew.propagation.logfire import follow_logfire
-from clew.propagation.processes import follow_pools, follow_processes
-from clew.propagation.runtime_context import keep_ids_beside
-from clew.propagation.servers import follow_servers
-from clew.propagation.threads import follow_threads
+from clew.propagation.fork import support_child_processes
+from clew.propagation.install import install_propagator
+from clew.propagation.logfire import instrument_logfire
+from clew.propagation.pools import instrument_pools
+from clew.propagation.runtime_context import extend_runtime_context
+from clew.propagation.servers import flush_at_server_shutdown
+from clew.propagation.threads import instrument_threads
 from clew.spans import cost, model_calls
 from clew.spans.other_providers import add_processor, warn_of_later_provider
 from clew.spans.processor import IdentityProcessor
@@ -41,7 +42,7 @@ logger = logging.getLogger("clew")
 
 @dataclass(frozen=True)
 class _Options:
-    """What an application can ask for; what it does not say is as the CLEW_* variables say."""
+    """The arguments of `instrument_all`; where one is not given, what its CLEW_* variable says."""
 
     only: Collection[str] | None
     exclude: Collection[str]
@@ -61,8 +62,8 @@ class _Options:
         threads: bool | None,
     ) -> "_Options":
         return cls(
-            selected(only, "only", settings.ONLY),
-            selected(exclude, "exclude", settings.EXCLUDE) or frozenset(),
+            select(only, "only", settings.ONLY),
+            select(exclude, "exclude", settings.EXCLUDE) or frozenset(),
             tracer_provider,
             config,
             settings.THREADS.read() if threads is None else threads,
@@ -73,19 +74,19 @@ class _Options:
 class _Running:
     """What one `instrument_all` has switched on."""
 
-    ledger: Ledger
+    activator: Activator
     options: _Options
     undo: tuple[Callable[[], None], ...]
-    asked: bool = True
-    """Whether the application has asked for it, and not only ``opentelemetry-instrument``."""
+    by_application: bool = True
+    """Whether the application has called it, and not only ``opentelemetry-instrument``."""
 
 
-_turns = Turns()
+_start_lock = StartLock()
 _running: _Running | None = None
 _processors = WeakById[IdentityProcessor]()
 
 
-def instrument_all(  # noqa: PLR0913 - each is an answer to a question that users ask
+def instrument_all(  # noqa: PLR0913 - each is a choice that users want
     *,
     only: Collection[str] | None = None,
     exclude: Collection[str] | None = None,
@@ -96,7 +97,7 @@ def instrument_all(  # noqa: PLR0913 - each is an answer to a question that user
     eager: bool | None = None,
     strict: bool | None = None,
 ) -> Report:
-    """Trace every framework that the application uses, now or later, and stamp every span.
+    """Trace every framework that the application uses, now or later, and set ids on every span.
 
     No framework is imported: each is activated when the application imports it, or at once where
     that has happened. Call it once, at start-up; another call changes nothing and returns the same
@@ -108,8 +109,8 @@ def instrument_all(  # noqa: PLR0913 - each is an answer to a question that user
         tracer_provider: Where the spans go. Without it, the application's own global tracer
             provider; where it has set none, one is made from the OTEL_* variables.
         config: What OpenInference's instrumentors may record.
-        threads: Let threads and thread pools take the context along.
-        options: What to pass to a framework's instrumentor besides, by the framework's name:
+        threads: Let threads and jobs of thread pools run in the context they are started from.
+        options: More arguments for a framework's instrumentor, by the framework's name:
             ``{"langchain": {"separate_trace_from_runtime_context": True}}``.
         eager: Import the installed frameworks now, for servers that fork or freeze a warm image.
         strict: Raise `ActivationError` also where a framework that was not named, but is
@@ -118,55 +119,57 @@ def instrument_all(  # noqa: PLR0913 - each is an answer to a question that user
     >>> report = instrument_all(exclude=["bedrock"])
     >>> print(report)  # doctest: +SKIP
     """
-    given = (only, exclude, tracer_provider, config, threads, options)
-    wanted = _Options.of(only, exclude, tracer_provider, config, threads=threads)
-    wanted = replace(wanted, options=options or {})
+    arguments = (only, exclude, tracer_provider, config, threads, options)
+    merged = _Options.of(only, exclude, tracer_provider, config, threads=threads)
+    merged = replace(merged, options=options or {})
     strict = settings.STRICT.read() if strict is None else strict
-    ledger, fresh = _take_up(wanted, unsaid=given == (None,) * 6, asked=True, strict=strict)
-    if ledger is None:
-        return Report(_read)
+    activator, is_new = _start_or_reuse(
+        merged, no_arguments=arguments == (None,) * 6, by_application=True, strict=strict
+    )
+    if activator is None:
+        return Report(_running_activations)
     try:
         if settings.EAGER.read() if eager is None else eager:
-            ledger.preload()
-        ledger.demand(wanted.only, strict=strict)
+            activator.preload()
+        activator.require(merged.only, strict=strict)
     except BaseException:
-        if fresh:
+        if is_new:
             uninstrument_all()
         raise
-    return ledger.report
+    return activator.report
 
 
-def instrument_unasked() -> None:
-    """Do as `instrument_all` for an application that may yet call it, and whose word counts."""
+def instrument_automatically() -> None:
+    """Do as `instrument_all`; the application may call that later, and its arguments then count."""
     options = _Options.of(None, None, None, None, threads=None)
-    ledger, _ = _take_up(options, unsaid=True, asked=False)
-    if ledger is None:
+    activator, _ = _start_or_reuse(options, no_arguments=True, by_application=False)
+    if activator is None:
         return
     if settings.EAGER.read():
-        ledger.preload()
-    ledger.demand(options.only, strict=settings.STRICT.read())
+        activator.preload()
+    activator.require(options.only, strict=settings.STRICT.read())
 
 
-def _read() -> Mapping[str, Activation]:
+def _running_activations() -> Mapping[str, Activation]:
     """Return the states of what is running now, for a report that was made before it was."""
     running = _running
-    return dict(running.ledger.report) if running else {}
+    return dict(running.activator.report) if running else {}
 
 
-def _take_up(
-    options: _Options, *, unsaid: bool, asked: bool, strict: bool = False
-) -> tuple[Ledger | None, bool]:
+def _start_or_reuse(
+    options: _Options, *, no_arguments: bool, by_application: bool, strict: bool = False
+) -> tuple[Activator | None, bool]:
     """Start, where nothing is running; return what is running now, and whether that is new.
 
-    Return nothing where this is called while clew is being started: by a module that is imported
-    for it, or by a thread whose import the start may be waiting for.
+    Return None where this is called while clew is being started: by a module that is imported for
+    it, or by a thread whose import the start may be waiting for.
     """
     global _running  # One per process: the instrumentors are singletons
-    if not _turns.take():
-        return (_running.ledger if _running else None), False
+    if not _start_lock.acquire():
+        return (_running.activator if _running else None), False
     try:
-        differs = _running is not None and not unsaid and options != _running.options
-        if differs and _running and not _running.asked:
+        differs = _running is not None and not no_arguments and options != _running.options
+        if differs and _running and not _running.by_application:
             _check(options.tracer_provider, options.config)
             _stop()
         elif differs:
@@ -175,13 +178,13 @@ def _take_up(
                 "stay in force; call uninstrument_all() first to change them",
                 ", ".join(_differing(options, _running)),
             )
-        fresh = _running is None
+        is_new = _running is None
         running = _running = _running or _start(options, strict=strict)
-        running.asked = asked if fresh else running.asked or asked
+        running.by_application = by_application or (not is_new and running.by_application)
     finally:
-        _turns.give_back()
-    running.ledger.watch() if fresh else running.ledger.wait()
-    return running.ledger, fresh
+        _start_lock.release()
+    running.activator.start() if is_new else running.activator.wait_and_retry()
+    return running.activator, is_new
 
 
 def _differing(options: _Options, running: "_Running | None") -> list[str]:
@@ -191,17 +194,17 @@ def _differing(options: _Options, running: "_Running | None") -> list[str]:
 
 
 def uninstrument_all() -> None:
-    """Take everything back: hooks, patches, stamping. Spans are no longer made or changed.
+    """Undo `instrument_all`: hooks, patches and processors. Spans are no longer made or changed.
 
-    A tracer provider that clew has set stays, because OpenTelemetry has no way to take it back; a
+    A tracer provider that clew has set stays, because OpenTelemetry has no way to remove it; a
     later `instrument_all` uses it again.
     """
-    if _turns.take():
+    if _start_lock.acquire():
         try:
             _stop()
         finally:
-            _turns.give_back()
-    elif not _turns.at_the_end(_stop):  # It ends just now.
+            _start_lock.release()
+    elif not _start_lock.on_release(_stop):  # It was released just now.
         uninstrument_all()
 
 
@@ -209,15 +212,15 @@ def _stop() -> None:
     global _running
     running, _running = _running, None
     if running is not None:
-        running.ledger.close()
-        undo_all(running.undo, "taking back what instrument_all() did")
+        running.activator.undo()
+        undo_all(running.undo, "undoing instrument_all()")
 
 
 def _start(options: _Options, *, strict: bool) -> _Running:
     _check(options.tracer_provider, options.config)
     aliases = settings.ALIASES_TO_WRITE.read()
     rate = settings.SESSION_SAMPLE_RATE.read()
-    settings.EXIT_TIMEOUT.read()  # Used at the end: say now, where somebody looks, what is wrong.
+    settings.EXIT_TIMEOUT.read()  # Used at the end, but a wrong value is logged now.
     settings.PROPAGATE_TO.read()  # As above.
     settings.TRUST_INBOUND.read()
     identity.read_key()
@@ -226,53 +229,53 @@ def _start(options: _Options, *, strict: bool) -> _Running:
     _warn_of_misspelt_settings()
     disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
     disabled = [name.strip() for name in disabled]
-    ledger = Ledger(None, options.config)
-    ledger.arm(options.only, options.exclude, disabled)
-    ledger.pass_on(options.options)
+    activator = Activator(None, options.config)
+    activator.add_entries(options.only, options.exclude, disabled)
+    activator.set_options(options.options)
     if options.only:
-        ledger.demand(options.only, strict=strict)
-    # From here on, something is changed. A tracer provider that was set cannot be taken back.
+        activator.require(options.only, strict=strict)
+    # Nothing was changed until here. A tracer provider that is set from here on cannot be removed.
     undo: list[Callable[[], None]] = []
     try:
-        _switch_on(options, ledger, undo, aliases=aliases, rate=rate, disabled=disabled)
+        _switch_on(options, activator, undo, aliases=aliases, rate=rate, disabled=disabled)
     except BaseException:
-        undo_all(undo, "taking back a start that failed")
+        undo_all(undo, "undoing a start that failed")
         raise
-    return _Running(ledger, options, tuple(undo))
+    return _Running(activator, options, tuple(undo))
 
 
 def _switch_on(  # noqa: PLR0913 - what `_start` has read
     options: _Options,
-    ledger: Ledger,
+    activator: Activator,
     undo: list[Callable[[], None]],
     *,
     aliases: tuple[Alias, ...],
     rate: float | None,
     disabled: Collection[str],
 ) -> None:
-    """Change what has to be changed, and add to *undo* what takes each step back."""
-    undo.append(keep_ids_beside())
-    undo.append(follow_pools())
+    """Switch everything on, and add to *undo* what undoes each step."""
+    undo.append(extend_runtime_context())
+    undo.append(instrument_pools())
     undo.append(identity.read_default())
-    undo.append(follow_servers())
+    undo.append(flush_at_server_shutdown())
     undo.append(follow_logs())
     of_the_application = default_provider.provider_of_the_application()
     provider = options.tracer_provider or of_the_application or default_provider.make_provider()
-    ledger.tracer_provider = ClewTracerProvider(provider)
+    activator.tracer_provider = ClewTracerProvider(provider)
     other = of_the_application
     for each in (provider,) if other is None or other is provider else (provider, other):
         roomy = any(each is it for it in default_provider.ROOMY)
-        undo.append(_stamp_spans_of(each, aliases, roomy=roomy))
-        undo.append(follow_processes(each))
-        undo.append(deliver_before_answers(each))
+        undo.append(_add_identity_processor(each, aliases, roomy=roomy))
+        undo.append(support_child_processes(each))
+        undo.append(flush_before_answers(each))
         if rate is not None:
             undo.append(sample_sessions(each, rate))
     if options.threads and not {"*", "threading"} & set(disabled):
-        undo.append(follow_threads())
+        undo.append(instrument_threads())
     if default_provider.MADE.get(provider):
         undo.append(warn_of_later_provider(provider))
-    undo.append(join_propagators())
-    undo.append(follow_logfire())
+    undo.append(install_propagator())
+    undo.append(instrument_logfire())
 
 
 _warned: set[str] = set()
@@ -303,7 +306,7 @@ def _check(tracer_provider: Any, config: Any) -> None:
             raise ConfigurationError(message)
 
 
-def _stamp_spans_of(
+def _add_identity_processor(
     provider: Any, aliases: tuple[Alias, ...], *, roomy: bool
 ) -> Callable[[], None]:
     processor = _processors.get(provider)

@@ -1,4 +1,4 @@
-"""What is installed: other instrumentors, the versions each supports, the modules to wait for.
+"""Finds the installed instrumentors, the versions each supports, and the modules to wait for.
 
 All of it is read from package metadata. Nothing here imports a framework or an instrumentor.
 """
@@ -18,23 +18,23 @@ from clew.core.frameworks import FRAMEWORKS, Framework, Layer
 
 _GROUP = "openinference_instrumentor"
 _NAMES = frozenset(framework.name for framework in FRAMEWORKS)
-_NOT_WAITED_FOR = {"tests", "test", "docs", "examples", "scripts", "benchmarks"}
+_IGNORED_MODULES = {"tests", "test", "docs", "examples", "scripts", "benchmarks"}
 
 
 @dataclass(frozen=True, slots=True)
-class Armable:
-    """A framework with what the installed packages say about it."""
+class Candidate:
+    """A framework that may be activated, with what the installed packages say about it."""
 
     framework: Framework
     triggers: tuple[str, ...]
-    """The modules after any of whose imports it can be activated."""
+    """The modules to wait for: after the import of any of them it can be activated."""
     requirements: tuple[Requirement, ...]
     """The versions that its instrumentor supports: the ``instruments`` extra of its package."""
     found: bool = True
     """Whether the package that holds the instrumentor is installed."""
 
     def conflict(self) -> tuple[Requirement, str] | None:
-        """Return a requirement that an installed package breaks, and the version found."""
+        """Return a requirement that an installed package does not meet, and its version."""
         for requirement in self.requirements:
             version = _version(requirement.name)
             if version and not requirement.specifier.contains(version, prereleases=True):
@@ -46,7 +46,7 @@ class Armable:
         return any(map(_exists, self.triggers))
 
     def versions(self) -> str:
-        """Return what is installed of it, for a person: ``openai 2.54.0``."""
+        """Return what is installed of it, to be read by people: ``openai 2.54.0``."""
         found = (
             (requirement.name, _version(requirement.name)) for requirement in self.requirements
         )
@@ -55,16 +55,16 @@ class Armable:
     def pip_line(self) -> str:
         """Return the command that installs the framework.
 
-        The first requirement is the framework itself; what an ``instruments`` extra names after it
-        are companions, which nobody needs.
+        The first requirement is the framework itself; the others that an ``instruments`` extra
+        names are optional companions.
         """
         first = self.requirements[:1]
         wanted = f"{first[0].name}{first[0].specifier}" if first else self.framework.trigger
         return f'python -m pip install "{wanted}"'
 
 
-def armable() -> list[Armable]:
-    """Return the frameworks of the table, then every other installed instrumentor."""
+def candidates() -> list[Candidate]:
+    """Return the frameworks of the table, then one for every other installed instrumentor."""
     points: dict[str, metadata.EntryPoint] = {}
     for point in metadata.entry_points(group=_GROUP):
         points.setdefault(point.name, point)
@@ -74,12 +74,12 @@ def armable() -> list[Armable]:
 
 @cache
 def instrumentors() -> frozenset[str]:
-    """Return where the instrumentors are that `armable` knows, as entry points say it."""
+    """Return the instrumentors that `candidates` finds, as entry points name them: module:class."""
     return frozenset(point.value for point in metadata.entry_points(group=_GROUP))
 
 
-def _row(framework: Framework, point: metadata.EntryPoint | None) -> Armable:
-    return Armable(
+def _row(framework: Framework, point: metadata.EntryPoint | None) -> Candidate:
+    return Candidate(
         framework=framework,
         triggers=(framework.trigger,),
         requirements=_instruments(point) if point else (),
@@ -87,13 +87,13 @@ def _row(framework: Framework, point: metadata.EntryPoint | None) -> Armable:
     )
 
 
-def _other(point: metadata.EntryPoint) -> Armable:
+def _other(point: metadata.EntryPoint) -> Candidate:
     requirements = _instruments(point)
     names = [requirement.name for requirement in requirements]
     triggers = tuple(dict.fromkeys(module for name in names for module in top_modules(name)))
-    # An instrumentor that does not say what it instruments is most likely named after it.
+    # An instrumentor that does not declare what it instruments is most likely named after it.
     triggers = triggers or (() if names else (point.name,))
-    # A name of the table means that framework, whoever else has it for an entry point.
+    # A name in the table means that framework, even if another entry point has the same name.
     module = point.value.partition(":")[0]
     framework = Framework(
         name=module if point.name in _NAMES else point.name,
@@ -102,7 +102,7 @@ def _other(point: metadata.EntryPoint) -> Armable:
         instrumentor=point.value,
         layer=Layer.UNKNOWN,
     )
-    return Armable(framework=framework, triggers=triggers, requirements=requirements)
+    return Candidate(framework=framework, triggers=triggers, requirements=requirements)
 
 
 def _instruments(point: metadata.EntryPoint) -> tuple[Requirement, ...]:
@@ -120,10 +120,10 @@ def _instruments(point: metadata.EntryPoint) -> tuple[Requirement, ...]:
 
 
 def top_modules(distribution: str) -> Iterator[str]:
-    """Yield the importable top of each package that *distribution* installs.
+    """Yield the topmost module of each package that *distribution* installs.
 
-    A namespace package is never imported as a file, so no import hook sees it: ``google`` is
-    passed over for ``google.genai``.
+    A namespace package is never imported as a file, so no import hook sees it: not ``google`` is
+    yielded, but ``google.genai``.
     """
     try:
         files = metadata.files(distribution) or []
@@ -137,7 +137,7 @@ def top_modules(distribution: str) -> Iterator[str]:
         elif not folder.parts and file.suffix == ".py":
             yield file.stem
     for top, folders in sorted(packages.items()):
-        if top in _NOT_WAITED_FOR:
+        if top in _IGNORED_MODULES:
             continue
         depth = min(len(folder.parts) for folder in folders)
         yield from sorted(".".join(f.parts) for f in folders if len(f.parts) == depth)
@@ -151,7 +151,7 @@ def _version(distribution: str) -> str | None:
 
 
 def _exists(module: str) -> bool:
-    """Whether *module* can be imported; found out without importing its parents."""
+    """Whether *module* can be imported; its parents are not imported to find out."""
     if module in sys.modules:
         return True
     top, *rest = module.split(".")

@@ -1,10 +1,10 @@
-"""ClewDistro and ClewConfigurator, for ``opentelemetry-instrument``, alone or beside others.
+"""What ``opentelemetry-instrument`` loads of clew: a distro, a configurator and two hooks.
 
-OpenTelemetry takes the first distro that it finds, in whatever order the disk has them. clew's
-stands back where another one is installed and ``OTEL_PYTHON_DISTRO`` names none. The frameworks are
-armed in a hook of their own, `arm`, which runs under every distro, right after the SDK was
-configured and before any instrumentor is loaded: the loader would pass over LlamaIndex without a
-word, because not every package is there that its instrumentor could trace.
+OpenTelemetry uses the first distro that it finds, in the order in which the disk lists them. clew's
+is not used where another one is installed and ``OTEL_PYTHON_DISTRO`` names none. The frameworks are
+instrumented by a hook, `arm`, which runs under every distro, right after the SDK was configured and
+before any instrumentor is loaded: the loader would silently skip LlamaIndex, because not every
+package that its instrumentor could trace is installed.
 """
 
 import logging
@@ -22,48 +22,48 @@ from opentelemetry.instrumentation.distro import BaseDistro
 from clew.core.containment import contain
 from clew.core.errors import ClewError
 from clew.export import default_provider
-from clew.instrument.api import instrument_unasked
+from clew.instrument.api import instrument_automatically
 from clew.instrument.discovery import instrumentors
 
 logger = logging.getLogger("clew")
 
 NAME = "clew"
 DISTROS, CONFIGURATORS = "opentelemetry_distro", "opentelemetry_configurator"
-_CHOICE = {DISTROS: "OTEL_PYTHON_DISTRO", CONFIGURATORS: "OTEL_PYTHON_CONFIGURATOR"}
+_VARIABLES = {DISTROS: "OTEL_PYTHON_DISTRO", CONFIGURATORS: "OTEL_PYTHON_CONFIGURATOR"}
 
 
-def rivals(group: str) -> list[metadata.EntryPoint]:
+def others(group: str) -> list[metadata.EntryPoint]:
     """Return the distros, or the configurators, that are installed besides clew's."""
     return [point for point in metadata.entry_points(group=group) if point.name != NAME]
 
 
-def _stands_back(group: str) -> bool:
-    """Whether another's is to be used: there is one, and nobody has chosen clew's."""
-    return not os.environ.get(_CHOICE[group]) and bool(rivals(group))
+def _other_is_used(group: str) -> bool:
+    """Whether another one is used: one is installed, and the variable does not choose clew's."""
+    return not os.environ.get(_VARIABLES[group]) and bool(others(group))
 
 
 class ClewDistro(BaseDistro):
-    """Loads other instrumentations as ever, and leaves to clew what clew arms."""
+    """Loads instrumentations as usual, except those of the frameworks that clew activates."""
 
-    def __new__(cls, *arguments: Any, **named: Any) -> Any:
-        """Make the distro; or nothing, which OpenTelemetry passes over, to stand back."""
-        return None if _stands_back(DISTROS) else super().__new__(cls, *arguments, **named)
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Return the distro; or None, which OpenTelemetry skips, where another one is used."""
+        return None if _other_is_used(DISTROS) else super().__new__(cls, *args, **kwargs)
 
     def _configure(self, **_: Any) -> None:
-        if os.environ.get(_CHOICE[DISTROS]) == NAME:
-            os.environ.setdefault(_CHOICE[CONFIGURATORS], NAME)
+        if os.environ.get(_VARIABLES[DISTROS]) == NAME:
+            os.environ.setdefault(_VARIABLES[CONFIGURATORS], NAME)
 
     def load_instrumentor(self, entry_point: Any, **options: Any) -> None:
-        """Load one instrumentor. What goes wrong in it keeps no other from being loaded."""
-        if _is_ours(entry_point):
+        """Load one instrumentor. If it fails, the others are loaded all the same."""
+        if _is_activated_by_clew(entry_point):
             return
         try:
             super().load_instrumentor(entry_point, **options)
         except (DependencyConflictError, ImportError):
-            raise  # OpenTelemetry knows what to do.
+            raise  # OpenTelemetry handles these.
         except Exception as error:  # The instrumentor's own code
             logger.warning(
-                "clew: the instrumentation %s raised %s: %s; the others go on",
+                "clew: the instrumentation %s raised %s: %s; the others are loaded",
                 entry_point.name,
                 type(error).__name__,
                 error,
@@ -76,28 +76,28 @@ class ClewConfigurator:
     def configure(self, **options: Any) -> None:
         """Configure the SDK. Never raises: OpenTelemetry would trace nothing at all then."""
         try:
-            if _stands_back(CONFIGURATORS):
-                self._configure_by(rivals(CONFIGURATORS)[0], options)
+            if _other_is_used(CONFIGURATORS):
+                self._configure_by(others(CONFIGURATORS)[0], options)
             if default_provider.provider_of_the_application() is None:
                 self._configure(options)
         except Exception:
             contain("configuring OpenTelemetry's SDK")
 
     @staticmethod
-    def _configure_by(rival: metadata.EntryPoint, options: dict[str, Any]) -> None:
-        # OpenTelemetry goes on to say that the other was not loaded.
+    def _configure_by(other: metadata.EntryPoint, options: dict[str, Any]) -> None:
+        # OpenTelemetry will log that the other one was not loaded.
         logger.warning(
-            "clew: the SDK is configured by the configurator %r, for which clew's stands back; "
+            "clew: the SDK is configured by the configurator %r, instead of clew's; "
             "OTEL_PYTHON_CONFIGURATOR=%s chooses clew's",
-            rival.name,
+            other.name,
             NAME,
         )
         try:
-            rival.load()().configure(**options)
+            other.load()().configure(**options)
         except Exception as error:  # The configurator's own code
             logger.warning(
                 "clew: the configurator %r raised %s: %s; clew's takes its place",
-                rival.name,
+                other.name,
                 type(error).__name__,
                 error,
             )
@@ -114,11 +114,11 @@ class ClewConfigurator:
 
 
 def arm() -> None:
-    """Arm the frameworks. The hook ``opentelemetry_pre_instrument`` calls this, in any distro."""
+    """Call `instrument_all`, as the hook ``opentelemetry_pre_instrument``, under any distro."""
     try:
         for owner in _distros():
-            wrapt.wrap_function_wrapper(owner, "load_instrumentor", _loading)
-        instrument_unasked()
+            wrapt.wrap_function_wrapper(owner, "load_instrumentor", _load_instrumentor)
+        instrument_automatically()
     except ClewError as error:
         logger.warning("clew: %s", error)
     except Exception:
@@ -126,10 +126,10 @@ def arm() -> None:
 
 
 def follow_children() -> None:
-    """Let the Pythons that this one starts, as servers start their workers, be instrumented too.
+    """Let Python processes that this one starts, such as a server's workers, be instrumented, too.
 
     The hook ``opentelemetry_post_instrument`` calls this. Newer releases of OpenTelemetry do so
-    themselves; older ones take their folder off the path for good.
+    themselves; older ones remove their folder from PYTHONPATH for good.
     """
     folder = str(Path(auto_instrumentation.__file__).parent)
     path = [it for it in os.environ.get("PYTHONPATH", "").split(os.pathsep) if it]
@@ -138,7 +138,7 @@ def follow_children() -> None:
 
 
 def _distros(cls: type[Any] = BaseDistro) -> Iterator[type[Any]]:
-    """Yield the distros of others that are loaded, as far as they load instrumentors themselves."""
+    """Yield the other distro classes that are loaded and define ``load_instrumentor``."""
     if cls is not ClewDistro:
         if "load_instrumentor" in vars(cls):
             yield cls
@@ -146,15 +146,15 @@ def _distros(cls: type[Any] = BaseDistro) -> Iterator[type[Any]]:
             yield from _distros(each)
 
 
-def _loading(
-    load: Callable[..., None], _distro: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+def _load_instrumentor(
+    wrapped: Callable[..., None], _distro: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
-    """Leave to clew what clew arms, where another distro loads the instrumentors."""
-    point = arguments[0] if arguments else named.get("entry_point")
-    if not _is_ours(point):
-        load(*arguments, **named)
+    """Let another distro load an instrumentor, unless clew activates it."""
+    point = args[0] if args else kwargs.get("entry_point")
+    if not _is_activated_by_clew(point):
+        wrapped(*args, **kwargs)
 
 
-def _is_ours(entry_point: Any) -> bool:
+def _is_activated_by_clew(entry_point: Any) -> bool:
     # By its value: OpenInference, openllmetry and OpenTelemetry use the same names.
     return entry_point is not None and entry_point.value in instrumentors()

@@ -1,10 +1,9 @@
-"""Calls of a framework, run in the context in which they are made.
+"""Runs calls of a framework in the context in which they are made.
 
 A stream or a coroutine that is made inside a session and read outside it, in another task or inside
 another session's block, belongs to the session it was made in. And a call that names its own
 conversation (LangGraph's ``thread_id``, an agent's ``sessionId``) puts all its spans into that
-session, where the application has named none. Which methods of which framework these are stands
-in `frameworks.py`.
+session, where the application has named none. `frameworks.py` lists these methods.
 """
 
 import inspect
@@ -27,19 +26,19 @@ from clew.patching.subclasses import Undo, throughout
 from clew.patching.wrap import Patches, PicklableWrapper, acts
 
 
-def follow(calls: Sequence[Call]) -> Undo:
+def wrap_calls(calls: Sequence[Call]) -> Undo:
     """Let *calls* run in the context in which they are made; return what undoes it.
 
-    Nothing is imported for it: a framework loads its parts when they are used, and each is followed
-    from then on.
+    Nothing is imported for it: a framework loads its modules when they are used, and the methods in
+    each are wrapped from then on.
     """
-    patches = Patches(_Followed, "following")
+    patches = Patches(_MethodWrapper)
     for call in calls:
-        patches.when_loaded(call.owner, partial(_follow, call=call, patches=patches))
+        patches.when_loaded(call.owner, partial(_wrap_owner, call=call, patches=patches))
     return patches.undo
 
 
-def _follow(owner: Any, call: Call, patches: Patches) -> Iterator[Undo]:
+def _wrap_owner(owner: Any, call: Call, patches: Patches) -> Iterator[Undo]:
     wrap = partial(_wrap, call=call, patches=patches)
     unwrap = partial(_unwrap, call=call, patches=patches)
     if inspect.isclass(owner):
@@ -49,14 +48,14 @@ def _follow(owner: Any, call: Call, patches: Patches) -> Iterator[Undo]:
         yield partial(unwrap, owner)
 
 
-class _Followed(PicklableWrapper):
+class _MethodWrapper(PicklableWrapper):
     """A method that runs in the context in which it is called."""
 
 
 def _wrap(owner: Any, call: Call, patches: Patches) -> None:
     for name in call.methods:
         method = vars(owner).get(name)
-        if callable(method) and not (isinstance(method, _Followed) and acts(method)):
+        if callable(method) and not (isinstance(method, _MethodWrapper) and acts(method)):
             patches.put_on(owner, name, _wrapper(method, call))
 
 
@@ -66,28 +65,25 @@ def _unwrap(owner: Any, call: Call, patches: Patches) -> None:
 
 
 def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
-    places = tuple(_Place(method, place) for place in call.conversation)
+    paths = tuple(_ArgumentPath(method, path) for path in call.conversation)
     run = runner_of(method)
 
     def wrapper(
-        wrapped: Callable[..., Any],
-        instance: Any,
-        arguments: tuple[Any, ...],
-        named: dict[str, Any],
+        wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         if call.makes_functions:
-            return _in_the_context_of_each_call(wrapped(*arguments, **named))
+            return _in_the_context_of_each_call(wrapped(*args, **kwargs))
         if call.returns_answers:
-            return _remembered(wrapped(*arguments, **named))
+            return _remembered(wrapped(*args, **kwargs))
         context = get_current()
         try:
             context = captured()
-            if places:
-                conversation = _named_by(places, instance, arguments, named)
+            if paths:
+                conversation = _conversation_in(paths, instance, args, kwargs)
                 context = _with_conversation(context, conversation)
         except Exception:
             contain("choosing the context of a call")
-        return run(partial(wrapped, *arguments, **named), context)
+        return run(partial(wrapped, *args, **kwargs), context)
 
     return wrapper
 
@@ -96,41 +92,38 @@ def _in_the_context_of_each_call(function: Callable[..., Any]) -> Callable[..., 
     run = runner_of(function)
 
     def wrapper(
-        wrapped: Callable[..., Any],
-        _instance: Any,
-        arguments: tuple[Any, ...],
-        named: dict[str, Any],
+        wrapped: Callable[..., Any], _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         context = get_current()
         try:
             context = captured()
         except Exception:
             contain("choosing the context of a call")
-        return run(partial(wrapped, *arguments, **named), context)
+        return run(partial(wrapped, *args, **kwargs), context)
 
-    made: Callable[..., Any] = _Followed(function, wrapper)
-    return made
+    result: Callable[..., Any] = _MethodWrapper(function, wrapper)
+    return result
 
 
 # --- the framework's own conversation ---
 
 
-class _Place:
+class _ArgumentPath:
     """Where a call names its conversation: an argument, and what to look up in it."""
 
-    def __init__(self, method: Callable[..., Any], place: str) -> None:
-        self._argument, *self._path = place.split(".")
+    def __init__(self, method: Callable[..., Any], path: str) -> None:
+        self._argument, *self._path = path.split(".")
         names = list(inspect.signature(method).parameters)
         bound = names[1:] if names[:1] == ["self"] else names
         self._position = bound.index(self._argument) if self._argument in bound else None
 
-    def read(self, instance: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+    def read(self, instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if self._argument == "self":
             value = instance
-        elif self._argument in named:
-            value = named[self._argument]
-        elif self._position is not None and self._position < len(arguments):
-            value = arguments[self._position]
+        elif self._argument in kwargs:
+            value = kwargs[self._argument]
+        elif self._position is not None and self._position < len(args):
+            value = args[self._position]
         else:
             return None
         for part in self._path:
@@ -138,18 +131,18 @@ class _Place:
         return value
 
 
-def _named_by(
-    places: Sequence[_Place], instance: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]
+def _conversation_in(
+    paths: Sequence[_ArgumentPath], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> str | None:
-    for place in places:
-        value = place.read(instance, arguments, named)
+    for path in paths:
+        value = path.read(instance, args, kwargs)
         if isinstance(value, str | int) and value and (usable := admitted_id(value)):
-            return _chains.root(usable)
+            return _chains.first(usable)
     return None
 
 
 def _with_conversation(context: Context, conversation: str | None) -> Context:
-    """Return *context* with the framework's own id, unless the application has named a session."""
+    """Return *context* with the framework's own id, unless the application has set a session."""
     if conversation is None:
         return context
     found = carried()
@@ -161,25 +154,25 @@ def _with_conversation(context: Context, conversation: str | None) -> Context:
     return context
 
 
-class _Chains:
-    """The conversations that consist of responses which each name the one before.
+class _ResponseChains:
+    """Conversations of responses that each name the response before.
 
-    Each process knows those that it has received itself.
+    A process knows only the responses that it has received itself.
     """
 
-    def __init__(self, most: int = 10_000) -> None:
-        self._roots: OrderedDict[str, str] = OrderedDict()
-        self._most = most
+    def __init__(self, max_responses: int = 10_000) -> None:
+        self._first: OrderedDict[str, str] = OrderedDict()
+        self._max_responses = max_responses
         self._lock = Lock()
 
-    def root(self, response: str) -> str:
-        """Return the first response of the chain, or the id itself where it is none."""
-        return self._roots.get(response, response)
+    def first(self, response: str) -> str:
+        """Return the id of the first response of the chain; *response* itself if it is in none."""
+        return self._first.get(response, response)
 
     def remember(self, received: Any) -> None:
-        """Note which conversation a response goes on with; *received* may be a stream's event."""
-        # Read past the SDK's classes, whose attribute lookup is slow for what they do not have:
-        # every event of every stream comes by here.
+        """Remember which response *received* continues; it may be an event of a stream."""
+        # Not by getattr on the SDK's objects, which is slow for attributes that they do not have:
+        # this is called for every event of every stream.
         fields = getattr(received, "__dict__", None) or {}
         fields = getattr(fields.get("response"), "__dict__", fields)
         if fields.get("object") != "response":
@@ -190,17 +183,17 @@ class _Chains:
             return
         if usable := admitted_id(before):
             with self._lock:
-                self._roots[response] = self.root(usable)
-                while len(self._roots) > self._most:
-                    self._roots.popitem(last=False)
+                self._first[response] = self.first(usable)
+                while len(self._first) > self._max_responses:
+                    self._first.popitem(last=False)
 
 
-_chains = _Chains()
+_chains = _ResponseChains()
 
 
 def _remembered(received: Any) -> Any:
     try:
         _chains.remember(received)
     except Exception:
-        contain("following the responses of a conversation")
+        contain("remembering a response of a conversation")
     return received

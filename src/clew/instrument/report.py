@@ -1,4 +1,4 @@
-"""The Report: for each framework, whether it is traced, and if not, why and what to do."""
+"""The `Report`: for each framework, whether it is traced, and if not, why and what to do."""
 
 from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from clew.core.spelling import by_spelling, plain
 
 
 class State(Enum):
-    """Where a framework stands."""
+    """Whether a framework is traced, or why it is not."""
 
     WAITING = "waiting"
     """Installed, not imported yet; its import will activate it."""
@@ -22,7 +22,7 @@ class State(Enum):
     EXCLUDED = "excluded"
     """Left out by the application or by the environment."""
     FOREIGN = "foreign"
-    """Instrumented by somebody else before clew came to it."""
+    """Instrumented by other code before clew could do so."""
     FAILED = "failed"
     """Its instrumentor raised."""
 
@@ -66,11 +66,11 @@ class Report(Mapping[str, Activation]):
         return len(self._read())
 
     def items(self) -> ItemsView[str, Activation]:
-        """Return the frameworks with their states, read once and at one time."""
+        """Return the frameworks with their states, all read at the same time."""
         return dict(self._read()).items()
 
     def values(self) -> ValuesView[Activation]:
-        """Return the states, read once and at one time."""
+        """Return the states, all read at the same time."""
         return dict(self._read()).values()
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
-"""Which frameworks the names in ``only=``, ``exclude=`` and their variables mean.
+"""Finds the frameworks that the names in ``only=``, ``exclude=`` and their variables mean.
 
 A framework may be named in every way that `clew.core.spelling` knows. A name that means none is an
-error in the application's own call; in a variable it is left out, and said once.
+error in the application's own call; in a variable it is ignored, and logged once.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,48 +12,48 @@ from typing import Any
 from clew.core import settings
 from clew.core.errors import ConfigurationError
 from clew.core.spelling import by_spelling, plain
-from clew.instrument.discovery import Armable, armable
+from clew.instrument.discovery import Candidate, candidates
 
 
 class Names(frozenset[str]):
-    """Names of frameworks, and what they were given in: an argument, or a variable."""
+    """Names of frameworks, and the argument or variable in which they were given."""
 
-    given_in: str
+    source: str
 
     @classmethod
-    def given(cls, names: Iterable[str], given_in: str) -> "Names":
-        """Return *names*, which were given in *given_in*, as one writes it: ``only=``."""
-        found = cls([names] if isinstance(names, str) else names)
-        found.given_in = given_in
-        return found
+    def of(cls, names: Iterable[str], source: str) -> "Names":
+        """Return *names*, which were given in *source*: ``only=``, or a variable's name."""
+        result = cls([names] if isinstance(names, str) else names)
+        result.source = source
+        return result
 
 
-def given_in(names: Collection[str], otherwise: str) -> str:
-    """Return what *names* were given in; *otherwise* where they do not say."""
-    return names.given_in if isinstance(names, Names) else otherwise
+def source_of(names: Collection[str], default: str) -> str:
+    """Return the argument or variable in which *names* were given; *default* if not known."""
+    return names.source if isinstance(names, Names) else default
 
 
-def selected(
+def select(
     argument: Collection[str] | None, name: str, setting: settings.Setting[Any]
 ) -> Names | None:
     """Return the frameworks that an *argument* selects, or its variable where there is none."""
     if argument is not None:
-        known, unknown = told_apart(Names.given(argument, name), armable())
-        return Names.given((*known, *unknown), f"{name}=")
+        known, unknown = split_known(Names.of(argument, name), candidates())
+        return Names.of((*known, *unknown), f"{name}=")
     names = setting.read()
     if not names:
         return None
-    known, unknown = told_apart(names, armable())
+    known, unknown = split_known(names, candidates())
     if unknown:
-        settings.say_once(setting.name, ",".join(names), unknown_in(setting, unknown, known))
-    return Names.given(known, setting.name) if known else None
+        settings.say_once(setting.name, ",".join(names), unknown_message(setting, unknown, known))
+    return Names.of(known, setting.name) if known else None
 
 
-def unknown_in(
+def unknown_message(
     setting: settings.Setting[Any], unknown: Collection[str], known: Collection[str]
 ) -> str:
-    """Return what is to be said of *unknown* names in a variable."""
-    items = armable()
+    """Return the message about *unknown* names in a variable."""
+    items = candidates()
     faults = "; ".join(_unknown(f"{setting.name}: {name!r}", name, items) for name in unknown)
     if known:
         return f"{faults}. Left out; what is used: {', '.join(sorted(known))}"
@@ -61,25 +61,25 @@ def unknown_in(
     return f"{faults}. No name is left, so it is as if the variable were not set: {every}"
 
 
-def told_apart(
-    names: Iterable[str], items: Collection[Armable]
+def split_known(
+    names: Iterable[str], items: Collection[Candidate]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the frameworks that *names* mean, and the names that mean none."""
     by_name = by_spelling(item.framework for item in items)
-    known = [by_name[it] for name in names if (it := plain(name)) in by_name]
+    known = [by_name[key] for name in names if (key := plain(name)) in by_name]
     unknown = [name for name in names if plain(name) not in by_name]
     return tuple(dict.fromkeys(known)), tuple(dict.fromkeys(unknown))
 
 
-def meant(names: Collection[str], items: Collection[Armable], argument: str) -> set[str]:
+def resolve(names: Collection[str], items: Collection[Candidate], argument: str) -> set[str]:
     """Return the frameworks that *names* mean; raise where one means none."""
-    known, unknown = told_apart([names] if isinstance(names, str) else names, items)
+    known, unknown = split_known([names] if isinstance(names, str) else names, items)
     if unknown:
         raise ConfigurationError(_unknown(f"{argument}={unknown[0]!r}", unknown[0], items))
     return set(known)
 
 
-def _unknown(subject: str, name: str, items: Collection[Armable]) -> str:
+def _unknown(subject: str, name: str, items: Collection[Candidate]) -> str:
     by_name = by_spelling(item.framework for item in items)
     close = get_close_matches(plain(name), by_name, n=1)
     hint = f"; did you mean {by_name[close[0]]!r}?" if close else "."
@@ -87,21 +87,22 @@ def _unknown(subject: str, name: str, items: Collection[Armable]) -> str:
     return f"{subject} is not a framework clew knows{hint} There are: {known}"
 
 
-def switched_off(names: Iterable[str], items: Collection[Armable]) -> set[str]:
+def disabled(names: Iterable[str], items: Collection[Candidate]) -> set[str]:
     """Return the frameworks that the *names* in OTEL_PYTHON_DISABLED_INSTRUMENTATIONS mean.
 
-    OpenTelemetry goes by entry-point names, of its own instrumentors too: ``botocore`` is one of
-    those, and not Bedrock's. So only the entry-point name and the name are accepted, in any
-    spelling; and a name that is another installed instrumentor's entry-point name means that one.
+    OpenTelemetry expects entry-point names, those of its own instrumentors included: ``botocore``
+    is one of these, and not Bedrock's. So only the entry-point name and the name are accepted, in
+    any spelling; and a name that is another installed instrumentor's entry point means that one.
     """
-    given = set(names) - {""}
-    if not given:
+    names = set(names) - {""}
+    if not names:
         return set()
     frameworks = [item.framework for item in items]
-    exact = {it.name for it in entry_points(group="opentelemetry_instrumentor")}
-    loose = {plain(name) for name in given - exact - {it.entry_point for it in frameworks}}
+    of_others = {point.name for point in entry_points(group="opentelemetry_instrumentor")}
+    exact = {framework.entry_point for framework in frameworks}
+    loose = {plain(name) for name in names - of_others - exact}
     return {
         it.name
         for it in frameworks
-        if given & {"*", it.entry_point} or loose & {plain(it.name), plain(it.entry_point)}
+        if names & {"*", it.entry_point} or loose & {plain(it.name), plain(it.entry_point)}
     }

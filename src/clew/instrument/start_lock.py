@@ -1,7 +1,7 @@
-"""Lets one thread at a time switch clew on or off, and no thread wait for another one for ever.
+"""A lock under which clew is switched on and off, and that no thread waits for without end.
 
-A lock would not do. Whoever switches clew on imports exporters, and who waits may be inside the
-import of the very same module: both would wait for good.
+A plain lock would not do. The thread that switches clew on imports exporters, and a thread that
+waits may be inside the import of the very same module: both would wait for ever.
 """
 
 import os
@@ -10,47 +10,47 @@ from threading import Condition, get_ident
 
 from clew.patching.import_hooks import is_importing
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 """Seconds to wait for another thread; a thread inside an import does not wait at all."""
 
 
-class Turns:
-    """Whose turn it is, if anybody's."""
+class StartLock:
+    """The lock, and what is to be done when it is released."""
 
     def __init__(self) -> None:
-        self._condition = Condition()  # Held for the bookkeeping only.
+        self._condition = Condition()  # Held only while the attributes are read or changed.
         self._owner: tuple[int, int] | None = None
-        self._at_the_end: list[Callable[[], None]] = []
+        self._on_release: list[Callable[[], None]] = []
 
-    def take(self) -> bool:
-        """Take the turn, or return False: this thread has it already, or may not wait for it."""
-        me = (os.getpid(), get_ident())
-        patience = 0 if is_importing() else _PATIENCE
+    def acquire(self) -> bool:
+        """Acquire the lock, or return False: this thread has it already, or may not wait for it."""
+        this_thread = (os.getpid(), get_ident())
+        timeout = 0 if is_importing() else _TIMEOUT
         with self._condition:
-            if self._owner == me or not self._condition.wait_for(self._is_free, patience):
+            if self._owner == this_thread or not self._condition.wait_for(self._is_free, timeout):
                 return False
-            self._owner = me
-            self._at_the_end = []
+            self._owner = this_thread
+            self._on_release = []
             return True
 
-    def give_back(self) -> None:
-        """Let another thread have the turn, once all is done that could not wait for it."""
+    def release(self) -> None:
+        """Run the steps that `on_release` has collected, then release the lock."""
         while True:
             with self._condition:
-                if not self._at_the_end:
+                if not self._on_release:
                     self._owner = None
                     self._condition.notify_all()
                     return
-                steps, self._at_the_end = self._at_the_end, []
+                steps, self._on_release = self._on_release, []
             for step in steps:
                 step()
 
-    def at_the_end(self, step: Callable[[], None]) -> bool:
-        """Have whoever has the turn run *step* at its end; return False where nobody has it."""
+    def on_release(self, step: Callable[[], None]) -> bool:
+        """Let the owner run *step* before it releases the lock; return False if it has no owner."""
         with self._condition:
             if self._is_free():
                 return False
-            self._at_the_end.append(step)
+            self._on_release.append(step)
             return True
 
     def _is_free(self) -> bool:

@@ -1,1 +1,1 @@
-"""Private. Takes ids where the context does not go by itself: services, threads, forks, pools."""
+"""Private. Carries ids across services, threads, forks and pools, where no context goes itself."""

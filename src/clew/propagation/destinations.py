@@ -1,4 +1,4 @@
-"""Where a request goes, read off the span of the request, and whether an id may go along."""
+"""Finds out, from the span of a request, to which host it goes and whether ids may go along."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, auto
@@ -12,54 +12,55 @@ from clew.propagation.model_hosts import provider_at
 from clew.spans.model_traffic import asks_a_model
 
 _URLS = ("url.full", "http.url")
-_NAMES = (("server.address", "server.port"), ("net.peer.name", "net.peer.port"))
-"""OpenTelemetry's present conventions, and those before."""
-_OF_A_REQUEST = ("http.request.method", "http.method", "rpc.system", "rpc.system.name")
+_ADDRESSES = (("server.address", "server.port"), ("net.peer.name", "net.peer.port"))
+"""Host and port, in OpenTelemetry's present conventions and in the earlier ones."""
+_REQUEST_KEYS = ("http.request.method", "http.method", "rpc.system", "rpc.system.name")
 _PORTS = {"http": 80, "https": 443}
 
 
 class Destination(Enum):
-    """Who is at the other end, as far as ids are concerned."""
+    """What kind of host a request goes to."""
 
     LISTED = auto()
-    STRANGER = auto()
+    """On the list of hosts that may receive ids."""
+    UNLISTED = auto()
     """Not on the list, or not known."""
     MODEL = auto()
-    """A model provider, or whoever a model call talks to."""
+    """A model provider, or any host that a model call goes to."""
 
 
 class Host(NamedTuple):
-    """A host that a request goes to; no name where clients could disagree on it."""
+    """A host that a request goes to; without a name where HTTP clients could disagree on it."""
 
     name: str | None
     port: int | None
 
 
 def destination_of(span: Any, listed: Iterable[HostPattern]) -> Destination:
-    """Return where the request goes whose span is the current one.
+    """Return what kind of host the request goes to that *span* stands for.
 
     A span may name its host more than once. All names have to be on the list, because it is not
-    said which of them counts.
+    known which of them counts.
     """
     if asks_a_model(span):
         return Destination.MODEL
     if not span.is_recording() or getattr(span, "kind", None) is not SpanKind.CLIENT:
-        return Destination.STRANGER
-    return _among(tuple(_hosts_of(getattr(span, "attributes", None) or {})), listed)
+        return Destination.UNLISTED
+    return _classify(tuple(_hosts_in(getattr(span, "attributes", None) or {})), listed)
 
 
 def destination_at(url: object, listed: Iterable[HostPattern]) -> Destination:
-    """Return where a request to *url* goes."""
-    return _among((_host_in(str(url)),), listed)
+    """Return what kind of host a request to *url* goes to."""
+    return _classify((_host_in(str(url)),), listed)
 
 
-def _among(hosts: tuple[Host, ...], listed: Iterable[HostPattern]) -> Destination:
+def _classify(hosts: tuple[Host, ...], listed: Iterable[HostPattern]) -> Destination:
     if any(host.name is not None and provider_at(host.name) for host in hosts):
         return Destination.MODEL
     patterns = tuple(listed)
     if hosts and all(_is_listed(host, patterns) for host in hosts):
         return Destination.LISTED
-    return Destination.STRANGER
+    return Destination.UNLISTED
 
 
 def _is_listed(host: Host, patterns: tuple[HostPattern, ...]) -> bool:
@@ -67,20 +68,21 @@ def _is_listed(host: Host, patterns: tuple[HostPattern, ...]) -> bool:
     return name is not None and any(pattern.matches(name, port) for pattern in patterns)
 
 
-def _hosts_of(said: Mapping[str, Any]) -> Iterator[Host]:
-    urls = [_host_in(str(said[key])) for key in _URLS if key in said]
-    yield from urls
-    if not urls and not any(key in said for key in _OF_A_REQUEST):
-        return  # A database's, say. Whatever is sent while it is current, it does not say where to.
-    known = urls[0].port if urls else None
-    for name, port in _NAMES:
-        if name in said:
-            value = said.get(port, known)
-            yield Host(plain_host(str(said[name])), value if isinstance(value, int) else None)
+def _hosts_in(attributes: Mapping[str, Any]) -> Iterator[Host]:
+    hosts = [_host_in(str(attributes[key])) for key in _URLS if key in attributes]
+    yield from hosts
+    if not hosts and not any(key in attributes for key in _REQUEST_KEYS):
+        return  # The span of a database call, say: it does not say where other requests go.
+    default_port = hosts[0].port if hosts else None
+    for name_key, port_key in _ADDRESSES:
+        if name_key in attributes:
+            port = attributes.get(port_key, default_port)
+            name = plain_host(str(attributes[name_key]))
+            yield Host(name, port if isinstance(port, int) else None)
 
 
 def _host_in(url: str) -> Host:
-    """Return the host of *url*; no name where another parser could find another host in it."""
+    """Return the host of *url*; without a name where another parser could find another host."""
     if not url.isprintable() or "\\" in url or " " in url:
         return Host(None, None)
     try:

@@ -1,8 +1,8 @@
-"""gRPC: whom a call goes to.
+"""Puts the address of the server on the spans of gRPC calls.
 
-OpenTelemetry's instrumentation of gRPC says on a call's span what is called, and not where. Its
+OpenTelemetry's instrumentation of gRPC puts on a call's span what is called, and not where. Its
 conventions want ``server.address`` and ``server.port`` there, and without them no id could be sent
-along. They stand in the target of the channel, and are handed on from there.
+along. They are in the target that the channel was made for, and are copied from there.
 """
 
 from collections.abc import Iterable
@@ -17,62 +17,64 @@ from clew.patching.wrap import Patches
 _TARGET = "_clew_target"
 
 
-def addressed() -> Patches:
-    """Let the spans of gRPC's calls say whom they go to, for channels that are made from now on."""
+def wrap_channels() -> Patches:
+    """Put the server's address on the spans of gRPC calls, for channels made from now on."""
     patches = Patches()
-    patches.wrap("grpc._channel:Channel", "__init__", _making_a_channel)
-    patches.wrap("opentelemetry.instrumentation.grpc", "intercept_channel", _intercepting)
-    patches.wrap("grpc.aio._channel:Channel", "__init__", _making_an_aio_channel)
+    patches.wrap("grpc._channel:Channel", "__init__", _channel_init)
+    patches.wrap("opentelemetry.instrumentation.grpc", "intercept_channel", _intercept_channel)
+    patches.wrap("grpc.aio._channel:Channel", "__init__", _aio_channel_init)
     return patches
 
 
-def _making_a_channel(wrapped: Any, channel: Any, args: tuple[Any, ...], named: Any) -> None:
-    setattr(channel, _TARGET, args[0] if args else named.get("target"))
-    wrapped(*args, **named)
+def _channel_init(wrapped: Any, channel: Any, args: tuple[Any, ...], kwargs: Any) -> None:
+    setattr(channel, _TARGET, args[0] if args else kwargs.get("target"))
+    wrapped(*args, **kwargs)
 
 
-def _intercepting(wrapped: Any, _: Any, args: tuple[Any, ...], named: Any) -> Any:
+def _intercept_channel(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     if args:
-        _tell(args[1:], getattr(args[0], _TARGET, None))
-    return wrapped(*args, **named)
+        _set_target(args[1:], getattr(args[0], _TARGET, None))
+    return wrapped(*args, **kwargs)
 
 
-def _making_an_aio_channel(wrapped: Any, _: Any, args: tuple[Any, ...], named: Any) -> None:
-    wrapped(*args, **named)
-    target = args[0] if args else named.get("target")
-    _tell((args[4] if len(args) > 4 else named.get("interceptors")) or (), target)  # noqa: PLR2004
+def _aio_channel_init(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> None:
+    wrapped(*args, **kwargs)
+    target = args[0] if args else kwargs.get("target")
+    interceptors = (args[4] if len(args) > 4 else kwargs.get("interceptors")) or ()  # noqa: PLR2004
+    _set_target(interceptors, target)
 
 
-def _tell(interceptors: Iterable[Any], target: object) -> None:
-    """Tell OpenTelemetry's among *interceptors*, each of which serves one channel, its target."""
+def _set_target(interceptors: Iterable[Any], target: object) -> None:
+    """Let OpenTelemetry's *interceptors*, each of which serves one channel, record its *target*."""
     try:
-        said = server_of(str(target or ""))
-        for it in interceptors:
-            tracer = getattr(it, "_tracer", None)
-            of_opentelemetry = type(it).__module__.startswith("opentelemetry.instrumentation.grpc")
-            if said and of_opentelemetry and isinstance(tracer, Tracer):
-                it._tracer = _AddressedTracer(tracer, said)  # noqa: SLF001 - it offers no other way
+        attributes = server_attributes(str(target or ""))
+        for interceptor in interceptors:
+            tracer = getattr(interceptor, "_tracer", None)
+            module = type(interceptor).__module__
+            of_opentelemetry = module.startswith("opentelemetry.instrumentation.grpc")
+            if attributes and of_opentelemetry and isinstance(tracer, Tracer):
+                interceptor._tracer = _AddressTracer(tracer, attributes)  # noqa: SLF001 - no other way
     except Exception:
         contain("reading the target of a gRPC channel")
 
 
-class _AddressedTracer:
-    """A tracer whose spans say where the call goes."""
+class _AddressTracer:
+    """A tracer that puts the server's address on each span."""
 
-    def __init__(self, tracer: Tracer, said: dict[str, Any]) -> None:
-        self._tracer, self._said = tracer, said
+    def __init__(self, tracer: Tracer, attributes: dict[str, Any]) -> None:
+        self._tracer, self._attributes = tracer, attributes
 
-    def start_as_current_span(self, name: str, **named: Any) -> Any:
+    def start_as_current_span(self, name: str, **kwargs: Any) -> Any:
         """Start a span of a call."""
-        named["attributes"] = {**(named.get("attributes") or {}), **self._said}
-        return self._tracer.start_as_current_span(name, **named)
+        kwargs["attributes"] = {**(kwargs.get("attributes") or {}), **self._attributes}
+        return self._tracer.start_as_current_span(name, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tracer, name)
 
 
-def server_of(target: str) -> dict[str, Any]:
-    """Return the attributes that say whom *target* is, if it is one host: a name or an address."""
+def server_attributes(target: str) -> dict[str, Any]:
+    """Return the span attributes for *target*, if it is one host: a name or an address."""
     scheme, found, rest = target.partition(":")
     if found and scheme in {"ipv4", "ipv6"}:
         address = unquote(rest)

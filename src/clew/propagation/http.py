@@ -1,12 +1,12 @@
-"""ClewPropagator: the ids in the headers of requests, between services that belong together.
+"""ClewPropagator: sends ids in the headers of requests to one's own services, and reads them.
 
     OTEL_PROPAGATORS=tracecontext,clew      # or nothing: instrument_all() adds it when it is needed
-    CLEW_PROPAGATE_TO=*.mine.com            # who is told the ids
-    CLEW_TRUST_INBOUND=1                    # who is believed: everybody that can call this service
+    CLEW_PROPAGATE_TO=*.mine.com            # the hosts that receive the ids
+    CLEW_TRUST_INBOUND=1                    # accept ids from everybody that can call this service
 
 The ids travel as the members ``session.id`` and ``user.id`` of the W3C ``baggage`` header, which
 OpenTelemetry can read and write in every language. They never enter OpenTelemetry's own Baggage:
-that is sent to whomever the application calls, model providers included.
+that is sent to every host that the application calls, model providers included.
 """
 
 import os
@@ -44,41 +44,41 @@ from clew.core import counters, settings, w3c_baggage
 from clew.core.containment import contain
 from clew.patching.wrap import Patches
 from clew.propagation.destinations import Destination, destination_at, destination_of
-from clew.propagation.grpc import addressed
-from clew.propagation.redirects import guarded
-from clew.propagation.request_headers import Standing, replace, standing
+from clew.propagation.grpc import wrap_channels
+from clew.propagation.redirects import wrap_redirects
+from clew.propagation.request_headers import BaggageHeader, read_header, replace_header
 from clew.spans.model_traffic import watch_model_calls
 
 PSEUDONYM = "clew.pseudonym"
-"""The member that says which other one is a pseudonym, so that it is not hashed again."""
+"""The key of the member that names another member whose value is a pseudonym already."""
 KEYS = (*IDS, PSEUDONYM)
 
 
 class ClewPropagator(TextMapPropagator):
-    """Writes the ids into requests to the hosts on ``CLEW_PROPAGATE_TO``, and to nobody else.
+    """Writes the ids into requests to the hosts in ``CLEW_PROPAGATE_TO``, and to no others.
 
-    The host is read off the span of the request, which is current while its headers are written:
+    The host is read from the span of the request, which is current while its headers are written:
     without an instrumentation of the HTTP client, or where the span is not sampled, nothing is
-    written. What a model call sends carries no id, wherever it goes, and what goes to a host that
+    written. The request of a model call carries no id, wherever it goes. A request to a host that
     is not listed carries neither ``session.id`` nor ``user.id`` in this header, whoever has put
     them there.
 
-    Reads the ids of a request that comes in where ``CLEW_TRUST_INBOUND`` is set. What the
-    application itself says of the request, in a middleware or in a block, counts more.
+    Reads the ids of an incoming request where ``CLEW_TRUST_INBOUND`` is set. Ids that the
+    application itself gives the request, in a middleware or in a block, have precedence.
 
-    Among several propagators it comes last: OpenTelemetry's ``baggage`` overwrites the header.
+    It must be the last of several propagators: OpenTelemetry's ``baggage`` overwrites the header.
     """
 
     def __init__(self) -> None:
         self.active = True
-        """False after ``uninstrument_all()``, where nothing else can take it out."""
+        """False after ``uninstrument_all()``, where this propagator cannot be removed."""
         watch_model_calls()
         if settings.PROPAGATE_TO.read():
-            guard()
+            instrument_clients()
 
     @property
     def fields(self) -> set[str]:
-        """The headers that are written."""
+        """The names of the headers that are written."""
         return {w3c_baggage.HEADER}
 
     def inject(
@@ -87,7 +87,7 @@ class ClewPropagator(TextMapPropagator):
         context: Context | None = None,
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
-        """Write the ids that *context* carries into *carrier*, if they may go where it goes."""
+        """Write the ids of *context* into *carrier*, if the request goes to a listed host."""
         if not self.active:
             return
         try:
@@ -101,7 +101,7 @@ class ClewPropagator(TextMapPropagator):
         context: Context | None = None,
         getter: Getter[CarrierT] = default_getter,
     ) -> Context:
-        """Return *context* with the ids that *carrier* brings, if they are to be believed."""
+        """Return *context* with the ids in *carrier*, if ``CLEW_TRUST_INBOUND`` is set."""
         context = get_current() if context is None else context
         if not self.active:
             return context
@@ -116,78 +116,78 @@ class ClewPropagator(TextMapPropagator):
 
 
 def _inject(carrier: Any, context: Context | None, setter: Setter[Any]) -> None:
-    found = standing(carrier)
-    if found is None:
+    old = read_header(carrier)
+    if old is None:
         return  # Headers that cannot be read would be overwritten.
     match destination_of(get_current_span(context), settings.PROPAGATE_TO.read()):
         case Destination.LISTED:
-            header = _with_ids(_without_ours(found.text), context)
-        case Destination.MODEL | Destination.STRANGER:
-            header = _without_ids(found.text)
-    _put(carrier, found, header, setter)
+            text = _with_ids(_without_written(old.text), context)
+        case Destination.MODEL | Destination.UNLISTED:
+            text = _without_ids(old.text)
+    _replace(carrier, old, text, setter)
 
 
-def withdraw(headers: Any, url: object) -> None:
-    """Take the ids out of *headers*, by their keys, unless *url* is on a listed host."""
-    found = standing(headers)
-    if found is None or not found.text:
+def remove_ids(headers: Any, url: object) -> None:
+    """Remove the ids from *headers*, by their keys, unless *url* is on a listed host."""
+    old = read_header(headers)
+    if old is None or not old.text:
         return
     if destination_at(url, settings.PROPAGATE_TO.read()) is not Destination.LISTED:
-        _put(headers, found, _without_ids(found.text), default_setter)
+        _replace(headers, old, _without_ids(old.text), default_setter)
 
 
-_guards: list[Patches] = []
+_patches: list[Patches] = []
 _lock = RLock()
 
 
-def _begin_anew() -> None:
-    global _lock  # A thread of the parent's may hold it, which is not here
+def _renew_lock() -> None:
+    global _lock  # A thread of the parent process, which the child does not have, may hold it
     _lock = RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
-def guard() -> None:
-    """Watch redirects, and let gRPC say whom it calls."""
+def instrument_clients() -> None:
+    """Wrap the redirects of HTTP clients and the channels of gRPC, unless that is done already."""
     with _lock:
-        if not _guards:
-            _guards.extend((guarded(withdraw), addressed()))
+        if not _patches:
+            _patches.extend((wrap_redirects(remove_ids), wrap_channels()))
 
 
-def unguard() -> None:
-    """Take back what `guard` has put on."""
+def uninstrument_clients() -> None:
+    """Undo `instrument_clients`."""
     with _lock:
-        while _guards:
-            _guards.pop().undo()
+        while _patches:
+            _patches.pop().undo()
 
 
-def _put(carrier: Any, found: Standing, header: str, setter: Setter[Any]) -> None:
-    if header != found.text:
-        replace(carrier, found, header, setter)
+def _replace(carrier: Any, old: BaggageHeader, text: str, setter: Setter[Any]) -> None:
+    if text != old.text:
+        replace_header(carrier, old, text, setter)
 
 
 def _with_ids(header: str, context: Context | None) -> str:
-    """Return *header* with the ids that are not in it, as far as there is room for them."""
-    # A context that is given counts alone: another one's ids may be another customer's.
-    said = (carried() if context is None else Held(context).run(carried)).attributes
+    """Return *header* with the ids that are not in it yet, if there is room for them."""
+    # Of two contexts only the given one counts: the ids of the current may be another customer's.
+    attributes = (carried() if context is None else Held(context).run(carried)).attributes
     present = {w3c_baggage.key_of(member) for member in w3c_baggage.members_of(header)}
     added = []
     for key in IDS:
-        value = said.get(key)
+        value = attributes.get(key)
         if key not in present and isinstance(value, str):
             added.append(w3c_baggage.member(key, value))
             if key == USER_ID and isinstance(value, Pseudonym):
                 added.append(w3c_baggage.member(PSEUDONYM, USER_ID))
-    ours = w3c_baggage.joined(*added)
-    longer = w3c_baggage.joined(header, ours)
+    written = w3c_baggage.joined(*added)
+    longer = w3c_baggage.joined(header, written)
     if len(longer.encode("utf-8", "surrogatepass")) > w3c_baggage.MAX_BYTES:
         counters.count("ids for which a request's baggage has no room")
         return header
-    if ours:
-        guard()
-        _remember(ours)
+    if written:
+        instrument_clients()
+        _remember(written)
     return longer
 
 
@@ -197,24 +197,24 @@ def _without_ids(header: str) -> str:
     return header if len(kept) == len(members) else w3c_baggage.joined(*kept)
 
 
-# A client that sends a request to a listed host again starts from the headers that were sent
-# before. What was written into them here is told from what the application has written by its
-# text. Hosts that are not listed do not depend on this memory: the ids in what goes there are
-# taken out by their keys.
+# When a client sends a request to a listed host again, its headers still hold what was written
+# into them here before. This is told from what the application has written by its text. Requests
+# to hosts that are not listed do not depend on this memory: there the ids are removed by their
+# keys.
 _written: OrderedDict[str, None] = OrderedDict()
 _MAX_WRITTEN = 1024
 
 
-def _remember(ours: str) -> None:
+def _remember(written: str) -> None:
     with _lock:
-        _written[ours] = None
-        _written.move_to_end(ours)
+        _written[written] = None
+        _written.move_to_end(written)
         if len(_written) > _MAX_WRITTEN:
             _written.popitem(last=False)
 
 
-def _without_ours(header: str) -> str:
-    """Return *header* as it was before the ids were added to its end."""
+def _without_written(header: str) -> str:
+    """Return *header* as it was before `_with_ids` added the ids to its end."""
     if not _written or not header:
         return header
     members = w3c_baggage.members_of(header)
@@ -231,9 +231,9 @@ def _extracted(carrier: Any, context: Context, getter: Getter[Any]) -> Context:
     headers: Any = getter.get(carrier, w3c_baggage.HEADER)
     if not headers:
         return context
-    if isinstance(headers, str | bytes):  # A getter of the application's own.
+    if isinstance(headers, str | bytes):  # From a getter of the application's own.
         headers = [headers]
-    # OpenTelemetry's `baggage` would send them on to whomever this service calls.
+    # OpenTelemetry's `baggage` would send them on to every host that this service calls.
     for key in KEYS:
         if key in get_all(context):
             context = remove_baggage(key, context)
@@ -242,8 +242,8 @@ def _extracted(carrier: Any, context: Context, getter: Getter[Any]) -> Context:
     current = get_current()
     if IN_A_BODY in current:
         current = as_it_applies(current)
-    said = {key for key in IDS for it in (context, current) if it.get(key) is not None}
-    ids = _ids_in([_wire(header) for header in headers], {*IDS} - said)
+    present = {key for key in IDS for it in (context, current) if it.get(key) is not None}
+    ids = _ids_in([_as_bytes(header) for header in headers], {*IDS} - present)
     if not ids:
         return context
     identity = Identity(session_id=ids.get(SESSION_ID), user_id=ids.get(USER_ID))
@@ -255,16 +255,16 @@ def _ids_in(headers: list[bytes], wanted: AbstractSet[str]) -> dict[str, str]:
     read = w3c_baggage.read(headers, KEYS)
     ids: dict[str, str] = {}
     for key in wanted:
-        found = w3c_baggage.only(read[key])
-        if found is not None and (usable := admitted_id(found)) is not None:
+        value = w3c_baggage.only(read[key])
+        if value is not None and (usable := admitted_id(value)) is not None:
             ids[key] = usable
     if USER_ID in ids:
-        given = Pseudonym(ids[USER_ID]) if USER_ID in read[PSEUDONYM] else ids[USER_ID]
-        ids[USER_ID] = pseudonymised(given)
+        user_id = Pseudonym(ids[USER_ID]) if USER_ID in read[PSEUDONYM] else ids[USER_ID]
+        ids[USER_ID] = pseudonymised(user_id)
     return ids
 
 
-def _wire(header: object) -> bytes:
+def _as_bytes(header: object) -> bytes:
     if isinstance(header, bytes):
         return header
     return str(header).encode("utf-8", "surrogatepass")

@@ -1,10 +1,10 @@
-"""Keeps the ids where Logfire takes a context to another place in the same process.
+"""Keeps the ids where Logfire carries a context as headers within one process.
 
 ``logfire.get_context()`` writes the trace's ids into a dictionary, as for the headers of a request,
-and ``attach_context()`` begins an empty context with them. Logfire goes that way itself for the
-span that it makes when a streamed answer ends, and for what runs in a thread pool. A session and a
-user do not go into headers for everybody, and so were missing there. They are remembered beside the
-dictionary instead: whoever copies its items, or pickles it, does not get them.
+and ``attach_context()`` starts an empty context with them. Logfire itself does so for the span
+that it makes when a streamed answer ends, and for what runs in a thread pool. Session and user are
+not written into headers that may go to anybody, and so were missing there. They are kept in an
+attribute of the dictionary instead: a copy of its items, or a pickle of it, does not have them.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,16 +24,16 @@ _MODULES = (
     "logfire._internal.integrations.executors",
     "logfire._internal.integrations.llm_providers.llm_provider",
 )
-"""Where Logfire has the two functions, or has imported them to."""
+"""The modules of Logfire that define the two functions, or import them."""
 
 
-def follow_logfire() -> Callable[[], None]:
-    """Remember the ids with each context that Logfire takes along; return what undoes it.
+def instrument_logfire() -> Callable[[], None]:
+    """Keep the ids with each context that Logfire carries; return what undoes it.
 
     A module that imported a function which is wrapped already gets another wrapper around it,
-    which finds the ids remembered, and does no harm.
+    which finds the ids kept already, and does no harm.
     """
-    patches = Patches(doing="following Logfire in")
+    patches = Patches()
     for module in _MODULES:
         for name, wrapper in _WRAPPERS.items():
             patches.wrap(module, name, wrapper)
@@ -41,19 +41,19 @@ def follow_logfire() -> Callable[[], None]:
 
 
 class _Carrier(dict[str, Any]):
-    """What Logfire wrote, and the ids of the context that it was written from."""
+    """The dictionary that Logfire wrote, and the ids of the context that it was written from."""
 
     ids: dict[str, AttributeValue]
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
-        """Pickle, and copy, as the dictionary alone: the ids stay in this process."""
+        """Pickle and copy as the dictionary alone: the ids stay in this process."""
         return dict, (dict(self),)
 
 
 def _get_context(
-    original: Callable[..., Any], _: object, arguments: tuple[Any, ...], named: dict[str, Any]
+    wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    carrier = original(*arguments, **named)
+    carrier = wrapped(*args, **kwargs)
     try:
         found = carried()
         ids = {key: it for key, it in found.attributes.items() if key not in found.inherited}
@@ -66,20 +66,20 @@ def _get_context(
 
 
 def _attach_context(
-    original: Callable[..., AbstractContextManager[None]],
+    wrapped: Callable[..., AbstractContextManager[None]],
     _: object,
-    arguments: tuple[Any, ...],
-    named: dict[str, Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> AbstractContextManager[None]:
-    carrier = arguments[0] if arguments else named.get("carrier")
-    attached = original(*arguments, **named)
+    carrier = args[0] if args else kwargs.get("carrier")
+    attached = wrapped(*args, **kwargs)
     return _with_ids(attached, carrier.ids) if isinstance(carrier, _Carrier) else attached
 
 
 @contextmanager
 def _with_ids(attached: AbstractContextManager[None], ids: dict[str, Any]) -> Iterator[None]:
     with attached:
-        attach(Context({**get_current(), **ids}))  # Logfire puts the whole context before back.
+        attach(Context({**get_current(), **ids}))  # Logfire restores the whole context before.
         yield
 
 

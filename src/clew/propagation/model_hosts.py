@@ -1,4 +1,4 @@
-"""The hosts of model providers: they are never sent an id, whatever list they are on.
+"""The hosts of model providers, which are never sent an id, even if CLEW_PROPAGATE_TO lists them.
 
 Each entry stands for the name itself and for all names below it.
 """
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 
 class Provider(NamedTuple):
-    """A company that serves models, and where."""
+    """A company that serves models, and its hosts."""
 
     name: str
     hosts: tuple[str, ...]
     rented: frozenset[str] = frozenset()
-    """Labels of names below these hosts at which its customers' own services are found."""
+    """Labels in names below these hosts that mark services of its customers'."""
 
 
 _CUSTOMERS_OF_AWS = frozenset({"compute", "compute-1", "elb", "execute-api"})
@@ -89,7 +89,7 @@ _BY_HOST = {host: provider for provider in PROVIDERS for host in provider.hosts}
 
 
 def provider_at(host: str) -> Provider | None:
-    """Return the model provider that a `clew.core.host_patterns.plain_host` belongs to."""
+    """Return the model provider that *host*, as `plain_host` returns it, belongs to."""
     labels = host.split(".")
     for start in range(len(labels)):
         provider = _BY_HOST.get(".".join(labels[start:]))

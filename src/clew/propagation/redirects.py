@@ -1,9 +1,9 @@
-"""Redirects: what was written for one host does not go to another.
+"""Removes ids from the headers of a redirected request, unless the new host may have them.
 
 Clients that follow a redirect send the headers of the first request again. httpx's instrumentation
-makes a span of each hop, so that `ClewPropagator` is asked again; those of requests, urllib and
-aiohttp are silent after the first. So the last step before a request is sent is watched in these
-clients themselves; urllib3 starts each hop from headers into which nothing was written.
+makes a span of each hop, so that `ClewPropagator` is called again; those of requests, urllib and
+aiohttp make none after the first. So in these clients the last function before a request is sent is
+wrapped. urllib3 starts each hop from headers into which nothing was written.
 """
 
 from collections.abc import Callable
@@ -13,32 +13,32 @@ from urllib.parse import urljoin
 from clew.core.containment import contain
 from clew.patching.wrap import Patches, Wrapper
 
-Withdraw = Callable[[Any, object], None]
-"""Takes headers, and the address that they are about to be sent to."""
-Where = Callable[[tuple[Any, ...], dict[str, Any], Any], tuple[Any, object]]
-"""Finds both in the arguments, or the result, of a client's method."""
+RemoveIds = Callable[[Any, object], None]
+"""Called with headers, and the URL that they are about to be sent to."""
+Find = Callable[[tuple[Any, ...], dict[str, Any], Any], tuple[Any, object]]
+"""Finds headers and URL in the arguments, or the result, of a client's method."""
 
 
-def guarded(withdraw: Withdraw) -> Patches:
-    """Have *withdraw* called before each hop of a redirect, in the clients that are in use."""
+def wrap_redirects(remove_ids: RemoveIds) -> Patches:
+    """Have *remove_ids* called before each hop of a redirect, in the HTTP clients that are used."""
 
-    def watched(where: Where, args: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+    def remove(find: Find, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         try:
-            withdraw(*where(args, named, result))
+            remove_ids(*find(args, kwargs, result))
         except Exception:
             contain("following a redirect")
 
-    def before(where: Where) -> Wrapper:
-        def call(wrapped: Any, _: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-            watched(where, args, named, None)
-            return wrapped(*args, **named)
+    def before(find: Find) -> Wrapper:
+        def call(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            remove(find, args, kwargs, None)
+            return wrapped(*args, **kwargs)
 
         return call
 
-    def after(where: Where) -> Wrapper:
-        def call(wrapped: Any, _: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-            result = wrapped(*args, **named)
-            watched(where, args, named, result)
+    def after(find: Find) -> Wrapper:
+        def call(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            result = wrapped(*args, **kwargs)
+            remove(find, args, kwargs, result)
             return result
 
         return call
@@ -52,13 +52,13 @@ def guarded(withdraw: Withdraw) -> Patches:
     return patches
 
 
-def _requests(args: tuple[Any, ...], named: dict[str, Any], _: Any) -> tuple[Any, object]:
-    request = args[0] if args else named["request"]
+def _requests(args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> tuple[Any, object]:
+    request = args[0] if args else kwargs["request"]
     return request.headers, request.url
 
 
-def _urllib(args: tuple[Any, ...], named: dict[str, Any], _: Any) -> tuple[Any, object]:
-    request = args[1] if len(args) > 1 else named["req"]
+def _urllib(args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> tuple[Any, object]:
+    request = args[1] if len(args) > 1 else kwargs["req"]
     return request.headers, request.full_url
 
 
@@ -68,5 +68,5 @@ def _aiohttp(args: tuple[Any, ...], _: dict[str, Any], __: Any) -> tuple[Any, ob
     return headers, urljoin(str(url), target)
 
 
-def _httpx(args: tuple[Any, ...], named: dict[str, Any], headers: Any) -> tuple[Any, object]:
-    return headers, args[1] if len(args) > 1 else named["url"]
+def _httpx(args: tuple[Any, ...], kwargs: dict[str, Any], headers: Any) -> tuple[Any, object]:
+    return headers, args[1] if len(args) > 1 else kwargs["url"]

@@ -1,7 +1,7 @@
-"""The headers of a request that is being made, of whatever make, as far as they bear reading.
+"""Reads and replaces the ``baggage`` header of a request that is about to be sent.
 
-OpenTelemetry gives a propagator a way to set a header, none to read one that is there: a dict, the
-headers of some HTTP client, or gRPC's metadata.
+OpenTelemetry gives a propagator a way to set a header, but none to read one that is there. The
+headers may be a dict, an object of some HTTP client, or gRPC's metadata.
 """
 
 from contextlib import suppress
@@ -12,36 +12,36 @@ from opentelemetry.propagators.textmap import Setter
 from clew.core.w3c_baggage import HEADER, joined
 
 
-class Standing(NamedTuple):
-    """The baggage header as it stands: the name that it has there, and all that it says."""
+class BaggageHeader(NamedTuple):
+    """The baggage header of a request: its name as spelt there, and all its values, joined."""
 
     name: str
     text: str
 
 
-def standing(carrier: Any) -> Standing | None:
+def read_header(carrier: Any) -> BaggageHeader | None:
     """Return the baggage header of *carrier*; None where its headers cannot be read."""
     try:
-        found = [(str(name), _text(value)) for name, value in carrier.items() if _is_it(name)]
+        found = [(str(name), _text(value)) for name, value in carrier.items() if _is_baggage(name)]
     except (AttributeError, TypeError, ValueError):
         return None
     if not found:
-        return Standing(HEADER, "")
-    return Standing(found[-1][0], joined(*(text for _, text in found)))
+        return BaggageHeader(HEADER, "")
+    return BaggageHeader(found[-1][0], joined(*(text for _, text in found)))
 
 
-def replace(carrier: Any, found: Standing, header: str, setter: Setter[Any]) -> None:
-    """Let *carrier* say *header*, once, in place of what was *found*."""
-    if found.text:
-        for name in [name for name in carrier.keys() if _is_it(name)]:  # noqa: SIM118 - gRPC's differ
-            # Setting it adds one more to the headers of some clients.
+def replace_header(carrier: Any, old: BaggageHeader, text: str, setter: Setter[Any]) -> None:
+    """Replace the *old* baggage header of *carrier* by one with *text*, or by none."""
+    if old.text:
+        for name in [name for name in carrier.keys() if _is_baggage(name)]:  # noqa: SIM118 - gRPC's differ
+            # In some clients, setting a header adds one instead of replacing it.
             with suppress(KeyError):
                 del carrier[name]
-    if header:
-        setter.set(carrier, found.name, header)
+    if text:
+        setter.set(carrier, old.name, text)
 
 
-def _is_it(name: object) -> bool:
+def _is_baggage(name: object) -> bool:
     return isinstance(name, str) and name.lower() == HEADER
 
 

@@ -1,9 +1,10 @@
-"""Keeps the ids where another product's runtime context would drop them.
+"""Keeps the ids in the context where another product's runtime context would drop them.
 
-OpenTelemetry's context is kept by what ``OTEL_PYTHON_CONTEXT`` names. Datadog's, in force with
-``DD_TRACE_OTEL_ENABLED``, keeps the current span and baggage, and nothing else that is attached:
-neither clew's blocks nor OpenInference's have any effect there. Where that is so, what they attach
-is kept in a context variable beside it. Any other runtime context is left as it is.
+OpenTelemetry's context is stored by the runtime context that ``OTEL_PYTHON_CONTEXT`` names.
+Datadog's, which ``DD_TRACE_OTEL_ENABLED`` selects, keeps the current span and baggage, and nothing
+else that is attached: neither clew's blocks nor OpenInference's have any effect there. Where that
+is so, what they attach is kept in a context variable of clew's. Any other runtime context is left
+as it is.
 """
 
 from collections.abc import Callable
@@ -22,14 +23,14 @@ _OWN_PREFIX = "clew."
 _PROBE = "clew.probe"
 _VARIABLE = "_RUNTIME_CONTEXT"
 
-_beside: ContextVar[Context | None] = ContextVar("clew.beside", default=None)
+_ids: ContextVar[Context | None] = ContextVar("clew.ids", default=None)
 
 
-def keep_ids_beside() -> Callable[[], None]:
-    """Keep the ids beside a runtime context that drops them; return what undoes it."""
-    # Nothing public leads to the runtime context, which OpenTelemetry chooses once.
+def extend_runtime_context() -> Callable[[], None]:
+    """Let a runtime context that drops the ids keep them; return what undoes it."""
+    # There is no public way to the runtime context, which OpenTelemetry chooses once.
     runtime = getattr(otel, _VARIABLE, None)
-    if runtime is None or copy_context().run(_keeps_what_is_attached):
+    if runtime is None or copy_context().run(_keeps_any_key):
         return lambda: None
     extended = RuntimeContextWithIds(runtime)
     setattr(otel, _VARIABLE, extended)
@@ -41,35 +42,35 @@ def keep_ids_beside() -> Callable[[], None]:
     return stop
 
 
-def _keeps_what_is_attached() -> bool:
-    """Whether the runtime context keeps any key; to be tried out in a copy of the context."""
+def _keeps_any_key() -> bool:
+    """Whether the runtime context keeps any key; to be called in a copy of the context."""
     try:
         otel.attach(otel.set_value(_PROBE, True))  # noqa: FBT003 - any value will do
         return otel.get_value(_PROBE) is True
-    except Exception:  # The boundary to another product
+    except Exception:  # Another product's code
         contain("looking at the runtime context")
         return True
 
 
 class _Attached(NamedTuple):
-    """What `detach` needs: the other runtime context's token, and how it was before."""
+    """What `detach` needs: the original runtime context's token, and its context before."""
 
     token: Any
     before: Context
-    beside: Token[Context | None]
+    ids_token: Token[Context | None]
 
 
 class RuntimeContextWithIds:
-    """A runtime context, and beside it the ids, which it would drop."""
+    """Another product's runtime context, extended by the ids, which it would drop."""
 
     def __init__(self, original: Any) -> None:
         self.original = original
 
     def get_current(self) -> Context:
-        """Return what the original keeps, and the ids that were attached."""
+        """Return the context that the original keeps, with the ids that were attached."""
         current: Context = self.original.get_current()
-        beside = _beside.get()
-        return Context({**beside, **current}) if beside else current
+        ids = _ids.get()
+        return Context({**ids, **current}) if ids else current
 
     def attach(self, context: Context) -> Any:
         """Attach *context* to the original, and keep its ids."""
@@ -80,25 +81,25 @@ class RuntimeContextWithIds:
             for key, value in context.items()
             if key in _CARRIED or key.startswith(_OWN_PREFIX)
         }
-        return _Attached(token, before, _beside.set(Context(kept)))
+        return _Attached(token, before, _ids.set(Context(kept)))
 
     def detach(self, token: Any) -> None:
         """Undo `attach`.
 
-        Datadog's leaves it to the end of a span to make the one before current again. A generator
-        that runs in another context step by step does not end one, and would leave its span to
-        the consumer; so the span before is attached again where it is another.
+        Datadog's makes the span before current again only when a span ends. A generator that runs
+        in another context step by step does not end its span, which would stay current for the
+        consumer; so the span before is attached again where it is another one.
         """
         if not isinstance(token, _Attached):  # Attached before the ids were kept.
             self.original.detach(token)
             return
-        _beside.reset(token.beside)
+        _ids.reset(token.ids_token)
         self.original.detach(token.token)
         if _span_of(token.before) != _span_of(self.original.get_current()):
             self.original.attach(token.before)
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the original has besides."""
+        """Return any other attribute of the original."""
         if name == "original":  # Not set yet, as while it is being copied.
             raise AttributeError(name)
         return getattr(self.original, name)

@@ -1,8 +1,8 @@
-"""What servers need: the last spans of a process that ends without running ``atexit``.
+"""Exports the last spans of servers whose processes end without running ``atexit``.
 
-Most servers and their workers end as any program does, and what is left is delivered then. Two do
-not. uvicorn, once it has shut down, lets the signal that ended it have its way: alone, with
-``--workers``, with ``--reload``, and under gunicorn. And the processes of Celery's pool end by
+Most servers and their workers end as any program does, and what is left is exported then. Two do
+not. uvicorn, once it has shut down, raises the signal that ended it again, and dies of it: alone,
+with ``--workers``, with ``--reload``, and under gunicorn. And the processes of Celery's pool end by
 ``os._exit``.
 """
 
@@ -14,16 +14,16 @@ from typing import Any
 from clew.core.containment import contain
 from clew.patching.import_hooks import Parts, Undo
 from clew.patching.wrap import Patches
-from clew.propagation.processes import flush_last_spans, flush_spans
+from clew.propagation.fork import flush_last_spans, flush_spans
 
 _UID = "clew: the last spans"
 
 
-def follow_servers() -> Callable[[], None]:
-    """Deliver the last spans of servers that are loaded, or will be; return what undoes it."""
-    patches, parts = Patches(), Parts("following")
-    patches.wrap("uvicorn.server:Server", "shutdown", _shutting_down)
-    parts.when_loaded("celery.signals", _follow_celery)
+def flush_at_server_shutdown() -> Callable[[], None]:
+    """Export the last spans of uvicorn and Celery, loaded now or later; return what undoes it."""
+    patches, parts = Patches(), Parts("connecting to")
+    patches.wrap("uvicorn.server:Server", "shutdown", _shutdown)
+    parts.when_loaded("celery.signals", _connect_celery)
 
     def stop() -> None:
         patches.undo()
@@ -32,14 +32,14 @@ def follow_servers() -> Callable[[], None]:
     return stop
 
 
-async def _shutting_down(
-    shutdown: Callable[..., Any], server: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+async def _shutdown(
+    wrapped: Callable[..., Any], server: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     import asyncio  # The server has loaded it; clew itself never does
 
-    await shutdown(*arguments, **named)
+    await wrapped(*args, **kwargs)
     try:
-        # Another signal, or none: the program may yet go on.
+        # After another signal, or none, the program may go on.
         dies = signal.SIGTERM in getattr(server, "_captured_signals", ())
         # In a thread, since this loop may be serving more than one server.
         await asyncio.to_thread(flush_last_spans if dies else flush_spans)
@@ -47,13 +47,13 @@ async def _shutting_down(
         contain("delivering the last spans of uvicorn")
 
 
-def _follow_celery(signals: Any) -> Iterator[Undo]:
-    ends = signals.worker_process_shutdown
-    ends.connect(_worker_ends, weak=False, dispatch_uid=_UID)
-    yield partial(ends.disconnect, dispatch_uid=_UID)
+def _connect_celery(signals: Any) -> Iterator[Undo]:
+    shutdown = signals.worker_process_shutdown
+    shutdown.connect(_worker_shutdown, weak=False, dispatch_uid=_UID)
+    yield partial(shutdown.disconnect, dispatch_uid=_UID)
 
 
-def _worker_ends(**_: Any) -> None:
+def _worker_shutdown(**_: Any) -> None:
     try:
         flush_last_spans()
     except Exception:

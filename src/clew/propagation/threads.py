@@ -1,9 +1,9 @@
-"""Takes the context along into threads: those of `threading`, and those of thread pools.
+"""Lets threads run in the context in which they were started: `threading`'s, and thread pools'.
 
-It covers what OpenTelemetry's own instrumentation of ``threading`` covers, and is not that package,
-because it pins the version of another one exactly: while OpenTelemetry's releases are under way,
-pip would find no solution for clew. An application may use that package as well; each of the two
-then attaches the context that was current at the start, which is the same one.
+This does what OpenTelemetry's own instrumentation of ``threading`` does. clew does not use that
+package because it pins the version of another one exactly: while OpenTelemetry's releases are under
+way, pip would find no solution for clew. An application may use that package as well; each of the
+two then attaches the context that was current at the start, which is the same one.
 """
 
 import sys
@@ -19,54 +19,55 @@ from clew.core.containment import contain
 from clew.patching.import_hooks import Undo
 from clew.patching.wrap import Patches, Place
 
-_THEIRS = "opentelemetry.instrumentation.threading"
+_OPENTELEMETRYS = "opentelemetry.instrumentation.threading"
 
 
-class _Following:
-    """The wrappers that take the context along, while they are wanted."""
+class _Instrumentation:
+    """The wrappers that give threads their context, while they are on."""
 
     def __init__(self) -> None:
         self._wrappers = _wrap()
-        self._theirs = Patches()
-        self._theirs.wrap(
-            f"{_THEIRS}:ThreadingInstrumentor", "_uninstrument", self._without_wrappers
+        self._patches = Patches()
+        self._patches.wrap(
+            f"{_OPENTELEMETRYS}:ThreadingInstrumentor", "_uninstrument", self._without_wrappers
         )
 
     def _without_wrappers(
-        self, uninstrument: Any, _: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+        self, wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        """Let OpenTelemetry's come off, which removes the outermost wrappers, whosever they are."""
+        """Let OpenTelemetry uninstrument: it removes the outermost wrappers, even if clew's."""
         self._wrappers.undo()
         try:
-            uninstrument(*arguments, **named)
+            wrapped(*args, **kwargs)
         finally:
-            if self in _following:
+            if self in _active:
                 self._wrappers = _wrap()
 
     def stop(self) -> None:
-        _following.discard(self)
-        self._theirs.undo()
+        """Take the wrappers off."""
+        _active.discard(self)
+        self._patches.undo()
         self._wrappers.undo()
 
 
-_following: set[_Following] = set()
+_active: set[_Instrumentation] = set()
 
 
-def follow_threads() -> Undo:
+def instrument_threads() -> Undo:
     """Let new threads and the jobs of thread pools run in the context they are started from.
 
     Return what undoes it.
     """
-    following = _Following()
-    _following.add(following)
-    return following.stop
+    instrumentation = _Instrumentation()
+    _active.add(instrumentation)
+    return instrumentation.stop
 
 
-def are_followed() -> bool:
-    """Tell whether new threads take the context along, by clew or by OpenTelemetry's own means."""
-    instrumentor = getattr(sys.modules.get(_THEIRS), "ThreadingInstrumentor", None)
-    theirs = instrumentor is not None and instrumentor().is_instrumented_by_opentelemetry
-    return bool(_following) or theirs
+def threads_are_instrumented() -> bool:
+    """Tell whether new threads run in their starter's context, by clew or by OpenTelemetry."""
+    instrumentor = getattr(sys.modules.get(_OPENTELEMETRYS), "ThreadingInstrumentor", None)
+    by_opentelemetry = instrumentor is not None and instrumentor().is_instrumented_by_opentelemetry
+    return bool(_active) or by_opentelemetry
 
 
 def _wrap() -> Patches:
@@ -76,64 +77,65 @@ def _wrap() -> Patches:
 
 
 def _places() -> Iterable[Place]:
-    """Yield what is wrapped: each function in the class that has it, not where it is inherited.
+    """Yield what is wrapped: each function in the class that defines it, not in one that inherits.
 
-    OpenTelemetry's gives `Timer` a ``start`` of its own, and leaves it there when it comes off.
+    OpenTelemetry's instrumentation gives `Timer` a ``start`` of its own, and leaves it there when
+    it is uninstrumented.
     """
     for cls in (Thread, Timer):
         if "start" in vars(cls):
-            yield cls, "start", _starting
-        yield cls, "run", _running
-    yield ThreadPoolExecutor, "submit", _submitting
+            yield cls, "start", _start
+        yield cls, "run", _run
+    yield ThreadPoolExecutor, "submit", _submit
 
 
-def _starting(
-    start: Callable[[], None], thread: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+def _start(
+    wrapped: Callable[[], None], thread: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     try:
         thread.clew_context = captured()
     except Exception:
         contain("taking the context along into a thread")
-    start(*arguments, **named)
+    wrapped(*args, **kwargs)
 
 
-def _running(
-    run: Callable[..., Any], thread: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+def _run(
+    wrapped: Callable[..., Any], thread: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     token = None
     try:
         token = attach(thread.clew_context)
-        del thread.clew_context  # A thread that is over may be kept, and its context need not be.
+        del thread.clew_context  # A thread may be kept after its end; its context need not be.
     except AttributeError:
-        pass  # It was started before threads were followed.
+        pass  # It was started before threads were instrumented.
     except Exception:
         contain("running a thread in its context")
     try:
-        return run(*arguments, **named)
+        return wrapped(*args, **kwargs)
     finally:
         if token is not None:
             detach(token)
 
 
-def _submitting(
-    submit: Callable[..., Any], _: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+def _submit(
+    wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     try:
-        if arguments:  # Without a function, Python says what is wrong.
-            arguments = (_run_in, captured(), *arguments)
+        if args:  # Without a function, Python's own error says what is wrong.
+            args = (_run_in, captured(), *args)
     except Exception:
         contain("taking the context along into a pool of threads")
-    return submit(*arguments, **named)
+    return wrapped(*args, **kwargs)
 
 
-def _run_in(context: Context, function: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
+def _run_in(context: Context, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     token = None
     try:
         token = attach(context)
     except Exception:
         contain("running a job of a pool in its context")
     try:
-        return function(*given, **named)
+        return function(*args, **kwargs)
     finally:
         if token is not None:
             detach(token)

@@ -1,4 +1,4 @@
-"""An application that traces; imported by each program, and so by its spawned children."""
+"""The instrumented application; each program imports it, and so do its spawned children."""
 
 import os
 
@@ -28,7 +28,7 @@ JOBS = 0
 
 
 def answer(who=NOBODY, parent=""):
-    """Make two spans in whatever context there is."""
+    """Make two spans in the current context."""
     make_spans(tracer, who, parent)
     return os.getpid()
 

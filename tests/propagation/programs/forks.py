@@ -1,4 +1,4 @@
-"""Forks of a program that has spans pending, and an open connection to its collector."""
+"""Forks a program that has pending spans and an open connection to its collector."""
 
 import atexit
 import multiprocessing
@@ -26,11 +26,11 @@ def work(who):
 
 
 def busy():
-    """All export at once, over what was one connection before the fork."""
+    """All processes export at once; before the fork they had one connection."""
     with as_session(ADA), caller():
         answer(ADA, "caller")
         flush()
-        answer(ADA, "caller")  # Pending, in the parent alone.
+        answer(ADA, "caller")  # Pending, in the parent only.
         children = [forked(lambda: work(ADA)) for _ in range(CHILDREN)]
         work(ADA)
     reap(children)
@@ -38,7 +38,7 @@ def busy():
 
 
 def in_flight():
-    """The fork happens while a thread of the parent's is exporting."""
+    """Fork while a thread of the parent is exporting."""
     with as_session(ADA), caller():
         thread = Thread(target=work, args=(ADA,))
         thread.start()
@@ -49,7 +49,7 @@ def in_flight():
 
 
 def prefork():
-    """A server with its workers: sessions begin in the workers, and in the parent."""
+    """Fork as a server does for its workers: sessions begin in the workers, and in the parent."""
     answer()
 
     def serve():
@@ -77,7 +77,7 @@ def grandchildren():
 
 
 def short_lived():
-    """Children of multiprocessing's end without atexit."""
+    """Start children by multiprocessing, which end without atexit."""
     context = multiprocessing.get_context("fork")
     with as_session(ADA), caller():
         children = [context.Process(target=answer, args=(ADA, "caller")) for _ in range(CHILDREN)]
@@ -90,7 +90,7 @@ def short_lived():
 
 
 def sampled():
-    """All processes agree on which sessions are kept."""
+    """Make spans of the same sessions in all processes."""
     sessions = [f"chat-{number}" for number in range(40)]
 
     def serve():
@@ -107,7 +107,7 @@ def sampled():
 def forked(work):
     """Fork, and let the child end as a program does; a child that hangs is killed.
 
-    It does not leave the blocks that it was forked in: the spans there are the parent's to end.
+    It does not exit the blocks in which it was forked: the parent ends the spans there.
     """
     child = os.fork()
     if not child:

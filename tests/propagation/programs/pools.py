@@ -11,7 +11,7 @@ from functools import partial
 from common import ADA, BOB, NOBODY, answer, as_session, caller, tracer
 
 from clew.context.carry import carry
-from clew.propagation.processes import carry_initializer
+from clew.propagation.pools import carry_initializer
 
 AT_CALLER = (ADA, "caller")
 
@@ -27,7 +27,7 @@ def generate(who, parent):
 
 
 def consume(make, who, parent):
-    """Iterate over what a carried generator function makes, outside of its context."""
+    """Iterate over the generator of a carried function, outside of its context."""
     answer()
     for _ in make(who, parent):
         answer()
@@ -39,7 +39,7 @@ def spans_first(who, parent):
 
 
 def nested(method, who, parent):
-    """A pool in a worker of another."""
+    """Make a pool in a worker of another pool."""
     answer(who, parent)
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(1, context, carry_initializer()) as pool:
@@ -48,37 +48,37 @@ def nested(method, who, parent):
 
 
 def executor(context, jobs):
-    """A ProcessPoolExecutor, made inside a block, with carry alone and with carry_initializer."""
+    """Use ProcessPoolExecutors made inside a block, with carry alone and with carry_initializer."""
     with as_session(ADA), caller():
-        bare = ProcessPoolExecutor(1, context)
-        told = ProcessPoolExecutor(1, context, carry_initializer(spans_first, *AT_CALLER))
-        bare.submit(carry(answer), *AT_CALLER).result()
-        told.submit(answer, *AT_CALLER).result()
-        list(told.map(partial(answer, ADA), ["caller"] * 3, chunksize=2))
-        late = [told.submit(answer, *AT_CALLER), bare.submit(carry(answer), *AT_CALLER)]
-        bare.submit(consume, carry(generate), *AT_CALLER).result() if not forks(context) else None
-        told.submit(carry(nested), context.get_start_method(), *AT_CALLER).result()
+        plain = ProcessPoolExecutor(1, context)
+        carrying = ProcessPoolExecutor(1, context, carry_initializer(spans_first, *AT_CALLER))
+        plain.submit(carry(answer), *AT_CALLER).result()
+        carrying.submit(answer, *AT_CALLER).result()
+        list(carrying.map(partial(answer, ADA), ["caller"] * 3, chunksize=2))
+        late = [carrying.submit(answer, *AT_CALLER), plain.submit(carry(answer), *AT_CALLER)]
+        plain.submit(consume, carry(generate), *AT_CALLER).result() if not forks(context) else None
+        carrying.submit(carry(nested), context.get_start_method(), *AT_CALLER).result()
         jobs += 2 + 3 + 2 + (5 if not forks(context) else 0) + 3 + 1
     # Both outlive the block.
     [each.result() for each in late]
-    told.submit(answer).result()
-    told.submit(consume, carry(answer_in_order), *nobody()).result()
+    carrying.submit(answer).result()
+    carrying.submit(consume, carry(answer_in_order), *nobody()).result()
     jobs += 1 + 4
     with as_session(BOB), caller():
-        error = told.submit(fail, BOB, "caller").exception()
+        error = carrying.submit(fail, BOB, "caller").exception()
         assert isinstance(error, KeyError)
-        told.submit(carry(answer), BOB, "caller").result()
-        bare.submit(carry(answer), BOB, "caller").result()
+        carrying.submit(carry(answer), BOB, "caller").result()
+        plain.submit(carry(answer), BOB, "caller").result()
         jobs += 3
     carried_before = None
     with as_session(ADA), caller():
         carried_before = carry(answer)
     with as_session(BOB):
-        told.submit(carried_before, *AT_CALLER).result()
+        carrying.submit(carried_before, *AT_CALLER).result()
         jobs += 1
-    told.submit(answer).result()
+    carrying.submit(answer).result()
     jobs += 1
-    for pool in (bare, told):
+    for pool in (plain, carrying):
         pool.shutdown()
     return jobs
 
@@ -97,38 +97,38 @@ def forks(context):
 
 
 def pool(context, jobs):
-    """A multiprocessing.Pool, in all the ways of calling it."""
+    """Use multiprocessing.Pool, by each of its methods."""
     with as_session(ADA), caller():
-        told = context.Pool(2, carry_initializer(spans_first), AT_CALLER, maxtasksperchild=5)
-        bare = context.Pool(1)
-        told.apply(answer, AT_CALLER)
-        told.apply_async(answer, AT_CALLER).get()
-        told.apply_async(func=answer, args=AT_CALLER).get()
-        told.map(partial(answer, ADA), ["caller"] * 3)
-        told.map_async(partial(answer, ADA), ["caller"] * 2).get()
-        told.starmap(answer, [AT_CALLER] * 2)
-        told.starmap_async(answer, [AT_CALLER] * 2).get()
-        list(told.imap(partial(answer, ADA), ["caller"] * 2))
-        list(told.imap_unordered(partial(answer, ADA), ["caller"] * 2))
-        late = told.apply_async(answer, AT_CALLER)
-        bare.map(partial(carry(answer), ADA), ["caller"] * 2)
+        carrying = context.Pool(2, carry_initializer(spans_first), AT_CALLER, maxtasksperchild=5)
+        plain = context.Pool(1)
+        carrying.apply(answer, AT_CALLER)
+        carrying.apply_async(answer, AT_CALLER).get()
+        carrying.apply_async(func=answer, args=AT_CALLER).get()
+        carrying.map(partial(answer, ADA), ["caller"] * 3)
+        carrying.map_async(partial(answer, ADA), ["caller"] * 2).get()
+        carrying.starmap(answer, [AT_CALLER] * 2)
+        carrying.starmap_async(answer, [AT_CALLER] * 2).get()
+        list(carrying.imap(partial(answer, ADA), ["caller"] * 2))
+        list(carrying.imap_unordered(partial(answer, ADA), ["caller"] * 2))
+        late = carrying.apply_async(answer, AT_CALLER)
+        plain.map(partial(carry(answer), ADA), ["caller"] * 2)
         jobs += 3 + 3 + 2 + 2 + 2 + 2 + 2 + 1 + 2
     late.get()
-    told.apply(answer)
-    told.map(partial(answer, NOBODY), [""] * 2)
+    carrying.apply(answer)
+    carrying.map(partial(answer, NOBODY), [""] * 2)
     jobs += 3
     with as_session(BOB), caller():
-        told.apply(answer, (BOB, "caller"))
-        bare.apply(carry(answer), (BOB, "caller"))
+        carrying.apply(answer, (BOB, "caller"))
+        plain.apply(carry(answer), (BOB, "caller"))
         jobs += 2
-    for each in (told, bare):
+    for each in (carrying, plain):
         each.close()
         each.join()
     return jobs
 
 
 def process(context, jobs):
-    """A process for one job."""
+    """Start a process for one job."""
     with as_session(ADA), caller():
         one = context.Process(target=carry(answer), args=AT_CALLER)
         one.start()
@@ -137,10 +137,10 @@ def process(context, jobs):
 
 
 def terminated(context, jobs):
-    """Workers that are terminated, as multiprocessing's own with-statement does."""
-    with context.Pool(1, carry_initializer()) as told, as_session(ADA), caller():
-        told.apply(answer, AT_CALLER)
-    told.join()
+    """Terminate the workers, as multiprocessing's own with-statement does."""
+    with context.Pool(1, carry_initializer()) as carrying, as_session(ADA), caller():
+        carrying.apply(answer, AT_CALLER)
+    carrying.join()
     return jobs + 1
 
 

@@ -63,25 +63,25 @@ def header(self):
 
 @app.task(name="left")
 def left():
-    """What a task finds that nobody sent ids for."""
+    """Whether a task that no ids were sent to has any."""
     return bool(current())
 
 
 def call(parent):
     jobs = 0
     for who in (ADA, BOB) * 2:
-        told = {"who": who, "parent": parent}
+        kwargs = {"who": who, "parent": parent}
         with as_session(who), caller():
             later = [
-                one.delay(**told),
-                one.apply_async(kwargs=told, countdown=0),
-                app.send_task("one", kwargs=told),
-                again.delay(**told),
-                chain(one.s(**told), one.s(**told))(),
-                group(one.s(**told) for _ in range(3))(),
-                chord([one.s(**told), one.s(**told)])(one.s(**told)),
+                one.delay(**kwargs),
+                one.apply_async(kwargs=kwargs, countdown=0),
+                app.send_task("one", kwargs=kwargs),
+                again.delay(**kwargs),
+                chain(one.s(**kwargs), one.s(**kwargs))(),
+                group(one.s(**kwargs) for _ in range(3))(),
+                chord([one.s(**kwargs), one.s(**kwargs)])(one.s(**kwargs)),
             ]
-            failed = fails.delay(**told)
+            failed = fails.delay(**kwargs)
         for each in later:
             each.get(timeout=WAIT)
         assert isinstance(failed.get(timeout=WAIT, propagate=False), KeyError)
@@ -100,12 +100,12 @@ def eager():
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
     jobs = 0
     for who in (ADA, BOB, NOBODY):
-        told = {"who": who, "parent": "caller"}
+        kwargs = {"who": who, "parent": "caller"}
         with as_session(who) if who != NOBODY else isolated(), caller():
-            one.delay(**told)
-            one.apply(kwargs=told)
-            one(**told)
-            chain(one.s(**told), one.s(**told))()
+            one.delay(**kwargs)
+            one.apply(kwargs=kwargs)
+            one(**kwargs)
+            chain(one.s(**kwargs), one.s(**kwargs))()
             assert current() if who != NOBODY else not current()
         assert not current()
         with as_session(who) if who != NOBODY else isolated():
