@@ -27,7 +27,7 @@ class Ambiguous(list):
 
 PLACES = [
     ("stamping a span", processor, "carried"),
-    ("ending a span", kept_span, "_settle"),
+    ("ending a span", kept_span, "_set_last"),
     ("starting a span", tracer_provider, "carried"),
     ("sampling a session", session_sampler, "carried"),
 ]

@@ -196,7 +196,7 @@ def test_spans_of_the_application_between_lead_through(frameworks):
 
 def test_a_kind_that_is_said_only_at_the_end_is_announced_at_the_start(frameworks):
     outer = frameworks.start("langchain", "outer")
-    model_calls.announce(outer, "LLM")
+    model_calls.announce_kind(outer, "LLM")
     inner = frameworks.start("bedrock", "inner", outer)
     inner.set_attribute(KIND, "LLM")
     spend(inner, 10, 5)
@@ -211,7 +211,7 @@ def test_a_kind_that_is_said_only_at_the_end_is_announced_at_the_start(framework
 
 def test_a_cache_hit_spends_nothing_whatever_is_said_later(frameworks):
     outer = frameworks.llm("langchain", "outer")
-    model_calls.hit(outer)
+    model_calls.set_cache_hit(outer)
     spend(outer, 10, 5, cached=2)
     outer.end()
     assert frameworks.finished()["outer"] == ("LLM", 0, 0, 0, None)
@@ -257,7 +257,7 @@ def test_many_threads_hand_over_to_one_call(frameworks):
 
 def test_kept_apart_on_demand(frameworks, monkeypatch):
     monkeypatch.setenv("CLEW_DUPLICATES", "keep")
-    model_calls.read_duplicates()
+    model_calls.read_duplicates_setting()
     try:
         outer = frameworks.llm("dspy", "outer", **{TEMPLATE: "Where is {it}?"})
         inner = frameworks.llm("openai", "inner", outer, **{"llm.model_name": "gpt"})
@@ -267,7 +267,7 @@ def test_kept_apart_on_demand(frameworks, monkeypatch):
         outer.end()
     finally:
         monkeypatch.delenv("CLEW_DUPLICATES")
-        model_calls.read_duplicates()
+        model_calls.read_duplicates_setting()
     both = ("LLM", 10, 5, 15, None)
     assert frameworks.finished() == {"inner": both, "outer": both}
     assert TEMPLATE not in frameworks.attributes("inner")

@@ -3,7 +3,7 @@
 import pytest
 
 from clew.core import counters
-from clew.spans.cost import costs
+from clew.spans.cost import cost_attributes
 
 genai_prices = pytest.importorskip("genai_prices")
 
@@ -19,7 +19,7 @@ SAID = {
 
 
 def total(**said):
-    return costs(SAID | said).get("llm.cost.total")
+    return cost_attributes(SAID | said).get("llm.cost.total")
 
 
 def listed(model, provider, **usage):
@@ -28,7 +28,7 @@ def listed(model, provider, **usage):
 
 
 def test_cached_tokens_cost_what_they_cost():
-    found = costs(SAID)
+    found = cost_attributes(SAID)
     wanted = listed("gpt-4o-mini", "openai", cache_read_tokens=400_000)
     assert found == {
         "llm.cost.prompt": pytest.approx(float(wanted.input_price)),
@@ -41,7 +41,7 @@ def test_cached_tokens_cost_what_they_cost():
 
 def test_an_answer_whose_length_nobody_stated_has_no_cost():
     said = {key: value for key, value in SAID.items() if "prompt" in key or "token" not in key}
-    assert costs(said) == {"llm.cost.prompt": costs(SAID)["llm.cost.prompt"]}
+    assert cost_attributes(said) == {"llm.cost.prompt": cost_attributes(SAID)["llm.cost.prompt"]}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,9 @@ def test_an_answer_whose_length_nobody_stated_has_no_cost():
 def test_models_by_the_names_that_spans_give_them(model, provider, listed_as):
     said = {"llm.model_name": model, "llm.provider": provider}
     said |= {"llm.token_count.prompt": 1_000_000, "llm.token_count.completion": 10_000}
-    assert costs(said)["llm.cost.total"] == pytest.approx(float(listed(*listed_as).total_price))
+    assert cost_attributes(said)["llm.cost.total"] == pytest.approx(
+        float(listed(*listed_as).total_price)
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,15 +78,15 @@ def test_models_by_the_names_that_spans_give_them(model, provider, listed_as):
 )
 def test_what_is_not_known_has_no_cost(said):
     before = counters.counted().get("model calls without a known price", 0)
-    assert costs(SAID | said) == {}
+    assert cost_attributes(SAID | said) == {}
     assert counters.counted()["model calls without a known price"] == before + 1
 
 
 def test_a_cost_that_is_said_already_stays():
-    assert costs(SAID | {"llm.cost.total": 3.0}) == {}
+    assert cost_attributes(SAID | {"llm.cost.total": 3.0}) == {}
 
 
 def test_no_tokens_cost_nothing():
     spent = {key: 0 for key in SAID if "token_count" in key}
     assert total(**spent) == 0
-    assert costs({"llm.model_name": "gpt-4o-mini", "llm.provider": "openai"}) == {}
+    assert cost_attributes({"llm.model_name": "gpt-4o-mini", "llm.provider": "openai"}) == {}

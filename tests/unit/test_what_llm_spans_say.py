@@ -93,14 +93,14 @@ def test_what_is_said_only_at_the_end_is_handed_over_before_and_masked(framework
     config = TraceConfig(hide_input_messages=True)
     held_back = {TEMPLATE: "Where is {it}?", ASKED.format(0): "secret", "output.value": "x"}
     outer = frameworks.start("llama_index", "outer", config=config)
-    model_calls.announce(outer, "LLM", partial(masked_facts, outer, held_back))
+    model_calls.announce_kind(outer, "LLM", partial(masked_facts, outer, held_back))
     frameworks.llm("llama_index", "inner", outer).end()
     outer.set_attributes({KIND: "LLM", **held_back})
     outer.end()
     said = frameworks.attributes("inner")
     assert said[TEMPLATE] == "Where is {it}?"
     assert not said.keys() & {ASKED.format(0), "output.value"}
-    assert outer.clew_call.to_be_said is None
+    assert outer.clew_call.future_attributes is None
 
 
 def test_nothing_is_handed_to_a_call_in_a_tool(frameworks):

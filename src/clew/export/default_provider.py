@@ -24,10 +24,10 @@ from clew.export.span_limits import MAX_ATTRIBUTES, attributes_are_limited, span
 
 logger = logging.getLogger("clew")
 
-ROOMY: WeakSet[TracerProvider] = WeakSet()
+WITH_HIGH_LIMIT: WeakSet[TracerProvider] = WeakSet()
 """The providers made here with that limit, which no span of the application's will reach."""
 
-MADE = WeakById[bool]()
+EXPORT_SET_UP = WeakById[bool]()
 """The providers whose export was set up here."""
 
 _OTLP_VARIABLES = (
@@ -74,9 +74,9 @@ def as_variables() -> dict[str, str]:
 
 def deliver(provider: TracerProvider) -> None:
     """Send the spans of *provider*, which was made here or for it, as the environment says."""
-    MADE[provider] = True
+    EXPORT_SET_UP[provider] = True
     if not attributes_are_limited():
-        ROOMY.add(provider)
+        WITH_HIGH_LIMIT.add(provider)
     disabled = _variable("OTEL_SDK_DISABLED").lower() == "true"
     if not disabled and (found := exporters()):
         provider.add_span_processor(Delivery(found))

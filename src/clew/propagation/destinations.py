@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind
 
 from clew.core.host_patterns import HostPattern, plain_host
 from clew.propagation.model_hosts import provider_at
-from clew.spans.model_traffic import asks_a_model
+from clew.spans.model_traffic import is_part_of_model_call
 
 _URLS = ("url.full", "http.url")
 _NAMES = (("server.address", "server.port"), ("net.peer.name", "net.peer.port"))
@@ -41,7 +41,7 @@ def destination_of(span: Any, listed: Iterable[HostPattern]) -> Destination:
     A span may name its host more than once. All names have to be on the list, because it is not
     said which of them counts.
     """
-    if asks_a_model(span):
+    if is_part_of_model_call(span):
         return Destination.MODEL
     if not span.is_recording() or getattr(span, "kind", None) is not SpanKind.CLIENT:
         return Destination.STRANGER
