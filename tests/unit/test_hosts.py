@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.core.host_patterns import host_patterns, plain_host
+from clew.core.host_patterns import host_patterns, normalized_host
 from clew.propagation.model_hosts import PROVIDERS, provider_at
 
 
 def matches(listed, host, port=None):
-    name = plain_host(host)
+    name = normalized_host(host)
     return name is not None and any(it.matches(name, port) for it in host_patterns(listed))
 
 
@@ -128,8 +128,8 @@ def test_an_entry_that_cannot_be_used_is_refused(entry):
 
 @given(st.text(max_size=300))
 def test_nothing_raises_and_what_is_plain_stays(text):
-    name = plain_host(text)
-    assert name is None or plain_host(name) == name
+    name = normalized_host(text)
+    assert name is None or normalized_host(name) == name
     assert name is None or (name.isascii() and name.isprintable() and not set(name) & set("/@#?\\"))
 
 
@@ -165,7 +165,7 @@ def test_what_ends_otherwise_never_matches(host):
 )
 def test_model_providers(host):
     assert provider_at(host)
-    assert provider_at(plain_host(host.upper() + "."))
+    assert provider_at(normalized_host(host.upper() + "."))
 
 
 @pytest.mark.parametrize(
@@ -189,6 +189,6 @@ def test_no_model_providers(host):
 def test_the_table_is_clean():
     hosts = [host for provider in PROVIDERS for host in provider.hosts]
     assert len(set(hosts)) == len(hosts)
-    assert all(plain_host(host) == host for host in hosts)
+    assert all(normalized_host(host) == host for host in hosts)
     names = [provider.name for provider in PROVIDERS]
     assert names == sorted(names, key=str.lower)

@@ -29,4 +29,4 @@ def test_what_is_gone_is_forgotten():
     gc.collect()
     assert list(kept) == []
     kept[other] = "other"
-    assert len(kept._found) == 1
+    assert len(kept._entries) == 1

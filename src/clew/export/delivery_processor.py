@@ -104,6 +104,6 @@ def _number(variable: str, default: int) -> int:
         return default
     if fault := number_fault(text):
         message = f"{variable}={text!r} cannot be used: {fault}. The default is used: {default}"
-        settings.say_once(variable, text, message)
+        settings.log_once(variable, text, message)
         return default
     return int(text)

@@ -20,7 +20,7 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_SPAN_LINK_COUNT_LIMIT,
 )
 
-from clew.core.settings import say_once
+from clew.core.settings import log_once
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanLimits
@@ -58,7 +58,7 @@ def span_limits() -> "SpanLimits":
             given[argument] = default
             if text.strip():
                 shown = "no limit" if default == _NONE else default
-                say_once(
+                log_once(
                     variable,
                     text,
                     f"{variable}={text!r} cannot be used: {fault}. The default is used: {shown}",

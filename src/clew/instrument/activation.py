@@ -25,7 +25,7 @@ from opentelemetry.trace import TracerProvider
 from clew.core import counters
 from clew.core.containment import CONTAINED, contain
 from clew.core.errors import ActivationError, ConfigurationError
-from clew.core.settings import say_once
+from clew.core.settings import log_once
 from clew.instrument.activation_entry import Entry, incompatible
 from clew.instrument.discovery import armable
 from clew.instrument.instrumentor_options import check_options
@@ -176,7 +176,7 @@ class Ledger:
         lines = [f"{it.framework.name} is {it.state.value}: {it.reason}" for it in wrong]
         if wrong and (source := given_in(only or (), "only=")) != "only=" and not strict:
             # A variable must not stop a program that runs without it.
-            say_once(source, ",".join(sorted(only or ())), f"{source}: {'; '.join(lines)}")
+            log_once(source, ",".join(sorted(only or ())), f"{source}: {'; '.join(lines)}")
         elif wrong:
             raise ActivationError("; ".join(lines)) from wrong[0].error
 
@@ -220,7 +220,7 @@ class Ledger:
         return {name: entry.activation() for name, entry in self._entries.items()}
 
     def _imported(self, entry: Entry) -> bool:
-        companions = entry.item.framework.companions
+        companions = entry.item.framework.also_patched
         if any(name in sys.modules and name in self._to_come for name in companions):
             return False  # Half imported; its own hook comes next.
         instrumentor = entry.instrumentor_module
@@ -328,7 +328,7 @@ class Ledger:
             contain(f"finding what is to be mended in {item.framework.name}")
         try:
             # Around what instrumentor and repairs have put there, and taken off before them.
-            entry.before_uninstrument.append(follow(item.framework.calls))
+            entry.before_uninstrument.append(follow(item.framework.context_methods))
         except Exception:
             contain(f"following the calls of {item.framework.name}")
         entry.become(State.ACTIVE, versions)

@@ -22,12 +22,12 @@ from clew.context.decorators import runner_of
 from clew.context.identity import SESSION_ID, Identity, admitted_id
 from clew.core import counters
 from clew.core.containment import contain
-from clew.core.frameworks import Call
+from clew.core.frameworks import ContextMethods
 from clew.patching.subclasses import Undo, throughout
 from clew.patching.wrap import Patches, PicklableWrapper, acts
 
 
-def follow(calls: Sequence[Call]) -> Undo:
+def follow(calls: Sequence[ContextMethods]) -> Undo:
     """Let *calls* run in the context in which they are made; return what undoes it.
 
     Nothing is imported for it: a framework loads its parts when they are used, and each is followed
@@ -39,7 +39,7 @@ def follow(calls: Sequence[Call]) -> Undo:
     return patches.undo
 
 
-def _follow(owner: Any, call: Call, patches: Patches) -> Iterator[Undo]:
+def _follow(owner: Any, call: ContextMethods, patches: Patches) -> Iterator[Undo]:
     wrap = partial(_wrap, call=call, patches=patches)
     unwrap = partial(_unwrap, call=call, patches=patches)
     if inspect.isclass(owner):
@@ -53,20 +53,20 @@ class _Followed(PicklableWrapper):
     """A method that runs in the context in which it is called."""
 
 
-def _wrap(owner: Any, call: Call, patches: Patches) -> None:
+def _wrap(owner: Any, call: ContextMethods, patches: Patches) -> None:
     for name in call.methods:
         method = vars(owner).get(name)
         if callable(method) and not (isinstance(method, _Followed) and acts(method)):
             patches.put_on(owner, name, _wrapper(method, call))
 
 
-def _unwrap(owner: Any, call: Call, patches: Patches) -> None:
+def _unwrap(owner: Any, call: ContextMethods, patches: Patches) -> None:
     for name in call.methods:
         patches.take_off(owner, name)
 
 
-def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
-    places = tuple(_Place(method, place) for place in call.conversation)
+def _wrapper(method: Callable[..., Any], call: ContextMethods) -> Callable[..., Any]:
+    places = tuple(_Place(method, place) for place in call.conversation_paths)
     run = runner_of(method)
 
     def wrapper(
@@ -75,9 +75,9 @@ def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
         arguments: tuple[Any, ...],
         named: dict[str, Any],
     ) -> Any:
-        if call.makes_functions:
+        if call.returns_functions:
             return _in_the_context_of_each_call(wrapped(*arguments, **named))
-        if call.returns_answers:
+        if call.returns_responses:
             return _remembered(wrapped(*arguments, **named))
         context = get_current()
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from clew.core import settings
 from clew.core.errors import ConfigurationError
-from clew.core.spelling import by_spelling, plain
+from clew.core.spelling import names_by_spelling, normalized
 from clew.instrument.discovery import Armable, armable
 
 
@@ -45,7 +45,7 @@ def selected(
         return None
     known, unknown = told_apart(names, armable())
     if unknown:
-        settings.say_once(setting.name, ",".join(names), unknown_in(setting, unknown, known))
+        settings.log_once(setting.name, ",".join(names), unknown_in(setting, unknown, known))
     return Names.given(known, setting.name) if known else None
 
 
@@ -65,9 +65,9 @@ def told_apart(
     names: Iterable[str], items: Collection[Armable]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the frameworks that *names* mean, and the names that mean none."""
-    by_name = by_spelling(item.framework for item in items)
-    known = [by_name[it] for name in names if (it := plain(name)) in by_name]
-    unknown = [name for name in names if plain(name) not in by_name]
+    by_name = names_by_spelling(item.framework for item in items)
+    known = [by_name[it] for name in names if (it := normalized(name)) in by_name]
+    unknown = [name for name in names if normalized(name) not in by_name]
     return tuple(dict.fromkeys(known)), tuple(dict.fromkeys(unknown))
 
 
@@ -80,8 +80,8 @@ def meant(names: Collection[str], items: Collection[Armable], argument: str) -> 
 
 
 def _unknown(subject: str, name: str, items: Collection[Armable]) -> str:
-    by_name = by_spelling(item.framework for item in items)
-    close = get_close_matches(plain(name), by_name, n=1)
+    by_name = names_by_spelling(item.framework for item in items)
+    close = get_close_matches(normalized(name), by_name, n=1)
     hint = f"; did you mean {by_name[close[0]]!r}?" if close else "."
     known = ", ".join(dict.fromkeys(by_name.values()))
     return f"{subject} is not a framework clew knows{hint} There are: {known}"
@@ -99,9 +99,10 @@ def switched_off(names: Iterable[str], items: Collection[Armable]) -> set[str]:
         return set()
     frameworks = [item.framework for item in items]
     exact = {it.name for it in entry_points(group="opentelemetry_instrumentor")}
-    loose = {plain(name) for name in given - exact - {it.entry_point for it in frameworks}}
+    loose = {normalized(name) for name in given - exact - {it.entry_point for it in frameworks}}
     return {
         it.name
         for it in frameworks
-        if given & {"*", it.entry_point} or loose & {plain(it.name), plain(it.entry_point)}
+        if given & {"*", it.entry_point}
+        or loose & {normalized(it.name), normalized(it.entry_point)}
     }

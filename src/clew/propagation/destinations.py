@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from opentelemetry.trace import SpanKind
 
-from clew.core.host_patterns import HostPattern, plain_host
+from clew.core.host_patterns import HostPattern, normalized_host
 from clew.propagation.model_hosts import provider_at
 from clew.spans.model_traffic import is_part_of_model_call
 
@@ -76,7 +76,7 @@ def _hosts_of(said: Mapping[str, Any]) -> Iterator[Host]:
     for name, port in _NAMES:
         if name in said:
             value = said.get(port, known)
-            yield Host(plain_host(str(said[name])), value if isinstance(value, int) else None)
+            yield Host(normalized_host(str(said[name])), value if isinstance(value, int) else None)
 
 
 def _host_in(url: str) -> Host:
@@ -88,4 +88,4 @@ def _host_in(url: str) -> Host:
         port = parts.port or _PORTS.get(parts.scheme.lower())
     except ValueError:
         return Host(None, None)
-    return Host(plain_host(parts.hostname or ""), port)
+    return Host(normalized_host(parts.hostname or ""), port)

@@ -89,7 +89,7 @@ _BY_HOST = {host: provider for provider in PROVIDERS for host in provider.hosts}
 
 
 def provider_at(host: str) -> Provider | None:
-    """Return the model provider that a `clew.core.host_patterns.plain_host` belongs to."""
+    """Return the model provider that a `clew.core.host_patterns.normalized_host` belongs to."""
     labels = host.split(".")
     for start in range(len(labels)):
         provider = _BY_HOST.get(".".join(labels[start:]))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from opentelemetry.propagators.textmap import Setter
 
-from clew.core.w3c_baggage import HEADER, joined
+from clew.core.w3c_baggage import HEADER, join
 
 
 class Standing(NamedTuple):
@@ -27,7 +27,7 @@ def standing(carrier: Any) -> Standing | None:
         return None
     if not found:
         return Standing(HEADER, "")
-    return Standing(found[-1][0], joined(*(text for _, text in found)))
+    return Standing(found[-1][0], join(*(text for _, text in found)))
 
 
 def replace(carrier: Any, found: Standing, header: str, setter: Setter[Any]) -> None:
@@ -47,5 +47,5 @@ def _is_it(name: object) -> bool:
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return joined(*map(_text, value))
+        return join(*map(_text, value))
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)

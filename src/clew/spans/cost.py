@@ -37,7 +37,7 @@ def read_cost_setting() -> None:
     if _enabled and not prices_are_installed():
         _enabled = False
         message = f"{NO_PRICES}: {PIP_LINE}. The default is used: {settings.COST.default_text}"
-        settings.say_once(settings.COST.name, "1", message)
+        settings.log_once(settings.COST.name, "1", message)
     if _enabled:
         import genai_prices  # noqa: F401 - half a second: now, not in the first call
 
