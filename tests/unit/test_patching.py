@@ -110,7 +110,7 @@ def test_what_is_loaded_after_the_undo_is_left_alone():
     before = dict(vars(owner))
     patches = Patches()
     patches.undo()
-    patches.put_on(owner, "call", adding("clew"))
+    patches.wrap_one(owner, "call", adding("clew"))
     assert dict(vars(owner)) == before
 
 

@@ -35,8 +35,8 @@ from clew.instrument.report import Activation, Report, State
 from clew.instrument.selection import given_in, meant, switched_off
 from clew.patching.import_hooks import (
     Undo,
-    failed_by_imports,
     is_being_imported,
+    is_from_unfinished_import,
     undo_all,
     wait_for_import,
     when_imported,
@@ -244,7 +244,7 @@ class Ledger:
         if not self._claim(entry):
             return
         error = self._try(entry)
-        if error is not None and failed_by_imports(error) and self._open:
+        if error is not None and is_from_unfinished_import(error) and self._open:
             entry.become(State.WAITING, "")
             entry.later = True
             thread = Thread(target=self._try_again, args=(entry, error), name="clew-activation")
@@ -274,7 +274,7 @@ class Ledger:
             if not self._open:
                 break
             error = self._try(entry)
-            if error is None or not failed_by_imports(error):
+            if error is None or not is_from_unfinished_import(error):
                 break
         self._settle(entry, error)
 

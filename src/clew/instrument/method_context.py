@@ -23,8 +23,8 @@ from clew.context.identity import SESSION_ID, Identity, admitted_id
 from clew.core import counters
 from clew.core.containment import contain
 from clew.core.frameworks import ContextMethods
-from clew.patching.subclasses import Undo, throughout
-from clew.patching.wrap import Patches, PicklableWrapper, acts
+from clew.patching.subclasses import Undo, change_with_subclasses
+from clew.patching.wrap import Patches, PicklableWrapper, is_active
 
 
 def follow(calls: Sequence[ContextMethods]) -> Undo:
@@ -43,7 +43,7 @@ def _follow(owner: Any, call: ContextMethods, patches: Patches) -> Iterator[Undo
     wrap = partial(_wrap, call=call, patches=patches)
     unwrap = partial(_unwrap, call=call, patches=patches)
     if inspect.isclass(owner):
-        yield throughout(owner, wrap, unwrap)
+        yield change_with_subclasses(owner, wrap, unwrap)
     else:
         wrap(owner)
         yield partial(unwrap, owner)
@@ -56,13 +56,13 @@ class _Followed(PicklableWrapper):
 def _wrap(owner: Any, call: ContextMethods, patches: Patches) -> None:
     for name in call.methods:
         method = vars(owner).get(name)
-        if callable(method) and not (isinstance(method, _Followed) and acts(method)):
-            patches.put_on(owner, name, _wrapper(method, call))
+        if callable(method) and not (isinstance(method, _Followed) and is_active(method)):
+            patches.wrap_one(owner, name, _wrapper(method, call))
 
 
 def _unwrap(owner: Any, call: ContextMethods, patches: Patches) -> None:
     for name in call.methods:
-        patches.take_off(owner, name)
+        patches.unwrap_one(owner, name)
 
 
 def _wrapper(method: Callable[..., Any], call: ContextMethods) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from clew.core.containment import contain
-from clew.patching.import_hooks import Parts, Undo
+from clew.patching.import_hooks import ImportCallbacks, Undo
 from clew.patching.wrap import Patches
 from clew.propagation.processes import flush_last_spans, flush_spans
 
@@ -21,7 +21,7 @@ _UID = "clew: the last spans"
 
 def follow_servers() -> Callable[[], None]:
     """Deliver the last spans of servers that are loaded, or will be; return what undoes it."""
-    patches, parts = Patches(), Parts("following")
+    patches, parts = Patches(), ImportCallbacks("following")
     patches.wrap("uvicorn.server:Server", "shutdown", _shutting_down)
     parts.when_loaded("celery.signals", _follow_celery)
 
