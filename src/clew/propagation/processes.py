@@ -26,7 +26,7 @@ from clew.context.carry import carry
 from clew.core.containment import contain
 from clew.core.weak_map import WeakById
 from clew.export.delivery_processor import Delivery
-from clew.export.exit_deadline import leave, seconds_left
+from clew.export.exit_deadline import begin_exit, seconds_left
 from clew.patching.wrap import Patches
 
 # --- exporters that work after a fork ---
@@ -70,7 +70,7 @@ class _Followed:
 
     def flush(self) -> None:
         """Export what is left, within limits: a dead collector must not keep the process alive."""
-        leave()
+        begin_exit()
         self.deliver()
 
     def deliver(self) -> None:
