@@ -1,4 +1,4 @@
-"""A class and all its subclasses are changed, also those yet to be defined; and back."""
+"""A class and all its subclasses, including those defined later, are changed and changed back."""
 
 from clew.patching.subclasses import change_with_subclasses
 
@@ -36,7 +36,7 @@ def test_existing_and_future_subclasses_are_changed_and_changed_back():
     assert Afterwards not in changed
 
 
-def test_what_others_have_put_around_it_stays():
+def test_somebody_elses_init_subclass_stays():
     class Base:
         pass
 
