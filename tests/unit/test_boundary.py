@@ -9,7 +9,7 @@ from clew.spans import kept_span, processor, session_sampler, tracer_provider
 pytestmark = pytest.mark.usefixtures("contained")
 
 
-def failing(*_arguments, **_named):
+def failing(*_args, **_kwargs):
     raise ZeroDivisionError
 
 

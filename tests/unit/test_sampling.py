@@ -33,9 +33,9 @@ DROPPED = next(name for name in IDS if not session_is_kept(name, 0.5))
 class AppSampler(Sampler):
     """An application's sampler, which drops health checks."""
 
-    def should_sample(self, parent_context, trace_id, name, *more, **named):
+    def should_sample(self, parent_context, trace_id, name, *args, **kwargs):
         decides = ALWAYS_OFF if name == "health" else ALWAYS_ON
-        return decides.should_sample(parent_context, trace_id, name, *more, **named)
+        return decides.should_sample(parent_context, trace_id, name, *args, **kwargs)
 
     def get_description(self):
         return "AppSampler"
@@ -298,8 +298,8 @@ class Frozen(Sampler):
 
     rate: float = 1.0
 
-    def should_sample(self, *arguments, **named):
-        return ALWAYS_ON.should_sample(*arguments, **named)
+    def should_sample(self, *args, **kwargs):
+        return ALWAYS_ON.should_sample(*args, **kwargs)
 
     def get_description(self):
         return "Frozen"

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 HEADER = "baggage"
 MAX_BYTES = 8_192
-"""The size that W3C Baggage requires everybody to pass on. No more is read or written."""
+"""The size that W3C Baggage requires everybody to pass on. clew reads and writes no more."""
 
 # Not percent-encoded in a value, besides letters, digits and "_.-~". Fewer characters than the
 # standard allows, because some readers take a plus for a space, or split at each equals sign.

@@ -58,7 +58,7 @@ class ExporterQueue:
     def reset(self) -> None:
         """Start empty. In a forked child, the waiting spans and the counts are the parent's."""
         self._queue: deque[ReadableSpan] = deque()
-        # Reentrant, like `put`. None means only that there are enough spans for a batch.
+        # A SimpleQueue, as that is reentrant, like `put`. None means that a batch is full.
         self._requests: SimpleQueue[FlushRequest | None] = SimpleQueue()
         self._is_woken = False
         self._thread: Thread | None = None

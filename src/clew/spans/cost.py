@@ -43,7 +43,7 @@ def read_cost_setting() -> None:
 
 
 def set_cost_at_end(span: Span) -> None:
-    """Have *span*, an instrumentor's, given its cost when it ends, if that is wanted."""
+    """Make *span*, an instrumentor's, set its cost when it ends, if costs are wanted."""
     if _enabled:
         add_class(span, PricedSpan)
 
@@ -72,11 +72,11 @@ def cost_attributes(attributes: Mapping[str, Any]) -> dict[str, float]:
         return {}
     provider = attributes.get("llm.provider") or attributes.get("llm.system") or ""
     for provider_id, model_ref in _candidates(str(model), str(provider)):
-        prices = _calculate(provider_id, model_ref, usage)
-        if prices is not None:
-            # Without a count of its output tokens, what an answer cost is not known.
+        costs = _calculate(provider_id, model_ref, usage)
+        if costs is not None:
+            # Without a count of output tokens, the cost of the answer is not known.
             known = _COSTS if _COUNTS["output_tokens"] in attributes else _COSTS[:1]
-            return dict(zip(known, map(float, prices), strict=False))
+            return dict(zip(known, map(float, costs), strict=False))
     counters.count("model calls without a known price")
     return {}
 

@@ -5,7 +5,7 @@ it calls makes another one. The outer span stays the LLM span. The inner one bec
 and passes its attributes to the outer one. The provider reports the token counts itself, so they
 replace those of the orchestrator. Where orchestrators call each other, or one wraps its own call in
 another, the innermost of them is the LLM span, and those around it pass their attributes to it: a
-prompt template, say. An attribute that a span has already is never overwritten by that.
+prompt template, say. Apart from the token counts, no attribute that a span has is overwritten.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -103,7 +103,7 @@ class ModelCall:
         return CHAIN if self.outer_counts or self.inner_counts else LLM
 
     def may_set(self, key: str, value: Any) -> bool:
-        """Whether the span may have this attribute now. A number is remembered in any case."""
+        """Whether the span may have this attribute now. Any other number is kept for its end."""
         if not key.startswith(_NUMBERS):
             return not (self.outer_counts and key.startswith("gen_ai."))
         if self.outer_counts or self.inner_counts:
@@ -115,7 +115,7 @@ class ModelCall:
         return True
 
     def add_inner(self, inner: "ModelCall") -> bool:
-        """Add what *inner* knows; False if this span has ended and has no numbers of its own."""
+        """Add what *inner* knows; False if this span has ended without numbers, so inner counts."""
         numbers = {**inner.own_numbers, **inner.inner_numbers}
         tokens = _with_total({key: numbers[key] for key in numbers if key.startswith(_TOKENS)})
         if not self.is_open:
@@ -180,7 +180,7 @@ class ModelCall:
 
 
 def _with_total(tokens: dict[str, Any]) -> dict[str, Any]:
-    # One count alone is no total: of a stream that was not read to its end there may be no other.
+    # One count alone is no total: a stream that is not read to its end may report only one.
     if TOTAL in tokens or not {PROMPT, COMPLETION} <= tokens.keys():
         return tokens
     return {**tokens, TOTAL: tokens[PROMPT] + tokens[COMPLETION]}

@@ -69,7 +69,7 @@ class IdentityProcessor(SpanProcessor):
             contain("stamping a span")
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's
-        """Return True. In older SDKs it returns None, and no processor after it is flushed."""
+        """Return True. Older SDKs' own method returns None, and then no later one is flushed."""
         return True
 
 
