@@ -72,7 +72,9 @@ def rows() -> dict[str, Row]:
     plain = _provider().get_tracer("bench")
     with_baggage = _provider(BaggageSpanProcessor(ALLOW_ALL_BAGGAGE_KEYS)).get_tracer("bench")
     with_clew = _provider(IdentityProcessor()).get_tracer("bench")
-    of_clew = _provider(IdentityProcessor(roomy=True), limit=MAX_ATTRIBUTES).get_tracer("bench")
+    of_clew = _provider(IdentityProcessor(high_limit=True), limit=MAX_ATTRIBUTES).get_tracer(
+        "bench"
+    )
     behind_clew = ClewTracerProvider(_provider(IdentityProcessor())).get_tracer("bench")
     return {
         "plain": Row(plain, no_block, ids={}),

@@ -41,7 +41,10 @@ nitpick_ignore_regex = [
     # Names of the inside that show in signatures.
     (r"py:.*", r"clew\.[a-z_.]+\.[A-Z]\w*"),
     (r"py:.*", r"[FPRT]"),
-    (r"py:.*", r"(ASGIApp|IdSource|Source|Scope|Receive|Send|StartResponse|Delivered|Call)"),
+    (
+        r"py:.*",
+        r"(ASGIApp|IdSource|Source|Scope|Receive|Send|StartResponse|Delivered|ContextMethods)",
+    ),
 ]
 default_role = "code"  # What stands in single backticks in a docstring.
 autodoc_member_order = "bysource"

@@ -38,7 +38,7 @@ def test_a_module_that_loads_during_an_undo_is_undone_too(python, install):
     install("part", files={"part.py": "class Part:\n    def call(self): pass\n"})
     python("""
         import threading
-        from clew.patching.import_hooks import Parts
+        from clew.patching.import_hooks import ImportCallbacks
         acting, undone, took_back = threading.Event(), threading.Event(), []
 
         def act(part):
@@ -46,7 +46,7 @@ def test_a_module_that_loads_during_an_undo_is_undone_too(python, install):
             undone.wait(20)
             return [lambda: took_back.append(part)]
 
-        parts = Parts("testing")
+        parts = ImportCallbacks("testing")
         parts.when_loaded("part:Part", act)
         importer = threading.Thread(target=lambda: __import__("part"))
         importer.start()

@@ -20,14 +20,14 @@ def test_somebody_elses_wrapper_stays(python, framework):
 
         places = []
 
-        def put_on(wrapped, patches, arguments, named):
+        def wrap_one(wrapped, patches, arguments, named):
             places.append(arguments[:2])
             return wrapped(*arguments, **named)
 
-        wrapt.wrap_function_wrapper(Patches, "put_on", put_on)
+        wrapt.wrap_function_wrapper(Patches, "wrap_one", wrap_one)
         report = instrument_all(only=[{framework.name!r}])
         assert report[{framework.name!r}].state is State.ACTIVE, report
-        for owner in {[call.owner for call in framework.calls]!r}:
+        for owner in {[call.owner for call in framework.context_methods]!r}:
             with suppress(ImportError):  # A part that this release does not have.
                 import_module(owner.partition(":")[0])
 

@@ -1,4 +1,4 @@
-"""A lane takes every span at once, loses none without a number, and says so in one line."""
+"""An exporter's queue never makes the application wait, and counts and logs each span it drops."""
 
 import gc
 import logging
@@ -22,7 +22,7 @@ GIVING_UP = 20_000
 
 
 class Exporter(SpanExporter):
-    """Does what it is told, and says in the log what a collector's exporter would."""
+    """Returns or raises what it is given, and logs what a collector's exporter would."""
 
     logger = logging.getLogger(__name__)
 
@@ -74,16 +74,16 @@ class Telemetry:
 
 @pytest.fixture(autouse=True)
 def variables(monkeypatch):
-    """Small numbers; and nothing is exported unless something says so."""
+    """Small numbers; and nothing is exported unless a test flushes."""
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
     gc.collect()
-    monkeypatch.setattr(queue, "_lanes", type(queue._lanes)())
+    monkeypatch.setattr(queue, "_queues", type(queue._queues)())
 
 
 @pytest.fixture
-def lane(request):
+def make_telemetry(request):
     made = []
 
     @contextmanager
@@ -104,8 +104,8 @@ def lines(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
-def test_what_is_flushed_has_arrived(lane):
-    with lane() as telemetry:
+def test_a_flush_exports_every_span(make_telemetry):
+    with make_telemetry() as telemetry:
         telemetry.make(3)
         assert telemetry.counted() == (0, 3, {})
         assert telemetry.flush()
@@ -114,23 +114,23 @@ def test_what_is_flushed_has_arrived(lane):
         assert telemetry.flush()
 
 
-def test_a_full_batch_is_exported_by_itself(lane):
-    with lane() as telemetry:
+def test_a_full_batch_is_exported_by_itself(make_telemetry):
+    with make_telemetry() as telemetry:
         telemetry.make(4)
         assert telemetry.exporters[0].entered.wait(GIVING_UP / 1000)
 
 
-def test_the_delay_is_kept(lane, monkeypatch):
+def test_spans_are_exported_after_the_delay(make_telemetry, monkeypatch):
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
-    with lane() as telemetry:
+    with make_telemetry() as telemetry:
         telemetry.make(1)
         assert telemetry.exporters[0].entered.wait(GIVING_UP / 1000)
 
 
-def test_a_hanging_exporter_holds_nobody_up_and_every_span_is_counted(lane, caplog):
+def test_a_hanging_exporter_blocks_nothing_and_every_span_is_counted(make_telemetry, caplog):
     exporter = Exporter()
     exporter.open.clear()
-    with lane(exporter) as telemetry:
+    with make_telemetry(exporter) as telemetry:
         telemetry.make(4)
         exporter.entered.wait()
         telemetry.make(50)
@@ -143,10 +143,10 @@ def test_a_hanging_exporter_holds_nobody_up_and_every_span_is_counted(lane, capl
         assert telemetry.counted() == (14, 0, {"queue full": 40})
 
 
-def test_one_that_hangs_does_not_hold_up_another(lane):
+def test_a_hanging_exporter_does_not_block_another(make_telemetry):
     hanging, working = Exporter(), Exporter()
     hanging.open.clear()
-    with lane(hanging, working) as telemetry:
+    with make_telemetry(hanging, working) as telemetry:
         telemetry.make(3)
         assert not telemetry.flush(200)
         assert working.names == ["span"] * 3
@@ -163,8 +163,10 @@ def test_one_that_hangs_does_not_hold_up_another(lane):
         (SystemExit("oh"), "SystemExit: oh"),
     ],
 )
-def test_what_fails_is_counted_and_said_once_with_its_reason(lane, caplog, answer, why):
-    with lane(Exporter(answer)) as telemetry:
+def test_failed_exports_are_counted_and_logged_once_with_the_reason(
+    make_telemetry, caplog, answer, why
+):
+    with make_telemetry(Exporter(answer)) as telemetry:
         for _ in range(5):
             telemetry.make(2)
             assert not telemetry.flush()
@@ -173,16 +175,16 @@ def test_what_fails_is_counted_and_said_once_with_its_reason(lane, caplog, answe
     assert line.startswith(f"clew: 2 spans could not be exported by Exporter: {why}")
 
 
-def test_what_an_exporter_says_is_there_for_who_wants_it(lane, caplog):
+def test_what_an_exporter_logs_is_logged_at_debug(make_telemetry, caplog):
     caplog.set_level(logging.DEBUG, "clew")
-    with lane(Exporter(SpanExportResult.FAILURE)) as telemetry:
+    with make_telemetry(Exporter(SpanExportResult.FAILURE)) as telemetry:
         telemetry.make(1)
         telemetry.flush()
     assert "clew: an exporter says: Failed to export" in lines(caplog)
 
 
-def test_what_the_same_logger_says_elsewhere_is_not_touched(lane, caplog):
-    with lane() as telemetry:
+def test_logs_of_the_same_logger_elsewhere_are_not_captured(make_telemetry, caplog):
+    with make_telemetry() as telemetry:
         telemetry.make(1)
         telemetry.flush()
         Exporter.logger.warning("of the application's own exporter")
@@ -190,9 +192,11 @@ def test_what_the_same_logger_says_elsewhere_is_not_touched(lane, caplog):
 
 
 @pytest.mark.parametrize(("quiet", "said"), [(600.0, 1), (0.0, 2)])
-def test_another_outage_is_said_again_but_not_all_the_time(lane, caplog, monkeypatch, quiet, said):
-    monkeypatch.setattr(exporter_logs, "_QUIET", quiet)
-    with lane(Exporter()) as telemetry:
+def test_another_outage_is_logged_again_but_not_too_often(
+    make_telemetry, caplog, monkeypatch, quiet, said
+):
+    monkeypatch.setattr(exporter_logs, "_MIN_SECONDS_BETWEEN_LINES", quiet)
+    with make_telemetry(Exporter()) as telemetry:
         for answer in (SpanExportResult.FAILURE, SpanExportResult.SUCCESS) * 2:
             telemetry.exporters[0].answer = answer
             telemetry.make(1)
@@ -200,15 +204,15 @@ def test_another_outage_is_said_again_but_not_all_the_time(lane, caplog, monkeyp
     assert len(lines(caplog)) == said
 
 
-def test_an_exporter_that_returns_nothing_has_exported(lane):
-    with lane(Exporter(None)) as telemetry:
+def test_an_exporter_that_returns_nothing_has_exported(make_telemetry):
+    with make_telemetry(Exporter(None)) as telemetry:
         telemetry.make(1)
         assert telemetry.flush()
         assert telemetry.counted() == (1, 0, {})
 
 
-def test_shutdown_delivers_and_then_takes_no_more(lane):
-    with lane() as telemetry:
+def test_shutdown_exports_and_then_accepts_no_more(make_telemetry):
+    with make_telemetry() as telemetry:
         telemetry.make(3)
         telemetry.provider.shutdown()
         telemetry.make(2)
@@ -217,10 +221,10 @@ def test_shutdown_delivers_and_then_takes_no_more(lane):
         assert telemetry.exporters[0].shut == 1
 
 
-def test_a_shutdown_in_time_that_is_given(lane, caplog):
+def test_a_shutdown_stops_at_its_timeout(make_telemetry, caplog):
     exporter = Exporter()
     exporter.open.clear()
-    with lane(exporter) as telemetry:
+    with make_telemetry(exporter) as telemetry:
         telemetry.make(3)
         telemetry.delivery.shutdown(50)
         assert telemetry.counted() == (0, 0, {"exit timeout": 3})
@@ -229,26 +233,26 @@ def test_a_shutdown_in_time_that_is_given(lane, caplog):
     assert line.startswith("clew: 3 spans could not be delivered before the end (exit timeout: 3)")
 
 
-def test_a_failing_shutdown_of_an_exporter_is_contained(lane, monkeypatch, caplog):
+def test_a_failing_shutdown_of_an_exporter_is_contained(make_telemetry, monkeypatch, caplog):
     monkeypatch.setattr(containment, "reraise", False)
     monkeypatch.setattr(containment, "_logged", set())
     exporter = Exporter()
     monkeypatch.setattr(exporter, "shutdown", lambda: 1 / 0)
-    with lane(exporter) as telemetry:
+    with make_telemetry(exporter) as telemetry:
         telemetry.make(1)
         telemetry.provider.shutdown()
         assert telemetry.counted() == (1, 0, {})
     assert len(lines(caplog)) == 1
 
 
-@pytest.mark.parametrize("name", ["put", "_take"])
-def test_a_fault_of_clews_own_is_contained(lane, monkeypatch, name):
+@pytest.mark.parametrize("name", ["put", "_next_batch"])
+def test_a_fault_of_clews_own_is_contained(make_telemetry, monkeypatch, name):
     monkeypatch.setattr(containment, "reraise", False)
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")
-    with lane() as telemetry:
+    with make_telemetry() as telemetry:
         before = sum(stats().errors.values())
         with monkeypatch.context() as faulty:
-            faulty.setattr(queue.Lane, name, lambda *_: 1 / 0)
+            faulty.setattr(queue.ExporterQueue, name, lambda *_: 1 / 0)
             telemetry.make(2)
             assert telemetry.flush() == (name == "put")
         assert sum(stats().errors.values()) > before
@@ -258,22 +262,22 @@ def test_a_fault_of_clews_own_is_contained(lane, monkeypatch, name):
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])
-def test_a_time_that_is_none_leaves_the_default(monkeypatch, text):
+def test_an_invalid_time_means_the_default(monkeypatch, text):
     monkeypatch.setenv("CLEW_EXIT_TIMEOUT", text)
     assert settings.EXIT_TIMEOUT.read() == 3
     assert 2 < exit_deadline.seconds_left() <= 3
 
 
-def test_a_span_that_is_not_sampled_is_not_delivered(lane):
-    with lane(sampler=ALWAYS_OFF) as telemetry:
+def test_a_span_that_is_not_sampled_is_not_delivered(make_telemetry):
+    with make_telemetry(sampler=ALWAYS_OFF) as telemetry:
         telemetry.make(1)
         assert telemetry.flush()
         assert telemetry.counted() == (0, 0, {})
 
 
-def test_many_threads_lose_no_span(lane, monkeypatch):
+def test_many_threads_lose_no_span(make_telemetry, monkeypatch):
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "50")
-    with lane() as telemetry:
+    with make_telemetry() as telemetry:
         threads = [Thread(target=telemetry.make, args=(500, str(it))) for it in range(4)]
         for thread in threads:
             thread.start()
@@ -285,8 +289,8 @@ def test_many_threads_lose_no_span(lane, monkeypatch):
     assert sum(Counter(telemetry.exporters[0].names).values()) == exported
 
 
-def test_an_export_belongs_to_nobody(lane):
-    with lane() as telemetry:
+def test_an_export_runs_in_no_session(make_telemetry):
+    with make_telemetry() as telemetry:
         token = otel.attach(otel.set_value("session.id", "chat-42"))
         telemetry.make(1)
         otel.detach(token)
@@ -296,10 +300,10 @@ def test_an_export_belongs_to_nobody(lane):
     assert seen["suppress_instrumentation"] is True
 
 
-def test_a_span_that_ends_wherever_the_garbage_collector_runs(lane):
-    """Here: while the same thread holds the lane's lock, and starts its thread."""
-    with lane() as telemetry:
-        (only,) = queue.lanes()
+def test_a_span_may_end_while_the_queue_holds_its_locks(make_telemetry):
+    """Here: while the same thread holds the lock of the queue, and starts its thread."""
+    with make_telemetry() as telemetry:
+        (only,) = queue.exporter_queues()
         with only._lock, only._starting:
             telemetry.make(11)
         telemetry.make(1)
@@ -308,9 +312,9 @@ def test_a_span_that_ends_wherever_the_garbage_collector_runs(lane):
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many"])
-def test_a_number_that_is_none(lane, monkeypatch, caplog, text):
+def test_an_invalid_number_means_the_default(make_telemetry, monkeypatch, caplog, text):
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", text)
-    with lane() as telemetry:
+    with make_telemetry() as telemetry:
         telemetry.make(1)
         telemetry.flush()
         assert telemetry.counted() == (1, 0, {})
@@ -319,8 +323,8 @@ def test_a_number_that_is_none(lane, monkeypatch, caplog, text):
     assert line.endswith("The default is used: 2048")
 
 
-def test_what_a_person_reads(lane, monkeypatch):
-    with lane(Exporter(SpanExportResult.FAILURE)) as telemetry:
+def test_stats_as_text(make_telemetry, monkeypatch):
+    with make_telemetry(Exporter(SpanExportResult.FAILURE)) as telemetry:
         telemetry.make(2)
         telemetry.flush()
         text = str(stats())

@@ -1,4 +1,4 @@
-"""Spans of instrumentors, as a model call makes them, and what they say of it."""
+"""Starts spans as the instrumentors of several frameworks do for one model call."""
 
 from openinference.instrumentation import OITracer, TraceConfig
 from opentelemetry.trace import set_span_in_context
@@ -12,7 +12,7 @@ NAMES = ("prompt", "completion", "total", "prompt_details.cache_read")
 
 
 class Frameworks:
-    """The tracers of instrumentors, as `instrument_all` hands them out."""
+    """The tracers of instrumentors, as `instrument_all` gives them to these."""
 
     def __init__(self, **options):
         self.telemetry = Telemetry(**options)
@@ -28,11 +28,11 @@ class Frameworks:
         return self.start(framework, name, inside, **options, **{KIND: "LLM"})
 
     def finished(self):
-        """Return what each span says: its kind, and the numbers."""
+        """Return the kind and the token counts of each span by its name."""
         return {
             span.name: (
                 span.attributes.get(KIND),
-                *(span.attributes.get(TOKENS + it) for it in NAMES),
+                *(span.attributes.get(TOKENS + name) for name in NAMES),
             )
             for span in self.telemetry.exporter.get_finished_spans()
         }

@@ -1,4 +1,4 @@
-"""The names under which other backends read the ids."""
+"""The ids are set under the names that other backends read, if a preset is chosen."""
 
 from urllib.parse import urlsplit
 
@@ -12,13 +12,13 @@ both = using_session("chat-42", user_id="ada")
 IDS = {"session.id": "chat-42", "user.id": "ada"}
 KIND = "openinference.span.kind"
 OPERATION = "gen_ai.operation.name"
-everywhere = pytest.mark.parametrize(
+each_general_name = pytest.mark.parametrize(
     "name", [name for name, alias in ALIASES.items() if not alias.genai_only]
 )
 each_tracer = pytest.mark.parametrize("tracer", ["tracer", "instrumentor", "stranger"])
 
 
-def written(name):
+def aliases_of(name):
     alias = ALIASES[name]
     names = {alias.session: "chat-42"}
     if alias.user:
@@ -26,35 +26,35 @@ def written(name):
     return names
 
 
-def test_none_is_written_unless_asked_for(telemetry):
+def test_no_alias_is_set_by_default(telemetry):
     with both:
         telemetry.probe(attributes={KIND: "LLM"})
     assert telemetry.last() == {**IDS, KIND: "LLM"}
     assert settings.ALIASES_TO_WRITE.read() == ()
 
 
-@everywhere
+@each_general_name
 @each_tracer
-def test_each_preset_lands_on_every_span(make_telemetry, tracer, name):
+def test_each_preset_is_set_on_every_span(make_telemetry, tracer, name):
     telemetry = make_telemetry(aliases=(ALIASES[name],))
     with both:
         getattr(telemetry, tracer).start_span("span").end()
-    assert telemetry.last() == {**IDS, **written(name)}
+    assert telemetry.last() == {**IDS, **aliases_of(name)}
 
 
-@everywhere
+@each_general_name
 @pytest.mark.parametrize("number", [100, 123, 124, 125, 126, 127, 128, 130, 1000])
-def test_aliases_survive_the_limit_and_evict_no_id(make_telemetry, name, number):
+def test_the_limit_evicts_no_alias_and_no_id(make_telemetry, name, number):
     telemetry = make_telemetry(aliases=(ALIASES[name],))
     with both:
         span = telemetry.tracer.start_span("span")
         for index in range(number):
             span.set_attribute(f"key-{index}", index)
         span.end()
-    assert (IDS | written(name)).items() <= telemetry.last().items()
+    assert (IDS | aliases_of(name)).items() <= telemetry.last().items()
 
 
-@everywhere
+@each_general_name
 def test_a_limit_of_three_keeps_both_ids(make_telemetry, name):
     telemetry = make_telemetry(limit=3, aliases=(ALIASES[name],))
     with both:
@@ -62,15 +62,15 @@ def test_a_limit_of_three_keeps_both_ids(make_telemetry, name):
     assert IDS.items() <= telemetry.last().items()
 
 
-def test_several_presets_land_together(make_telemetry):
+def test_several_presets_are_set_together(make_telemetry):
     telemetry = make_telemetry(aliases=(ALIASES["langfuse"], ALIASES["mlflow"]))
     with both:
         telemetry.probe()
-    assert telemetry.last() == {**IDS, **written("langfuse"), **written("mlflow")}
+    assert telemetry.last() == {**IDS, **aliases_of("langfuse"), **aliases_of("mlflow")}
 
 
-@everywhere
-def test_they_follow_the_spans_own_ids(make_telemetry, name):
+@each_general_name
+def test_aliases_have_the_spans_own_ids(make_telemetry, name):
     alias = ALIASES[name]
     telemetry = make_telemetry(aliases=(alias,))
     with both:
@@ -81,8 +81,8 @@ def test_they_follow_the_spans_own_ids(make_telemetry, name):
     assert telemetry.last()[alias.user] == "ada"
 
 
-@everywhere
-def test_without_ids_there_is_nothing_to_write(make_telemetry, name):
+@each_general_name
+def test_without_ids_no_alias_is_set(make_telemetry, name):
     telemetry = make_telemetry(aliases=(ALIASES[name],))
     with isolated():
         telemetry.probe(attributes={"other": 1})
@@ -92,7 +92,7 @@ def test_without_ids_there_is_nothing_to_write(make_telemetry, name):
 @pytest.mark.parametrize("kind", sorted({"LLM", "AGENT", "CHAIN"}))
 @pytest.mark.parametrize("late", [True, False])
 @each_tracer
-def test_genai_lands_on_model_calls_agents_and_workflows(make_telemetry, tracer, kind, late):
+def test_genai_is_set_on_model_calls_agents_and_workflows(make_telemetry, tracer, kind, late):
     telemetry = make_telemetry(aliases=(ALIASES["genai"],))
     with both:
         given = {} if late else {KIND: kind}
@@ -103,7 +103,7 @@ def test_genai_lands_on_model_calls_agents_and_workflows(make_telemetry, tracer,
 
 
 @pytest.mark.parametrize("operation", ["chat", "text_completion", "invoke_agent"])
-def test_genai_lands_on_opentelemetrys_own_operations(make_telemetry, operation):
+def test_genai_is_set_on_opentelemetrys_own_operations(make_telemetry, operation):
     telemetry = make_telemetry(aliases=(ALIASES["genai"],))
     with both:
         telemetry.probe(attributes={OPERATION: operation})
@@ -111,7 +111,7 @@ def test_genai_lands_on_opentelemetrys_own_operations(make_telemetry, operation)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "attributes",
     [
         {},
         {KIND: "TOOL"},
@@ -122,15 +122,15 @@ def test_genai_lands_on_opentelemetrys_own_operations(make_telemetry, operation)
         {"http.request.method": "GET"},
     ],
 )
-def test_genai_lands_on_no_other_span(make_telemetry, said):
+def test_genai_is_set_on_no_other_span(make_telemetry, attributes):
     telemetry = make_telemetry(aliases=(ALIASES["genai"],))
     with both:
-        telemetry.probe(attributes=said)
-    assert telemetry.last() == {**IDS, **said}
+        telemetry.probe(attributes=attributes)
+    assert telemetry.last() == {**IDS, **attributes}
 
 
 @pytest.mark.parametrize("name", ALIASES)
-def test_each_preset_says_where_it_is_documented(name):
+def test_each_preset_has_the_address_of_its_documentation(name):
     alias = ALIASES[name]
     assert alias.name == name
     assert urlsplit(alias.documented).scheme == "https"

@@ -1,4 +1,4 @@
-"""Whatever clew catches broadly is counted, told, or handed on; it never just disappears."""
+"""Every broad `except` in clew reports the exception that it has caught."""
 
 import ast
 from pathlib import Path
@@ -7,14 +7,14 @@ import clew
 
 SOURCE = Path(clew.__file__).parent
 BROAD = {"Exception", "BaseException"}
-ANSWERED_OTHERWISE = {
-    "aws_lambda/__init__.py": "a context of Lambda's that does not know the time left",
-    "context/identity.py": "what others put into a context can be anything",
-    "instrument/repairs/bedrock/call_errors.py": "an exception whose text cannot be had",
+NOT_REPORTED = {
+    "aws_lambda/__init__.py": "a context of Lambda's that does not have the remaining time",
+    "context/identity.py": "what other libraries put into a context can be anything",
+    "instrument/repairs/bedrock/call_errors.py": "an exception that cannot be converted to text",
     "instrument/repairs/dspy/arguments.py": "arguments that upstream cannot read, read otherwise",
     "instrument/repairs/llamaindex/unknown_models.py": "a model that LlamaIndex does not know",
 }
-"""Files in which an exception is the answer to a question, and why. All others say something."""
+"""Files in which an exception is an expected result, and which one. All others report it."""
 
 
 def broad_handlers(path):
@@ -26,7 +26,7 @@ def broad_handlers(path):
                 yield handler
 
 
-def says_something(handler):
+def reports(handler):
     """Whether it raises, calls `contain` or the logger, or uses the exception that it caught."""
     for node in ast.walk(handler):
         if isinstance(node, ast.Raise):
@@ -36,12 +36,12 @@ def says_something(handler):
     return False
 
 
-def test_whatever_is_caught_broadly_is_told():
-    found = [
+def test_every_broad_except_reports_the_exception():
+    handlers = [
         (str(path.relative_to(SOURCE)), handler)
         for path in sorted(SOURCE.rglob("*.py"))
         for handler in broad_handlers(path)
     ]
-    assert len(found) > 100
-    silent = {path for path, handler in found if not says_something(handler)}
-    assert silent == set(ANSWERED_OTHERWISE)
+    assert len(handlers) > 100
+    silent = {path for path, handler in handlers if not reports(handler)}
+    assert silent == set(NOT_REPORTED)

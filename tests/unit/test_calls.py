@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from clew import current, using_session
-from clew.core.frameworks import Call
+from clew.core.frameworks import ContextMethods
 from clew.instrument.method_context import wrap_calls
 
 
@@ -34,7 +34,7 @@ def followed(monkeypatch):
     module = ModuleType("a_framework")
     module.Model = type("Model", (Model,), {name: vars(Model)[name] for name in METHODS})
     monkeypatch.setitem(sys.modules, "a_framework", module)
-    undo = wrap_calls([Call("a_framework:Model", METHODS)])
+    undo = wrap_calls([ContextMethods("a_framework:Model", METHODS)])
     yield module.Model()
     undo()
 

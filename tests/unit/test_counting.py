@@ -1,4 +1,4 @@
-"""Which span counts, and who hands what to whom, span by span."""
+"""Which span of a model call counts, and what the others pass on to it."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +19,7 @@ def frameworks():
 NOTHING = (None,) * len(NAMES)
 
 
-def test_the_outer_span_counts_and_the_provider_says_how_much(frameworks):
+def test_the_outer_span_counts_with_the_providers_numbers(frameworks):
     outer = frameworks.llm("dspy", "outer")
     inner = frameworks.llm("openai", "inner", outer)
     spend(inner, 10, 5, cached=4)
@@ -32,7 +32,7 @@ def test_the_outer_span_counts_and_the_provider_says_how_much(frameworks):
     }
 
 
-def test_a_detail_that_only_the_outer_span_knows_stays(frameworks):
+def test_a_number_that_only_the_outer_span_has_stays(frameworks):
     outer = frameworks.llm("dspy", "outer")
     inner = frameworks.llm("openai", "inner", outer)
     spend(inner, 10, 5)
@@ -42,7 +42,7 @@ def test_a_detail_that_only_the_outer_span_knows_stays(frameworks):
     assert frameworks.finished()["outer"] == ("LLM", 10, 5, 15, 3)
 
 
-def test_a_total_that_nobody_says_is_the_sum(frameworks):
+def test_a_missing_total_is_the_sum(frameworks):
     outer = frameworks.llm("dspy", "outer")
     inner = frameworks.llm("bedrock", "inner", outer)
     inner.set_attributes({TOKENS + "prompt": 10, TOKENS + "completion": 5})
@@ -51,10 +51,10 @@ def test_a_total_that_nobody_says_is_the_sum(frameworks):
     assert frameworks.finished()["outer"] == ("LLM", 10, 5, 15, None)
 
 
-def test_half_of_it_is_no_total(frameworks):
+def test_without_completion_tokens_there_is_no_total(frameworks):
     outer = frameworks.llm("langchain", "outer")
     inner = frameworks.llm("bedrock", "inner", outer)
-    inner.set_attribute(TOKENS + "prompt", 10)  # A stream of Claude's that was left says no more.
+    inner.set_attribute(TOKENS + "prompt", 10)  # All that Claude's unread stream reports.
     inner.end()
     outer.end()
     assert frameworks.finished()["outer"] == ("LLM", 10, None, None, None)
@@ -69,7 +69,7 @@ def test_several_requests_for_one_call_add_up(frameworks):
         inner.end()
     outer.end()
     assert frameworks.finished()["outer"] == ("LLM", 20, 10, 30, None)
-    assert [it for it in frameworks.finished().values() if it[0] == "LLM"] == [
+    assert [numbers for numbers in frameworks.finished().values() if numbers[0] == "LLM"] == [
         ("LLM", 20, 10, 30, None)
     ]
 
@@ -102,12 +102,12 @@ def test_an_inner_span_that_outlives_the_call_loses_no_number(frameworks, outer_
     outer.end()
     spend(inner, 10, 5)
     inner.end()
-    found = frameworks.finished()
-    assert found["inner"] == (("CHAIN", *NOTHING) if outer_knows else ("LLM", 10, 5, 15, None))
-    assert sum(total or 0 for _, _, _, total, _ in found.values()) == 15
+    numbers = frameworks.finished()
+    assert numbers["inner"] == (("CHAIN", *NOTHING) if outer_knows else ("LLM", 10, 5, 15, None))
+    assert sum(total or 0 for _, _, _, total, _ in numbers.values()) == 15
 
 
-def test_one_orchestrator_inside_another_leaves_the_counting_to_the_inner_one(frameworks):
+def test_of_two_orchestrators_the_inner_one_counts(frameworks):
     outer = frameworks.llm("dspy", "outer")
     middle = frameworks.llm("langchain", "middle", outer)
     inner = frameworks.llm("openai", "inner", middle)
@@ -123,7 +123,7 @@ def test_one_orchestrator_inside_another_leaves_the_counting_to_the_inner_one(fr
     }
 
 
-def test_a_wrapper_that_asked_a_provider_nobody_traces_counts_after_all(frameworks):
+def test_a_wrapper_that_calls_an_untraced_provider_counts_itself(frameworks):
     outer = frameworks.llm("dspy", "outer")
     beside = frameworks.llm("langchain", "beside", outer)
     beside.end()
@@ -132,7 +132,7 @@ def test_a_wrapper_that_asked_a_provider_nobody_traces_counts_after_all(framewor
     assert frameworks.finished()["outer"] == ("LLM", 10, 5, 15, None)
 
 
-def test_a_provider_between_hands_on_what_the_innermost_says(frameworks):
+def test_a_provider_in_the_middle_passes_the_innermost_numbers_on(frameworks):
     """As an instrumentor of LiteLLM does, which is not in the table."""
     outer = frameworks.llm("dspy", "outer")
     between = frameworks.llm("litellm", "between", outer)
@@ -158,7 +158,7 @@ def test_an_instrumentor_outside_the_table_may_be_the_outer_one(frameworks):
 
 
 @pytest.mark.parametrize("kind", ["EMBEDDING", "RETRIEVER"])
-def test_other_work_of_a_provider_inside_a_call_stays_what_it_is(frameworks, kind):
+def test_other_kinds_of_spans_inside_a_call_keep_their_kind(frameworks, kind):
     outer = frameworks.llm("dspy", "outer")
     inner = frameworks.start("openai", "inner", outer, **{KIND: kind})
     spend(inner, 7, 0)
@@ -170,7 +170,7 @@ def test_other_work_of_a_provider_inside_a_call_stays_what_it_is(frameworks, kin
     }
 
 
-def test_a_tool_inside_a_call_asks_a_model_for_itself(frameworks):
+def test_a_model_call_of_a_tool_counts_itself(frameworks):
     outer = frameworks.llm("dspy", "outer")
     tool = frameworks.start("dspy", "tool", outer, **{KIND: "TOOL"})
     inner = frameworks.llm("openai", "inner", tool)
@@ -181,7 +181,7 @@ def test_a_tool_inside_a_call_asks_a_model_for_itself(frameworks):
     assert frameworks.finished()["outer"] == ("LLM", *NOTHING)
 
 
-def test_spans_of_the_application_between_lead_through(frameworks):
+def test_spans_of_the_application_may_be_in_between(frameworks):
     outer = frameworks.llm("dspy", "outer")
     tracer = trace.get_tracer("application", tracer_provider=frameworks.telemetry.provider)
     between = tracer.start_span("between", context=set_span_in_context(outer))
@@ -194,9 +194,9 @@ def test_spans_of_the_application_between_lead_through(frameworks):
     assert frameworks.finished()["inner"] == ("CHAIN", *NOTHING)
 
 
-def test_a_kind_that_is_said_only_at_the_end_is_announced_at_the_start(frameworks):
+def test_a_kind_that_is_set_at_the_end_can_be_announced_at_the_start(frameworks):
     outer = frameworks.start("langchain", "outer")
-    model_calls.announce(outer, "LLM")
+    model_calls.announce_kind(outer, "LLM")
     inner = frameworks.start("bedrock", "inner", outer)
     inner.set_attribute(KIND, "LLM")
     spend(inner, 10, 5)
@@ -209,16 +209,16 @@ def test_a_kind_that_is_said_only_at_the_end_is_announced_at_the_start(framework
     }
 
 
-def test_a_cache_hit_spends_nothing_whatever_is_said_later(frameworks):
+def test_a_cache_hit_has_no_tokens_whatever_is_set_later(frameworks):
     outer = frameworks.llm("langchain", "outer")
-    model_calls.hit(outer)
+    model_calls.set_cache_hit(outer)
     spend(outer, 10, 5, cached=2)
     outer.end()
     assert frameworks.finished()["outer"] == ("LLM", 0, 0, 0, None)
     assert frameworks.attributes("outer")[model_calls.CACHE_HIT] is True
 
 
-def test_numbers_outlast_the_attribute_limit():
+def test_the_attribute_limit_evicts_no_number():
     frameworks = Frameworks(limit=20)
     outer = frameworks.llm("dspy", "outer")
     inner = frameworks.llm("openai", "inner", outer)
@@ -229,7 +229,7 @@ def test_numbers_outlast_the_attribute_limit():
     assert frameworks.finished()["outer"] == ("LLM", 10, 5, 15, None)
 
 
-def test_names_of_opentelemetrys_own_are_not_said_twice(frameworks):
+def test_opentelemetrys_attributes_are_not_set_twice(frameworks):
     config = TraceConfig(enable_genai_semconv=True)
     outer = frameworks.llm("dspy", "outer", config=config)
     inner = frameworks.llm("openai", "inner", outer, config=config)
@@ -241,7 +241,7 @@ def test_names_of_opentelemetrys_own_are_not_said_twice(frameworks):
     assert [key for key in frameworks.attributes("inner") if key.startswith("gen_ai.")] == []
 
 
-def test_many_threads_hand_over_to_one_call(frameworks):
+def test_calls_in_many_threads_add_up_in_one_outer_call(frameworks):
     outer = frameworks.llm("dspy", "outer")
 
     def ask(number):
@@ -255,9 +255,9 @@ def test_many_threads_hand_over_to_one_call(frameworks):
     assert frameworks.finished()["outer"] == ("LLM", 2000, 1000, 3000, None)
 
 
-def test_kept_apart_on_demand(frameworks, monkeypatch):
+def test_duplicates_can_be_kept(frameworks, monkeypatch):
     monkeypatch.setenv("CLEW_DUPLICATES", "keep")
-    model_calls.read_duplicates()
+    model_calls.read_duplicates_setting()
     try:
         outer = frameworks.llm("dspy", "outer", **{TEMPLATE: "Where is {it}?"})
         inner = frameworks.llm("openai", "inner", outer, **{"llm.model_name": "gpt"})
@@ -267,7 +267,7 @@ def test_kept_apart_on_demand(frameworks, monkeypatch):
         outer.end()
     finally:
         monkeypatch.delenv("CLEW_DUPLICATES")
-        model_calls.read_duplicates()
+        model_calls.read_duplicates_setting()
     both = ("LLM", 10, 5, 15, None)
     assert frameworks.finished() == {"inner": both, "outer": both}
     assert TEMPLATE not in frameworks.attributes("inner")

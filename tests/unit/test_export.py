@@ -1,4 +1,4 @@
-"""Where the spans of an application without a tracer provider go: the OTEL_* variables say."""
+"""Which exporters a tracer provider of clew's has, by the OTEL_* variables."""
 
 import io
 import json
@@ -18,21 +18,21 @@ without_grpc = pytest.mark.skipif(
 
 
 @pytest.fixture
-def made(monkeypatch, caplog):
+def configure(monkeypatch, caplog):
     """Set the variables; return the exporters, and clew's log lines."""
 
     def make(**variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        found = exporters()
+        created = exporters()
         records = [record for record in caplog.records if record.name == "clew"]
         for record in records:
             assert record.exc_info is None
             assert "\n" not in record.getMessage()
             assert "Traceback" not in record.getMessage()
-        for exporter in found:
+        for exporter in created:
             exporter.shutdown()
-        return [type(each) for each in found], [record.getMessage() for record in records]
+        return [type(each) for each in created], [record.getMessage() for record in records]
 
     return make
 
@@ -47,9 +47,9 @@ def made(monkeypatch, caplog):
         {f"{OTLP}HEADERS": "a=b"},
     ],
 )
-def test_none_configured_means_the_default_with_one_line(made, variables):
-    found, (line,) = made(**variables)
-    assert found == [StandardError]
+def test_none_configured_means_the_default_with_one_line(configure, variables):
+    types, (line,) = configure(**variables)
+    assert types == [StandardError]
     assert line.startswith("clew: no exporter is configured, so spans are written to standard err")
     assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://" in line
     assert "OTEL_TRACES_EXPORTER=none" in line
@@ -80,26 +80,29 @@ def test_the_default_writes_one_line_of_json_to_standard_error(telemetry, monkey
         {f"{OTLP}PROTOCOL": "grpc", f"{OTLP}TRACES_PROTOCOL": "http/protobuf"},
     ],
 )
-def test_otlp(made, variables):
-    assert made(**variables) == ([OTLPSpanExporter], [])
+def test_otlp(configure, variables):
+    assert configure(**variables) == ([OTLPSpanExporter], [])
 
 
-def test_console_and_none(made):
-    assert made(OTEL_TRACES_EXPORTER="console") == ([ConsoleSpanExporter], [])
-    assert made(OTEL_TRACES_EXPORTER="console,otlp") == (
+def test_console_and_none(configure):
+    assert configure(OTEL_TRACES_EXPORTER="console") == ([ConsoleSpanExporter], [])
+    assert configure(OTEL_TRACES_EXPORTER="console,otlp") == (
         [ConsoleSpanExporter, OTLPSpanExporter],
         [],
     )
 
 
 @pytest.mark.parametrize("text", ["none", "NONE", " none ", "none,none"])
-def test_none(made, text):
-    assert made(OTEL_TRACES_EXPORTER=text, OTEL_EXPORTER_OTLP_ENDPOINT="http://a:1") == ([], [])
+def test_none(configure, text):
+    assert configure(OTEL_TRACES_EXPORTER=text, OTEL_EXPORTER_OTLP_ENDPOINT="http://a:1") == (
+        [],
+        [],
+    )
 
 
-def test_an_unknown_exporter_is_named_with_what_there_is(made):
-    found, (named, default) = made(OTEL_TRACES_EXPORTER="fax")
-    assert found == [StandardError]
+def test_an_unknown_exporter_is_named_with_the_installed_ones(configure):
+    types, (named, default) = configure(OTEL_TRACES_EXPORTER="fax")
+    assert types == [StandardError]
     assert "OTEL_TRACES_EXPORTER=fax" in named
     assert all(known in named for known in ("console", "none", "otlp", "otlp_proto_http"))
     assert "none of the configured exporters can be used" in default
@@ -115,17 +118,17 @@ def test_an_unknown_exporter_is_named_with_what_there_is(made):
         {"OTEL_TRACES_EXPORTER": "otlp_proto_grpc"},
     ],
 )
-def test_grpc_without_its_package_says_how_to_get_it(made, variables):
-    found, (named, default) = made(**variables)
-    assert found == [StandardError]
+def test_for_grpc_without_its_package_the_pip_command_is_logged(configure, variables):
+    types, (named, default) = configure(**variables)
+    assert types == [StandardError]
     assert "python -m pip install opentelemetry-exporter-otlp-proto-grpc" in named
     assert "none of the configured exporters can be used" in default
 
 
-def test_zipkin_without_its_package_says_how_to_get_it(made):
+def test_for_zipkin_without_its_package_the_pip_command_is_logged(configure):
     if find_spec("opentelemetry.exporter.zipkin") is not None:
         pytest.skip("zipkin is installed")
-    _, (named, _) = made(OTEL_TRACES_EXPORTER="zipkin")
+    _, (named, _) = configure(OTEL_TRACES_EXPORTER="zipkin")
     assert "python -m pip install opentelemetry-exporter-zipkin" in named
 
 
@@ -143,32 +146,32 @@ def test_zipkin_without_its_package_says_how_to_get_it(made):
         "http://localhost:99999",
     ],
 )
-def test_a_bad_endpoint_is_named(made, variable, endpoint):
-    found, (named, _) = made(**{variable: endpoint})
-    assert found == [StandardError]
+def test_a_bad_endpoint_is_named(configure, variable, endpoint):
+    types, (named, _) = configure(**{variable: endpoint})
+    assert types == [StandardError]
     assert f"{variable}={endpoint!r}" in named
     assert "http://host:4318" in named
 
 
 @pytest.mark.parametrize("variable", [f"{OTLP}PROTOCOL", f"{OTLP}TRACES_PROTOCOL"])
-def test_an_unknown_protocol_is_named_with_the_known_ones(made, variable):
-    found, (named, _) = made(**{variable: "http/xml"})
-    assert found == [StandardError]
+def test_an_unknown_protocol_is_named_with_the_known_ones(configure, variable):
+    types, (named, _) = configure(**{variable: "http/xml"})
+    assert types == [StandardError]
     assert "'http/xml'" in named
     assert "http/protobuf or grpc" in named
 
 
 @pytest.mark.parametrize("text", ["fax,otlp", "otlp,fax"])
-def test_of_two_exporters_the_good_one_is_used(made, text):
-    found, (named,) = made(OTEL_TRACES_EXPORTER=text)
-    assert found == [OTLPSpanExporter]
+def test_of_two_exporters_the_valid_one_is_used(configure, text):
+    types, (named,) = configure(OTEL_TRACES_EXPORTER=text)
+    assert types == [OTLPSpanExporter]
     assert "OTEL_TRACES_EXPORTER=fax" in named
 
 
-def test_an_exporter_that_fails_to_start_is_named(made):
-    found, (named, _) = made(
+def test_an_exporter_that_fails_to_start_is_named(configure):
+    types, (named, _) = configure(
         OTEL_TRACES_EXPORTER="otlp", OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER="nobody"
     )
-    assert found == [StandardError]
+    assert types == [StandardError]
     assert "it raised RuntimeError" in named
     assert "nobody" in named

@@ -1,4 +1,4 @@
-"""The house is as its plans say: the tables, extras, tests and public names agree."""
+"""The tables of frameworks and settings, the extras, the tests and the docs agree."""
 
 import re
 import tomllib
@@ -29,13 +29,13 @@ def test_rows_and_landing_calls_agree():
 
 
 def test_every_instrumentor_is_a_dependency():
-    packages = {re.split(r"[><=]", it)[0] for it in PROJECT["dependencies"]}
+    packages = {re.split(r"[><=]", line)[0] for line in PROJECT["dependencies"]}
     for row in FRAMEWORKS:
         module = row.instrumentor.partition(":")[0]
         assert re.sub(r"[._]", "-", module) in packages
 
 
-def test_names_are_said_once():
+def test_each_framework_is_named_only_in_the_table():
     names = [row.name for row in FRAMEWORKS]
     assert len(set(names)) == len(names)
     source = "".join(path.read_text() for path in (ROOT / "src" / "clew").rglob("*.py"))
@@ -44,8 +44,8 @@ def test_names_are_said_once():
     )
 
 
-def test_the_table_of_settings_is_whole():
-    defined = [it for it in vars(settings).values() if isinstance(it, settings.Setting)]
+def test_every_setting_is_in_the_table():
+    defined = [obj for obj in vars(settings).values() if isinstance(obj, settings.Setting)]
     assert set(settings.SETTINGS) == set(defined)
 
 

@@ -1,4 +1,4 @@
-"""Both ids on every span, past every attribute limit."""
+"""No attribute limit evicts the ids of a span."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def fill(span, number, *, one_by_one=True):
 @each_tracer
 @pytest.mark.parametrize("one_by_one", [True, False])
 @pytest.mark.parametrize("number", [126, 127, 128, 130, 1000])
-def test_ids_survive_the_attribute_limit(telemetry, tracer, number, one_by_one):
+def test_the_attribute_limit_evicts_no_id(telemetry, tracer, number, one_by_one):
     with both:
         span = getattr(telemetry, tracer).start_span("span")
         fill(span, number, one_by_one=one_by_one)
@@ -40,7 +40,7 @@ def test_ids_survive_the_attribute_limit(telemetry, tracer, number, one_by_one):
 
 @each_tracer
 @pytest.mark.parametrize("number", [*range(118, 132), 1000])
-def test_ids_survive_beside_all_seven(telemetry, tracer, number):
+def test_the_attribute_limit_evicts_no_id_with_all_seven_arguments(telemetry, tracer, number):
     with using_attributes(**SEVEN):
         span = getattr(telemetry, tracer).start_span("span")
         fill(span, number)
@@ -71,7 +71,7 @@ def test_attributes_given_at_the_start_do_not_evict_the_ids(telemetry, number):
 @pytest.mark.parametrize("number", [0, 130])
 @pytest.mark.parametrize("at", ["start", "set_attribute", "set_attributes"])
 @pytest.mark.parametrize("block", [both, isolated()], ids=["session", "none"])
-def test_what_the_application_sets_wins_and_survives(telemetry, number, at, block):
+def test_the_applications_own_ids_take_precedence_and_are_not_evicted(telemetry, number, at, block):
     own = {"session.id": "own", "user.id": "bob"}
     with block:
         span = telemetry.tracer.start_span("span", attributes=own if at == "start" else None)
@@ -86,13 +86,13 @@ def test_what_the_application_sets_wins_and_survives(telemetry, number, at, bloc
 
 
 @pytest.mark.parametrize("own", ["c", "chat-4", "chat-42-b", "42"])
-def test_a_part_of_the_contexts_id_is_another_id(telemetry, own):
+def test_a_part_of_the_id_in_the_context_is_another_id(telemetry, own):
     with both, telemetry.tracer.start_as_current_span("a", attributes={"session.id": own}) as span:
         fill(span, 130)
     assert telemetry.named()["a"]["session.id"] == own
 
 
-def test_the_last_of_what_the_application_sets_counts(telemetry):
+def test_the_last_id_that_the_application_sets_counts(telemetry):
     with both:
         span = telemetry.tracer.start_span("span")
         for value in ("one", "chat-42", "two", "chat-42"):

@@ -1,4 +1,4 @@
-"""Wrappers of clew's among those of others: each takes off its own, in any order."""
+"""Wrappers of clew's and of others around one function can be undone in any order."""
 
 import pytest
 import wrapt
@@ -7,8 +7,8 @@ from clew.patching.wrap import Patches
 
 
 def adding(word):
-    def wrapper(wrapped, _instance, arguments, named):
-        return [word, *wrapped(*arguments, **named)]
+    def wrapper(wrapped, _instance, args, kwargs):
+        return [word, *wrapped(*args, **kwargs)]
 
     return wrapper
 
@@ -36,7 +36,7 @@ def patched(owner, name, word):
 
 
 @pytest.mark.parametrize("name", ["call", "static", "inherited"])
-def test_what_stood_there_is_there_again(name):
+def test_undo_restores_the_function(name):
     owner = make()
     before = dict(vars(owner))
     patches = patched(owner, name, "clew")
@@ -69,7 +69,7 @@ def test_a_plain_function_around_it_stays():
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0), (0, 2, 1)])
 @pytest.mark.parametrize("name", ["call", "inherited"])
-def test_they_come_off_in_any_order(name, order):
+def test_wrappers_can_be_undone_in_any_order(name, order):
     owner = make()
     before = dict(vars(owner))
     words = ["a", "b", "c"]
@@ -82,14 +82,14 @@ def test_they_come_off_in_any_order(name, order):
     assert dict(vars(owner)) == before
 
 
-def test_one_that_was_left_beneath_another_is_gone_when_both_are():
+def test_a_wrapper_undone_inside_another_is_gone_when_both_are():
     owner = make()
     before = vars(owner)["call"]
     patches = patched(owner, "call", "clew")
     wrapt.wrap_function_wrapper(owner, "call", adding("theirs"))
     theirs = vars(owner)["call"]
     patches.undo()
-    owner.call = theirs.__wrapped__  # What others do to take theirs off.
+    owner.call = theirs.__wrapped__  # This is how others remove their wrapper.
     again = patched(owner, "call", "clew")
     assert owner().call() == ["clew", "call"]
     again.undo()
@@ -105,29 +105,29 @@ def test_all_or_nothing():
     assert dict(vars(owner)) == before
 
 
-def test_what_is_loaded_after_the_undo_is_left_alone():
+def test_after_undo_nothing_is_wrapped():
     owner = make()
     before = dict(vars(owner))
     patches = Patches()
     patches.undo()
-    patches.put_on(owner, "call", adding("clew"))
+    patches.wrap_one(owner, "call", adding("clew"))
     assert dict(vars(owner)) == before
 
 
-def test_what_was_wrapped_over_and_unwrapped_by_opentelemetry_comes_off():
+def test_a_wrapper_that_opentelemetry_put_back_bound_is_removed():
     from opentelemetry.instrumentation.utils import unwrap
 
     owner = make()
     call = vars(owner)["call"]
     first = patched(owner, "call", "clew")
     wrapt.wrap_function_wrapper(owner, "call", adding("theirs"))
-    unwrap(owner, "call")  # It puts the bound wrapper of clew's there.
+    unwrap(owner, "call")  # It sets the bound form of clew's wrapper on the class.
     assert owner().call() == ["clew", "call"]
     first.undo()
     assert vars(owner)["call"] is call
 
 
-def test_what_was_undone_beneath_theirs_is_not_wrapped_again():
+def test_a_wrapper_undone_inside_another_is_not_wrapped_again():
     from opentelemetry.instrumentation.utils import unwrap
 
     owner = make()

@@ -1,4 +1,4 @@
-"""Whose id counts: the application's on the span, the context's, the framework's, the parent's."""
+"""Which id takes precedence: the application's, the context's, the framework's, the parent's."""
 
 import random
 
@@ -51,7 +51,7 @@ def test_a_frameworks_id_on_the_span_never_overrides_the_contexts(
 @each_tracer
 @each_way
 @pytest.mark.parametrize("number", [0, 130])
-def test_a_frameworks_id_lands_where_there_is_none(
+def test_a_frameworks_id_is_set_if_there_is_no_other(
     telemetry, write_as_instrumentor, tracer, way, number
 ):
     span = getattr(telemetry, tracer).start_span("span")
@@ -63,7 +63,9 @@ def test_a_frameworks_id_lands_where_there_is_none(
 
 @each_tracer
 @each_way
-def test_a_frameworks_id_beats_the_parents(telemetry, write_as_instrumentor, tracer, way):
+def test_a_frameworks_id_takes_precedence_over_the_parents(
+    telemetry, write_as_instrumentor, tracer, way
+):
     with telemetry.tracer.start_as_current_span("parent", attributes={"session.id": "parents"}):
         span = getattr(telemetry, tracer).start_span("span")
         write_as_instrumentor(span, way, {"session.id": "thread-1"})
@@ -90,14 +92,14 @@ def test_a_frameworks_id_given_at_the_start(telemetry, as_instrumentor, block):
 
 
 @pytest.mark.parametrize("bad", ["", "a\x00b", b"raw", None, 1.5, "x" * 300])
-def test_a_frameworks_bad_id_is_dropped(telemetry, write_as_instrumentor, bad):
+def test_a_frameworks_invalid_id_is_dropped(telemetry, write_as_instrumentor, bad):
     span = telemetry.instrumentor.start_span("span")
     write_as_instrumentor(span, "set_attribute", {"session.id": bad})
     span.end()
     assert telemetry.last() == {}
 
 
-def test_a_frameworks_number_lands_as_text(telemetry, write_as_instrumentor):
+def test_a_frameworks_number_is_set_as_text(telemetry, write_as_instrumentor):
     span = telemetry.instrumentor.start_span("span")
     write_as_instrumentor(span, "set_attribute", {"session.id": 42})
     span.end()
@@ -107,7 +109,7 @@ def test_a_frameworks_number_lands_as_text(telemetry, write_as_instrumentor):
 @each_tracer
 @each_way
 @pytest.mark.parametrize("number", [0, 130])
-def test_the_applications_write_on_an_instrumentors_span_wins(
+def test_the_applications_id_on_an_instrumentors_span_takes_precedence(
     telemetry, write_as_instrumentor, tracer, way, number
 ):
     with both:
@@ -121,7 +123,7 @@ def test_the_applications_write_on_an_instrumentors_span_wins(
 
 
 @pytest.mark.parametrize("at", ["start", "set_attribute"])
-def test_the_applications_write_over_the_parents_id_wins_too(telemetry, write_as_instrumentor, at):
+def test_the_applications_id_replaces_an_inherited_one(telemetry, write_as_instrumentor, at):
     own = {"session.id": "own"}
     with telemetry.tracer.start_as_current_span("parent", attributes=THREAD):
         span = telemetry.tracer.start_span("span", attributes=own if at == "start" else None)
@@ -131,7 +133,7 @@ def test_the_applications_write_over_the_parents_id_wins_too(telemetry, write_as
     assert telemetry.named()["span"]["session.id"] == "own"
 
 
-def test_the_applications_write_wins_over_the_frameworks(telemetry, write_as_instrumentor):
+def test_the_applications_id_takes_precedence_over_the_frameworks(telemetry, write_as_instrumentor):
     span = telemetry.instrumentor.start_span("span")
     write_as_instrumentor(span, "set_attribute", {"session.id": "thread-1"})
     span.set_attribute("session.id", "own")
@@ -140,7 +142,9 @@ def test_the_applications_write_wins_over_the_frameworks(telemetry, write_as_ins
     assert telemetry.ids()[0] == "own"
 
 
-def test_ids_read_off_the_context_at_the_end_are_another_sessions(telemetry, write_as_instrumentor):
+def test_ids_that_the_instrumentor_reads_from_the_context_at_the_end_are_ignored(
+    telemetry, write_as_instrumentor
+):
     span = telemetry.instrumentor.start_span("span")
     with both:
         write_as_instrumentor(span, "set_attribute", {"session.id": "chat-42", "user.id": "ada"})
@@ -157,9 +161,7 @@ def test_a_frameworks_metadata_is_not_an_id(telemetry, write_as_instrumentor):
     assert telemetry.ids()[0] == "chat-42"
 
 
-def test_the_context_counts_before_the_framework_before_the_parent(
-    telemetry, write_as_instrumentor
-):
+def test_precedence_is_context_then_framework_then_parent(telemetry, write_as_instrumentor):
     with telemetry.tracer.start_as_current_span("parent", attributes=THREAD):
         for block in (using_session("chat-42"), isolated()):
             with block:
@@ -200,7 +202,7 @@ def test_a_sampler_sees_the_frameworks_id_before_the_parents(make_telemetry, as_
     assert [seen["session.id"] for seen in sampler.seen] == ["parents", "thread-1"]
 
 
-def test_an_application_that_seeds_its_randomness_gets_no_id_twice(telemetry):
+def test_span_ids_differ_although_the_application_seeds_random(telemetry):
     spans = []
     for _ in range(2):
         random.seed(7)

@@ -1,13 +1,13 @@
-"""Costs are the price list's, and absent where it does not know."""
+"""Costs are those of genai-prices; a call whose price is unknown has none."""
 
 import pytest
 
 from clew.core import counters
-from clew.spans.cost import costs
+from clew.spans.cost import cost_attributes
 
 genai_prices = pytest.importorskip("genai_prices")
 
-SAID = {
+ATTRIBUTES = {
     "llm.provider": "openai",
     "llm.model_name": "gpt-4o-mini",
     "llm.token_count.prompt": 1_000_000,
@@ -18,8 +18,8 @@ SAID = {
 }
 
 
-def total(**said):
-    return costs(SAID | said).get("llm.cost.total")
+def total(**attributes):
+    return cost_attributes(ATTRIBUTES | attributes).get("llm.cost.total")
 
 
 def listed(model, provider, **usage):
@@ -27,21 +27,25 @@ def listed(model, provider, **usage):
     return genai_prices.calc_price(usage, model_ref=model, provider_id=provider)
 
 
-def test_cached_tokens_cost_what_they_cost():
-    found = costs(SAID)
-    wanted = listed("gpt-4o-mini", "openai", cache_read_tokens=400_000)
-    assert found == {
-        "llm.cost.prompt": pytest.approx(float(wanted.input_price)),
-        "llm.cost.completion": pytest.approx(float(wanted.output_price)),
-        "llm.cost.total": pytest.approx(float(wanted.total_price)),
+def test_cached_tokens_have_their_own_price():
+    costs = cost_attributes(ATTRIBUTES)
+    price = listed("gpt-4o-mini", "openai", cache_read_tokens=400_000)
+    assert costs == {
+        "llm.cost.prompt": pytest.approx(float(price.input_price)),
+        "llm.cost.completion": pytest.approx(float(price.output_price)),
+        "llm.cost.total": pytest.approx(float(price.total_price)),
     }
     uncached = float(listed("gpt-4o-mini", "openai").total_price)
-    assert 0 < found["llm.cost.total"] < uncached
+    assert 0 < costs["llm.cost.total"] < uncached
 
 
-def test_an_answer_whose_length_nobody_stated_has_no_cost():
-    said = {key: value for key, value in SAID.items() if "prompt" in key or "token" not in key}
-    assert costs(said) == {"llm.cost.prompt": costs(SAID)["llm.cost.prompt"]}
+def test_without_completion_tokens_only_the_prompt_has_a_cost():
+    attributes = {
+        key: value for key, value in ATTRIBUTES.items() if "prompt" in key or "token" not in key
+    }
+    assert cost_attributes(attributes) == {
+        "llm.cost.prompt": cost_attributes(ATTRIBUTES)["llm.cost.prompt"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -58,14 +62,16 @@ def test_an_answer_whose_length_nobody_stated_has_no_cost():
         ),
     ],
 )
-def test_models_by_the_names_that_spans_give_them(model, provider, listed_as):
-    said = {"llm.model_name": model, "llm.provider": provider}
-    said |= {"llm.token_count.prompt": 1_000_000, "llm.token_count.completion": 10_000}
-    assert costs(said)["llm.cost.total"] == pytest.approx(float(listed(*listed_as).total_price))
+def test_model_names_as_spans_have_them(model, provider, listed_as):
+    attributes = {"llm.model_name": model, "llm.provider": provider}
+    attributes |= {"llm.token_count.prompt": 1_000_000, "llm.token_count.completion": 10_000}
+    assert cost_attributes(attributes)["llm.cost.total"] == pytest.approx(
+        float(listed(*listed_as).total_price)
+    )
 
 
 @pytest.mark.parametrize(
-    "said",
+    "attributes",
     [
         {"llm.model_name": "gpt-4o-minix"},
         {"llm.model_name": "smollm2"},
@@ -74,17 +80,17 @@ def test_models_by_the_names_that_spans_give_them(model, provider, listed_as):
         {"llm.token_count.prompt_details.cache_read": 2_000_000},
     ],
 )
-def test_what_is_not_known_has_no_cost(said):
+def test_an_unknown_price_means_no_cost(attributes):
     before = counters.counted().get("model calls without a known price", 0)
-    assert costs(SAID | said) == {}
+    assert cost_attributes(ATTRIBUTES | attributes) == {}
     assert counters.counted()["model calls without a known price"] == before + 1
 
 
-def test_a_cost_that_is_said_already_stays():
-    assert costs(SAID | {"llm.cost.total": 3.0}) == {}
+def test_a_cost_that_is_set_already_stays():
+    assert cost_attributes(ATTRIBUTES | {"llm.cost.total": 3.0}) == {}
 
 
 def test_no_tokens_cost_nothing():
-    spent = {key: 0 for key in SAID if "token_count" in key}
+    spent = {key: 0 for key in ATTRIBUTES if "token_count" in key}
     assert total(**spent) == 0
-    assert costs({"llm.model_name": "gpt-4o-mini", "llm.provider": "openai"}) == {}
+    assert cost_attributes({"llm.model_name": "gpt-4o-mini", "llm.provider": "openai"}) == {}

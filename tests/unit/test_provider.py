@@ -1,4 +1,4 @@
-"""The provider that clew makes where the application has set none. Each in a process of its own."""
+"""The tracer provider that clew makes if the application has set none; a process for each test."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def results():
         return dict(zip(CASES, pool.map(run, CASES), strict=True))
 
 
-def said(result):
+def output_of(result):
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout.splitlines()[-1])
 
@@ -65,7 +65,7 @@ def said(result):
     ("name", "kept"), [("default", 10_000), ("blank", 10_000), ("span", 7), ("general", 9)]
 )
 def test_the_limit_is_openinferences_unless_one_is_set(results, name, kept):
-    assert said(results[name]) == {"kept": kept}
+    assert output_of(results[name]) == {"kept": kept}
 
 
 def test_a_disabled_sdk_exports_nothing(results):
@@ -76,14 +76,14 @@ def test_a_disabled_sdk_exports_nothing(results):
 
 
 def test_spans_go_to_the_console(results):
-    said(results["console"])
+    output_of(results["console"])
     assert '"name": "span"' in results["console"].stdout
     assert "clew" not in results["console"].stderr
 
 
 def test_without_any_variable_spans_go_to_standard_error(results):
     result = results["to standard error"]
-    assert said(result) == {"kept": 1}
+    assert output_of(result) == {"kept": 1}
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("{")]
     assert json.loads(line)["name"] == "span"
     assert result.stderr.count("clew: no exporter is configured") == 1

@@ -1,4 +1,4 @@
-"""Whole sessions are kept or dropped, everywhere alike."""
+"""Whole sessions are kept or dropped, with the same decision everywhere."""
 
 import json
 import os
@@ -30,56 +30,56 @@ KEPT = next(name for name in IDS if session_is_kept(name, 0.5))
 DROPPED = next(name for name in IDS if not session_is_kept(name, 0.5))
 
 
-class Own(Sampler):
-    """An application's sampler, which drops what is called a probe of its health."""
+class AppSampler(Sampler):
+    """An application's sampler, which drops health checks."""
 
-    def should_sample(self, parent_context, trace_id, name, *more, **named):
+    def should_sample(self, parent_context, trace_id, name, *args, **kwargs):
         decides = ALWAYS_OFF if name == "health" else ALWAYS_ON
-        return decides.should_sample(parent_context, trace_id, name, *more, **named)
+        return decides.should_sample(parent_context, trace_id, name, *args, **kwargs)
 
     def get_description(self):
-        return "Own"
+        return "AppSampler"
 
 
 @pytest.fixture
 def sampled(make_telemetry):
     undo = []
 
-    def made(rate, sampler=None):
-        telemetry = make_telemetry(sampler=sampler or Own())
+    def make(rate, sampler=None):
+        telemetry = make_telemetry(sampler=sampler or AppSampler())
         undo.append(sample_sessions(telemetry.provider, rate))
         return telemetry
 
-    yield made
-    for each in undo:
-        each()
+    yield make
+    for stop in undo:
+        stop()
 
 
 @pytest.mark.parametrize(("rate", "kept"), [(0, 0), (0.0, 0), (1, NUMBER), (1.0, NUMBER)])
-def test_none_and_all(rate, kept):
-    assert sum(session_is_kept(each, rate) for each in IDS) == kept
+def test_rates_of_zero_and_one(rate, kept):
+    assert sum(session_is_kept(session, rate) for session in IDS) == kept
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.25, 0.5, 0.9])
 def test_the_share_is_close_to_the_rate(rate):
-    share = sum(session_is_kept(each, rate) for each in IDS) / NUMBER
+    share = sum(session_is_kept(session, rate) for session in IDS) / NUMBER
     deviation = (rate * (1 - rate) / NUMBER) ** 0.5
     assert abs(share - rate) < 4 * deviation
 
 
 def test_a_higher_rate_keeps_what_a_lower_one_keeps():
-    low = {each for each in IDS if session_is_kept(each, 0.1)}
-    high = {each for each in IDS if session_is_kept(each, 0.6)}
+    low = {session for session in IDS if session_is_kept(session, 0.1)}
+    high = {session for session in IDS if session_is_kept(session, 0.6)}
     assert low < high
 
 
-def test_any_text_has_an_answer():
+def test_any_text_can_be_a_session_id():
     assert session_is_kept("用户 \ud800 🧵", 1)
 
 
 @pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF, ParentBased(ALWAYS_OFF)])
 @pytest.mark.parametrize("tracer", ["tracer", "instrumentor", "stranger"])
-def test_all_spans_of_a_session_fare_alike(sampled, sampler, tracer):
+def test_all_spans_of_a_session_are_kept_or_dropped_together(sampled, sampler, tracer):
     telemetry = sampled(0.5, sampler)
     for name in IDS[:50]:
         for _ in range(2):
@@ -89,13 +89,13 @@ def test_all_spans_of_a_session_fare_alike(sampled, sampler, tracer):
                 getattr(telemetry, tracer).start_as_current_span("child"),
             ):
                 pass
-    landed = [span.attributes["session.id"] for span in telemetry.spans()]
+    exported = [span.attributes["session.id"] for span in telemetry.spans()]
     kept = [name for name in IDS[:50] if session_is_kept(name, 0.5)]
-    assert sorted(landed) == sorted(kept * 4)
+    assert sorted(exported) == sorted(kept * 4)
     assert 0 < len(kept) < 50
 
 
-def test_threads_fare_alike(sampled):
+def test_threads_make_the_same_decision(sampled):
     telemetry = sampled(0.5)
 
     def one(name):
@@ -108,7 +108,7 @@ def test_threads_fare_alike(sampled):
     assert sorted(span.name for span in telemetry.spans()) == sorted(kept * 2)
 
 
-def test_processes_fare_alike():
+def test_processes_make_the_same_decision():
     program = (
         "import json, sys; from clew.spans.session_sampler import session_is_kept\n"
         "ids = json.load(sys.stdin); print(json.dumps([session_is_kept(i, 0.5) for i in ids]))"
@@ -122,13 +122,13 @@ def test_processes_fare_alike():
         check=True,
         timeout=60,
     )
-    assert json.loads(result.stdout) == [session_is_kept(each, 0.5) for each in IDS]
-    # Pinned: an upgrade of clew must not deal the sessions anew.
-    assert [int(session_is_kept(each, 0.5)) for each in IDS[:8]] == [0, 0, 1, 0, 1, 1, 1, 0]
+    assert json.loads(result.stdout) == [session_is_kept(session, 0.5) for session in IDS]
+    # Fixed: an upgrade of clew must not change which sessions are kept.
+    assert [int(session_is_kept(session, 0.5)) for session in IDS[:8]] == [0, 0, 1, 0, 1, 1, 1, 0]
 
 
-def test_whoever_says_the_session(sampled):
-    telemetry = sampled(0.5, ParentBased(Own()))
+def test_the_session_may_come_from_any_source(sampled):
+    telemetry = sampled(0.5, ParentBased(AppSampler()))
     for name in (KEPT, DROPPED):
         with upstream.using_session(name):
             telemetry.tracer.start_span("upstream").end()
@@ -142,7 +142,7 @@ def test_whoever_says_the_session(sampled):
     assert {span.attributes["session.id"] for span in telemetry.spans()} == {KEPT}
 
 
-def test_what_is_outside_a_session_is_the_applications_business(sampled):
+def test_outside_a_session_the_applications_sampler_decides(sampled):
     telemetry = sampled(0)
     telemetry.tracer.start_span("work").end()
     telemetry.tracer.start_span("health").end()
@@ -153,8 +153,8 @@ def test_what_is_outside_a_session_is_the_applications_business(sampled):
     assert [span.name for span in telemetry.spans()] == ["work", "isolated"]
 
 
-def test_tracers_made_before_are_covered(make_telemetry):
-    telemetry = make_telemetry(sampler=Own())
+def test_tracers_made_before_are_sampled_too(make_telemetry):
+    telemetry = make_telemetry(sampler=AppSampler())
     tracer, instrumentor = telemetry.tracer, telemetry.instrumentor
     undo = sample_sessions(telemetry.provider, 0)
     with using_session(KEPT):
@@ -168,7 +168,7 @@ def test_tracers_made_before_are_covered(make_telemetry):
 
 
 def test_undo_restores_the_sampler(make_telemetry):
-    sampler = Own()
+    sampler = AppSampler()
     telemetry = make_telemetry(sampler=sampler)
     before = telemetry.provider.get_tracer("before")
     undo = sample_sessions(telemetry.provider, 0)
@@ -204,7 +204,7 @@ def test_another_provider_with_the_same_sampler_is_left_alone(make_telemetry):
 
 
 def test_two_providers_with_one_sampler_are_each_sampled(make_telemetry):
-    shared = Own()
+    shared = AppSampler()
     one, two = make_telemetry(sampler=shared), make_telemetry(sampler=shared)
     stop_one, stop_two = sample_sessions(one.provider, 0), sample_sessions(two.provider, 0)
     stop_one()
@@ -216,7 +216,7 @@ def test_two_providers_with_one_sampler_are_each_sampled(make_telemetry):
 
 
 def test_many_cycles_leave_one_sampler(make_telemetry):
-    telemetry = make_telemetry(sampler=Own())
+    telemetry = make_telemetry(sampler=AppSampler())
     tracer = telemetry.tracer
     for rate in (0, 1, 0, 1):
         undo = sample_sessions(telemetry.provider, rate)
@@ -227,30 +227,30 @@ def test_many_cycles_leave_one_sampler(make_telemetry):
             assert tracer.start_span("span").is_recording() == bool(rate)
         again()
         undo()
-        assert type(tracer.sampler) is type(made_inside.sampler) is Own
+        assert type(tracer.sampler) is type(made_inside.sampler) is AppSampler
 
 
 def test_a_sampler_that_the_application_sets_meanwhile_stays(make_telemetry):
-    telemetry = make_telemetry(sampler=Own())
+    telemetry = make_telemetry(sampler=AppSampler())
     undo = sample_sessions(telemetry.provider, 0)
-    mine = telemetry.provider.sampler = Own()
+    mine = telemetry.provider.sampler = AppSampler()
     undo()
     assert telemetry.provider.sampler is mine
 
 
-def test_the_applications_sampler_is_still_reached_through_the_provider(make_telemetry):
-    sampler = Own()
+def test_attributes_of_the_applications_sampler_can_still_be_read(make_telemetry):
+    sampler = AppSampler()
     sampler.tenants = ["a"]
     telemetry = make_telemetry(sampler=sampler)
     undo = sample_sessions(telemetry.provider, 0.5)
     assert telemetry.provider.sampler.tenants is sampler.tenants
-    assert "Own" in telemetry.provider.sampler.get_description()
+    assert "AppSampler" in telemetry.provider.sampler.get_description()
     assert not hasattr(telemetry.provider.sampler, "no_such_thing")
     undo()
 
 
 class Samplerless:
-    """A provider of another make, which has no sampler."""
+    """A provider that is not the SDK's and has no sampler."""
 
     def get_tracer(self, name):
         raise NotImplementedError
@@ -265,14 +265,14 @@ class ReadOnly(Samplerless):
 
 
 @pytest.mark.parametrize("provider", [Samplerless(), ReadOnly()])
-def test_a_provider_that_takes_no_sampler_is_named(provider, caplog):
+def test_a_provider_whose_sampler_cannot_be_set_is_named(provider, caplog):
     sample_sessions(provider, 0.5)()
     (record,) = caplog.records
     assert type(provider).__name__ in record.getMessage()
     assert "CLEW_SESSION_SAMPLE_RATE" in record.getMessage()
 
 
-def test_the_trace_state_stays(sampled):
+def test_the_trace_state_is_kept(sampled):
     telemetry = sampled(1)
     state = TraceState([("vendor", "1")])
     remote = trace.SpanContext(1, 2, is_remote=True, trace_state=state)
@@ -285,7 +285,7 @@ def test_the_trace_state_stays(sampled):
     span.end()
 
 
-def test_a_ratio_of_the_applications_own_does_not_cut_a_kept_session(sampled):
+def test_the_applications_ratio_does_not_apply_to_a_kept_session(sampled):
     telemetry = sampled(0.5, TraceIdRatioBased(0.0))
     with using_session(KEPT), telemetry.tracer.start_as_current_span("parent"):
         telemetry.tracer.start_span("child").end()
@@ -298,14 +298,14 @@ class Frozen(Sampler):
 
     rate: float = 1.0
 
-    def should_sample(self, *arguments, **named):
-        return ALWAYS_ON.should_sample(*arguments, **named)
+    def should_sample(self, *args, **kwargs):
+        return ALWAYS_ON.should_sample(*args, **kwargs)
 
     def get_description(self):
         return "Frozen"
 
 
-def test_a_frozen_sampler_is_as_good(make_telemetry):
+def test_a_frozen_sampler_works(make_telemetry):
     telemetry = make_telemetry(sampler=Frozen())
     undo = sample_sessions(telemetry.provider, 0.5)
     for name in (KEPT, DROPPED):
@@ -318,13 +318,13 @@ def test_a_frozen_sampler_is_as_good(make_telemetry):
 
 
 def test_tracers_are_found_where_the_sdk_keeps_no_list_of_them(make_telemetry):
-    """Older SDKs keep no list of the tracers that a provider has handed out."""
-    telemetry = make_telemetry(sampler=Own())
-    tracer, other = telemetry.tracer, make_telemetry(sampler=Own()).tracer
+    """Older SDKs keep no list of the tracers that a provider has made."""
+    telemetry = make_telemetry(sampler=AppSampler())
+    tracer, other = telemetry.tracer, make_telemetry(sampler=AppSampler()).tracer
     vars(telemetry.provider).pop("_tracers", None)
     undo = sample_sessions(telemetry.provider, 0)
     with using_session(KEPT):
         assert not tracer.start_span("before").is_recording()
         assert other.start_span("of another provider").is_recording()
     undo()
-    assert isinstance(tracer.sampler, Own)
+    assert isinstance(tracer.sampler, AppSampler)

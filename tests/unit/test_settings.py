@@ -1,4 +1,4 @@
-"""CLEW_* variables: read when used, and a mistake is named."""
+"""CLEW_* variables are read when they are used, and invalid values are logged."""
 
 import os
 
@@ -27,13 +27,13 @@ def test_unset_and_blank_mean_the_default(monkeypatch, setting, blank):
 
 
 @each_setting
-def test_each_has_a_name_and_a_line_of_help(setting):
+def test_each_setting_has_a_name_and_a_line_of_help(setting):
     assert setting.name.startswith("CLEW_")
     assert setting.help.endswith(".")
     assert "\n" not in setting.help
 
 
-def test_names_are_not_taken_twice():
+def test_names_are_unique():
     assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
 
 
@@ -46,7 +46,7 @@ def test_a_rate(monkeypatch, text, rate):
 
 
 @pytest.mark.parametrize("text", ["1.5", "-0.1", "half", "50%", "nan", "inf", "0,5", "1 2"])
-def test_a_rate_that_is_none_is_said_once_and_the_default_is_used(monkeypatch, caplog, text):
+def test_an_invalid_rate_is_logged_once_and_the_default_is_used(monkeypatch, caplog, text):
     monkeypatch.setenv("CLEW_SESSION_SAMPLE_RATE", text)
     assert [SESSION_SAMPLE_RATE.read() for _ in range(3)] == [None] * 3
     (record,) = caplog.records
@@ -58,18 +58,18 @@ def test_a_rate_that_is_none_is_said_once_and_the_default_is_used(monkeypatch, c
     assert message.endswith("The default is used: none")
 
 
-def test_each_wrong_value_is_said_but_none_twice(monkeypatch, caplog):
+def test_each_invalid_value_is_logged_once(monkeypatch, caplog):
     for text in ("never", "ever", "never"):
         monkeypatch.setenv("CLEW_DUPLICATES", text)
         assert DUPLICATES.read() == "merge"
-    assert [("'never'" in said, "'ever'" in said) for said in caplog.messages] == [
+    assert [("'never'" in message, "'ever'" in message) for message in caplog.messages] == [
         (True, False),
         (False, True),
     ]
 
 
 @each_setting
-def test_no_value_of_any_raises(monkeypatch, setting):
+def test_no_value_raises(monkeypatch, setting):
     for text in ("!", "3s", "a\nb", ",", "9" * 5000, "\ud800", "[::1", "10.0.0.0/99"):
         if "\ud800" not in text:
             monkeypatch.setenv(setting.name, text)
@@ -124,7 +124,7 @@ def test_a_secret_is_not_printed(caplog):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the environment is text there")
-def test_a_key_that_is_no_text_is_used_as_it_is(monkeypatch):
+def test_a_key_that_is_not_utf_8_is_used_unchanged(monkeypatch):
     monkeypatch.setitem(os.environb, b"CLEW_USER_ID_KEY", b"s3cr3t-\xff")
     identity.read_key()
     assert USER_ID_KEY.read() == b"s3cr3t-\xff"

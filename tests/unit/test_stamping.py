@@ -1,4 +1,4 @@
-"""Ids on every span from its start, whatever made the span and whoever is its parent."""
+"""Every span has its ids from the start, whatever library made it or its parent."""
 
 import pytest
 from opentelemetry import context as otel
@@ -20,14 +20,14 @@ def fill(span, number):
         span.set_attribute(f"key-{index}", index)
 
 
-def test_what_the_application_gives_at_the_start_wins(telemetry):
+def test_ids_given_at_the_start_take_precedence(telemetry):
     with both:
         ids = telemetry.probe(attributes={"session.id": "own", "user.id": "bob"})
     assert ids == ("own", "bob")
 
 
 @each_tracer
-def test_the_context_given_counts_before_the_current_one(telemetry, tracer):
+def test_a_given_context_takes_precedence_over_the_current_one(telemetry, tracer):
     given = otel.set_value("session.id", "given", otel.Context())
     with both:
         span = getattr(telemetry, tracer).start_span("span", context=given)
@@ -37,7 +37,7 @@ def test_the_context_given_counts_before_the_current_one(telemetry, tracer):
 
 
 @each_tracer
-def test_an_empty_context_given_leaves_the_current_one(telemetry, tracer):
+def test_with_an_empty_given_context_the_current_one_is_used(telemetry, tracer):
     with both:
         getattr(telemetry, tracer).start_span("span", context=otel.Context()).end()
     assert telemetry.ids() == BOTH
@@ -63,7 +63,7 @@ def test_a_child_inherits_from_its_local_parent(telemetry, tracer):
 
 
 @pytest.mark.parametrize("tracer", ["tracer", "instrumentor"])
-def test_an_isolated_context_given_is_isolated_from_the_current_one_too(telemetry, tracer):
+def test_a_given_isolated_context_is_isolated_from_the_current_one_too(telemetry, tracer):
     with isolated():
         given = otel.get_current()
     with both, telemetry.tracer.start_as_current_span("parent"):
@@ -71,7 +71,7 @@ def test_an_isolated_context_given_is_isolated_from_the_current_one_too(telemetr
     assert telemetry.named()["span"] == {}
 
 
-def test_inheritance_goes_down_generations(telemetry):
+def test_ids_are_inherited_over_several_generations(telemetry):
     with (
         telemetry.tracer.start_as_current_span("a", attributes={"session.id": "chat-42"}),
         telemetry.tracer.start_as_current_span("b"),
@@ -80,7 +80,7 @@ def test_inheritance_goes_down_generations(telemetry):
         assert telemetry.probe() == ("chat-42", None)
 
 
-def test_a_remote_parent_gives_nothing(telemetry):
+def test_nothing_is_inherited_from_a_remote_parent(telemetry):
     remote = trace.SpanContext(1, 2, is_remote=True, trace_flags=trace.TraceFlags(1))
     context = trace.set_span_in_context(trace.NonRecordingSpan(remote))
     assert telemetry.probe(context=context) == (None, None)
@@ -88,7 +88,7 @@ def test_a_remote_parent_gives_nothing(telemetry):
         assert telemetry.probe(context=context) == BOTH
 
 
-def test_only_its_own_start_counts_not_the_context_of_its_end(telemetry):
+def test_the_context_at_the_start_counts_not_the_one_at_the_end(telemetry):
     span = telemetry.tracer.start_span("span")
     with both:
         span.end()
@@ -96,7 +96,7 @@ def test_only_its_own_start_counts_not_the_context_of_its_end(telemetry):
 
 
 @pytest.mark.parametrize("number", [0, 130])
-def test_a_second_processor_is_harmless(make_telemetry, number):
+def test_a_second_processor_changes_nothing(make_telemetry, number):
     telemetry = make_telemetry(processors=2)
     with both:
         span = telemetry.tracer.start_span("span")
@@ -118,7 +118,7 @@ def test_an_inactive_processor_leaves_spans_alone(make_telemetry):
     assert not isinstance(span, KeptSpan)
 
 
-def test_a_stamped_span_is_still_what_it_was(telemetry):
+def test_a_span_keeps_the_name_and_module_of_its_class(telemetry):
     span = telemetry.tracer.start_span("span")
     assert isinstance(span, Span)
     assert type(span).__name__ == "_Span"
@@ -127,7 +127,7 @@ def test_a_stamped_span_is_still_what_it_was(telemetry):
     span.end()
 
 
-def test_ending_twice_and_setting_after_the_end_is_the_sdks_business(telemetry, caplog):
+def test_a_second_end_is_left_to_the_sdk(telemetry, caplog):
     with both:
         span = telemetry.tracer.start_span("span")
         fill(span, 130)
@@ -175,7 +175,7 @@ class Slotted(Span):
 
 @pytest.mark.parametrize("span_class", [Final, Rigid, Slotted])
 @pytest.mark.parametrize("given", [None, {"session.id": "own"}])
-def test_spans_of_another_make_are_stamped_at_their_start(telemetry, span_class, given):
+def test_spans_of_other_classes_get_their_ids_at_the_start(telemetry, span_class, given):
     processors = SynchronousMultiSpanProcessor()
     processors.add_span_processor(IdentityProcessor())
     processors.add_span_processor(SimpleSpanProcessor(telemetry.exporter))

@@ -1,6 +1,6 @@
-"""A class and all its subclasses are changed, also those yet to be defined; and back."""
+"""A class and all its subclasses, including those defined later, are changed and changed back."""
 
-from clew.patching.subclasses import throughout
+from clew.patching.subclasses import change_with_subclasses
 
 
 def test_existing_and_future_subclasses_are_changed_and_changed_back():
@@ -17,8 +17,8 @@ def test_existing_and_future_subclasses_are_changed_and_changed_back():
 
     original = vars(Base)["__init_subclass__"]
     changed = set()
-    outer = throughout(Base, changed.add, changed.discard)
-    inner = throughout(Base, lambda _cls: None, lambda _cls: None)
+    outer = change_with_subclasses(Base, changed.add, changed.discard)
+    inner = change_with_subclasses(Base, lambda _cls: None, lambda _cls: None)
 
     class Late(Deep, named="late"):
         pass
@@ -36,12 +36,12 @@ def test_existing_and_future_subclasses_are_changed_and_changed_back():
     assert Afterwards not in changed
 
 
-def test_what_others_have_put_around_it_stays():
+def test_somebody_elses_init_subclass_stays():
     class Base:
         pass
 
     changed = []
-    undo = throughout(Base, changed.append, changed.remove)
+    undo = change_with_subclasses(Base, changed.append, changed.remove)
     ours = vars(Base)["__init_subclass__"]
     theirs = classmethod(lambda cls, **named: ours.__get__(None, cls)(**named))
     Base.__init_subclass__ = theirs

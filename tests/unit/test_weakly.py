@@ -1,4 +1,4 @@
-"""What is kept of objects of others, by identity."""
+"""A weak-keyed dictionary compares its keys by identity."""
 
 import gc
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ class Unhashable:
     value: int = 0
 
 
-def test_equal_objects_are_two():
-    one, other, kept = Unhashable(), Unhashable(), WeakById[str]()
-    kept[one] = "one"
-    assert kept.get(one) == "one"
-    assert kept.get(other) is None
-    kept.discard(other)
-    assert list(kept) == [one]
-    kept.discard(one)
-    assert list(kept) == []
+def test_equal_objects_are_two_keys():
+    one, other, values = Unhashable(), Unhashable(), WeakById[str]()
+    values[one] = "one"
+    assert values.get(one) == "one"
+    assert values.get(other) is None
+    values.discard(other)
+    assert list(values) == [one]
+    values.discard(one)
+    assert list(values) == []
 
 
-def test_what_is_gone_is_forgotten():
-    one, other, kept = Unhashable(1), Unhashable(2), WeakById[str]()
-    kept[one] = "one"
+def test_an_object_that_no_longer_exists_is_removed():
+    one, other, values = Unhashable(1), Unhashable(2), WeakById[str]()
+    values[one] = "one"
     del one
     gc.collect()
-    assert list(kept) == []
-    kept[other] = "other"
-    assert len(kept._found) == 1
+    assert list(values) == []
+    values[other] = "other"
+    assert len(values._entries) == 1

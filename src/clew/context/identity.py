@@ -162,7 +162,7 @@ def _read_id(setting: settings.Setting[str | None]) -> str | None:
     text = setting.read()
     fault = text and default_id_fault(setting, text)
     if text and fault:
-        settings.say_once(setting.name, text, f"{fault}. It is not used")
+        settings.log_once(setting.name, text, f"{fault}. It is not used")
         return None
     return text
 

@@ -1,7 +1,7 @@
-"""The names under which other backends read a session and a user. Pure data.
+"""The attribute names that other backends read for the session and the user. Pure data.
 
-``CLEW_ALIASES=langfuse,genai`` writes the ids under these names too. Each row says where its
-backend documents the name.
+``CLEW_ALIASES=langfuse,genai`` sets the ids under these names too. Each row has the address of the
+page on which its backend documents the name.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Alias:
     user: str | None
     documented: str
     genai_only: bool = False
-    """Write it only on model calls, agents and workflows: on other spans the name would make a
-    backend count them as generations."""
+    """Whether to set it only on model calls, agents and workflows: because of the name, a backend
+    would count other spans as model calls."""
 
 
 ALIASES = {

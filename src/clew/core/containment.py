@@ -1,8 +1,8 @@
-"""The one place where an exception of clew's own is kept from the application.
+"""Keeps clew's own exceptions from the application.
 
-Instrumentation must never break its host: at the few places where clew runs inside a call of the
-application, a defect of clew's is counted and logged once. Under clew's own test-suite it is
-raised instead, so that no such defect can hide.
+Instrumentation must never break its application: at the few places where clew runs inside a call of
+the application, an exception of clew's own is counted and logged once. Under clew's own tests it is
+raised instead, so that none goes unnoticed.
 """
 
 import logging
@@ -19,15 +19,15 @@ CONTAINED = "errors contained while "
 _logged: set[str] = set()
 
 
-def contain(where: str) -> None:
-    """Count the exception being handled, and log the first of its kind."""
+def contain(doing: str) -> None:
+    """Count the exception being handled, and log it if it is the first while *doing* this."""
     if reraise:
-        raise  # noqa: PLE0704 - called from inside an except block, which is its contract
-    counters.count(f"{CONTAINED}{where}")
-    if where not in _logged:
-        _logged.add(where)
+        raise  # noqa: PLE0704 - it is only called in an except block
+    counters.count(f"{CONTAINED}{doing}")
+    if doing not in _logged:
+        _logged.add(doing)
         logger.warning(
             "clew failed while %s; the application is not affected. This is logged once.",
-            where,
-            exc_info=True,  # noqa: LOG014 - called from inside an except block, as above
+            doing,
+            exc_info=True,  # noqa: LOG014 - it is only called in an except block
         )

@@ -1,11 +1,11 @@
-"""Counts what clew dropped or refused, so that nothing is lost without a number."""
+"""Counts what clew dropped or refused, so that `stats()` can report it."""
 
 import os
 from collections import Counter
 from threading import RLock
 
 _counts: Counter[str] = Counter()
-_lock = RLock()  # What counts may be interrupted by the garbage collector, and that by what counts.
+_lock = RLock()  # Reentrant: garbage collection may run during `count` and call it again.
 
 
 def count(what: str) -> None:
@@ -20,11 +20,11 @@ def counted() -> dict[str, int]:
         return dict(_counts)
 
 
-def _begin_anew() -> None:
-    global _lock  # A thread of the parent's may hold it, which is not here
+def _reset() -> None:
+    global _lock  # A thread of the parent process, which does not exist here, may hold it
     _lock = RLock()
     _counts.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_reset)

@@ -1,12 +1,12 @@
-"""Everything clew raises on purpose, in one tree.
+"""The exceptions that clew raises, all with one base class.
 
-The errors about ids are also ``TypeError`` and ``ValueError``, so that code which knows nothing of
-clew catches them as it would expect to.
+The errors about ids are also ``TypeError`` and ``ValueError``, so that code which does not know
+clew can catch them.
 """
 
 
 class ClewError(Exception):
-    """The root of clew's exceptions: ``except ClewError`` catches all of them."""
+    """The base class of clew's exceptions: ``except ClewError`` catches all of them."""
 
 
 class IdentityTypeError(ClewError, TypeError):

@@ -1,9 +1,9 @@
-"""The table: one row per framework. Pure data; everything that enumerates frameworks reads it here.
+"""The table of frameworks, one row each. Pure data; whatever lists frameworks reads it here.
 
 ``trigger`` is the module after whose import the instrumentor can be activated. It is not always
-the obvious one: ``llama_index`` and ``mistralai`` are namespace packages, which no import hook ever
-sees; ``boto3`` misses applications that use botocore alone; and the modules below
-``langchain_core`` and ``llama_index.core`` are imported in circles.
+the obvious one: ``llama_index`` and ``mistralai`` are namespace packages, for which no import hook
+is called; ``boto3`` misses applications that use botocore alone; and the modules below
+``langchain_core`` and ``llama_index.core`` import each other.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Layer(Enum):
-    """Whether a framework talks to a model itself, or calls a framework that does."""
+    """Whether a framework calls a model itself, or calls a framework that does."""
 
     PROVIDER = "provider"
     ORCHESTRATOR = "orchestrator"
@@ -20,48 +20,48 @@ class Layer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ContextMethods:
     """Methods of a framework that have to run in the context in which they are called.
 
-    Left alone, their work starts when a stream is first read or a coroutine is awaited, in
-    whatever context that happens; or they name a conversation, which their spans should carry; or
-    what is noted in the context while they work would stay behind when they fail.
+    Otherwise their work would start when a stream is first read or a coroutine is awaited, in the
+    context of that moment; or they name a conversation, whose id their spans should carry; or what
+    is set in the context while they work would stay there when they fail.
     """
 
     owner: str
-    """Where they are: ``module:Class`` or ``module``. A class means its subclasses too."""
+    """Where they are: ``module:Class`` or ``module``. Subclasses of a class are included."""
     methods: tuple[str, ...]
-    conversation: tuple[str, ...] = ()
-    """Where a call names its conversation, the best place first: an argument's name, and what to
-    look up in it. ``self`` is an argument too."""
-    makes_functions: bool = False
-    """Whether what they return is a function, whose calls are meant."""
-    returns_answers: bool = False
-    """Whether what they return is an answer as the provider sent it, or an event of a streamed one.
-    It names the answer before it, and so says which conversation it goes on with."""
+    conversation_paths: tuple[str, ...] = ()
+    """Where a call names its conversation, the best place first: an argument's name, and the path
+    of keys or attributes in it. ``self`` is an argument too."""
+    returns_functions: bool = False
+    """Whether they return a function, whose calls have to run in the context instead."""
+    returns_responses: bool = False
+    """Whether they return a response as the provider sent it, or an event of a streamed one. It
+    names the previous response, which tells the conversation that it continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """One framework, and all that has to be known to trace it."""
+    """One framework, and everything that is needed to trace it."""
 
     name: str
     """Its one name, in reports and messages, as pip extra, as folder of its example, as cassette
     and as test environment."""
     entry_point: str
-    """The instrumentor's entry-point name, which OTEL_PYTHON_DISABLED_INSTRUMENTATIONS goes by."""
+    """The instrumentor's entry-point name, as OTEL_PYTHON_DISABLED_INSTRUMENTATIONS lists it."""
     trigger: str
-    """The module whose import activates it."""
+    """The module after whose import the instrumentor is activated."""
     instrumentor: str
     """Where the instrumentor is, as ``module:Class``."""
     layer: Layer
-    also_called: tuple[str, ...] = ()
-    """Other names that people give it, which are accepted wherever a framework is named."""
-    companions: tuple[str, ...] = ()
-    """What its instrumentor patches too, where it is installed. If one of these is what imports
-    the trigger, it is half imported itself at that moment, and activation waits for its end."""
-    calls: tuple[Call, ...] = ()
-    """What has to run in the context in which it is called."""
+    aliases: tuple[str, ...] = ()
+    """Other names that are accepted wherever a framework is named."""
+    also_patched: tuple[str, ...] = ()
+    """Modules that its instrumentor patches too, if they are installed. If one of them imports the
+    trigger, it is half imported itself at that moment, and activation waits until it is done."""
+    context_methods: tuple[ContextMethods, ...] = ()
+    """Methods that have to run in the context in which they are called."""
 
 
 _LANGCHAIN = (
@@ -79,15 +79,19 @@ FRAMEWORKS = (
         trigger="openai",
         instrumentor="openinference.instrumentation.openai:OpenAIInstrumentor",
         layer=Layer.PROVIDER,
-        calls=(
-            Call("openai.resources.chat:AsyncCompletions", ("create", "parse")),
-            Call("openai.resources:AsyncCompletions", ("create",)),
-            Call("openai.resources:AsyncEmbeddings", ("create",)),
-            Call("openai.resources.responses:Responses", ("create", "parse"), _OPENAI),
-            Call("openai.resources.responses:AsyncResponses", ("create", "parse"), _OPENAI),
-            # Where every client decodes what it receives: whole, streamed, or raw and parsed later.
-            Call(
-                "openai._base_client:BaseClient", ("_process_response_data",), returns_answers=True
+        context_methods=(
+            ContextMethods("openai.resources.chat:AsyncCompletions", ("create", "parse")),
+            ContextMethods("openai.resources:AsyncCompletions", ("create",)),
+            ContextMethods("openai.resources:AsyncEmbeddings", ("create",)),
+            ContextMethods("openai.resources.responses:Responses", ("create", "parse"), _OPENAI),
+            ContextMethods(
+                "openai.resources.responses:AsyncResponses", ("create", "parse"), _OPENAI
+            ),
+            # Every client decodes its responses here: whole, streamed, or raw and parsed later.
+            ContextMethods(
+                "openai._base_client:BaseClient",
+                ("_process_response_data",),
+                returns_responses=True,
             ),
         ),
     ),
@@ -97,9 +101,9 @@ FRAMEWORKS = (
         trigger="langchain_core",
         instrumentor="openinference.instrumentation.langchain:LangChainInstrumentor",
         layer=Layer.ORCHESTRATOR,
-        also_called=("langchain_core", "langgraph"),
-        calls=(
-            Call(
+        aliases=("langchain_core", "langgraph"),
+        context_methods=(
+            ContextMethods(
                 "langchain_core.runnables:Runnable",
                 (
                     *("invoke", "ainvoke", "stream", "astream", "astream_events", "astream_log"),
@@ -108,10 +112,10 @@ FRAMEWORKS = (
                 ),
                 _LANGCHAIN,
             ),
-            Call(
+            ContextMethods(
                 "langchain_core.language_models.base:BaseLanguageModel", ("generate", "agenerate")
             ),
-            Call("langchain_core.tools.base:BaseTool", ("run", "arun")),
+            ContextMethods("langchain_core.tools.base:BaseTool", ("run", "arun")),
         ),
     ),
     Framework(
@@ -120,9 +124,9 @@ FRAMEWORKS = (
         trigger="llama_index.core",
         instrumentor="openinference.instrumentation.llama_index:LlamaIndexInstrumentor",
         layer=Layer.ORCHESTRATOR,
-        also_called=("llama_index_core",),
-        calls=(
-            Call(
+        aliases=("llama_index_core",),
+        context_methods=(
+            ContextMethods(
                 "llama_index.core.base.llms.base:BaseLLM",
                 (
                     *("achat", "acomplete", "stream_chat", "astream_chat"),
@@ -131,18 +135,22 @@ FRAMEWORKS = (
                     *("stream_structured_predict", "astream_structured_predict"),
                 ),
             ),
-            Call(
+            ContextMethods(
                 "llama_index.core.chat_engine.types:BaseChatEngine",
                 ("chat", "achat", "stream_chat", "astream_chat"),
                 ("self._memory.session_id",),
             ),
-            Call("llama_index.core.base.base_query_engine:BaseQueryEngine", ("query", "aquery")),
-            Call(
+            ContextMethods(
+                "llama_index.core.base.base_query_engine:BaseQueryEngine", ("query", "aquery")
+            ),
+            ContextMethods(
                 "llama_index.core.agent.workflow:BaseWorkflowAgent",
                 ("run",),
                 ("memory.session_id",),
             ),
-            Call("llama_index.core.agent.workflow:AgentWorkflow", ("run",), ("memory.session_id",)),
+            ContextMethods(
+                "llama_index.core.agent.workflow:AgentWorkflow", ("run",), ("memory.session_id",)
+            ),
         ),
     ),
     Framework(
@@ -151,10 +159,10 @@ FRAMEWORKS = (
         trigger="botocore.client",
         instrumentor="openinference.instrumentation.bedrock:BedrockInstrumentor",
         layer=Layer.PROVIDER,
-        also_called=("boto3", "botocore", "aioboto3", "aiobotocore"),
-        companions=("aiobotocore.client",),
-        calls=(
-            Call(
+        aliases=("boto3", "botocore", "aioboto3", "aiobotocore"),
+        also_patched=("aiobotocore.client",),
+        context_methods=(
+            ContextMethods(
                 "openinference.instrumentation.bedrock._wrappers:_InvokeAgentWithResponseStream",
                 ("_sync_call", "_async_call"),
                 ("kwargs.sessionId",),
@@ -167,24 +175,24 @@ FRAMEWORKS = (
         trigger="mistralai.client",
         instrumentor="openinference.instrumentation.mistralai:MistralAIInstrumentor",
         layer=Layer.PROVIDER,
-        calls=(
-            Call(
+        context_methods=(
+            ContextMethods(
                 "mistralai.client.chat:Chat",
                 ("complete_async", "stream_async", "parse_async", "parse_stream_async"),
             ),
-            Call("mistralai.client.agents:Agents", ("complete_async", "stream_async")),
-            Call("mistralai.client.fim:Fim", ("complete_async", "stream_async")),
-            Call("mistralai.client.embeddings:Embeddings", ("create_async",)),
-            Call("mistralai.client.ocr:Ocr", ("process_async",)),
-            Call(
+            ContextMethods("mistralai.client.agents:Agents", ("complete_async", "stream_async")),
+            ContextMethods("mistralai.client.fim:Fim", ("complete_async", "stream_async")),
+            ContextMethods("mistralai.client.embeddings:Embeddings", ("create_async",)),
+            ContextMethods("mistralai.client.ocr:Ocr", ("process_async",)),
+            ContextMethods(
                 "mistralai.client.classifiers:Classifiers",
                 ("moderate_async", "moderate_chat_async", "classify_async", "classify_chat_async"),
             ),
-            Call(
+            ContextMethods(
                 "mistralai.client.transcriptions:Transcriptions",
                 ("complete_async", "stream_async"),
             ),
-            Call(
+            ContextMethods(
                 "mistralai.client.conversations:Conversations",
                 (
                     *("start_async", "start_stream_async"),
@@ -201,10 +209,10 @@ FRAMEWORKS = (
         trigger="dspy",
         instrumentor="openinference.instrumentation.dspy:DSPyInstrumentor",
         layer=Layer.ORCHESTRATOR,
-        calls=(
-            Call("dspy:Module", ("acall",)),
-            Call("dspy:BaseLM", ("acall",)),
-            Call("dspy", ("streamify", "asyncify"), makes_functions=True),
+        context_methods=(
+            ContextMethods("dspy:Module", ("acall",)),
+            ContextMethods("dspy:BaseLM", ("acall",)),
+            ContextMethods("dspy", ("streamify", "asyncify"), returns_functions=True),
         ),
     ),
 )

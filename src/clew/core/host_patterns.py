@@ -1,12 +1,13 @@
-"""Lists of hosts, as in ``CLEW_PROPAGATE_TO``: which of them a request may go to.
+"""Parses and matches lists of hosts, as in ``CLEW_PROPAGATE_TO``.
 
 An entry is a name with wildcards, an address, or a network, each with or without a port:
 
     api.mine.com  *.mine.com  orders-*  localhost:8080  10.1.0.0/16  [fd00::1]:8443  *
 
 A leading ``*.`` stands for one label or more, any other ``*`` for characters within one label,
-``?`` for one character. So nothing matches that somebody else could register: the last label of a
-name cannot be a wildcard, a network matches addresses only, and ``*`` alone means everybody.
+``?`` for one character, and ``*`` alone for every host. No other entry matches a name that somebody
+else could register: the last label of a name cannot be a wildcard, and a network matches only
+addresses.
 """
 
 import re
@@ -25,11 +26,11 @@ _LONGEST_NAME = 253
 
 
 @lru_cache(maxsize=1024)
-def plain_host(text: str) -> str | None:
-    """Return a host as it is compared: in lower case, an address in its shortest form.
+def normalized_host(text: str) -> str | None:
+    """Return a host in the form that is compared: in lower case, an address in its shortest form.
 
-    None where clients could disagree on whom they are to call: names that are not ASCII, which have
-    two encodings, and whatever is neither a name nor an address.
+    None for names that are not ASCII, which have two encodings, so clients could call different
+    hosts, and for whatever is neither a name nor an address.
     """
     text = text.lower()
     text = text[1:-1] if text.startswith("[") and text.endswith("]") else text
@@ -42,7 +43,7 @@ def plain_host(text: str) -> str | None:
 def _address(text: str) -> "IPv4Address | IPv6Address | None":
     if not (":" in text or text[-1:].isdigit()):
         return None
-    from ipaddress import ip_address  # Loaded by those who need it
+    from ipaddress import ip_address  # Loaded only if it is needed
 
     try:
         return ip_address(text)
@@ -60,7 +61,7 @@ class HostPattern:
     names: "re.Pattern[str] | None" = field(default=None, repr=False)
 
     def matches(self, host: str, port: int | None) -> bool:
-        """Whether a `plain_host` is meant; a port that is not known is not the one demanded."""
+        """Whether a `normalized_host` matches; an unknown port matches no given one."""
         if self.port is not None and self.port != port:
             return False
         if self.network is not None:
@@ -70,20 +71,20 @@ class HostPattern:
 
 
 def host_patterns(text: str) -> tuple[HostPattern, ...]:
-    """Parse a comma separated list; raise ``ValueError`` that says what is wrong with an entry."""
+    """Parse a comma-separated list; raise ``ValueError`` with what is wrong with an entry."""
     entries = [entry.strip().lower() for entry in text.split(",")]
     return tuple(_pattern(entry) for entry in entries if entry)
 
 
 def _pattern(entry: str) -> HostPattern:
     if "://" in entry:
-        message = f"{entry!r} is an address of a page; give the host alone, as in api.mine.com"
+        message = f"{entry!r} is a URL; give the host alone, as in api.mine.com"
         raise ValueError(message)
     if "/" in entry or (entry.count(":") > 1 and not entry.startswith("[")):
         return HostPattern(entry, network=_network(entry, entry))
-    found = _WITH_PORT.match(entry)
-    host = found["host"] if found else ""
-    port = int(found["port"]) if found and found["port"] else None
+    match = _WITH_PORT.match(entry)
+    host = match["host"] if match else ""
+    port = int(match["port"]) if match and match["port"] else None
     if host.startswith("[") or _address(host) is not None:
         return HostPattern(entry, port, network=_network(host.strip("[]"), entry))
     if host == "*":
@@ -116,10 +117,10 @@ def _network(text: str, entry: str) -> Any:
 
 
 def _expression(labels: list[str]) -> "re.Pattern[str]":
-    below = ""
+    subdomains = ""
     if len(labels) > 1 and labels[0] == "*":
-        below, labels = r"([^.]+\.)+", labels[1:]
-    written = r"\.".join(
+        subdomains, labels = r"([^.]+\.)+", labels[1:]
+    name = r"\.".join(
         re.escape(label).replace(r"\*", "[^.]*").replace(r"\?", "[^.]") for label in labels
     )
-    return re.compile(rf"{below}{written}\Z")
+    return re.compile(rf"{subdomains}{name}\Z")

@@ -1,7 +1,7 @@
 """Every CLEW_* variable: its name, type, default and one line of help. All are read here.
 
-A setting is read when it is used, so that it can be set until then; the parsed value is cached per
-text, which keeps a read at the cost of one look into the environment. Reading never raises: a value
+A setting is read when it is used, so that it can be set until then; the parsed value is cached for
+each text, so that a read costs only the look-up in the environment. Reading never raises: a value
 that cannot be used is logged once, and the default is used, because a wrong variable must not stop
 a program. ``clew doctor`` shows it as an error.
 """
@@ -24,7 +24,7 @@ logger = logging.getLogger("clew")
 
 @dataclass(frozen=True)
 class Setting(Generic[T]):
-    """One environment variable. ``parse`` raises ``ValueError`` with what is allowed."""
+    """One environment variable. ``parse`` raises a ``ValueError`` that tells what is allowed."""
 
     name: str
     parse: Callable[[str], T]
@@ -33,12 +33,12 @@ class Setting(Generic[T]):
     secret: bool = False
 
     def read(self) -> T:
-        """Return the variable's value; the default where it is unset, blank, or cannot be used."""
+        """Return the variable's value; the default if it is unset, blank, or cannot be used."""
         text = os.environ.get(self.name, "").strip()
         return _parsed(self, text) if text else self.default
 
     def fault(self, text: str) -> str | None:
-        """Return why *text* cannot be its value, and what can; None where it is a good value."""
+        """Return why *text* cannot be its value, and what can; None if it can."""
         try:
             self.parse(text)
         except ValueError as error:
@@ -47,17 +47,17 @@ class Setting(Generic[T]):
 
     @property
     def default_text(self) -> str:
-        """The default as one would write it into the environment."""
+        """The default as it would be written in the environment."""
         match self.default:
             case None | ():
                 return "none"
-            case bool(on):
-                return "1" if on else "0"
+            case bool(is_on):
+                return "1" if is_on else "0"
             case value:
                 return f"{value}"
 
-    def shown(self, text: str) -> str:
-        """Return the variable with its value *text*, as it may be printed."""
+    def printable(self, text: str) -> str:
+        """Return ``NAME='text'`` for a message, without the text of a secret."""
         return f"{self.name}={'(secret)' if self.secret else repr(text)}"
 
 
@@ -66,26 +66,26 @@ def _parsed(setting: Setting[T], text: str) -> T:
     try:
         return setting.parse(text)
     except ValueError as error:
-        fault = str(error)  # Outside of the handler, so that no log shows a traceback.
-    say_once(
+        fault = str(error)  # Logged outside the except block, so that no log shows a traceback.
+    log_once(
         setting.name,
         text,
-        f"{setting.shown(text)} cannot be used: {fault}. The default is used: "
+        f"{setting.printable(text)} cannot be used: {fault}. The default is used: "
         f"{setting.default_text}",
     )
     return setting.default
 
 
-_said: set[tuple[str, str]] = set()
+_logged: set[tuple[str, str]] = set()
 _lock = Lock()
 
 
-def say_once(variable: str, text: str, message: str) -> None:
-    """Log *message* about the value *text* of *variable*, the first time that it is met."""
+def log_once(variable: str, text: str, message: str) -> None:
+    """Log *message* if it is the first about the value *text* of *variable*."""
     with _lock:
-        if (variable, text) in _said:
+        if (variable, text) in _logged:
             return
-        _said.add((variable, text))
+        _logged.add((variable, text))
     logger.warning("clew: %s", message)
 
 
@@ -165,7 +165,7 @@ THREADS: Setting[bool] = Setting(
     "CLEW_THREADS",
     _switch,
     default=True,
-    help="0: do not let threads and thread pools take the context along: "
+    help="0: do not pass the context on to threads and thread pools: "
     "instrument_all(threads=False).",
 )
 EAGER: Setting[bool] = Setting(
@@ -186,13 +186,13 @@ SESSION_ID: Setting[str | None] = Setting(
     "CLEW_SESSION_ID",
     str,
     default=None,
-    help="The session of a batch job: what a span carries of which nothing else says whose it is.",
+    help="The session of a batch job: it is set on each span that would have none.",
 )
 USER_ID: Setting[str | None] = Setting(
     "CLEW_USER_ID",
     str,
     default=None,
-    help="The user of a batch job, as CLEW_SESSION_ID is its session.",
+    help="The user of a batch job: it is set on each span that would have none.",
 )
 SESSION_SAMPLE_RATE: Setting[float | None] = Setting(
     "CLEW_SESSION_SAMPLE_RATE",
@@ -212,26 +212,26 @@ ALIASES_TO_WRITE: Setting[tuple[Alias, ...]] = Setting(
     "CLEW_ALIASES",
     _aliases,
     default=(),
-    help=f"Also write the ids under the names that other backends read: {', '.join(ALIASES)}.",
+    help=f"Also set the ids under the names that other backends read: {', '.join(ALIASES)}.",
 )
 DUPLICATES: Setting[str] = Setting(
     "CLEW_DUPLICATES",
     _one_of("merge", "keep"),
     default="merge",
-    help="What becomes of a provider's span inside an orchestrator's span for the same model call: "
+    help="For an orchestrator's span and the provider's span inside it for the same model call: "
     "merge makes one LLM span of them, keep leaves both as they are.",
 )
 COST: Setting[bool] = Setting(
     "CLEW_COST",
     _switch,
     default=False,
-    help="1: say on each LLM span what the call cost, in US dollars (needs clew[cost]).",
+    help="1: set on each LLM span what the call cost, in US dollars (needs clew[cost]).",
 )
 EXIT_TIMEOUT: Setting[float] = Setting(
     "CLEW_EXIT_TIMEOUT",
     _seconds,
     default=3.0,
-    help="Seconds that a process may take at its end, in all, to deliver the spans that are left.",
+    help="Seconds that a process may wait in all, when it exits, to export the remaining spans.",
 )
 PROPAGATE_TO: Setting[tuple[HostPattern, ...]] = Setting(
     "CLEW_PROPAGATE_TO",
@@ -244,7 +244,7 @@ TRUST_INBOUND: Setting[bool] = Setting(
     "CLEW_TRUST_INBOUND",
     _switch,
     default=False,
-    help="1: take up the ids that a request brings as W3C baggage. Only behind callers you trust.",
+    help="1: use the ids that a request brings as W3C baggage. Only behind callers you trust.",
 )
 
 SETTINGS: tuple[Setting[Any], ...] = (
@@ -266,14 +266,14 @@ SETTINGS: tuple[Setting[Any], ...] = (
 )
 
 _NOT_SETTINGS = frozenset({"CLEW_RECORDINGS"})
-"""What the tests of clew read."""
+"""Variables that clew's tests read."""
 
 
 def misspelt(names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
-    """Yield each of *names* that looks like a setting and is none, with the nearest that is one."""
+    """Yield each of *names* that begins like a setting but is none, with the closest setting."""
     known = {setting.name for setting in SETTINGS}
     for name in names:
         if name.startswith("CLEW_") and name not in known | _NOT_SETTINGS:
-            from difflib import get_close_matches  # Hardly ever needed
+            from difflib import get_close_matches  # Rarely needed
 
             yield name, next(iter(get_close_matches(name, sorted(known), n=1)), None)

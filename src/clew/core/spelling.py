@@ -1,7 +1,7 @@
-"""The ways to write the name of a framework, all of which are accepted where one is given.
+"""The accepted spellings of the names of frameworks.
 
-A framework goes by one name, that of its pip extra. Its instrumentor's entry-point name, the
-package that people install, capitals and hyphens are other ways to write it.
+A framework has one name, that of its pip extra. Its instrumentor's entry-point name, the package
+that people install, capitals and hyphens are other spellings of it.
 """
 
 from collections.abc import Iterable
@@ -9,16 +9,16 @@ from collections.abc import Iterable
 from clew.core.frameworks import Framework
 
 
-def by_spelling(frameworks: Iterable[Framework]) -> dict[str, str]:
-    """Return every spelling of every framework, as `plain` makes it, with its name."""
+def names_by_spelling(frameworks: Iterable[Framework]) -> dict[str, str]:
+    """Return a dictionary from every normalized spelling to the name of its framework."""
     frameworks = list(frameworks)
-    found = {plain(it.name): it.name for it in frameworks}
-    for it in frameworks:
-        for spelling in (it.entry_point, *it.also_called):
-            found.setdefault(plain(spelling), it.name)
-    return found
+    names = {normalized(framework.name): framework.name for framework in frameworks}
+    for framework in frameworks:
+        for spelling in (framework.entry_point, *framework.aliases):
+            names.setdefault(normalized(spelling), framework.name)
+    return names
 
 
-def plain(name: object) -> str:
-    """Return a name in the form that spellings are compared in."""
+def normalized(name: object) -> str:
+    """Return a name in the form in which spellings are compared."""
     return str(name).strip().lower().replace("-", "_")

@@ -1,7 +1,7 @@
-"""The W3C ``baggage`` header: its members, read and written.
+"""Reads and writes the W3C ``baggage`` header and its members.
 
-Reading never raises because of what a client sent, and takes time linear in its size, of which no
-more than `MAX_BYTES` is looked at.
+Reading never raises over what a client sent, and takes time linear in its size, of which at most
+`MAX_BYTES` are read.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,11 +9,11 @@ from urllib.parse import quote, unquote_to_bytes
 
 HEADER = "baggage"
 MAX_BYTES = 8_192
-"""What W3C Baggage asks everybody to pass on. Nobody has to read more, and more is not written."""
+"""The size that W3C Baggage requires everybody to pass on. clew reads and writes no more."""
 
-# What a value holds as it is, besides letters, digits and "_.-~": fewer characters than the
+# Not percent-encoded in a value, besides letters, digits and "_.-~". Fewer characters than the
 # standard allows, because some readers take a plus for a space, or split at each equals sign.
-_PLAIN = "!$&'()*/:@"
+_SAFE = "!$&'()*/:@"
 
 
 def key_of(member: str) -> str:
@@ -26,47 +26,47 @@ def members_of(header: str) -> list[str]:
     return [member for part in header.split(",") if (member := part.strip(" \t"))]
 
 
-def joined(*headers: str) -> str:
-    """Return one header that says what all of *headers* say."""
+def join(*headers: str) -> str:
+    """Return one header with the members of all *headers*."""
     return ",".join(header for header in headers if header)
 
 
-def member(key: str, value: str) -> str:
-    """Return a member that says *value*, percent-encoded."""
-    return f"{key}={quote(value, safe=_PLAIN)}"
+def encode_member(key: str, value: str) -> str:
+    """Return a member with this *key* and the *value*, percent-encoded."""
+    return f"{key}={quote(value, safe=_SAFE)}"
 
 
 def read(values: Iterable[bytes], keys: Iterable[str]) -> Mapping[str, list[str | bytes]]:
-    """Return what the header, which may have come in several pieces, says of each of *keys*.
+    """Return the values of each of *keys* in the header, which may have come in several pieces.
 
-    What is no UTF-8 comes back as it is, in bytes, and a header that is too long as a value of each
-    key: neither can be an id.
+    A value that is not UTF-8 is returned as bytes. If the header is too long, it is itself returned
+    as the value of each key. Neither can be an id.
     """
-    found: dict[str, list[str | bytes]] = {key: [] for key in keys}
-    wanted = {key.encode(): key for key in found}
-    left = MAX_BYTES
+    result: dict[str, list[str | bytes]] = {key: [] for key in keys}
+    wanted = {key.encode(): key for key in result}
+    bytes_left = MAX_BYTES
     for value in values:
-        if (left := left - len(value)) < 0:
-            return {key: [value] for key in found}
+        if (bytes_left := bytes_left - len(value)) < 0:
+            return {key: [value] for key in result}
         for part in value.split(b","):
             name, _, content = part.partition(b";")[0].partition(b"=")
             key = wanted.get(name.strip())
             if key is not None:
                 # Decoded once: what is percent-encoded twice was meant to stay encoded.
-                found[key].append(text_of(unquote_to_bytes(content.strip())))
-    return found
+                result[key].append(decode(unquote_to_bytes(content.strip())))
+    return result
 
 
-def text_of(value: bytes) -> str | bytes:
-    """Return *value* as text if it is UTF-8, of which ASCII is a part; else as it is."""
+def decode(value: bytes) -> str | bytes:
+    """Return *value* as text if it is UTF-8 (ASCII is too), otherwise unchanged."""
     try:
         return value.decode()
     except UnicodeDecodeError:
         return value
 
 
-def only(found: list[str | bytes]) -> object:
-    """Return what was found, if it is one thing; all of it, if they disagree."""
-    if not found:
+def single_value(values: list[str | bytes]) -> object:
+    """Return the value if all *values* are equal, all of them if not, None if there are none."""
+    if not values:
         return None
-    return found[0] if all(each == found[0] for each in found) else found
+    return values[0] if all(value == values[0] for value in values) else values

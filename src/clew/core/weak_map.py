@@ -1,7 +1,7 @@
-"""A weak dictionary by identity: what is kept of an object of others, for as long as it lives.
+"""A weak-keyed dictionary that compares its keys by identity.
 
-Python's own go by hash, and an object that compares by value has none: Logfire's tracer provider,
-a dataclass, cannot be a key of a `WeakKeyDictionary`.
+Python's `WeakKeyDictionary` needs the hash of its keys, and an object that compares by value may
+have none: Logfire's tracer provider, a dataclass, cannot be a key of it.
 """
 
 from collections.abc import Iterator
@@ -12,26 +12,27 @@ T = TypeVar("T")
 
 
 class WeakById(Generic[T]):
-    """Few objects, each with a value. One that is gone is forgotten when the next one comes."""
+    """A dictionary for few objects. One that no longer exists is removed when the next is added."""
 
     def __init__(self) -> None:
-        self._found: dict[int, tuple[ref[Any], T]] = {}
+        self._entries: dict[int, tuple[ref[Any], T]] = {}
 
     def get(self, key: object) -> T | None:
-        """Return the value of *key*, if it has one."""
-        reference, value = self._found.get(id(key), (None, None))
-        # An id may be that of an object which is gone.
+        """Return the value of *key*, or None."""
+        reference, value = self._entries.get(id(key), (None, None))
+        # The id may have been that of an object which no longer exists.
         return value if reference is not None and reference() is key else None
 
     def __setitem__(self, key: object, value: T) -> None:
-        self._found = {number: it for number, it in self._found.items() if it[0]() is not None}
-        self._found[id(key)] = (ref(key), value)
+        entries = self._entries.items()
+        self._entries = {number: entry for number, entry in entries if entry[0]() is not None}
+        self._entries[id(key)] = (ref(key), value)
 
     def discard(self, key: object) -> None:
-        """Forget *key*."""
+        """Remove *key*, if it is there."""
         if self.get(key) is not None:
-            del self._found[id(key)]
+            del self._entries[id(key)]
 
     def __iter__(self) -> Iterator[Any]:
-        alive = (reference() for reference, _ in list(self._found.values()))
-        return iter([key for key in alive if key is not None])
+        keys = (reference() for reference, _ in list(self._entries.values()))
+        return iter([key for key in keys if key is not None])

@@ -1,4 +1,4 @@
-"""Numbers of things, as a sentence says them."""
+"""Formats numbers of things for messages."""
 
 
 def number_of(number: int, thing: str) -> str:

@@ -1,8 +1,8 @@
-"""Private. Takes spans to their exporters, and never makes the application wait for it.
+"""Private. Exports spans without ever making the application wait.
 
-OpenTelemetry's BatchSpanProcessor cannot promise that. It says nothing a program could read of the
-spans that it drops; its ``force_flush`` ignores the time that it is given, and waits behind an
-export that hangs; its ``shutdown`` waits for half a minute, once for each exporter; and none of
-this can be changed by public means. So there is one of clew's own, for the provider that clew
-makes. An application's own provider is its own.
+OpenTelemetry's BatchSpanProcessor cannot do that. A program cannot read how many spans it has
+dropped; its ``force_flush`` ignores its timeout and waits for an export that hangs; its
+``shutdown`` waits for half a minute, once for each exporter; and no public API changes any of this.
+So clew has a span processor of its own, for the provider that clew makes. An application's own
+provider is not changed.
 """

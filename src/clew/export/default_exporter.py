@@ -1,4 +1,4 @@
-"""The exporter used where no other is configured: one line of JSON per span, on standard error."""
+"""The exporter used if no other is configured: one line of JSON per span, on standard error."""
 
 import os
 import sys
@@ -10,18 +10,18 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 
 class StandardError(SpanExporter):
-    """Writes to standard error, and past Python's buffer.
+    """Writes spans to standard error, without Python's buffer.
 
-    What a full disk refuses would stay in that buffer, where the application's own next line
-    meets it.
+    What cannot be written to a full disk would stay in that buffer, and the application's own next
+    line would fail because of it.
     """
 
     def __init__(self) -> None:
         self._stream: TextIO | None = sys.stderr
-        self._own = sys.stderr is sys.__stderr__  # Not a notebook's, or a test's.
+        self._is_original = sys.stderr is sys.__stderr__  # Not a notebook's or a test's.
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write *spans*. A standard error that cannot be written to raises."""
+        """Write *spans*; raise an error if standard error cannot be written to."""
         for span in spans:
             self._write(f"{span.to_json(indent=None)}\n")
         return SpanExportResult.SUCCESS
@@ -30,9 +30,9 @@ class StandardError(SpanExporter):
         if self._stream is None:
             message = "standard error is closed"
             raise OSError(message)
-        if not self._own:
+        if not self._is_original:
             self._stream.write(line)
             return
-        left = line.encode("utf-8", "replace")
-        while left:
-            left = left[os.write(self._stream.fileno(), left) :]
+        remaining = line.encode("utf-8", "replace")
+        while remaining:
+            remaining = remaining[os.write(self._stream.fileno(), remaining) :]

@@ -1,7 +1,7 @@
-"""The tracer provider of an application that has set none: where its spans go.
+"""Makes the tracer provider, with its exporters, for an application that has set none.
 
-The OTEL_* variables decide. With none of them, the default export does: for now spans are written
-to standard error, one line of JSON each, until the embedded store takes that place.
+The OTEL_* variables choose the exporters. Without any of them, spans are written to standard error
+for now, one line of JSON each, until the embedded store replaces that.
 """
 
 import logging
@@ -24,11 +24,11 @@ from clew.export.span_limits import MAX_ATTRIBUTES, attributes_are_limited, span
 
 logger = logging.getLogger("clew")
 
-ROOMY: WeakSet[TracerProvider] = WeakSet()
-"""The providers made here with that limit, which no span of the application's will reach."""
+WITH_HIGH_LIMIT: WeakSet[TracerProvider] = WeakSet()
+"""The providers made here with an attribute limit that no span of the application will reach."""
 
-MADE = WeakById[bool]()
-"""The providers whose export was set up here."""
+EXPORT_SET_UP = WeakById[bool]()
+"""The providers whose exporters were set up here."""
 
 _OTLP_VARIABLES = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -46,44 +46,44 @@ _PACKAGES = {
 
 
 class _Unusable(Exception):  # noqa: N818 - never leaves this module
-    """An exporter that was asked for and cannot be had; the message says what to do."""
+    """An exporter that is configured and cannot be used; the message says what to do."""
 
 
 def provider_of_the_application() -> trace.TracerProvider | None:
-    """Return the tracer provider that the application has set, if it has."""
+    """Return the global tracer provider, or None if none has been set."""
     provider = trace.get_tracer_provider()
     return None if isinstance(provider, trace.ProxyTracerProvider) else provider
 
 
 def make_provider(resource: Mapping[str, str] | None = None) -> TracerProvider:
     """Make a tracer provider as the OTEL_* variables say, and set it as the global one."""
-    described = Resource.create({**resource}) if resource else None
-    provider = TracerProvider(span_limits=span_limits(), resource=described)
-    deliver(provider)
+    sdk_resource = Resource.create({**resource}) if resource else None
+    provider = TracerProvider(span_limits=span_limits(), resource=sdk_resource)
+    set_up_export(provider)
     trace.set_tracer_provider(provider)
     return provider
 
 
-def as_variables() -> dict[str, str]:
-    """Return what lets the SDK's own configurator make such a provider; it lacks `deliver`."""
+def variables_for_sdk() -> dict[str, str]:
+    """Return variables with which the SDK's configurator makes such a provider, without export."""
     limit = (
         {} if attributes_are_limited() else {OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: str(MAX_ATTRIBUTES)}
     )
     return {"OTEL_TRACES_EXPORTER": "none", **limit}
 
 
-def deliver(provider: TracerProvider) -> None:
-    """Send the spans of *provider*, which was made here or for it, as the environment says."""
-    MADE[provider] = True
+def set_up_export(provider: TracerProvider) -> None:
+    """Add the configured exporters to *provider*, which clew or the SDK's configurator has made."""
+    EXPORT_SET_UP[provider] = True
     if not attributes_are_limited():
-        ROOMY.add(provider)
-    disabled = _variable("OTEL_SDK_DISABLED").lower() == "true"
-    if not disabled and (found := exporters()):
-        provider.add_span_processor(Delivery(found))
+        WITH_HIGH_LIMIT.add(provider)
+    is_disabled = _variable("OTEL_SDK_DISABLED").lower() == "true"
+    if not is_disabled and (configured := exporters()):
+        provider.add_span_processor(Delivery(configured))
 
 
 def exporters() -> list[SpanExporter]:
-    """Return the exporters that the environment asks for, or the default one."""
+    """Return the exporters that the environment configures, or the default one."""
     names = [
         name for part in _variable("OTEL_TRACES_EXPORTER").split(",") if (name := part.strip())
     ]
@@ -92,24 +92,24 @@ def exporters() -> list[SpanExporter]:
     if not names:
         return [default_exporter("no exporter is configured")]
     wanted = [name for name in names if name.lower() != "none"]
-    found = []
+    usable = []
     for name in wanted:
         try:
-            found.append(_exporter(name))
+            usable.append(_exporter(name))
         except _Unusable as reason:
             logger.warning("clew cannot export with OTEL_TRACES_EXPORTER=%s: %s", name, reason)
-    if wanted and not found:
+    if wanted and not usable:
         return [default_exporter("none of the configured exporters can be used")]
-    return found
+    return usable
 
 
-def default_exporter(because: str) -> SpanExporter:
-    """Return the exporter used where the environment names none that works, and say so."""
+def default_exporter(reason: str) -> SpanExporter:
+    """Return the exporter used if no configured one works, and log the *reason*."""
     logger.warning(
         "clew: %s, so spans are written to standard error; "
         "set OTEL_EXPORTER_OTLP_ENDPOINT=http://... to send them to a collector, "
         "or OTEL_TRACES_EXPORTER=none to drop them",
-        because,
+        reason,
     )
     return StandardError()
 

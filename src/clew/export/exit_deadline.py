@@ -1,4 +1,4 @@
-"""The end of the process: how long it may still wait, in all, for what is left to deliver."""
+"""Limits how long an exiting process waits, in all, for its last spans to be exported."""
 
 import os
 import threading
@@ -9,27 +9,27 @@ from clew.core import settings
 _ends_at: float | None = None
 
 
-def leave() -> None:
-    """Note that the process is about to end; its time begins to run."""
-    global _ends_at  # There is one end
+def begin_exit() -> None:
+    """Note that the process is about to exit; from now on its time runs."""
+    global _ends_at  # One for the process
     if _ends_at is None:
         _ends_at = monotonic() + settings.EXIT_TIMEOUT.read()
 
 
-def is_leaving() -> bool:
-    """Whether the process is about to end: it was said, or the interpreter is at it."""
+def is_exiting() -> bool:
+    """Whether the process is exiting: `begin_exit` was called, or the interpreter is exiting."""
     if _ends_at is None and not threading.main_thread().is_alive():
-        leave()  # All threads have been waited for; what runs now are the functions of atexit.
+        begin_exit()  # All threads have ended, and the functions of atexit are running.
     return _ends_at is not None
 
 
 def deadline(seconds: float) -> float:
-    """Return the moment, in monotonic time, until which something may take *seconds*.
+    """Return the monotonic time at which something that may take *seconds* has to end.
 
-    At the end of the process everybody shares what is left of its time.
+    While the process is exiting, everything shares what is left of its time.
     """
     until = monotonic() + seconds
-    return min(until, _ends_at) if is_leaving() and _ends_at is not None else until
+    return min(until, _ends_at) if is_exiting() and _ends_at is not None else until
 
 
 def seconds_left() -> float:
@@ -37,10 +37,10 @@ def seconds_left() -> float:
     return max(0.0, deadline(settings.EXIT_TIMEOUT.read()) - monotonic())
 
 
-def _stay() -> None:
+def _reset() -> None:
     global _ends_at
     _ends_at = None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_stay)
+    os.register_at_fork(after_in_child=_reset)

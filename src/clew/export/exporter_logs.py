@@ -1,9 +1,9 @@
-"""What an exporter logs while it works for clew: heard, and said once for each outage.
+"""Captures what an exporter logs while clew uses it, so that clew logs one line for each outage.
 
-An exporter logs every attempt of every batch. With a collector that is down, an application would
-find hundreds of lines of it in its log. So the warnings that it gives in a thread of clew's are
-kept back, and the last of them become the reason in one line of clew's own; who wants them all sets
-the logger ``clew`` to DEBUG. What an exporter logs in any other thread is not touched.
+An exporter logs every attempt of every batch. While a collector is down, an application would have
+hundreds of such lines in its log. So an exporter's warnings in a thread of clew's are not logged,
+and the last of them become the reason in one line of clew's own. With the logger ``clew`` at DEBUG
+all of them are logged. What an exporter logs in any other thread is not captured.
 """
 
 import logging
@@ -15,78 +15,79 @@ from time import monotonic
 
 logger = logging.getLogger("clew")
 
-_QUIET = 600.0
-"""Seconds: a collector that comes and goes is not mentioned more often than that."""
-_LONGEST = 500
-_ALIKE = 20
-_LAST = 2
-"""The last word of OTLP's exporter is that it gave up, the one before it is why."""
+_MIN_SECONDS_BETWEEN_LINES = 600.0
+"""An outage that begins again sooner than that is not logged."""
+_MAX_LENGTH = 500
+_SAME_START = 20
+"""Messages with the same characters up to here are taken for the same one."""
+_LAST_MESSAGES = 2
+"""The last message of OTLP's exporter is that it gave up, and the one before it tells why."""
 
 
-class _Heard(local):
-    """What is being said in one thread, while somebody listens there."""
+class _Captured(local):
+    """What has been logged in this thread, while its logs are captured."""
 
-    said: deque[str] | None = None
-
-
-_heard = _Heard()
+    messages: deque[str] | None = None
 
 
-class _Listening(logging.Filter):
-    """Keeps back what is logged where somebody listens."""
+_captured = _Captured()
+
+
+class _Capture(logging.Filter):
+    """Captures the warnings of a thread whose logs are captured, and drops the records."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if _heard.said is None or record.levelno < logging.WARNING:
+        if _captured.messages is None or record.levelno < logging.WARNING:
             return True
         message = record.getMessage()
-        if _heard.said and _heard.said[-1][:_ALIKE] == message[:_ALIKE]:
-            _heard.said.pop()  # The next attempt, and the same trouble.
-        _heard.said.append(message)
+        if _captured.messages and _captured.messages[-1][:_SAME_START] == message[:_SAME_START]:
+            _captured.messages.pop()  # The next attempt has failed for the same reason.
+        _captured.messages.append(message)
         logger.debug("clew: an exporter says: %s", message)
         return False
 
 
-_listening = _Listening()
+_capture = _Capture()
 
 
-def listen_to(exporter: object) -> None:
-    """Hear what *exporter* says: the loggers are named after the modules of its class."""
+def capture_logs_of(exporter: object) -> None:
+    """Add the filter to the loggers of *exporter*, named after the modules of its classes."""
     for cls in type(exporter).__mro__[:-1]:
-        logging.getLogger(cls.__module__).addFilter(_listening)
+        logging.getLogger(cls.__module__).addFilter(_capture)
 
 
 @contextmanager
-def listening() -> Iterator[deque[str]]:
-    """Collect what the exporters say inside, in this thread."""
-    said = deque[str](maxlen=_LAST)
-    _heard.said = said
+def captured_logs() -> Iterator[deque[str]]:
+    """Capture the last messages that exporters log inside the block, in this thread."""
+    messages = deque[str](maxlen=_LAST_MESSAGES)
+    _captured.messages = messages
     try:
-        yield said
+        yield messages
     finally:
-        _heard.said = None
+        _captured.messages = None
 
 
-def reason(said: deque[str]) -> str:
-    """Return what was heard as one short line."""
-    text = " ".join(" ".join(said.copy()).split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+def as_one_line(messages: deque[str]) -> str:
+    """Return *messages* as one line of limited length."""
+    text = " ".join(" ".join(messages.copy()).split())
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"
 
 
 class Outage:
-    """One kind of trouble, which is mentioned once until it is over."""
+    """A failure that is logged once until it is over."""
 
     def __init__(self) -> None:
-        self._mentioned = False
-        self._quiet_until = 0.0
+        self._is_logged = False
+        self._silent_until = 0.0
 
     def begins(self) -> bool:
-        """Note the trouble; whether it is to be mentioned."""
-        if self._mentioned or monotonic() < self._quiet_until:
+        """Note that it has failed; return whether to log that."""
+        if self._is_logged or monotonic() < self._silent_until:
             return False
-        self._mentioned = True
-        self._quiet_until = monotonic() + _QUIET
+        self._is_logged = True
+        self._silent_until = monotonic() + _MIN_SECONDS_BETWEEN_LINES
         return True
 
     def ends(self) -> None:
-        """Note that the trouble is over."""
-        self._mentioned = False
+        """Note that the failure is over."""
+        self._is_logged = False

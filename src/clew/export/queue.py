@@ -1,8 +1,8 @@
-"""A lane: one exporter, the queue before it, and the thread that empties the queue.
+"""ExporterQueue: one exporter, the queue of its spans, and the thread that empties the queue.
 
-Who ends a span appends it to the queue, and goes on, without a lock. Only a span that is dropped
-takes one, to be counted: a reentrant one, held for an addition at a time, since a span may be ended
-by the garbage collector, in the middle of anything, also of what that very thread counts.
+Whoever ends a span appends it to the queue without a lock, and never waits. A lock is taken only to
+count a span that is dropped. It is reentrant and held for one addition at a time, because the
+garbage collector may end a span at any moment, even while the same thread is counting.
 """
 
 import logging
@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from clew.core.containment import contain
 from clew.core.wording import number_of
-from clew.export.exporter_logs import Outage, listen_to, listening, reason
+from clew.export.exporter_logs import Outage, as_one_line, capture_logs_of, captured_logs
 
 logger = logging.getLogger("clew")
 
@@ -32,50 +32,53 @@ ENDED_LATE = "ended after shutdown"
 
 
 @dataclass
-class Order:
-    """What a lane is asked to do: to deliver all that is in its queue."""
+class FlushRequest:
+    """A request to export everything that is in the queue."""
 
-    last: bool
+    is_last: bool
     """Whether the exporter is to be shut down then."""
-    delivered: bool = False
+    is_exported: bool = False
     done: Event = field(default_factory=Event)
 
 
-class Lane:
-    """Takes spans to one exporter."""
+class ExporterQueue:
+    """Exports spans with one exporter, from a thread of its own."""
 
-    def __init__(self, exporter: SpanExporter, *, most: int, batch: int, delay: float) -> None:
+    def __init__(
+        self, exporter: SpanExporter, *, max_size: int, batch_size: int, delay: float
+    ) -> None:
         self.exporter = exporter
         self.name = type(exporter).__name__
-        self._most, self._batch, self._delay = most, batch, delay
+        self._max_size, self._batch_size, self._delay = max_size, batch_size, delay
         self._closed = False
-        self.begin_anew()
-        listen_to(exporter)
-        _lanes.add(self)
+        self.reset()
+        capture_logs_of(exporter)
+        _queues.add(self)
 
-    def begin_anew(self) -> None:
-        """Forget everything: in a forked child, what waits and what was counted is the parent's."""
+    def reset(self) -> None:
+        """Start empty. In a forked child, the waiting spans and the counts are the parent's."""
         self._queue: deque[ReadableSpan] = deque()
-        self._bell: SimpleQueue[Order | None] = SimpleQueue()  # Reentrant, as its users may be.
-        self._rung = False
+        # A SimpleQueue, as that is reentrant, like `put`. None means that a batch is full.
+        self._requests: SimpleQueue[FlushRequest | None] = SimpleQueue()
+        self._is_woken = False
         self._thread: Thread | None = None
         self._starting = Lock()
         self._lock = RLock()
-        self._underway = 0
+        self._exporting = 0
         self._exported = 0
         self._dropped: Counter[str] = Counter()
         self._abandoned = False
         self._failing, self._full = Outage(), Outage()
-        self._said: deque[str] = deque()
+        self._logged: deque[str] = deque()
 
-    # --- by whoever ends a span ---
+    # --- called by whoever ends a span ---
 
     def put(self, span: ReadableSpan) -> None:
-        """Take *span*, or drop it; at once in either case."""
+        """Append *span* or drop it, without waiting."""
         waiting = len(self._queue)
         if self._closed:
             self._drop(1, ENDED_LATE)
-        elif waiting >= self._most:
+        elif waiting >= self._max_size:
             self._drop(1, QUEUE_FULL)
             if self._full.begins():
                 logger.warning(
@@ -87,135 +90,135 @@ class Lane:
         else:
             self._queue.append(span)
             if self._thread is None:
-                self._begin()
-            elif waiting + 1 >= self._batch and not self._rung:
-                self._rung = True
-                self._bell.put(None)
+                self._start_thread()
+            elif waiting + 1 >= self._batch_size and not self._is_woken:
+                self._is_woken = True
+                self._requests.put(None)
 
-    def ask(self, *, last: bool = False) -> Order:
-        """Have everything delivered that was put here before."""
-        if last:
+    def request_flush(self, *, is_last: bool = False) -> FlushRequest:
+        """Request the export of every span that has been put here."""
+        if is_last:
             self._closed = True
-        order = Order(last)
-        if self._thread is None and (self._queue or last):
-            self._begin()
+        request = FlushRequest(is_last)
+        if self._thread is None and (self._queue or is_last):
+            self._start_thread()
         if self._thread is not None:
-            self._bell.put(order)
-        else:  # Nothing to do, or the interpreter ends, and starts no thread any more.
-            self._obey(order)
-        return order
+            self._requests.put(request)
+        else:  # Nothing to do, or the interpreter is exiting and starts no threads any more.
+            self._handle(request)
+        return request
 
     def abandon(self) -> None:
-        """Give up and count what has not arrived, also what is underway and may yet arrive."""
+        """Count what is not exported as dropped, even what is being exported and may succeed."""
         with self._lock:
             self._abandoned = True
-            if left := self._underway + len(self._queue):
-                self._dropped[EXIT_TIMEOUT] += left
-            self._underway = 0
+            if remaining := self._exporting + len(self._queue):
+                self._dropped[EXIT_TIMEOUT] += remaining
+            self._exporting = 0
             self._queue.clear()
 
     def counted(self) -> tuple[int, int, Mapping[str, int]]:
         """Return how many spans were exported, are waiting, and were dropped for which reason."""
         with self._lock:
-            return self._exported, self._underway + len(self._queue), dict(self._dropped)
+            return self._exported, self._exporting + len(self._queue), dict(self._dropped)
 
-    def last_words(self) -> str:
-        """Return what the exporter says of the trouble that it has, as far as it does."""
-        return reason(self._said)
+    def last_error(self) -> str:
+        """Return what the exporter has logged about its latest failure; empty if nothing."""
+        return as_one_line(self._logged)
 
-    def _drop(self, spans: int, why: str) -> None:
+    def _drop(self, spans: int, reason: str) -> None:
         with self._lock:
-            self._dropped[why] += spans
+            self._dropped[reason] += spans
 
-    def _begin(self) -> None:
+    def _start_thread(self) -> None:
         if not self._starting.acquire(blocking=False):
-            return  # Somebody is at it: perhaps this very thread, a few calls up its stack.
-        # In no context: a thread keeps what it is started in, and this one lives for long.
+            return  # It is being started: perhaps by this very thread, a few calls up its stack.
+        # In an empty context: a thread keeps the context it is started in, and this one lives long.
         token = attach(Context())
         try:
             if self._thread is None:
-                self._thread = Thread(target=self._work, name=f"clew-{self.name}", daemon=True)
+                self._thread = Thread(target=self._run, name=f"clew-{self.name}", daemon=True)
                 self._thread.start()
-        except RuntimeError:  # The interpreter ends, or the system has no thread left.
+        except RuntimeError:  # The interpreter is exiting, or the system has no more threads.
             self._thread = None
         finally:
             detach(token)
             self._starting.release()
 
-    # --- by the lane's own thread ---
+    # --- called by the queue's own thread ---
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
-            while self._goes_on():
+            while self._work():
                 pass
         finally:
-            self._thread = None  # Whoever comes next starts another.
+            self._thread = None  # The next `put` starts another.
 
-    def _goes_on(self) -> bool:
-        """Wait for something to do, and do it; whether there will be more."""
-        at_least = self._batch
+    def _work(self) -> bool:
+        """Wait for something to do, and do it; return whether the thread is to go on."""
+        at_least = self._batch_size
         try:
-            order = self._bell.get(timeout=self._delay)
+            request = self._requests.get(timeout=self._delay)
         except Empty:
-            order, at_least = None, 1
-        if order is not None:
-            self._obey(order)
-            return not order.last
-        self._rung = False
+            request, at_least = None, 1
+        if request is not None:
+            self._handle(request)
+            return not request.is_last
+        self._is_woken = False
         try:
-            self._deliver(at_least)
+            self._export_waiting(at_least)
         except Exception:  # The thread goes on
             contain(f"delivering to {self.name}")
         return True
 
-    def _obey(self, order: Order) -> None:
+    def _handle(self, request: FlushRequest) -> None:
         try:
-            order.delivered = self._deliver()
-            if order.last:
+            request.is_exported = self._export_waiting()
+            if request.is_last:
                 self.exporter.shutdown()
         except Exception:  # The exporter's own code
             contain(f"shutting down {self.name}")
         finally:
-            order.done.set()
+            request.done.set()
 
-    def _deliver(self, at_least: int = 1) -> bool:
-        """Export what waits now, in full batches and while there are *at_least* so many spans.
+    def _export_waiting(self, at_least: int = 1) -> bool:
+        """Export what is waiting now, in full batches, while there are *at_least* so many spans.
 
-        Return whether all of it has arrived.
+        Return whether every export has succeeded.
         """
-        left, arrived = len(self._queue), True
-        while left >= at_least:
+        remaining, succeeded = len(self._queue), True
+        while remaining >= at_least:
             with self._lock:
-                batch = self._take()
+                batch = self._next_batch()
             if not batch:
                 break
-            left -= len(batch)
-            arrived = self._export(batch) and arrived
-        return arrived
+            remaining -= len(batch)
+            succeeded = self._export(batch) and succeeded
+        return succeeded
 
-    def _take(self) -> list[ReadableSpan]:
+    def _next_batch(self) -> list[ReadableSpan]:
         batch: list[ReadableSpan] = []
-        while self._queue and len(batch) < self._batch:
+        while self._queue and len(batch) < self._batch_size:
             batch.append(self._queue.popleft())
-        self._underway = len(batch)
+        self._exporting = len(batch)
         return batch
 
     def _export(self, batch: list[ReadableSpan]) -> bool:
-        with listening() as self._said, suppress_instrumentation():
+        with captured_logs() as self._logged, suppress_instrumentation():
             try:
-                arrived = self.exporter.export(batch) is not SpanExportResult.FAILURE
+                succeeded = self.exporter.export(batch) is not SpanExportResult.FAILURE
             except (Exception, SystemExit) as error:  # The exporter's own code
-                self._said.append(f"{type(error).__name__}: {error}")
-                arrived = False
+                self._logged.append(f"{type(error).__name__}: {error}")
+                succeeded = False
         with self._lock:
             if self._abandoned:
-                return False  # It was counted when nobody wanted to wait for it any more.
-            self._underway = 0
-            if arrived:
+                return False  # `abandon` has counted it already.
+            self._exporting = 0
+            if succeeded:
                 self._exported += len(batch)
             else:
                 self._dropped[EXPORT_FAILED] += len(batch)
-        if arrived:
+        if succeeded:
             self._failing.ends()
             self._full.ends()
             return True
@@ -225,22 +228,22 @@ class Lane:
                 "what is lost is counted in clew.stats(), and this is logged once",
                 number_of(len(batch), "span"),
                 self.name,
-                self.last_words() or "it gives no reason",
+                self.last_error() or "it gives no reason",
             )
         return False
 
 
-_lanes: WeakSet[Lane] = WeakSet()
+_queues: WeakSet[ExporterQueue] = WeakSet()
 
 
-def lanes() -> list[Lane]:
-    """Return all lanes of this process."""
-    return list(_lanes)
+def exporter_queues() -> list[ExporterQueue]:
+    """Return all queues of this process."""
+    return list(_queues)
 
 
 def _after_fork() -> None:
-    for lane in lanes():
-        lane.begin_anew()
+    for queue in exporter_queues():
+        queue.reset()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,8 +1,8 @@
-"""OpenTelemetry's own configuration of its SDK, where the environment asks for more than traces.
+"""Lets OpenTelemetry's SDK configure itself, if the environment configures more than exporters.
 
-Metrics, logs, samplers and id generators of other packages are configured by the SDK as ever. Only
-where the spans go is clew's part. Loading all this costs more than all of clew's own start, so it
-is done only where a variable asks for it.
+The SDK configures metrics, logs, samplers and id generators as it does without clew. Clew sets up
+only the export of spans. Loading the SDK's configurator takes longer than all of clew's own start,
+so it is loaded only if a variable needs it.
 """
 
 import logging
@@ -19,8 +19,8 @@ from clew.export import default_provider
 logger = logging.getLogger("clew")
 
 _FILE = getattr(environment_variables, "OTEL_CONFIG_FILE", None)
-"""None in an older SDK, which takes no such file."""
-_ASKING = (
+"""None in an older SDK, which has no such variable."""
+_VARIABLES = (
     *([_FILE] if _FILE else []),
     "OTEL_METRICS_EXPORTER",
     "OTEL_LOGS_EXPORTER",
@@ -33,26 +33,26 @@ _ASKING = (
 )
 
 
-def is_asked_for() -> bool:
-    """Whether the environment asks for anything that only the SDK's configurator does."""
-    said = (os.environ.get(name, "").strip().lower() for name in _ASKING)
-    return any(text not in {"", "none", "false"} for text in said)
+def is_needed() -> bool:
+    """Whether a variable is set that only the SDK's configurator uses."""
+    texts = (os.environ.get(name, "").strip().lower() for name in _VARIABLES)
+    return any(text not in {"", "none", "false"} for text in texts)
 
 
 def configure(**options: Any) -> None:
-    """Let the SDK configure itself; the spans of its tracer provider go where clew sends them."""
+    """Let the SDK configure itself, and set up clew's export for its tracer provider."""
     from opentelemetry.sdk._configuration import _OTelSDKConfigurator
 
     class Configurator(_OTelSDKConfigurator):
-        """The SDK's, which wants to be subclassed."""
+        """The SDK's configurator, which has to be subclassed."""
 
     try:
         if _FILE and os.environ.get(_FILE):
             Configurator().configure(**options)
-            return  # The file says also where spans go.
-        with _as_the_environment(default_provider.as_variables()):
+            return  # The file configures the export of spans too.
+        with _environment(default_provider.variables_for_sdk()):
             Configurator().configure(**options)
-    except Exception as error:  # Whatever others installed
+    except Exception as error:  # Other packages' plugins run in it
         logger.warning(
             "clew: OpenTelemetry's SDK is not configured as the OTEL_* variables say: %s: %s",
             type(error).__name__,
@@ -60,14 +60,14 @@ def configure(**options: Any) -> None:
         )
     provider = default_provider.provider_of_the_application()
     if isinstance(provider, TracerProvider):
-        default_provider.deliver(provider)
+        default_provider.set_up_export(provider)
     else:
         default_provider.make_provider()
 
 
 @contextmanager
-def _as_the_environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set *variables* for a moment: the SDK takes what it makes of spans from nowhere else."""
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set *variables* inside the block: the SDK reads the settings for spans from nowhere else."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

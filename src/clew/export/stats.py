@@ -1,4 +1,4 @@
-"""`stats()`: what became of the spans, and what clew refused or failed at, in numbers."""
+"""`stats()`: how many spans were exported or dropped, and what clew refused or failed at."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 from clew.core import counters
 from clew.core.containment import CONTAINED
-from clew.export.queue import lanes
+from clew.export.queue import exporter_queues
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What one exporter was given."""
+    """The numbers of one exporter."""
 
     exporter: str
     exported: int
@@ -23,53 +23,53 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Stats:
-    """What happened in this process until now, since it began or was forked.
+    """Numbers of this process until now, since it started or was forked.
 
     With several exporters, each span counts once for each of them.
     """
 
     exporters: tuple[Delivered, ...]
-    """Those of the tracer provider that clew made. One of the application's own is not watched."""
+    """Those of the tracer provider that clew made. The application's own are not counted."""
     errors: Mapping[str, int]
-    """Failures of clew's own that were kept from the application, by what it was doing."""
+    """How often clew itself failed, by what it was doing. The application was not affected."""
     refused: Mapping[str, int]
-    """What was not used, such as ids from outside that cannot be."""
+    """What was not used, such as invalid ids from outside, by its kind."""
 
     @property
     def counts_exports(self) -> bool:
-        """Whether anything was there to count; if not, 0 means that clew cannot know."""
+        """Whether clew counts exports; if not, `exported` is 0 because clew cannot know."""
         return bool(self.exporters)
 
     @property
     def exported(self) -> int:
-        """How many spans arrived."""
-        return sum(it.exported for it in self.exporters)
+        """How many spans were exported."""
+        return sum(exporter.exported for exporter in self.exporters)
 
     @property
     def waiting(self) -> int:
         """How many spans are still to be exported."""
-        return sum(it.waiting for it in self.exporters)
+        return sum(exporter.waiting for exporter in self.exporters)
 
     @property
     def dropped(self) -> Mapping[str, int]:
         """How many spans were lost, by reason."""
-        found = Counter[str]()
-        for it in self.exporters:
-            found.update(it.dropped)
-        return MappingProxyType(dict(found))
+        dropped = Counter[str]()
+        for exporter in self.exporters:
+            dropped.update(exporter.dropped)
+        return MappingProxyType(dict(dropped))
 
     def __str__(self) -> str:
         lines = [f"spans exported: {self.exported}", f"spans waiting: {self.waiting}"]
         if not self.counts_exports:
             lines = ["spans exported: not known, as no exporter of clew's own is in use"]
-        lines += [f"spans dropped, {why}: {spans}" for why, spans in self.dropped.items()]
-        lines += [f"{CONTAINED}{where}: {times}" for where, times in self.errors.items()]
+        lines += [f"spans dropped, {reason}: {spans}" for reason, spans in self.dropped.items()]
+        lines += [f"{CONTAINED}{doing}: {times}" for doing, times in self.errors.items()]
         lines += [f"{what}: {times}" for what, times in self.refused.items()]
         return "\n".join(lines)
 
 
 def stats() -> Stats:
-    """Return what became of this process's spans so far, and what clew refused or failed at.
+    """Return how many of this process's spans were exported or dropped, and other counts of clew's.
 
     >>> print(stats())  # doctest: +SKIP
     spans exported: 412
@@ -87,8 +87,9 @@ def stats() -> Stats:
 
 
 def _delivered() -> list[Delivered]:
-    found = []
-    for lane in lanes():
-        exported, waiting, dropped = lane.counted()
-        found.append(Delivered(lane.name, exported, waiting, MappingProxyType(dict(dropped))))
-    return sorted(found, key=lambda it: it.exporter)
+    delivered = []
+    for queue in exporter_queues():
+        exported, waiting, dropped = queue.counted()
+        numbers = Delivered(queue.name, exported, waiting, MappingProxyType(dict(dropped)))
+        delivered.append(numbers)
+    return sorted(delivered, key=lambda numbers: numbers.exporter)

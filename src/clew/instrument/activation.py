@@ -25,7 +25,7 @@ from opentelemetry.trace import TracerProvider
 from clew.core import counters
 from clew.core.containment import CONTAINED, contain
 from clew.core.errors import ActivationError, ConfigurationError
-from clew.core.settings import say_once
+from clew.core.settings import log_once
 from clew.instrument.activation_entry import Entry, incompatible
 from clew.instrument.discovery import candidates
 from clew.instrument.instrumentor_options import check_options
@@ -35,8 +35,8 @@ from clew.instrument.report import Activation, Report, State
 from clew.instrument.selection import disabled, resolve, source_of
 from clew.patching.import_hooks import (
     Undo,
-    failed_by_imports,
     is_being_imported,
+    is_from_unfinished_import,
     undo_all,
     wait_for_import,
     when_imported,
@@ -180,7 +180,7 @@ class Activator:
         lines = [f"{it.framework.name} is {it.state.value}: {it.reason}" for it in wrong]
         if wrong and (source := source_of(only or (), "only=")) != "only=" and not strict:
             # A variable must not stop a program that runs without it.
-            say_once(source, ",".join(sorted(only or ())), f"{source}: {'; '.join(lines)}")
+            log_once(source, ",".join(sorted(only or ())), f"{source}: {'; '.join(lines)}")
         elif wrong:
             raise ActivationError("; ".join(lines)) from wrong[0].error
 
@@ -225,7 +225,7 @@ class Activator:
         return {name: entry.activation() for name, entry in self._entries.items()}
 
     def _is_imported(self, entry: Entry) -> bool:
-        companions = entry.item.framework.companions
+        companions = entry.item.framework.also_patched
         if any(name in sys.modules and name in self._pending for name in companions):
             return False  # Partly imported; its own hook will be called next.
         instrumentor = entry.instrumentor_module
@@ -249,7 +249,7 @@ class Activator:
         if not self._claim(entry):
             return
         error = self._try_once(entry)
-        if error is not None and failed_by_imports(error) and self._open:
+        if error is not None and is_from_unfinished_import(error) and self._open:
             entry.set_state(State.WAITING, "")
             entry.retrying = True
             thread = Thread(target=self._retry, args=(entry, error), name="clew-activation")
@@ -279,7 +279,7 @@ class Activator:
             if not self._open:
                 break
             error = self._try_once(entry)
-            if error is None or not failed_by_imports(error):
+            if error is None or not is_from_unfinished_import(error):
                 break
         self._finish(entry, error)
 
@@ -333,7 +333,7 @@ class Activator:
             contain(f"finding the repairs for {item.framework.name}")
         try:
             # Around the wrappers of instrumentor and repairs, and removed before them.
-            entry.before_uninstrument.append(wrap_calls(item.framework.calls))
+            entry.before_uninstrument.append(wrap_calls(item.framework.context_methods))
         except Exception:
             contain(f"wrapping the calls of {item.framework.name}")
         entry.set_state(State.ACTIVE, versions)

@@ -42,7 +42,7 @@ class Entry:
     @property
     def awaited(self) -> tuple[str, ...]:
         """Return the modules after whose import it may be possible to activate it."""
-        return (*self.item.triggers, *self.item.framework.companions, self.instrumentor_module)
+        return (*self.item.triggers, *self.item.framework.also_patched, self.instrumentor_module)
 
     def activation(self) -> Activation:
         """Return the state as a report shows it."""

@@ -224,8 +224,8 @@ def _start(options: _Options, *, strict: bool) -> _Running:
     settings.PROPAGATE_TO.read()  # As above.
     settings.TRUST_INBOUND.read()
     identity.read_key()
-    model_calls.read_duplicates()
-    cost.read_cost()
+    model_calls.read_duplicates_setting()
+    cost.read_cost_setting()
     _warn_of_misspelt_settings()
     disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
     disabled = [name.strip() for name in disabled]
@@ -264,15 +264,15 @@ def _switch_on(  # noqa: PLR0913 - what `_start` has read
     activator.tracer_provider = ClewTracerProvider(provider)
     other = of_the_application
     for each in (provider,) if other is None or other is provider else (provider, other):
-        roomy = any(each is it for it in default_provider.ROOMY)
-        undo.append(_add_identity_processor(each, aliases, roomy=roomy))
+        high_limit = any(each is it for it in default_provider.WITH_HIGH_LIMIT)
+        undo.append(_add_identity_processor(each, aliases, high_limit=high_limit))
         undo.append(support_child_processes(each))
         undo.append(flush_before_answers(each))
         if rate is not None:
             undo.append(sample_sessions(each, rate))
     if options.threads and not {"*", "threading"} & set(disabled):
         undo.append(instrument_threads())
-    if default_provider.MADE.get(provider):
+    if default_provider.EXPORT_SET_UP.get(provider):
         undo.append(warn_of_later_provider(provider))
     undo.append(install_propagator())
     undo.append(instrument_logfire())
@@ -307,11 +307,11 @@ def _check(tracer_provider: Any, config: Any) -> None:
 
 
 def _add_identity_processor(
-    provider: Any, aliases: tuple[Alias, ...], *, roomy: bool
+    provider: Any, aliases: tuple[Alias, ...], *, high_limit: bool
 ) -> Callable[[], None]:
     processor = _processors.get(provider)
     if processor is None:
-        processor = IdentityProcessor(aliases, roomy=roomy)
+        processor = IdentityProcessor(aliases, high_limit=high_limit)
         if not hasattr(provider, "add_span_processor"):
             logger.warning(
                 "clew: %s takes no span processors; only the spans of instrumentors carry ids",
@@ -320,7 +320,7 @@ def _add_identity_processor(
             return lambda: None
         add_processor(provider, processor)
         _processors[provider] = processor
-    processor.configure(aliases, roomy=roomy)
+    processor.configure(aliases, high_limit=high_limit)
     processor.active = True
 
     def stop() -> None:

@@ -107,7 +107,7 @@ class ClewConfigurator:
         from clew.export import sdk_config  # Only where it is asked for
 
         version = options.get("auto_instrumentation_version")
-        if sdk_config.is_asked_for():
+        if sdk_config.is_needed():
             sdk_config.configure(**options)
         else:
             default_provider.make_provider({"telemetry.auto.version": version} if version else {})

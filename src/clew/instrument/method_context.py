@@ -21,12 +21,12 @@ from clew.context.decorators import runner_of
 from clew.context.identity import SESSION_ID, Identity, admitted_id
 from clew.core import counters
 from clew.core.containment import contain
-from clew.core.frameworks import Call
-from clew.patching.subclasses import Undo, throughout
-from clew.patching.wrap import Patches, PicklableWrapper, acts
+from clew.core.frameworks import ContextMethods
+from clew.patching.subclasses import Undo, change_with_subclasses
+from clew.patching.wrap import Patches, PicklableWrapper, is_active
 
 
-def wrap_calls(calls: Sequence[Call]) -> Undo:
+def wrap_calls(calls: Sequence[ContextMethods]) -> Undo:
     """Let *calls* run in the context in which they are made; return what undoes it.
 
     Nothing is imported for it: a framework loads its modules when they are used, and the methods in
@@ -38,11 +38,11 @@ def wrap_calls(calls: Sequence[Call]) -> Undo:
     return patches.undo
 
 
-def _wrap_owner(owner: Any, call: Call, patches: Patches) -> Iterator[Undo]:
+def _wrap_owner(owner: Any, call: ContextMethods, patches: Patches) -> Iterator[Undo]:
     wrap = partial(_wrap, call=call, patches=patches)
     unwrap = partial(_unwrap, call=call, patches=patches)
     if inspect.isclass(owner):
-        yield throughout(owner, wrap, unwrap)
+        yield change_with_subclasses(owner, wrap, unwrap)
     else:
         wrap(owner)
         yield partial(unwrap, owner)
@@ -52,28 +52,28 @@ class _MethodWrapper(PicklableWrapper):
     """A method that runs in the context in which it is called."""
 
 
-def _wrap(owner: Any, call: Call, patches: Patches) -> None:
+def _wrap(owner: Any, call: ContextMethods, patches: Patches) -> None:
     for name in call.methods:
         method = vars(owner).get(name)
-        if callable(method) and not (isinstance(method, _MethodWrapper) and acts(method)):
-            patches.put_on(owner, name, _wrapper(method, call))
+        if callable(method) and not (isinstance(method, _MethodWrapper) and is_active(method)):
+            patches.wrap_one(owner, name, _wrapper(method, call))
 
 
-def _unwrap(owner: Any, call: Call, patches: Patches) -> None:
+def _unwrap(owner: Any, call: ContextMethods, patches: Patches) -> None:
     for name in call.methods:
-        patches.take_off(owner, name)
+        patches.unwrap_one(owner, name)
 
 
-def _wrapper(method: Callable[..., Any], call: Call) -> Callable[..., Any]:
-    paths = tuple(_ArgumentPath(method, path) for path in call.conversation)
+def _wrapper(method: Callable[..., Any], call: ContextMethods) -> Callable[..., Any]:
+    paths = tuple(_ArgumentPath(method, path) for path in call.conversation_paths)
     run = runner_of(method)
 
     def wrapper(
         wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if call.makes_functions:
+        if call.returns_functions:
             return _in_the_context_of_each_call(wrapped(*args, **kwargs))
-        if call.returns_answers:
+        if call.returns_responses:
             return _remembered(wrapped(*args, **kwargs))
         context = get_current()
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from clew.core.frameworks import Framework
-from clew.core.spelling import by_spelling, plain
+from clew.core.spelling import names_by_spelling, normalized
 
 
 class State(Enum):
@@ -56,7 +56,7 @@ class Report(Mapping[str, Activation]):
         found = self._read()
         if name not in found:
             frameworks = (activation.framework for activation in found.values())
-            return found[by_spelling(frameworks).get(plain(name), name)]
+            return found[names_by_spelling(frameworks).get(normalized(name), name)]
         return found[name]
 
     def __iter__(self) -> Iterator[str]:

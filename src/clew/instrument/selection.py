@@ -11,7 +11,7 @@ from typing import Any
 
 from clew.core import settings
 from clew.core.errors import ConfigurationError
-from clew.core.spelling import by_spelling, plain
+from clew.core.spelling import names_by_spelling, normalized
 from clew.instrument.discovery import Candidate, candidates
 
 
@@ -45,7 +45,7 @@ def select(
         return None
     known, unknown = split_known(names, candidates())
     if unknown:
-        settings.say_once(setting.name, ",".join(names), unknown_message(setting, unknown, known))
+        settings.log_once(setting.name, ",".join(names), unknown_message(setting, unknown, known))
     return Names.of(known, setting.name) if known else None
 
 
@@ -65,9 +65,9 @@ def split_known(
     names: Iterable[str], items: Collection[Candidate]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the frameworks that *names* mean, and the names that mean none."""
-    by_name = by_spelling(item.framework for item in items)
-    known = [by_name[key] for name in names if (key := plain(name)) in by_name]
-    unknown = [name for name in names if plain(name) not in by_name]
+    by_name = names_by_spelling(item.framework for item in items)
+    known = [by_name[key] for name in names if (key := normalized(name)) in by_name]
+    unknown = [name for name in names if normalized(name) not in by_name]
     return tuple(dict.fromkeys(known)), tuple(dict.fromkeys(unknown))
 
 
@@ -80,8 +80,8 @@ def resolve(names: Collection[str], items: Collection[Candidate], argument: str)
 
 
 def _unknown(subject: str, name: str, items: Collection[Candidate]) -> str:
-    by_name = by_spelling(item.framework for item in items)
-    close = get_close_matches(plain(name), by_name, n=1)
+    by_name = names_by_spelling(item.framework for item in items)
+    close = get_close_matches(normalized(name), by_name, n=1)
     hint = f"; did you mean {by_name[close[0]]!r}?" if close else "."
     known = ", ".join(dict.fromkeys(by_name.values()))
     return f"{subject} is not a framework clew knows{hint} There are: {known}"
@@ -100,9 +100,10 @@ def disabled(names: Iterable[str], items: Collection[Candidate]) -> set[str]:
     frameworks = [item.framework for item in items]
     of_others = {point.name for point in entry_points(group="opentelemetry_instrumentor")}
     exact = {framework.entry_point for framework in frameworks}
-    loose = {plain(name) for name in names - of_others - exact}
+    loose = {normalized(name) for name in names - of_others - exact}
     return {
         it.name
         for it in frameworks
-        if names & {"*", it.entry_point} or loose & {plain(it.name), plain(it.entry_point)}
+        if names & {"*", it.entry_point}
+        or loose & {normalized(it.name), normalized(it.entry_point)}
     }

@@ -8,7 +8,7 @@ from wrapt import FunctionWrapper
 
 from clew.core.containment import contain
 from clew.logging.stamp import stamp
-from clew.patching.import_hooks import Parts, Undo, undo_all
+from clew.patching.import_hooks import ImportCallbacks, Undo, undo_all
 from clew.patching.wrap import Patches
 
 _API = "opentelemetry._logs._internal"
@@ -64,7 +64,7 @@ def follow_logs() -> Undo:
     Return what takes it back. There is no public way to learn that a provider was set: whoever
     imported the function that sets it, has it for good.
     """
-    parts = Parts("following the logs of")
+    parts = ImportCallbacks("following the logs of")
     parts.when_loaded(_API, _follow)
     return parts.undo
 

@@ -1,1 +1,1 @@
-"""Private. Import hooks, and the one way to wrap functions and classes of other packages."""
+"""Private. Import hooks, and the functions with which clew wraps those of other packages."""

@@ -1,7 +1,7 @@
-"""Calls back when a module is loaded, and imports none for it.
+"""Runs callbacks when a module is imported, without importing any.
 
-wrapt cannot unregister an import hook. So there is at most one per module, however often clew is
-switched on and off, and what it calls is kept here, where it can be forgotten.
+wrapt cannot unregister an import hook. So there is at most one for each module, however often clew
+is switched on and off, and its callbacks are kept here, where they can be removed.
 """
 
 import logging
@@ -21,26 +21,26 @@ from clew.core.containment import contain
 logger = logging.getLogger("clew")
 
 Undo = Callable[[], None]
-Act = Callable[[Any], None]
+Callback = Callable[[Any], None]
 
-_lock = Lock()  # Held for the bookkeeping only, never while anything is imported or called.
-_waiting: dict[str, list[Act]] = {}
-"""What is called when the module is loaded. A module stays here, once hooked, until it is."""
+_lock = Lock()  # Held only to access _callbacks, never while anything is imported or called.
+_callbacks: dict[str, list[Callback]] = {}
+"""What is called when each module is imported. A module with a hook stays here until then."""
 
 
-def when_imported(name: str, act: Act) -> Undo:
-    """Call *act* with the module *name* right after its import; at once if it is there already.
+def when_imported(name: str, callback: Callback) -> Undo:
+    """Call *callback* with the module *name* right after its import; at once if it is imported.
 
-    Return what forgets *act*. It must not raise: it would fail that import.
+    Return a function that removes *callback*, which must not raise: that import would fail.
     """
     with _lock:
-        hooked = name in _waiting
-        _waiting.setdefault(name, []).append(act)
-    if not hooked:
-        register_post_import_hook(partial(_imported, name), name)
+        has_hook = name in _callbacks
+        _callbacks.setdefault(name, []).append(callback)
+    if not has_hook:
+        register_post_import_hook(partial(_run_callbacks, name), name)
     elif (module := sys.modules.get(name)) is not None and not is_being_imported(module):
-        _imported(name, module)  # Its import had begun before it was hooked.
-    return partial(_forget, name, act)
+        _run_callbacks(name, module)  # Its import had begun before the hook was registered.
+    return partial(_remove_callback, name, callback)
 
 
 def is_being_imported(module: Any) -> bool:
@@ -49,15 +49,15 @@ def is_being_imported(module: Any) -> bool:
 
 
 def wait_for_import(name: str) -> None:
-    """Wait until another thread is through with importing the module *name*, if one is at it."""
+    """Wait until the module *name* is imported, if another thread is importing it."""
     try:
         import_module(name)
     except Exception:
         logger.debug("the import of %s failed", name, exc_info=True)
 
 
-def failed_by_imports(error: BaseException | None) -> bool:
-    """Tell whether an *error* comes of imports that other threads or callers are still at."""
+def is_from_unfinished_import(error: BaseException | None) -> bool:
+    """Tell whether *error* is due to an import that another thread or a caller has not finished."""
     while error is not None:
         if type(error).__name__ == "_DeadlockError" or "partially initialized module" in str(error):
             return True
@@ -75,25 +75,25 @@ def is_importing() -> bool:
     return False
 
 
-def _imported(name: str, module: Any) -> None:
+def _run_callbacks(name: str, module: Any) -> None:
     with _lock:
-        acts = _waiting.pop(name, [])
-    for act in acts:
+        callbacks = _callbacks.pop(name, [])
+    for callback in callbacks:
         try:
-            act(module)
+            callback(module)
         except Exception:
             contain(f"following the import of {name}")
 
 
-def _forget(name: str, act: Act) -> None:
+def _remove_callback(name: str, callback: Callback) -> None:
     with _lock:
-        acts = _waiting.get(name, [])
-        if act in acts:
-            acts.remove(act)
+        callbacks = _callbacks.get(name, [])
+        if callback in callbacks:
+            callbacks.remove(callback)
 
 
 def undo_all(steps: Iterable[Undo], doing: str) -> None:
-    """Run every step, the last one first, whatever another one raises."""
+    """Run every step, the last one first, even if one of them raises."""
     with ExitStack() as stack:
         for step in steps:
             stack.callback(_contained, step, doing)
@@ -106,8 +106,8 @@ def _contained(step: Undo, doing: str) -> None:
         contain(doing)
 
 
-class Parts:
-    """The parts of one framework that were acted on, or wait to be loaded, until it is undone."""
+class ImportCallbacks:
+    """Callbacks for the imports of several modules, with what undoes their effects."""
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
@@ -115,25 +115,28 @@ class Parts:
         self._open = True
         self._steps: list[Undo] = []
 
-    def when_loaded(self, owner: str, act: Callable[[Any], Iterable[Undo]]) -> None:
-        """Call *act* with *owner*, ``module:Class`` or ``module``, when the module is loaded."""
-        module = owner.partition(":")[0]
-        self._keep([when_imported(module, partial(self._loaded, owner, act))])
+    def when_loaded(self, owner: str, callback: Callable[[Any], Iterable[Undo]]) -> None:
+        """Call *callback* with *owner*, ``module:Class`` or ``module``, when it is imported.
 
-    def _loaded(self, owner: str, act: Callable[[Any], Iterable[Undo]], module: Any) -> None:
-        """Run right after the import of *module*. Must not raise: it would fail that import."""
+        *callback* returns functions that undo its effects.
+        """
+        module = owner.partition(":")[0]
+        self._add_steps([when_imported(module, partial(self._run, owner, callback))])
+
+    def _run(self, owner: str, callback: Callable[[Any], Iterable[Undo]], module: Any) -> None:
+        """Run *callback* right after the import of *module*. Must not raise: it would fail."""
         if not self._open:
             return
         name = owner.partition(":")[2]
         try:
-            part = getattr(module, name, None) if name else module
-            if part is not None:  # Otherwise a release of the framework that does not have it.
-                self._keep(act(part))
+            found = getattr(module, name, None) if name else module
+            if found is not None:  # Some releases of a framework do not have it.
+                self._add_steps(callback(found))
         except Exception:
             contain(f"{self._doing} {owner}")
 
-    def _keep(self, steps: Iterable[Undo]) -> None:
-        """Keep what undoes a part; run it at once where all has been undone meanwhile."""
+    def _add_steps(self, steps: Iterable[Undo]) -> None:
+        """Keep *steps* for `undo`; run them now if that was called meanwhile."""
         for step in steps:
             with self._lock:
                 if self._open:
@@ -142,7 +145,7 @@ class Parts:
             step()
 
     def undo(self) -> None:
-        """Take everything back, and act on nothing any more."""
+        """Undo everything, and run no callback any more."""
         with self._lock:
             self._open = False
             steps, self._steps = self._steps, []

@@ -1,7 +1,7 @@
-"""Changes a class and all its subclasses, also those that are yet to be defined; and back.
+"""Changes a class and all its subclasses, including those defined later, and undoes it.
 
-Frameworks have their methods overridden: LangGraph's graphs are LangChain's runnables and imported
-after it, and applications write models and modules of their own.
+Subclasses override the methods of a framework: LangGraph's graphs are LangChain's runnables and
+imported after it, and applications define their own models and modules.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,16 +13,16 @@ _ABSENT = object()
 Undo = Callable[[], None]
 
 
-def throughout(
+def change_with_subclasses(
     owner: Any, change: Callable[[Any], object], change_back: Callable[[Any], object]
 ) -> Undo:
     """Apply *change* to *owner* and every subclass; return what applies *change_back* to them."""
     for cls in [owner, *_subclasses(owner)]:
         change(cls)
-    forget = _await_subclasses(owner, change)
+    stop = _change_new_subclasses(owner, change)
 
     def undo() -> None:
-        forget()
+        stop()
         for cls in [owner, *_subclasses(owner)]:
             change_back(cls)
 
@@ -35,29 +35,29 @@ def _subclasses(cls: Any) -> Iterator[Any]:
         yield from _subclasses(subclass)
 
 
-def _await_subclasses(owner: Any, change: Callable[[Any], object]) -> Undo:
+def _change_new_subclasses(owner: Any, change: Callable[[Any], object]) -> Undo:
     original = vars(owner).get("__init_subclass__", _ABSENT)
-    waiting = True
+    active = True
 
-    def init_subclass(cls: Any, /, **named: Any) -> None:
+    def init_subclass(cls: Any, /, **kwargs: Any) -> None:
         if original is _ABSENT:
-            super(owner, cls).__init_subclass__(**named)
+            super(owner, cls).__init_subclass__(**kwargs)
         else:
-            original.__get__(None, cls)(**named)
+            original.__get__(None, cls)(**kwargs)
         try:
-            if waiting:
+            if active:
                 change(cls)
         except Exception:
             contain(f"following the subclasses of {owner.__qualname__}")
 
-    mine = classmethod(init_subclass)
-    type.__setattr__(owner, "__init_subclass__", mine)
+    replacement = classmethod(init_subclass)
+    type.__setattr__(owner, "__init_subclass__", replacement)
 
     def undo() -> None:
-        nonlocal waiting
-        waiting = False
-        if vars(owner).get("__init_subclass__") is not mine:
-            return  # Somebody else has put theirs around it, which does nothing more from now on.
+        nonlocal active
+        active = False
+        if vars(owner).get("__init_subclass__") is not replacement:
+            return  # Somebody else has wrapped it; from now on it only calls the original.
         if original is _ABSENT:
             del owner.__init_subclass__
         else:

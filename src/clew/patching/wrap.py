@@ -1,8 +1,8 @@
-"""Wraps functions of other packages and unwraps them again; everything in clew does it this way.
+"""Wraps functions of other packages and unwraps them again. All wrappers of clew's are made here.
 
-Other libraries wrap the same functions. So each wrapper knows whose it is, and the order in which
-wrappers come off does not matter: what is outermost is taken off, and what somebody else has
-wrapped meanwhile stays where it is and only passes calls on.
+Other libraries wrap the same functions. So each wrapper knows to which `Patches` it belongs, and
+they can be undone in any order: an outermost wrapper is removed, and one that somebody else has
+wrapped stays in place, but only passes calls on.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,85 +12,87 @@ from typing import Any
 
 from wrapt import BoundFunctionWrapper, FunctionWrapper, resolve_path
 
-from clew.patching.import_hooks import Parts, Undo, undo_all
-from clew.patching.subclasses import throughout
+from clew.patching.import_hooks import ImportCallbacks, Undo, undo_all
+from clew.patching.subclasses import change_with_subclasses
 
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 Place = tuple[Any, str, Wrapper]
-"""A class or module, the name of a function in it, and what to wrap around that."""
+"""A class or module, the name of a function in it, and the wrapper for that."""
 
 
 _INHERITED = "_self_inherited"
-"""Whether the class had the function from a base. wrapt keeps such names on the wrapper."""
+"""Whether the class inherits the function. wrapt keeps names with this prefix on the wrapper."""
 
 
 class _Switch(list[None]):
-    """Whether the wrappers of one `Patches` act: they do while it is not empty.
+    """Whether the wrappers of one `Patches` are active: they are while this list is not empty.
 
-    wrapt asks for its truth in every call, which for a list takes no call of Python code.
+    wrapt tests it in every call, and the truth value of a list needs no call of Python code.
     """
 
 
 class Patches:
-    """Wrappers that are put on together, and taken off together."""
+    """Wrappers that are made together, and undone together."""
 
-    def __init__(self, kind: Callable[..., Any] = FunctionWrapper, doing: str = "wrapping") -> None:
-        """Make each wrapper a *kind*, a class of `wrapt.FunctionWrapper`'s."""
-        self._kind = kind
+    def __init__(
+        self, wrapper_class: Callable[..., Any] = FunctionWrapper, doing: str = "wrapping"
+    ) -> None:
+        """Make each wrapper a *wrapper_class*, which is `wrapt.FunctionWrapper` or a subclass."""
+        self._wrapper_class = wrapper_class
         self._switch = _Switch([None])
-        self._parts = Parts(doing)
+        self._callbacks = ImportCallbacks(doing)
         self._places: list[tuple[Any, str]] = []
 
     def wrap(self, owner: str, name: str, wrapper: Wrapper) -> None:
-        """Wrap what *owner*, ``module:Class`` or ``module``, calls *name*, if it has that.
+        """Wrap the function *name* of *owner*, ``module:Class`` or ``module``, if it has that.
 
-        It is done when the module is loaded. If it fails, all that was put on comes off.
+        This happens when the module is imported. If it fails, all of these wrappers are undone.
         """
         self.when_loaded(owner, partial(self._wrap_own, name=name, wrapper=wrapper))
 
-    def when_loaded(self, owner: str, act: Callable[[Any], Iterable[Undo]]) -> None:
-        """Call *act* with *owner*, ``module:Class`` or ``module``, when the module is loaded."""
-        self._parts.when_loaded(owner, act)
+    def when_loaded(self, owner: str, callback: Callable[[Any], Iterable[Undo]]) -> None:
+        """Call *callback* with *owner*, ``module:Class`` or ``module``, when it is imported."""
+        self._callbacks.when_loaded(owner, callback)
 
     def wrap_now(self, places: Iterable[Place]) -> None:
-        """Wrap all *places*, or none: where one cannot be wrapped, those before it come off."""
+        """Wrap all *places*, or none: if one cannot be wrapped, those before it are unwrapped."""
         try:
             for owner, name, wrapper in places:
-                self.put_on(owner, name, wrapper)
+                self.wrap_one(owner, name, wrapper)
                 self._places.append((owner, name))
         except BaseException:
             self.undo()
             raise
 
-    def put_on(self, owner: Any, name: str, wrapper: Wrapper) -> None:
-        """Wrap one function; whoever calls this also calls `take_off` at the end."""
+    def wrap_one(self, owner: Any, name: str, wrapper: Wrapper) -> None:
+        """Wrap one function; the caller has to call `unwrap_one` at the end."""
         if not self._switch:
             return
-        found = getattr_static(owner, name)  # As it stands there: a class would bind it.
-        original, inherited = _beneath(found)
-        made = self._kind(original, wrapper, self._switch)
-        setattr(made, _INHERITED, inherited or name not in vars(owner))
-        setattr(owner, name, made)
-        if not self._switch:  # Undone by another thread in this very moment.
-            self.take_off(owner, name)
+        found = getattr_static(owner, name)  # getattr would bind the method of a class.
+        original, inherited = _skip_inactive(found)
+        new = self._wrapper_class(original, wrapper, self._switch)
+        setattr(new, _INHERITED, inherited or name not in vars(owner))
+        setattr(owner, name, new)
+        if not self._switch:  # Another thread has just called undo().
+            self.unwrap_one(owner, name)
 
-    def take_off(self, owner: Any, name: str) -> None:
-        """Take the wrapper off, if it is one of these and nobody has wrapped over it."""
-        made = _unbound(vars(owner).get(name))
-        if _switch_of(made) is not self._switch:
+    def unwrap_one(self, owner: Any, name: str) -> None:
+        """Remove the wrapper, if it is one of these and nobody has wrapped it."""
+        found = _unbound(vars(owner).get(name))
+        if _switch_of(found) is not self._switch:
             return
-        original, inherited = _beneath(made.__wrapped__)
-        if inherited or getattr(made, _INHERITED):
+        original, inherited = _skip_inactive(found.__wrapped__)
+        if inherited or getattr(found, _INHERITED):
             delattr(owner, name)
         else:
             setattr(owner, name, original)
 
     def undo(self) -> None:
-        """Let none of the wrappers act any more, and take off those that are outermost."""
+        """Make all of the wrappers inactive, and remove those that are outermost."""
         self._switch.clear()
         places, self._places = self._places, []
-        steps = [partial(self.take_off, *place) for place in places]
-        undo_all([*steps, self._parts.undo], "unwrapping")
+        steps = [partial(self.unwrap_one, *place) for place in places]
+        undo_all([*steps, self._callbacks.undo], "unwrapping")
 
     def _wrap_own(self, owner: Any, name: str, wrapper: Wrapper) -> Iterable[Undo]:
         if vars(owner).get(name) is not None:
@@ -101,7 +103,7 @@ class Patches:
 class PicklableWrapper(FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
     """A function wrapper that keeps the function's signature and kind, and can be pickled.
 
-    It is pickled as a function is: by its name. So a decorated function can go to a process pool.
+    It is pickled by its name, like a function. So a decorated function works in a process pool.
     """
 
     def __reduce_ex__(self, protocol: object) -> str:
@@ -114,49 +116,49 @@ class PicklableWrapper(FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 ha
         return self
 
 
-def acts(function: Any) -> bool:
+def is_active(function: Any) -> bool:
     """Tell whether *function* is anything but a wrapper of clew's that was undone.
 
-    One that was undone under somebody else's wrapper is still there when theirs has come off.
+    One that was undone inside somebody else's wrapper is still there when theirs is removed.
     """
     switch = _switch_of(function)
     return switch is None or bool(switch)
 
 
 def _unbound(function: Any) -> Any:
-    """Return the wrapper itself, where *function* is what wrapt binds of it.
+    """Return the wrapper itself, if *function* is wrapt's bound form of it.
 
-    OpenTelemetry's `unwrap` asks the class for the wrapper beneath its own, and puts that there.
+    OpenTelemetry's `unwrap` gets the wrapper inside its own bound, and sets that on the class.
     """
-    bound = isinstance(function, BoundFunctionWrapper)
-    return function._self_parent if bound else function  # wrapt's, and its only name
+    is_bound = isinstance(function, BoundFunctionWrapper)
+    return function._self_parent if is_bound else function  # wrapt has no public name for it
 
 
 def _switch_of(function: Any) -> _Switch | None:
-    """Return what switches *function*, if it is a wrapper of clew's."""
+    """Return the switch of *function*, if it is a wrapper of clew's."""
     function = _unbound(function)
     if not isinstance(function, FunctionWrapper):
         return None
-    switch: object = function._self_enabled  # wrapt's, and its only name
+    switch: object = function._self_enabled  # wrapt has no public name for it
     return switch if isinstance(switch, _Switch) else None
 
 
-def _beneath(function: Any) -> tuple[Any, bool]:
-    """Look beneath wrappers that do not act, for what they wrap and whether it was inherited."""
+def _skip_inactive(function: Any) -> tuple[Any, bool]:
+    """Return what inactive wrappers around *function* wrap, and whether it was inherited."""
     inherited = False
-    while not acts(function):
-        made = _unbound(function)
-        function, inherited = made.__wrapped__, getattr(made, _INHERITED)
+    while not is_active(function):
+        wrapper = _unbound(function)
+        function, inherited = wrapper.__wrapped__, getattr(wrapper, _INHERITED)
     return function, inherited
 
 
-def wrapped(module: Any, wrappers: Mapping[str, Callable[..., Any]]) -> Callable[[], None]:
-    """Put each wrapper around the function at its path in *module*; return what undoes it."""
-    return wrapped_in({module: wrappers})
+def wrap_functions(module: Any, wrappers: Mapping[str, Callable[..., Any]]) -> Callable[[], None]:
+    """Wrap functions of *module*, given their wrappers by path; return what undoes it."""
+    return wrap_in_modules({module: wrappers})
 
 
-def wrapped_in(modules: Mapping[Any, Mapping[str, Callable[..., Any]]]) -> Callable[[], None]:
-    """Put wrappers around functions of several modules, given or by name: all, or none."""
+def wrap_in_modules(modules: Mapping[Any, Mapping[str, Callable[..., Any]]]) -> Callable[[], None]:
+    """Wrap functions of several modules, which are given themselves or by name: all, or none."""
     patches = Patches()
     patches.wrap_now(
         (*resolve_path(module, path)[:2], wrapper)
@@ -166,21 +168,22 @@ def wrapped_in(modules: Mapping[Any, Mapping[str, Callable[..., Any]]]) -> Calla
     return patches.undo
 
 
-def wrapped_throughout(owner: Any, wrappers: Mapping[str, Any]) -> Callable[[], None]:
-    """Put each wrapper around the method of its name, in *owner* and in every subclass."""
+def wrap_with_subclasses(owner: Any, wrappers: Mapping[str, Any]) -> Callable[[], None]:
+    """Wrap methods of *owner* and of all its subclasses, given their wrappers by name."""
     patches = Patches(PicklableWrapper)
-    undo = throughout(owner, partial(_wrap, patches, wrappers), partial(_unwrap, patches, wrappers))
+    wrap, unwrap = partial(_wrap, patches, wrappers), partial(_unwrap, patches, wrappers)
+    undo = change_with_subclasses(owner, wrap, unwrap)
     return partial(undo_all, [undo, patches.undo], "unwrapping the methods of subclasses")
 
 
 def _wrap(patches: Patches, wrappers: Mapping[str, Any], cls: Any) -> None:
     for name, wrapper in wrappers.items():
         method = vars(cls).get(name)
-        # What is wrapped already, the instrumentor has wrapped.
-        if callable(method) and not (isinstance(method, FunctionWrapper) and acts(method)):
-            patches.put_on(cls, name, wrapper)
+        # If it is wrapped already, the instrumentor has wrapped it.
+        if callable(method) and not (isinstance(method, FunctionWrapper) and is_active(method)):
+            patches.wrap_one(cls, name, wrapper)
 
 
 def _unwrap(patches: Patches, wrappers: Mapping[str, Any], cls: Any) -> None:
     for name in wrappers:
-        patches.take_off(cls, name)
+        patches.unwrap_one(cls, name)

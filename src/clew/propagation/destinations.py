@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from opentelemetry.trace import SpanKind
 
-from clew.core.host_patterns import HostPattern, plain_host
+from clew.core.host_patterns import HostPattern, normalized_host
 from clew.propagation.model_hosts import provider_at
-from clew.spans.model_traffic import asks_a_model
+from clew.spans.model_traffic import is_part_of_model_call
 
 _URLS = ("url.full", "http.url")
 _ADDRESSES = (("server.address", "server.port"), ("net.peer.name", "net.peer.port"))
@@ -42,7 +42,7 @@ def destination_of(span: Any, listed: Iterable[HostPattern]) -> Destination:
     A span may name its host more than once. All names have to be on the list, because it is not
     known which of them counts.
     """
-    if asks_a_model(span):
+    if is_part_of_model_call(span):
         return Destination.MODEL
     if not span.is_recording() or getattr(span, "kind", None) is not SpanKind.CLIENT:
         return Destination.UNLISTED
@@ -77,7 +77,7 @@ def _hosts_in(attributes: Mapping[str, Any]) -> Iterator[Host]:
     for name_key, port_key in _ADDRESSES:
         if name_key in attributes:
             port = attributes.get(port_key, default_port)
-            name = plain_host(str(attributes[name_key]))
+            name = normalized_host(str(attributes[name_key]))
             yield Host(name, port if isinstance(port, int) else None)
 
 
@@ -90,4 +90,4 @@ def _host_in(url: str) -> Host:
         port = parts.port or _PORTS.get(parts.scheme.lower())
     except ValueError:
         return Host(None, None)
-    return Host(plain_host(parts.hostname or ""), port)
+    return Host(normalized_host(parts.hostname or ""), port)

@@ -23,7 +23,7 @@ from opentelemetry import trace
 from clew.core.containment import contain
 from clew.core.weak_map import WeakById
 from clew.export.delivery_processor import Delivery
-from clew.export.exit_deadline import leave, seconds_left
+from clew.export.exit_deadline import begin_exit, seconds_left
 
 _LOG_GRACE_SECONDS = 0.2
 """Added to the time of the flush, to log what did not arrive."""
@@ -67,7 +67,7 @@ class _ChildProcesses:
 
     def flush_last(self) -> None:
         """Export what is left, within limits: a dead collector must not keep the process alive."""
-        leave()
+        begin_exit()
         self.flush()
 
     def flush(self) -> None:

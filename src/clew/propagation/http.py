@@ -177,11 +177,11 @@ def _with_ids(header: str, context: Context | None) -> str:
     for key in IDS:
         value = attributes.get(key)
         if key not in present and isinstance(value, str):
-            added.append(w3c_baggage.member(key, value))
+            added.append(w3c_baggage.encode_member(key, value))
             if key == USER_ID and isinstance(value, Pseudonym):
-                added.append(w3c_baggage.member(PSEUDONYM, USER_ID))
-    written = w3c_baggage.joined(*added)
-    longer = w3c_baggage.joined(header, written)
+                added.append(w3c_baggage.encode_member(PSEUDONYM, USER_ID))
+    written = w3c_baggage.join(*added)
+    longer = w3c_baggage.join(header, written)
     if len(longer.encode("utf-8", "surrogatepass")) > w3c_baggage.MAX_BYTES:
         counters.count("ids for which a request's baggage has no room")
         return header
@@ -194,7 +194,7 @@ def _with_ids(header: str, context: Context | None) -> str:
 def _without_ids(header: str) -> str:
     members = w3c_baggage.members_of(header)
     kept = [member for member in members if w3c_baggage.key_of(member) not in KEYS]
-    return header if len(kept) == len(members) else w3c_baggage.joined(*kept)
+    return header if len(kept) == len(members) else w3c_baggage.join(*kept)
 
 
 # When a client sends a request to a listed host again, its headers still hold what was written
@@ -219,8 +219,8 @@ def _without_written(header: str) -> str:
         return header
     members = w3c_baggage.members_of(header)
     for size in range(min(len(KEYS), len(members)), 0, -1):
-        if w3c_baggage.joined(*members[-size:]) in _written:
-            return w3c_baggage.joined(*members[:-size])
+        if w3c_baggage.join(*members[-size:]) in _written:
+            return w3c_baggage.join(*members[:-size])
     return header
 
 
@@ -255,7 +255,7 @@ def _ids_in(headers: list[bytes], wanted: AbstractSet[str]) -> dict[str, str]:
     read = w3c_baggage.read(headers, KEYS)
     ids: dict[str, str] = {}
     for key in wanted:
-        value = w3c_baggage.only(read[key])
+        value = w3c_baggage.single_value(read[key])
         if value is not None and (usable := admitted_id(value)) is not None:
             ids[key] = usable
     if USER_ID in ids:

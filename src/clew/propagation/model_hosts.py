@@ -89,7 +89,7 @@ _BY_HOST = {host: provider for provider in PROVIDERS for host in provider.hosts}
 
 
 def provider_at(host: str) -> Provider | None:
-    """Return the model provider that *host*, as `plain_host` returns it, belongs to."""
+    """Return the model provider that *host*, as `normalized_host` returns it, belongs to."""
     labels = host.split(".")
     for start in range(len(labels)):
         provider = _BY_HOST.get(".".join(labels[start:]))

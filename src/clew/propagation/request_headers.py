@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from opentelemetry.propagators.textmap import Setter
 
-from clew.core.w3c_baggage import HEADER, joined
+from clew.core.w3c_baggage import HEADER, join
 
 
 class BaggageHeader(NamedTuple):
@@ -27,7 +27,7 @@ def read_header(carrier: Any) -> BaggageHeader | None:
         return None
     if not found:
         return BaggageHeader(HEADER, "")
-    return BaggageHeader(found[-1][0], joined(*(text for _, text in found)))
+    return BaggageHeader(found[-1][0], join(*(text for _, text in found)))
 
 
 def replace_header(carrier: Any, old: BaggageHeader, text: str, setter: Setter[Any]) -> None:
@@ -47,5 +47,5 @@ def _is_baggage(name: object) -> bool:
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return joined(*map(_text, value))
+        return join(*map(_text, value))
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)

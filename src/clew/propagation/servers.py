@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from clew.core.containment import contain
-from clew.patching.import_hooks import Parts, Undo
+from clew.patching.import_hooks import ImportCallbacks, Undo
 from clew.patching.wrap import Patches
 from clew.propagation.fork import flush_last_spans, flush_spans
 
@@ -21,7 +21,7 @@ _UID = "clew: the last spans"
 
 def flush_at_server_shutdown() -> Callable[[], None]:
     """Export the last spans of uvicorn and Celery, loaded now or later; return what undoes it."""
-    patches, parts = Patches(), Parts("connecting to")
+    patches, parts = Patches(), ImportCallbacks("connecting to")
     patches.wrap("uvicorn.server:Server", "shutdown", _shutdown)
     parts.when_loaded("celery.signals", _connect_celery)
 

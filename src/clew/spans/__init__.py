@@ -1,1 +1,1 @@
-"""Private. What spans carry: ids, one LLM span for each model call, its cost; which are kept."""
+"""Private. What is set on spans: ids, one LLM span per model call, its cost; session sampling."""

@@ -1,7 +1,7 @@
-"""What a model call costs, in US dollars, where ``CLEW_COST=1`` asks for it.
+"""Sets what a model call costs, in US dollars, if ``CLEW_COST=1`` is set.
 
-The prices come from the package genai-prices, which brings them along: nothing is fetched. A call
-whose provider or model it does not know has no cost rather than a wrong one.
+The package genai-prices contains the prices: nothing is fetched. A call whose provider or model it
+does not know gets no cost rather than a wrong one.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import Span
 
 from clew.core import counters, settings
 from clew.core.containment import contain
-from clew.spans.kept_span import KeptSpan, take_on
+from clew.spans.kept_span import KeptSpan, add_class
 from clew.spans.price_list import NO_PRICES, PIP_LINE, prices_are_installed
 
 _TOKENS = "llm.token_count."
@@ -27,60 +27,62 @@ _COUNTS = {
 }
 _COSTS = ("llm.cost.prompt", "llm.cost.completion", "llm.cost.total")
 
-_wanted = False
+_enabled = False
 
 
-def read_cost() -> None:
+def read_cost_setting() -> None:
     """Read from the environment whether costs are wanted; load the prices if they are."""
-    global _wanted  # The instrumentors are one per process, too
-    _wanted = settings.COST.read()
-    if _wanted and not prices_are_installed():
-        _wanted = False
+    global _enabled  # The instrumentors are one per process, too
+    _enabled = settings.COST.read()
+    if _enabled and not prices_are_installed():
+        _enabled = False
         message = f"{NO_PRICES}: {PIP_LINE}. The default is used: {settings.COST.default_text}"
-        settings.say_once(settings.COST.name, "1", message)
-    if _wanted:
+        settings.log_once(settings.COST.name, "1", message)
+    if _enabled:
         import genai_prices  # noqa: F401 - half a second: now, not in the first call
 
 
-def price(span: Span) -> None:
-    """Let *span*, of an instrumentor, say what it cost when it ends, if that is wanted."""
-    if _wanted:
-        take_on(span, PricedSpan)
+def set_cost_at_end(span: Span) -> None:
+    """Make *span*, an instrumentor's, set its cost when it ends, if costs are wanted."""
+    if _enabled:
+        add_class(span, PricedSpan)
 
 
 class PricedSpan(KeptSpan):
-    """What the class of a span adds to it that may say what it cost."""
+    """Added to the class of a span that may get cost attributes."""
 
     def end(self, end_time: int | None = None) -> None:
-        """Say what the call cost, then end the span."""
-        said = self.attributes or {}
-        if said.get("openinference.span.kind") == "LLM" and self.is_recording():
+        """Set what the call cost, then end the span."""
+        attributes = self.attributes or {}
+        if attributes.get("openinference.span.kind") == "LLM" and self.is_recording():
             try:
-                self.set_attributes(costs(said))
+                self.set_attributes(cost_attributes(attributes))
             except Exception:
                 contain("pricing a model call")
         super().end(end_time)
 
 
-def costs(said: Mapping[str, Any]) -> dict[str, float]:
-    """Return the cost attributes for a model call of which a span says this; none if unknown."""
-    usage = tuple((name, said[key]) for name, key in _COUNTS.items() if said.get(key) is not None)
-    model = said.get("llm.model_name")
-    if not usage or not model or any(key in said for key in _COSTS):
+def cost_attributes(attributes: Mapping[str, Any]) -> dict[str, float]:
+    """Return the cost for a span with these *attributes*; nothing if it is unknown."""
+    usage = tuple(
+        (name, attributes[key]) for name, key in _COUNTS.items() if attributes.get(key) is not None
+    )
+    model = attributes.get("llm.model_name")
+    if not usage or not model or any(key in attributes for key in _COSTS):
         return {}
-    provider = said.get("llm.provider") or said.get("llm.system") or ""
-    for where, what in _read_as(str(model), str(provider)):
-        found = _calculated(where, what, usage)
-        if found is not None:
-            # Of an answer whose length nobody stated it is not known what it cost.
-            known = _COSTS if _COUNTS["output_tokens"] in said else _COSTS[:1]
-            return dict(zip(known, map(float, found), strict=False))
+    provider = attributes.get("llm.provider") or attributes.get("llm.system") or ""
+    for provider_id, model_ref in _candidates(str(model), str(provider)):
+        costs = _calculate(provider_id, model_ref, usage)
+        if costs is not None:
+            # Without a count of output tokens, the cost of the answer is not known.
+            known = _COSTS if _COUNTS["output_tokens"] in attributes else _COSTS[:1]
+            return dict(zip(known, map(float, costs), strict=False))
     counters.count("model calls without a known price")
     return {}
 
 
-def _read_as(model: str, provider: str) -> list[tuple[str, str]]:
-    """Return the providers and models that these names may mean, the likeliest first.
+def _candidates(model: str, provider: str) -> list[tuple[str, str]]:
+    """Return the pairs of provider and model that these names may mean, the likeliest first.
 
     Without a provider's name there is none: many sell the same model for different prices.
     """
@@ -92,13 +94,13 @@ def _read_as(model: str, provider: str) -> list[tuple[str, str]]:
 
 
 @lru_cache(maxsize=1024)
-def _calculated(
+def _calculate(
     provider: str, model: str, usage: tuple[tuple[str, int], ...]
 ) -> tuple[Decimal, Decimal, Decimal] | None:
-    from genai_prices import Usage, calc_price  # Loaded where costs are wanted
+    from genai_prices import Usage, calc_price  # Loaded only if costs are wanted
 
     try:
-        found = calc_price(Usage(**dict(usage)), model_ref=model, provider_id=provider)
-    except (LookupError, ValueError):  # Unknown; or no sense, as more tokens cached than in all.
+        price = calc_price(Usage(**dict(usage)), model_ref=model, provider_id=provider)
+    except (LookupError, ValueError):  # Unknown; or impossible, as more tokens cached than in all.
         return None
-    return found.input_price, found.output_price, found.total_price
+    return price.input_price, price.output_price, price.total_price

@@ -1,4 +1,4 @@
-"""Adds a processor to a tracer provider of any make, and notices one that is set too late."""
+"""Adds a processor to any tracer provider, and warns of a provider that is set too late."""
 
 import logging
 import sys
@@ -15,8 +15,8 @@ _SETTER = "_set_tracer_provider"
 def add_processor(provider: Any, processor: Any) -> None:
     """Add a span processor to *provider*, beside those that it has.
 
-    A subclass may take its own processor away, and shut it down, when another one is added, as
-    Phoenix's does. Restoring it afterwards would be too late, so the SDK's method is called.
+    A subclass may shut down and remove its own processor when another one is added, as Phoenix's
+    does. Restoring it afterwards would be too late, so the SDK's method is called instead.
     """
     from opentelemetry.sdk.trace import TracerProvider  # Heavy; `import clew` is not
 
@@ -29,7 +29,7 @@ def add_processor(provider: Any, processor: Any) -> None:
 def _uses_its_own_processors(provider: Any) -> bool:
     """Tell whether the spans of *provider* go to the processors that the SDK's method adds to.
 
-    They do not where a subclass passes everything on to another provider.
+    They do not if a subclass delegates everything to another provider.
     """
     used = getattr(provider.get_tracer("clew"), "span_processor", None)
     return used is not None and used is getattr(provider, "_active_span_processor", None)
@@ -50,8 +50,8 @@ _WHAT_TO_DO = (
 def warn_of_later_provider(made: Any) -> Callable[[], None]:
     """Warn when the application sets a tracer provider although *made* is the global one.
 
-    OpenTelemetry ignores the later one, and says so without a word on what to do. Nothing public
-    tells who tried: both ways to set a provider go through the one function wrapped here.
+    OpenTelemetry ignores the later one, and its warning does not tell what to do. Nothing public
+    reports the attempt, but both ways to set a provider call the function that is wrapped here.
     """
     original = getattr(trace, _SETTER, None)
     if original is None:
@@ -59,8 +59,8 @@ def warn_of_later_provider(made: Any) -> Callable[[], None]:
     active = True
     _Global.made = made
 
-    def set_tracer_provider(tracer_provider: Any, *arguments: Any, **named: Any) -> None:
-        original(tracer_provider, *arguments, **named)
+    def set_tracer_provider(tracer_provider: Any, *args: Any, **kwargs: Any) -> None:
+        original(tracer_provider, *args, **kwargs)
         if active and tracer_provider is not made and trace.get_tracer_provider() is made:
             logger.warning(
                 "clew: %s was set as the tracer provider, by %s, after instrument_all() had made "
@@ -77,28 +77,30 @@ def warn_of_later_provider(made: Any) -> Callable[[], None]:
         active = False
         if _Global.made is made:
             _Global.made = None
-        if getattr(trace, _SETTER, None) is set_tracer_provider:  # Else another one wraps it.
+        # Otherwise somebody else has wrapped it.
+        if getattr(trace, _SETTER, None) is set_tracer_provider:
             setattr(trace, _SETTER, original)
 
     return stop
 
 
 def warn_of_replaced_provider() -> None:
-    """Warn, once, when another tracer provider has taken the place of the one that clew made.
+    """Warn, once, if another tracer provider has replaced the one that clew made.
 
-    MLflow exchanges it without OpenTelemetry's function, where no wrapper sees it; so each span of
-    an instrumentor looks. It does not follow: nothing tells whether the exchange is there to stay.
+    MLflow replaces it without calling OpenTelemetry's function, so no wrapper notices, and each
+    span of an instrumentor checks. The span still goes to clew's provider: nothing tells whether
+    the replacement is permanent.
     """
     if _Global.made is None:
         return
-    present = trace.get_tracer_provider()
-    if present is _Global.made:
+    current = trace.get_tracer_provider()
+    if current is _Global.made:
         return
     _Global.made = None
     logger.warning(
         "clew: %s took the place of the tracer provider that instrument_all() had made, so its "
         "exporters get no spans of what clew instruments; %s",
-        _name_of(present),
+        _name_of(current),
         _WHAT_TO_DO,
     )
 
@@ -108,8 +110,8 @@ def _name_of(provider: Any) -> str:
 
 
 def _caller() -> str:
-    """Return the module that sets a tracer provider, as its class is mostly the SDK's own."""
-    frame = sys._getframe(1)  # There is nothing public as cheap
+    """Return the module that sets a tracer provider; the provider's class is mostly the SDK's."""
+    frame = sys._getframe(1)  # Nothing public is as cheap
     module = __name__
     while frame.f_back is not None and module.partition(".")[0] in {"clew", "opentelemetry"}:
         frame = frame.f_back

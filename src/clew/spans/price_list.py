@@ -1,4 +1,4 @@
-"""Whether the list of prices that ``CLEW_COST=1`` needs is installed."""
+"""Tells whether the package of prices that ``CLEW_COST=1`` needs is installed."""
 
 from importlib.util import find_spec
 
@@ -9,5 +9,5 @@ NO_PRICES = f"{COST.name}=1 needs the package genai-prices, which is not install
 
 
 def prices_are_installed() -> bool:
-    """Whether there is a list of prices."""
+    """Whether the package of prices is installed."""
     return find_spec("genai_prices") is not None

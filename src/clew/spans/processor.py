@@ -1,4 +1,4 @@
-"""IdentityProcessor: from the context to the attributes, on every span of every library."""
+"""IdentityProcessor: sets the ids in the context as attributes of every span of every library."""
 
 from collections.abc import Mapping
 
@@ -22,84 +22,86 @@ from clew.context.request_span import know_root
 from clew.core.backend_names import Alias
 from clew.core.containment import contain
 from clew.spans.kept_span import KeptSpan, keep, written_by_an_instrumentor
-from clew.spans.model_calls import know_call
-from clew.spans.model_traffic import know_model_call
+from clew.spans.model_calls import inherit_model_call
+from clew.spans.model_traffic import mark_if_in_model_call
 
 
 class IdentityProcessor(SpanProcessor):
-    """Stamps every span of the tracer provider that it is added to."""
+    """Sets the ids on every span of the tracer provider that it is added to."""
 
-    def __init__(self, aliases: tuple[Alias, ...] = (), *, roomy: bool = False) -> None:
+    def __init__(self, aliases: tuple[Alias, ...] = (), *, high_limit: bool = False) -> None:
         self.active = True
         """False after ``uninstrument_all()``: a provider has no way to remove a processor."""
-        self.configure(aliases, roomy=roomy)
+        self.configure(aliases, high_limit=high_limit)
         ids_are_used()
 
-    def configure(self, aliases: tuple[Alias, ...], *, roomy: bool) -> None:
-        """Set the other names for the ids, and whether the attribute limit is out of reach.
+    def configure(self, aliases: tuple[Alias, ...], *, high_limit: bool) -> None:
+        """Set the other names for the ids, and whether the attribute limit is too high to reach.
 
-        A span that says nothing at its start need not be kept where nothing can evict its ids,
-        there is no other name to write them under, and no pseudonym to put in place of another.
+        A span that starts without attributes need not become a `KeptSpan` if the limit cannot evict
+        its ids, there are no other names for them, and no user id is to become a pseudonym.
         """
         self.aliases = aliases
-        self._keeps_all = not roomy or bool(aliases) or pseudonyms_are_on()
+        self._keeps_all = not high_limit or bool(aliases) or pseudonyms_are_on()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Stamp *span* with what its context carries."""
+        """Set on *span* what its context carries."""
         if not self.active:
             return
         try:
             if know_root(span, parent_context):
                 put_back(span.kind)
-            know_call(span, parent_context)
-            know_model_call(span, parent_context)
-            found = fresh = carried(parent_context)
-            unusable = found.unusable
-            if said := span.attributes:
+            inherit_model_call(span, parent_context)
+            mark_if_in_model_call(span, parent_context)
+            kept = missing = carried(parent_context)
+            unusable = kept.unusable
+            if attributes := span.attributes:
                 if isinstance(span, KeptSpan):
                     return  # Another processor of clew's on the same provider has done it.
-                found, fresh = _merged(found, said)
+                kept, missing = _merge(kept, attributes)
             if unusable:
                 count_unusable(unusable)
-            for key, value in fresh.attributes.items():  # The SDK does it faster one by one.
+            for key, value in missing.attributes.items():  # The SDK is faster one by one.
                 span.set_attribute(key, value)
-            if said or self._keeps_all:
-                keep(span, found, self.aliases)
+            if attributes or self._keeps_all:
+                keep(span, kept, self.aliases)
         except Exception:
             contain("stamping a span")
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's
-        """Have nothing to flush. Older SDKs say None, and then flush no processor after it."""
+        """Return True. Older SDKs' own method returns None, and then no later one is flushed."""
         return True
 
 
-def _merged(found: Carried, said: Mapping[str, AttributeValue]) -> tuple[Carried, Carried]:
-    """Return what the span is to keep, and what of it is not *said* yet.
+def _merge(
+    from_context: Carried, attributes: Mapping[str, AttributeValue]
+) -> tuple[Carried, Carried]:
+    """Return what the span is to keep, and what of that its *attributes* do not contain yet.
 
-    What a span says at its start is the application's word, which counts most, unless it is only
-    what OpenInference's tracer read off the current context: `start_span` may have been given
-    another one.
+    The attributes that a span starts with are the application's, and take precedence, unless
+    OpenInference's tracer has only read them from the current context: `start_span` may have been
+    given another one.
     """
-    attributes, inherited, _ = found
-    kept = {key: said[key] for key in IDS if key in said}
-    fresh: dict[str, AttributeValue] = {}
-    for key, value in attributes.items():
-        own = said.get(key)
+    carried_attributes, inherited, _ = from_context
+    kept = {key: attributes[key] for key in IDS if key in attributes}
+    missing: dict[str, AttributeValue] = {}
+    for key, value in carried_attributes.items():
+        own = attributes.get(key)
         if own is None:
-            kept[key] = fresh[key] = value
-        elif same(own, value) or _cut_short(own, value):
+            kept[key] = missing[key] = value
+        elif same(own, value) or _is_truncated(own, value):
             kept[key] = value
         elif echoed(key, own) and written_by_an_instrumentor():
-            kept[key] = fresh[key] = value
+            kept[key] = missing[key] = value
         else:
             kept[key] = own
             inherited -= {key}
     user_id = kept.get(USER_ID)
-    if user_id is not None and (private := pseudonymised(user_id)) is not user_id:
-        kept[USER_ID] = fresh[USER_ID] = private
-    return Carried(kept, inherited), Carried(fresh)
+    if user_id is not None and (pseudonym := pseudonymised(user_id)) is not user_id:
+        kept[USER_ID] = missing[USER_ID] = pseudonym
+    return Carried(kept, inherited), Carried(missing)
 
 
-def _cut_short(own: object, value: object) -> bool:
-    """Whether *own* is the pseudonym *value* after the SDK's limit on the length of a value."""
+def _is_truncated(own: object, value: object) -> bool:
+    """Whether *own* is the pseudonym *value*, truncated by the SDK's limit on attribute length."""
     return isinstance(own, str) and isinstance(value, Pseudonym) and value.startswith(own)

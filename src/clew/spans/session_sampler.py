@@ -1,7 +1,7 @@
 """Keeps or drops whole sessions: the decision is made from the session id alone.
 
-So every trace of a session fares alike, in every process, whoever made the root span. Spans outside
-a session are left to the application's sampler.
+So it is the same for every trace of a session, in every process, whichever library made the root
+span. For spans outside a session the application's sampler decides.
 """
 
 import gc
@@ -26,20 +26,20 @@ logger = logging.getLogger("clew")
 
 @lru_cache(maxsize=4096)
 def session_is_kept(session_id: str, rate: float) -> bool:
-    """Whether a session is among the share *rate* that is kept; the same answer everywhere."""
+    """Whether a session is in the share *rate* that is kept; the same result in every process."""
     position = int.from_bytes(sha256(session_id.encode("utf-8", "replace")).digest()[:8])
     return position < rate * 2**64
 
 
 def sample_sessions(provider: Any, rate: float) -> Callable[[], None]:
-    """Let *provider* keep the share *rate* of sessions; return what undoes it.
+    """Make *provider* keep the share *rate* of sessions; return a function that undoes it.
 
-    The provider and the tracers that it has handed out get a sampler of clew's around their own.
-    Their own is not changed: the SDK gives all providers that name none the same object.
+    The provider and the tracers that it has made get a `SessionSampler` around their own sampler.
+    That one is not changed: the SDK gives the same object to all providers that specify none.
     """
     original = getattr(provider, "sampler", None)
     if isinstance(original, SessionSampler):
-        return lambda: None  # Whoever has put it there takes it away.
+        return lambda: None  # The caller that has set it removes it.
     if original is not None:
         sampler = SessionSampler(original, rate)
         try:
@@ -52,18 +52,18 @@ def sample_sessions(provider: Any, rate: float) -> Callable[[], None]:
             type(provider).__name__,
         )
         return lambda: None
-    _exchange(provider, original, sampler)
-    return partial(_take_away, provider, sampler)
+    _replace(provider, original, sampler)
+    return partial(_remove, provider, sampler)
 
 
 class SessionSampler(Sampler):
-    """A sampler that decides by the session's id, and outside a session as another one does."""
+    """A sampler that decides by the session's id, and outside a session asks the original one."""
 
     def __init__(self, original: Sampler, rate: float) -> None:
         self.original = original
         self.rate = rate
         self.active = True
-        """False once it is undone, for tracers that cannot be found to take it away from."""
+        """False once it is undone, for tracers that are not found to remove it from."""
 
     def should_sample(  # noqa: PLR0913, PLR0917 - OpenTelemetry's signature
         self,
@@ -75,12 +75,12 @@ class SessionSampler(Sampler):
         links: Any = None,
         trace_state: Any = None,
     ) -> SamplingResult:
-        """Keep or drop a span of a session; leave any other to the original sampler."""
+        """Keep or drop a span of a session; for any other span the original sampler decides."""
         decision = None
         if self.active:
             try:
                 put_back(kind)
-                decision = _decision(parent_context, attributes, self.rate)
+                decision = _decide(parent_context, attributes, self.rate)
             except Exception:
                 contain("sampling a session")
         if decision is None:
@@ -91,43 +91,43 @@ class SessionSampler(Sampler):
         return SamplingResult(decision, attributes, trace_state or parent.trace_state)
 
     def get_description(self) -> str:
-        """Say the rate, and what decides outside a session."""
+        """Return the rate, and the sampler that decides outside a session."""
         return f"SessionSampler{{{self.rate},{self.original.get_description()}}}"
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the original sampler has besides: an application may look for it here."""
-        if name == "original":  # Not set yet, as while it is being copied.
+        """Return an attribute of the original sampler, as the application may read it here."""
+        if name == "original":  # Not set yet, for example while the sampler is being copied.
             raise AttributeError(name)
         return getattr(self.original, name)
 
 
-def _take_away(provider: Any, sampler: SessionSampler) -> None:
+def _remove(provider: Any, sampler: SessionSampler) -> None:
     sampler.active = False
     if provider.sampler is sampler:
         provider.sampler = sampler.original
-    _exchange(provider, sampler, sampler.original)
+    _replace(provider, sampler, sampler.original)
 
 
-def _exchange(provider: Any, old: Sampler, new: Sampler) -> None:
+def _replace(provider: Any, old: Sampler, new: Sampler) -> None:
     for tracer in _tracers_of(provider):
         if tracer.sampler is old:
             tracer.sampler = new
 
 
 def _tracers_of(provider: Any) -> Iterable[Tracer]:
-    """Return the tracers that *provider* has handed out, each of which has copied its sampler.
+    """Return the tracers that *provider* has made, each of which has copied its sampler.
 
-    Newer SDKs keep a list of them, older ones do not. There the garbage collector knows all objects
-    of a class, and a provider's tracers are those that have its span processor.
+    Newer SDKs keep a list of them. In older ones, the garbage collector lists all objects of the
+    class, and a provider's tracers are those that have its span processor.
     """
-    handed_out = getattr(provider, "_tracers", None)
-    if isinstance(handed_out, dict):
-        return list(handed_out.values())
+    tracers = getattr(provider, "_tracers", None)
+    if isinstance(tracers, dict):
+        return list(tracers.values())
     processor = getattr(provider, "_active_span_processor", None)
     return [
-        each
-        for each in gc.get_referrers(*_with_subclasses(Tracer))
-        if isinstance(each, Tracer) and processor is not None and each.span_processor is processor
+        obj
+        for obj in gc.get_referrers(*_with_subclasses(Tracer))
+        if isinstance(obj, Tracer) and processor is not None and obj.span_processor is processor
     ]
 
 
@@ -137,7 +137,7 @@ def _with_subclasses(tracer_class: type[Tracer]) -> Iterator[type[Tracer]]:
         yield from _with_subclasses(subclass)
 
 
-def _decision(parent_context: Context | None, attributes: Any, rate: float) -> Decision | None:
+def _decide(parent_context: Context | None, attributes: Any, rate: float) -> Decision | None:
     session_id = (attributes or {}).get(SESSION_ID)
     if session_id is None:
         session_id = carried(parent_context).attributes.get(SESSION_ID)

@@ -1,9 +1,9 @@
 """The tracer provider that the instrumentors are given: a thin layer over the real one.
 
-What has to hold for the spans of all instrumentors is done here, once. The instrumentors wrap each
-tracer into OpenInference's `OITracer`, which merges the *current* context's ids into a span's
-attributes even when ``start_span`` is given another context; here they are replaced by what the
-span really carries, so that samplers and processors see the right ones from the first moment.
+What the spans of all instrumentors need is done here, once. The instrumentors wrap each tracer in
+OpenInference's `OITracer`, which merges the *current* context's ids into a span's attributes even
+when ``start_span`` is given another context. Here they are replaced by the ids of that context, so
+that samplers and processors see the right ones from the start.
 """
 
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ from clew.context.api import carried, echoed
 from clew.context.identity import CARRIED, IDS
 from clew.core.containment import contain
 from clew.core.frameworks import FRAMEWORKS, Layer
-from clew.spans.cost import price
-from clew.spans.framework_runs import nested
+from clew.spans.cost import set_cost_at_end
+from clew.spans.framework_runs import context_inside_run
 from clew.spans.kept_span import KeptSpan, keep
-from clew.spans.model_calls import begin
+from clew.spans.model_calls import track_model_call
 from clew.spans.other_providers import warn_of_replaced_provider
 
 
 class ClewTracerProvider(TracerProvider):
-    """Hands out tracers of the real provider, each with a layer of clew's."""
+    """Returns the tracers of the real provider, each as a `ClewTracer`."""
 
     def __init__(self, real: TracerProvider) -> None:
         self.real = real
@@ -41,13 +41,13 @@ class ClewTracerProvider(TracerProvider):
         schema_url: str | None = None,
         attributes: Attributes = None,
     ) -> Tracer:
-        """Return a tracer for one instrumentor; one of another make than the SDK's as it is."""
+        """Return a tracer for one instrumentor; one that is not the SDK's is returned unchanged."""
         real = self.real.get_tracer(
             instrumenting_module_name, instrumenting_library_version, schema_url, attributes
         )
         if not isinstance(real, SDKTracer):
             return real
-        return _tracer_class(_layer_of(instrumenting_module_name)).over(real)
+        return _tracer_class(_layer_of(instrumenting_module_name)).for_tracer(real)
 
 
 def _layer_of(instrumentor: str) -> Layer:
@@ -59,31 +59,31 @@ def _layer_of(instrumentor: str) -> Layer:
 
 @lru_cache
 def _tracer_class(layer: Layer) -> type["ClewTracer"]:
-    """Return a class, because instances share the state of the tracers that they are over."""
+    """Return a class with this layer, as an instance shares all its state with the real tracer."""
     return type("ClewTracer", (ClewTracer,), {"layer": layer})
 
 
 class ClewTracer(SDKTracer):
-    """One instrumentor's tracer: the SDK's, state and all, but for what a span of its does."""
+    """One instrumentor's tracer: the SDK's and its state, with another way to start spans."""
 
     layer = Layer.UNKNOWN
-    """Of the framework whose spans it makes."""
+    """The layer of the framework whose spans it makes."""
 
     @classmethod
-    def over(cls, real: SDKTracer) -> "ClewTracer":
-        """Return a tracer that shares the state of *real*, also what changes later."""
+    def for_tracer(cls, real: SDKTracer) -> "ClewTracer":
+        """Return a tracer that shares the state of *real*, including later changes."""
         tracer = object.__new__(cls)
         tracer.__dict__ = real.__dict__
         return tracer
 
     @property
     def unwrapped(self) -> "ClewTracer":
-        """This tracer, also when asked of the `OITracer` around it."""
+        """This tracer, even if it is read from the `OITracer` around it."""
         return self
 
     @property
     def id_generator(self) -> IdGenerator:  # type: ignore[override]  # it is never set here
-        """A generator that is safe from an application that seeds ``random``, as `OITracer`'s."""
+        """A generator that ``random.seed()`` in the application cannot change, as `OITracer`'s."""
         own: IdGenerator = self.__dict__["id_generator"]
         return _UNSEEDED if type(own) is RandomIdGenerator else own
 
@@ -100,12 +100,12 @@ class ClewTracer(SDKTracer):
     ) -> Span:
         """Start a span with the ids that it carries, inside the model call that it is part of.
 
-        `OITracer` calls this with itself as ``self``; going on with the tracer inside it spares
-        each of the SDK's looks at its own state the way through the proxy.
+        `OITracer` calls this with itself as ``self``. The SDK's method is called with the tracer
+        inside it, so that the SDK does not read each of its own attributes through the proxy.
         """
         try:
             warn_of_replaced_provider()
-            context = nested(context)
+            context = context_inside_run(context)
             attributes = _with_identity(attributes, context)
         except Exception:
             contain("starting a span")
@@ -123,10 +123,10 @@ class ClewTracer(SDKTracer):
         try:
             if isinstance(span, SDKSpan):
                 if not isinstance(span, KeptSpan):
-                    # It may yet be told of another session by its framework.
+                    # Its framework may still set another session's id on it.
                     keep(span, carried(context))
-                price(span)
-                begin(span, context, self.layer)
+                set_cost_at_end(span)
+                track_model_call(span, context, self.layer)
         except Exception:
             contain("starting a span")
         return span
@@ -144,18 +144,19 @@ _UNSEEDED = _Unseeded()
 
 
 def _with_identity(attributes: Attributes, context: Context | None) -> Attributes:
-    found, inherited, _ = carried(context)
+    """Return *attributes* with what *context* carries, instead of what `OITracer` has set."""
+    from_context, inherited, _ = carried(context)
     if not attributes:
-        return found
-    given: dict[str, AttributeValue] = {**found, **attributes}
+        return from_context
+    result: dict[str, AttributeValue] = {**from_context, **attributes}
     for key in CARRIED:
         if key not in attributes:
             continue
         own = attributes[key]
-        # An echo of the current context, or the framework's own id.
-        if echoed(key, own) or (key in IDS and key in found and key not in inherited):
-            if key in found:
-                given[key] = found[key]
+        # Read from the current context, or the framework's own id.
+        if echoed(key, own) or (key in IDS and key in from_context and key not in inherited):
+            if key in from_context:
+                result[key] = from_context[key]
             else:
-                del given[key]
-    return given
+                del result[key]
+    return result

@@ -79,7 +79,7 @@ class Header:
         values = _values(request, self.name)
         if not values:
             return None
-        text = w3c_baggage.text_of(values[0])
+        text = w3c_baggage.decode(values[0])
         if len(values) > 1 or (isinstance(text, str) and "," in text):
             return values
         return text
@@ -103,8 +103,8 @@ class Cookie:
                 if name.strip() == self.name.encode():
                     content = content.strip()
                     quoted = len(content) > 1 and content[:1] == content[-1:] == b'"'
-                    found.append(w3c_baggage.text_of(content[1:-1] if quoted else content))
-        return w3c_baggage.only(found)
+                    found.append(w3c_baggage.decode(content[1:-1] if quoted else content))
+        return w3c_baggage.single_value(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,9 @@ class Baggage:
     def __call__(self, request: Request) -> object:
         """Return the id that *request* names, or what stands in its place."""
         key = self.key or SESSION_ID
-        return w3c_baggage.only(w3c_baggage.read(_values(request, w3c_baggage.HEADER), (key,))[key])
+        return w3c_baggage.single_value(
+            w3c_baggage.read(_values(request, w3c_baggage.HEADER), (key,))[key]
+        )
 
 
 def _values(request: Request, name: str) -> list[bytes]:

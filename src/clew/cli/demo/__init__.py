@@ -5,20 +5,20 @@ import click
 from clew.cli.demo.conversation import hold
 from clew.core.errors import ClewError
 from clew.core.frameworks import FRAMEWORKS
-from clew.core.spelling import by_spelling, plain
+from clew.core.spelling import names_by_spelling, normalized
 
 _NAMES = [row.name for row in FRAMEWORKS]
 
 
 def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of frameworks that may be spelt in any way that people spell them."""
-    by_name = by_spelling(FRAMEWORKS)
+    by_name = names_by_spelling(FRAMEWORKS)
     found = []
     for name in given:
-        if plain(name) not in by_name:
+        if normalized(name) not in by_name:
             message = f"{name!r} is not one of {', '.join(map(repr, _NAMES))}"
             raise click.BadParameter(message)
-        found.append(by_name[plain(name)])
+        found.append(by_name[normalized(name)])
     return tuple(found)
 
 

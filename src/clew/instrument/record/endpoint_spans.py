@@ -17,7 +17,7 @@ from clew.instrument.record.attributes import Json, Message
 from clew.instrument.record.stream_watch import Watcher, is_stream, status, watched
 from clew.instrument.record.to_json import plain
 from clew.patching.import_hooks import Undo
-from clew.patching.wrap import Patches, PicklableWrapper, acts
+from clew.patching.wrap import Patches, PicklableWrapper, is_active
 
 
 def _nothing(_said: Json) -> Iterable[Message]:
@@ -78,9 +78,9 @@ def _wrap(
 ) -> Iterator[Undo]:
     for name in endpoint.methods:
         method = vars(owner).get(name)
-        if callable(method) and not (isinstance(method, _Recorded) and acts(method)):
-            patches.put_on(owner, name, _wrapper(method, endpoint, provider, tracer))
-            yield partial(patches.take_off, owner, name)
+        if callable(method) and not (isinstance(method, _Recorded) and is_active(method)):
+            patches.wrap_one(owner, name, _wrapper(method, endpoint, provider, tracer))
+            yield partial(patches.unwrap_one, owner, name)
 
 
 def _wrapper(

@@ -14,7 +14,7 @@ from opentelemetry.context import get_current
 from clew.context.blocks import captured
 from clew.context.decorators import runner_of
 from clew.core.containment import contain
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
@@ -23,7 +23,7 @@ _MODULE = "openinference.instrumentation.bedrock"
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Follow the methods of each asynchronous client."""
-    return wrapped(_MODULE, {"_instrument_client": _instrument_client})
+    return wrap_functions(_MODULE, {"_instrument_client": _instrument_client})
 
 
 def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:

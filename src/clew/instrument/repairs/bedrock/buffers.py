@@ -16,7 +16,7 @@ from opentelemetry.trace import get_current_span
 
 from clew.core.containment import contain
 from clew.instrument.repairs.bedrock.call_errors import end_failed
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
@@ -26,7 +26,7 @@ _CHUNK = 64 * 1024
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Read the bodies that upstream is given, and put back what it was given."""
-    return wrapped(_MODULE, {"_instrument_client": _instrument_client})
+    return wrap_functions(_MODULE, {"_instrument_client": _instrument_client})
 
 
 def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:

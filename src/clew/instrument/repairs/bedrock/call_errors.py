@@ -15,7 +15,7 @@ import wrapt
 from opentelemetry.trace import Span, Status, StatusCode
 
 from clew.core.containment import contain
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
@@ -26,7 +26,7 @@ _TRACER = 2
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Give the wrappers of each client a tracer that ends what fails."""
-    return wrapped(_MODULE, {"_instrument_client": _instrument_client})
+    return wrap_functions(_MODULE, {"_instrument_client": _instrument_client})
 
 
 def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from clew.core.containment import contain
 from clew.instrument.repairs.bedrock.tokens import count
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
@@ -48,7 +48,9 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
             contain("looking at a stream of Bedrock's")
         return original(*arguments, **named)
 
-    return wrapped(wrappers, {"_InvokeModelWithResponseStream.handle_response": handle_response})
+    return wrap_functions(
+        wrappers, {"_InvokeModelWithResponseStream.handle_response": handle_response}
+    )
 
 
 def _taken(wrappers: Any, response: Any, request: Mapping[str, Any], span: Any) -> bool:

@@ -17,7 +17,7 @@ from opentelemetry.trace import get_current_span
 from clew.context.stepping import Held, awaited
 from clew.core.containment import contain
 from clew.instrument.repairs.bedrock.call_errors import mark_failed
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
@@ -39,7 +39,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
             contain("watching a stream of Bedrock's")
             return original(*arguments, **named)
 
-    return wrapped(wrappers, {"_EventStream": made})
+    return wrap_functions(wrappers, {"_EventStream": made})
 
 
 class _Noting:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clew.core.containment import contain
-from clew.patching.wrap import wrapped_in
+from clew.patching.wrap import wrap_in_modules
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
@@ -54,7 +54,7 @@ _OF_STREAMS: _Names = (
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Count once more, after upstream has."""
-    return wrapped_in(
+    return wrap_in_modules(
         {
             _CLAUDE: {"set_response_attributes": _whole_of_claude},
             _INVOKE: {"_set_nova_body_token_attributes": _whole_of_nova},

@@ -13,14 +13,14 @@ from typing import Any
 from wrapt import ObjectProxy
 
 from clew.core.containment import contain
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Guard what upstream reads."""
-    return wrapped(
+    return wrap_functions(
         "openinference.instrumentation.dspy",
         {
             "_ModuleForwardWrapper.__call__": _bound_to("forward"),

@@ -11,7 +11,7 @@ from typing import Any
 from opentelemetry.context import Context, attach, detach, get_current
 
 from clew.context.api import carried
-from clew.patching.wrap import Patches, wrapped
+from clew.patching.wrap import Patches, wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
@@ -42,7 +42,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
         patches = Patches()
         patches.wrap_now([(Unbatchify, "__call__", _call)])
         _calls.append(patches)
-    return wrapped(_MODULE, {"Unbatchify.__init__": _init})
+    return wrap_functions(_MODULE, {"Unbatchify.__init__": _init})
 
 
 def _init(wrapped: Any, instance: Any, arguments: Any, named: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from clew.core.containment import contain
 from clew.patching.import_hooks import undo_all
-from clew.patching.wrap import wrapped, wrapped_throughout
+from clew.patching.wrap import wrap_functions, wrap_with_subclasses
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
@@ -27,8 +27,8 @@ def repair(instrumentor: Any) -> Callable[[], None]:
 
     tracer = instrumentor._tracer  # The tracer it was switched on with
     wrappers = {name: getattr(upstream, kind)(tracer) for name, kind in _WRAPPERS.items()}
-    forget = wrapped_throughout(BaseLM, wrappers)
-    undo = wrapped(
+    forget = wrap_with_subclasses(BaseLM, wrappers)
+    undo = wrap_functions(
         "openinference.instrumentation.dspy",
         {"_llm_input_messages": _input_messages, "_llm_output_messages": _messages},
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from clew.core.containment import contain
 from clew.patching.import_hooks import undo_all
-from clew.patching.wrap import wrapped, wrapped_throughout
+from clew.patching.wrap import wrap_functions, wrap_with_subclasses
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
@@ -42,8 +42,8 @@ def repair(instrumentor: Any) -> Callable[[], None]:
 
     tracer = instrumentor._tracer  # The tracer it was switched on with
     wrappers = {name: getattr(upstream, kind)(tracer) for name, kind in _WRAPPERS.items()}
-    forget = wrapped_throughout(Predict, wrappers)
-    undo = wrapped(
+    forget = wrap_with_subclasses(Predict, wrappers)
+    undo = wrap_functions(
         "openinference.instrumentation.dspy",
         {f"{kind}.__call__": _outermost(name, Predict) for name, kind in _WRAPPERS.items()},
     )

@@ -22,7 +22,7 @@ from opentelemetry.trace import Span, get_current_span
 
 from clew.core.containment import contain
 from clew.instrument.repairs.dspy.models import said_when_answered, said_when_asked
-from clew.patching.wrap import wrapped_in
+from clew.patching.wrap import wrap_in_modules
 from clew.spans.model_calls import CACHE_HIT, NO_TOKENS
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
@@ -47,7 +47,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
             "_account_failed_call": _reading(_failed),
         },
     }
-    return wrapped_in({module: _existing(module, names) for module, names in hooks.items()})
+    return wrap_in_modules({module: _existing(module, names) for module, names in hooks.items()})
 
 
 def _existing(module: str, names: dict[str, Any]) -> dict[str, Any]:

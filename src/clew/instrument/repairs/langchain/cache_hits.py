@@ -11,8 +11,8 @@ from opentelemetry.trace import StatusCode
 
 from clew.core.containment import contain
 from clew.patching.wrap import Patches
-from clew.spans.framework_runs import current_span_of_a_run
-from clew.spans.model_calls import CACHE_HIT, KIND, LLM, NO_TOKENS, hit
+from clew.spans.framework_runs import current_run_span
+from clew.spans.model_calls import CACHE_HIT, KIND, LLM, NO_TOKENS, set_cache_hit
 
 MADE_FOR = ("openinference-instrumentation-langchain>=0.1.80,<0.2", "langchain-core>=1,<2")
 
@@ -25,8 +25,8 @@ def repair(instrumentor: Any) -> Callable[[], None]:
 
     def converting(wrapped: Any, _model: Any, arguments: Any, named: Any) -> Any:
         try:
-            if (span := current_span_of_a_run()) is not None:
-                hit(span)
+            if (span := current_run_span()) is not None:
+                set_cache_hit(span)
         except Exception:
             contain("saying what a cache answered")
         return wrapped(*arguments, **named)

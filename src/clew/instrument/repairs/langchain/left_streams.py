@@ -10,7 +10,7 @@ from typing import Any
 
 from clew.core.containment import contain
 from clew.instrument.repairs.statuses import WithoutStatus
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-langchain>=0.1.80,<0.2", "langchain-core>=1,<2")
 
@@ -20,7 +20,7 @@ _LEFT = repr(GeneratorExit())
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Look at the error before upstream does."""
-    return wrapped(
+    return wrap_functions(
         "openinference.instrumentation.langchain._tracer",
         {"_update_span": _update_span, "_record_exception": _record_exception},
     )

@@ -16,8 +16,13 @@ from opentelemetry.context import Context, attach, detach, get_current
 from clew.core.containment import contain
 from clew.instrument.repairs.masking import masked_facts
 from clew.patching.wrap import Patches
-from clew.spans.framework_runs import beside_waiting_runs, forget, note, noted
-from clew.spans.model_calls import LLM, announce
+from clew.spans.framework_runs import (
+    attach_run,
+    context_outside_waiting_runs,
+    context_with_run,
+    end_run,
+)
+from clew.spans.model_calls import LLM, announce_kind
 
 MADE_FOR = ("openinference-instrumentation-langchain>=0.1.80,<0.2", "langchain-core>=1,<2")
 
@@ -39,15 +44,15 @@ def repair(instrumentor: Any) -> Callable[[], None]:
             span = tracer.get_span(run.id)
             if span is not None:
                 kind = run.run_type.upper()
-                announce(span, kind, partial(_to_be_said, span, run))
-                note(run.id, partial(tracer.get_span, run.id), waits=kind == LLM)
+                announce_kind(span, kind, partial(_to_be_said, span, run))
+                attach_run(run.id, partial(tracer.get_span, run.id), is_waiting=kind == LLM)
         except Exception:
             contain("noting a run of LangChain's")
 
     def ended(run: Any) -> None:
         end(run)
         try:
-            forget(run.id)
+            end_run(run.id)
         except Exception:
             contain("forgetting a run of LangChain's")
 
@@ -102,21 +107,21 @@ def _to_be_said(span: Any, run: Any) -> dict[str, Any]:
 def _for_a_run_to_begin_in() -> Context:
     """Return the context in which, of several runs begun at once, none is inside another."""
     try:
-        return beside_waiting_runs()
+        return context_outside_waiting_runs()
     except Exception:
         contain("beginning a run of LangChain's")
         return get_current()
 
 
 def _of_its_own_run(tracer: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Context:
-    """Return the context in which the run is noted that the arguments name."""
+    """Return the context in which the run is stored that the arguments name."""
     try:
         managers = [*arguments, named.get("run_manager"), *(named.get("run_managers") or ())]
         for manager in managers:
             first = manager[0] if isinstance(manager, list) and manager else manager
             run_id = getattr(first, "run_id", None)
             if run_id is not None and tracer.get_span(run_id) is not None:
-                return noted(run_id, partial(tracer.get_span, run_id))
+                return context_with_run(run_id, partial(tracer.get_span, run_id))
     except Exception:
         contain("finding a run of LangChain's")
     return get_current()

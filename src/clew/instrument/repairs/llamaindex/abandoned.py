@@ -12,7 +12,7 @@ from typing import Any
 from clew.core.containment import contain
 from clew.instrument.repairs.llamaindex.streams import mark_left
 from clew.patching.import_hooks import undo_all
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = (
     "openinference-instrumentation-llama-index>=4.6.1,<5",
@@ -28,7 +28,9 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 
     owner: Any = streams._ResponseStream
     methods = {"_finish": _finish, "_close": _close, "_aclose": _close}
-    unwrap = wrapped(streams, {f"_ResponseStream.{name}": it for name, it in methods.items()})
+    unwrap = wrap_functions(
+        streams, {f"_ResponseStream.{name}": it for name, it in methods.items()}
+    )
     owner.__del__ = _forget
 
     def undo() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 from clew.core.containment import contain
 from clew.instrument.repairs.masking import masked_facts
 from clew.patching.wrap import Patches
-from clew.spans.framework_runs import note
-from clew.spans.model_calls import CHAIN, announce, merging
+from clew.spans.framework_runs import attach_run
+from clew.spans.model_calls import CHAIN, announce_kind, merges_duplicates
 
 MADE_FOR = (
     "openinference-instrumentation-llama-index>=4.6.1,<5",
@@ -46,10 +46,10 @@ def _starting(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:
 def _tell_kind(started: Any) -> None:
     span = started._otel_span  # Upstream's span around OpenTelemetry's
     kind = started._span_kind
-    if merging() and getattr(span, "name", "").endswith(_NO_MODEL_CALLS):
+    if merges_duplicates() and getattr(span, "name", "").endswith(_NO_MODEL_CALLS):
         kind = started._span_kind = CHAIN
     held_back = started._attributes  # Upstream says it all when the span ends
-    announce(span, kind, partial(masked_facts, span, held_back))
+    announce_kind(span, kind, partial(masked_facts, span, held_back))
 
 
 def _leaving(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:
@@ -58,7 +58,7 @@ def _leaving(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:
         if left is not None and left.waiting_for_streaming:
             # The stream is read in this very context, see `frameworks.py`.
             span = left._otel_span
-            note(left.id_, lambda: span if span.is_recording() else None)
+            attach_run(left.id_, lambda: span if span.is_recording() else None)
     except Exception:
         contain("noting a stream of LlamaIndex's")
     return left

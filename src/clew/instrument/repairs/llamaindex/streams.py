@@ -13,7 +13,7 @@ from weakref import finalize
 
 from clew.core.containment import contain
 from clew.instrument.repairs.statuses import WithoutStatus
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = (
     "openinference-instrumentation-llama-index>=4.6.1,<5",
@@ -25,7 +25,7 @@ _OUTPUT = "output.value"
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
     """Watch each stream, and each part of it."""
-    return wrapped(
+    return wrap_functions(
         "openinference.instrumentation.llama_index._handler",
         {
             "_SpanHandler.prepare_to_exit_span": _exit,

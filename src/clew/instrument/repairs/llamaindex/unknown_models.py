@@ -8,7 +8,7 @@ more: what the application traces next becomes its child. The repair reads what 
 from collections.abc import Callable
 from typing import Any
 
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = (
     "openinference-instrumentation-llama-index>=4.6.1,<5",
@@ -30,4 +30,4 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
             if isinstance(name, str):
                 span["llm.model_name"] = name
 
-    return wrapped(handler, {"_Span.process_instance": process_instance})
+    return wrap_functions(handler, {"_Span.process_instance": process_instance})

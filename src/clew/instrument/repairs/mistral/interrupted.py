@@ -15,7 +15,7 @@ from opentelemetry.trace import INVALID_SPAN, Status, StatusCode, set_span_in_co
 
 from clew.core.containment import contain
 from clew.instrument.repairs import expect
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<4")
 
@@ -68,4 +68,4 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
             contain("starting a span of Mistral's")
             return upstreams(*arguments, **named)
 
-    return wrapped(wrappers, {"_WithTracer._start_as_current_span": called})
+    return wrap_functions(wrappers, {"_WithTracer._start_as_current_span": called})

@@ -16,7 +16,7 @@ from opentelemetry.trace import set_span_in_context
 from clew.context.stepping import awaited
 from clew.instrument.record.stream_watch import Watcher, is_stream, status, watched
 from clew.instrument.repairs import expect
-from clew.patching.wrap import wrapped
+from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<4")
 
@@ -32,7 +32,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
 
     owner: Any = wrappers._WithMistralAI
     expect(getattr(owner, _METHOD), "self", "response", "with_span", "request_parameters")
-    return wrapped(wrappers, {f"_WithMistralAI.{_METHOD}": _finalize})
+    return wrap_functions(wrappers, {f"_WithMistralAI.{_METHOD}": _finalize})
 
 
 def _finalize(wrapped: Any, _instance: Any, _arguments: Any, named: Any) -> Any:
