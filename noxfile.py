@@ -93,7 +93,7 @@ def quick(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def demo(session: nox.Session) -> None:
-    """Hold a conversation over several frameworks, without keys, and show it as a session."""
+    """Run one conversation with several frameworks, without keys, and show its session."""
     _install(session, "openai", "langchain", "bedrock", "mistral", groups=())
     session.run("clew", "demo", *session.posargs)
 

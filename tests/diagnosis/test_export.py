@@ -75,7 +75,7 @@ def test_nobody_is_asked_without_time_for_it(doctor, collector):
         assert not live.asked.is_set()
     assert diagnosis.found("answers") == []
     assert diagnosis.severity("exporter") == "ok"
-    assert diagnosis.says("exporter", "nobody asked")
+    assert diagnosis.says("exporter", "not checked")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_nobody_is_asked_without_time_for_it(doctor, collector):
         ("403", "error", "credentials"),
         ("500", "error", "spans will be lost"),
         ("400", "warning", "empty request"),
-        ("429", "warning", "takes no more"),
+        ("429", "warning", "accepts no more"),
     ],
 )
 def test_an_endpoint_that_answers_otherwise(doctor, collector, mood, severity, part):

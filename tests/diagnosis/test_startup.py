@@ -25,7 +25,7 @@ def test_rivals(doctor, install, kind, points, variable):
     install("garden-distro", entry_points=points.format("garden"))
     diagnosis = doctor()
     assert diagnosis.severity(kind) == "note"
-    assert diagnosis.says(kind, "maze", "garden", "for which clew's stands back")
+    assert diagnosis.says(kind, "maze", "garden", "to which clew's gives way")
 
     chosen = doctor(**{variable: "garden"})
     assert chosen.severity(kind) == "note"
@@ -52,7 +52,7 @@ def test_ours_among_rivals(doctor, install, tmp_path):
     assert other.says("distro", "OTEL_PYTHON_DISTRO=clew")
     nobody = doctor()
     assert nobody.severity("distro") == "note"
-    assert nobody.says("distro", "the distro maze (maze-distro), for which clew's stands back")
+    assert nobody.says("distro", "the distro maze (maze-distro), to which clew's gives way")
 
 
 def test_the_sdk_is_switched_off(doctor):
