@@ -25,7 +25,7 @@ def test_several_distros_or_configurators(doctor, install, kind, points, variabl
     install("garden-distro", entry_points=points.format("garden"))
     diagnosis = doctor()
     assert diagnosis.severity(kind) == "note"
-    assert diagnosis.says(kind, "maze", "garden", "to which clew's gives way")
+    assert diagnosis.says(kind, "maze", "garden", "instead of clew's")
 
     chosen = doctor(**{variable: "garden"})
     assert chosen.severity(kind) == "note"
@@ -52,7 +52,7 @@ def test_clews_distro_among_others(doctor, install, tmp_path):
     assert other.says("distro", "OTEL_PYTHON_DISTRO=clew")
     unset = doctor()
     assert unset.severity("distro") == "note"
-    assert unset.says("distro", "the distro maze (maze-distro), to which clew's gives way")
+    assert unset.says("distro", "the distro maze (maze-distro), instead of clew's")
 
 
 def test_the_sdk_is_switched_off(doctor):

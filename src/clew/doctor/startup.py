@@ -55,7 +55,7 @@ def _candidates(examined: Examined, kind: str, group: str, variable: str) -> Ite
         return
     how = f"because {variable} names it" if chosen else "the first that is found"
     if not chosen and clew:
-        how = "to which clew's gives way"
+        how = "instead of clew's"
     sentence = (
         f"opentelemetry-instrument uses the {kind} {used} ({found[used]}), {how}; "
         f"also installed: {', '.join(others)}"

@@ -32,7 +32,7 @@ EXAMPLES = _PACKAGED / "examples" if _INSTALLED else _CLONE / "examples"
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApiRequest:
     """A request as the server received it."""
 
     method: str
@@ -51,7 +51,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
+class ApiResponse:
     """A whole response; a stream is one body."""
 
     status: int
@@ -59,7 +59,7 @@ class Answered:
     body: bytes
 
 
-Answer = Callable[[Asked], Answered]
+Answer = Callable[[ApiRequest], ApiResponse]
 
 
 def start(file: str) -> None:
@@ -94,40 +94,39 @@ class Replay:
 
     def __init__(self, cassette: Path) -> None:
         self._cassette = cassette
-        self._responses: dict[tuple[str, str, str], deque[Answered]] = defaultdict(deque)
-        for asked, answered in exchanges(cassette):
-            self._responses[asked.key].append(answered)
+        self._responses: dict[tuple[str, str, str], deque[ApiResponse]] = defaultdict(deque)
+        for request, response in exchanges(cassette):
+            self._responses[request.key].append(response)
         self._lock = threading.Lock()
 
-    def __call__(self, asked: Asked) -> Answered:
+    def __call__(self, request: ApiRequest) -> ApiResponse:
         """Return the recorded response, or an error that says what to record."""
         with self._lock:
-            if recorded := self._responses.get(asked.key):
+            if recorded := self._responses.get(request.key):
                 return recorded.popleft() if len(recorded) > 1 else recorded[0]
-        request = f"{asked.method} {asked.path} is not in {self._cassette}"
-        return refused(f"this was not recorded, {request}: nox -s record")
+        missing = f"{request.method} {request.path} is not in {self._cassette}"
+        return error_response(f"this was not recorded, {missing}: nox -s record")
 
 
-def refused(why: str) -> Answered:
+def error_response(why: str) -> ApiResponse:
     """Return an error response whose message each SDK shows, and which none of them retries."""
     body = {"error": {"message": why, "type": "invalid_request_error"}, "message": why}
-    return Answered(404, {"content-type": "application/json"}, json.dumps(body).encode())
+    return ApiResponse(404, {"content-type": "application/json"}, json.dumps(body).encode())
 
 
-def exchanges(cassette: Path) -> Iterator[tuple[Asked, Answered]]:
+def exchanges(cassette: Path) -> Iterator[tuple[ApiRequest, ApiResponse]]:
     """Yield the requests and responses of a cassette: vcrpy's, as JSON, with bytes in base64."""
     if not cassette.is_file():
         known = ", ".join(sorted(file.stem for file in cassette.parent.glob("*.json")))
         sys.exit(f"There is no recording of {cassette.stem!r}; there are recordings of {known}.")
     recorded = json.loads(cassette.read_text(encoding="utf-8"), object_hook=bytes_of)
     for exchange in recorded["interactions"]:
-        request, response = exchange["request"], exchange["response"]
-        path = urlsplit(request["uri"]).path
-        asked = Asked(
-            request["method"], path, _headers(request["headers"]), _bytes(request["body"])
-        )
-        body = _bytes(response["body"]["string"])
-        yield asked, Answered(response["status"]["code"], _headers(response["headers"]), body)
+        sent, received = exchange["request"], exchange["response"]
+        path = urlsplit(sent["uri"]).path
+        request = ApiRequest(sent["method"], path, _headers(sent["headers"]), _bytes(sent["body"]))
+        body = _bytes(received["body"]["string"])
+        status = received["status"]["code"]
+        yield request, ApiResponse(status, _headers(received["headers"]), body)
 
 
 def bytes_of(value: dict[str, Any]) -> Any:
@@ -176,14 +175,14 @@ def serving(answer: Answer) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            answered = answer(Asked(self.command, self.path, dict(self.headers), body))
-            self.send_response(answered.status)
-            for name, value in answered.headers.items():
+            response = answer(ApiRequest(self.command, self.path, dict(self.headers), body))
+            self.send_response(response.status)
+            for name, value in response.headers.items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(answered.body)))
+            self.send_header("content-length", str(len(response.body)))
             self.end_headers()
             with suppress(ConnectionError):  # The client has been interrupted.
-                self.wfile.write(answered.body)
+                self.wfile.write(response.body)
 
         def log_message(self, *_: Any) -> None:
             """Log nothing."""
