@@ -19,7 +19,7 @@ from wrapt import wrap_function_wrapper
 
 from clew import __version__
 from clew.context.identity import SESSION_ID, USER_ID
-from clew.doctor.provisional import Arming
+from clew.doctor.provisional import TracingStart
 from clew.doctor.subject import FOLDER
 from clew.export.stats import stats
 from clew.propagation.threads import are_followed
@@ -28,14 +28,14 @@ _MODEL_CALLS = {"LLM", "EMBEDDING"}
 _watch: "_Watch | None" = None
 
 
-def begin(*, arm: bool = False) -> None:
+def begin(*, start_tracing: bool = False) -> None:
     """Watch this process. Also an entry point, for ``opentelemetry-instrument``."""
     global _watch  # At most one in a process
     folder = os.environ.get(FOLDER)
     if _watch is None and folder:
         _watch = _Watch(Path(folder))
-        if arm:
-            _watch.arming.arm()
+        if start_tracing:
+            _watch.tracing.start_provisionally()
 
 
 class _Watch(SpanProcessor):
@@ -60,7 +60,7 @@ class _Watch(SpanProcessor):
             for processor in getattr(active, "_span_processors", ()):
                 self._count_exports(processor)
             provider.add_span_processor(self)
-        self.arming = Arming()
+        self.tracing = TracingStart()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Count *span*."""
@@ -128,16 +128,16 @@ class _Watch(SpanProcessor):
             "executable": sys.executable,
             "prefix": sys.prefix,
             "clew": __version__,
-            "armed_by": self.arming.by,
-            "not_armed": self.arming.failed,
-            "frameworks": self.arming.states(),
+            "started_by": self.tracing.by,
+            "not_started": self.tracing.failed,
+            "frameworks": self.tracing.states(),
             "spans": self._spans,
             "failures": self._failures,
             "exporters": {name: +counts for name, counts in exporters.items()},
             "errors": dict(numbers.errors),
             "refused": dict(numbers.refused),
             "provider": _provider(),
-            "refused_provider": self.arming.refused_provider,
+            "refused_provider": self.tracing.refused_provider,
             "threads": are_followed(),
             "exception": self._exception,
         }

@@ -29,7 +29,7 @@ _EXPORT_VARIABLES = (
 )
 
 
-class Arming:
+class TracingStart:
     """Records who turned tracing on in this process, and the report of it."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Arming:
         if (running := api._running) is not None:  # noqa: SLF001 - nothing public says it
             self.by, self.report = "environment", running.ledger.report
 
-    def arm(self) -> None:
+    def start_provisionally(self) -> None:
         """Turn clew on provisionally, without log records and without the default exporter."""
         self.by = "doctor"
         logging.getLogger("clew").addFilter(self._is_for_the_app)

@@ -67,12 +67,12 @@ def check_armed(examined: Examined) -> Iterator[Finding]:
     """Report who turned tracing on."""
     if not (app := _observed_app(examined)) or app.imports_only:
         return
-    match {process["armed_by"] for process in app.watched}:
+    match {process["started_by"] for process in app.watched}:
         case who if "application" in who:
             yield ok("app-armed", "the app calls instrument_all()")
         case who if "environment" in who:
             yield ok("app-armed", "tracing was turned on without code")
-        case _ if failed := next(filter(None, (row["not_armed"] for row in app.watched)), ""):
+        case _ if failed := next(filter(None, (row["not_started"] for row in app.watched)), ""):
             yield error(
                 "app-armed",
                 f"tracing cannot be turned on: {failed}",

@@ -28,7 +28,7 @@ def _watch() -> None:
     try:
         from clew.doctor import observer  # This Python may have no clew
 
-        observer.begin(arm=not launched)
+        observer.begin(start_tracing=not launched)
     except Exception as problem:  # The application has to run nevertheless
         facts = {"executable": sys.executable, "problem": f"{type(problem).__name__}: {problem}"}
         (_HERE / f"{os.getpid()}.json").write_text(json.dumps(facts), "utf-8")

@@ -24,8 +24,8 @@ def check_configurators(examined: Examined) -> Iterator[Finding]:
 def _candidates(examined: Examined, kind: str, group: str, variable: str) -> Iterator[Finding]:
     """Report which one opentelemetry-instrument uses, and that clew traces with any of them.
 
-    It uses the one that *variable* names, or the first that it finds. clew's gives way to another
-    if the variable is not set (`distro.py`).
+    It uses the one that *variable* names, or the first that it finds. If the variable is not set,
+    clew's lets another be used (`distro.py`).
     """
     found: dict[str, str] = {}
     for point in metadata.entry_points(group=group):
