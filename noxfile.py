@@ -19,7 +19,7 @@ nox.options.sessions = ["quick"]
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
 FRAMEWORKS = [extra for extra in EXTRAS if extra != "cost"]
-# Products that set up OpenTelemetry themselves, each with what it or its test needs besides.
+# Products that set up OpenTelemetry themselves, each with other packages that it or its test needs.
 NEIGHBOURS = {
     "arize-otel": (),
     "arize-phoenix-otel": (),
@@ -28,27 +28,27 @@ NEIGHBOURS = {
     "logfire": (),
     "mlflow-skinny": (),
     "opentelemetry-distro": (),
-    # Whose newest beta does not fit the newest release of what it requires.
+    # Its newest beta does not work with the newest release of its requirement.
     "opentelemetry-instrumentation-openai-v2": ("opentelemetry-util-genai<1", "httpx"),
     "opentelemetry-instrumentation-threading": (),
     "sentry-sdk": (),
-    "traceloop-sdk": ("httpx",),  # Which it imports and does not require.
+    "traceloop-sdk": ("httpx",),  # It imports this and does not require it.
 }
-# The instrumentors whose released sources bring tests along; OpenAI's do not.
+# The instrumentors whose released sources contain tests; OpenAI's do not.
 SUITES = ["bedrock", "dspy", "langchain", "llama-index", "mistralai"]
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _pythons() -> list[str]:
-    """Return the Pythons to test on: this one, and what else is installed of those we claim.
+    """Return the Pythons to test on: this one, and the installed ones among those we support.
 
-    Under pyenv the commands of its versions work only while the versions are chosen.
+    Under pyenv the command of a version works only while PYENV_VERSION contains it.
     """
     if shutil.which("pyenv"):
         listed = subprocess.run(
             ["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False
         )
-        versions = [it for it in listed.stdout.split() if re.fullmatch(r"[\d.]+", it)]
+        versions = [name for name in listed.stdout.split() if re.fullmatch(r"[\d.]+", name)]
         chosen = os.environ.get("PYENV_VERSION") or ".".join(map(str, sys.version_info[:3]))
         os.environ["PYENV_VERSION"] = ":".join(dict.fromkeys([*chosen.split(":"), *versions]))
     claimed = [
@@ -82,7 +82,7 @@ def _pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session(python=CURRENT)
 def quick(session: nox.Session) -> None:
-    """Run what daily work needs: unit tests, style, types, layers. No framework is installed."""
+    """Run the fast checks: unit tests, style, types, layers. No framework is installed."""
     _install(session, groups=("dev",))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -93,14 +93,14 @@ def quick(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def demo(session: nox.Session) -> None:
-    """Hold a conversation over several frameworks, without keys, and show it as a session."""
+    """Run one conversation with several frameworks, without keys, and show its session."""
     _install(session, "openai", "langchain", "bedrock", "mistral", groups=())
     session.run("clew", "demo", *session.posargs)
 
 
 @nox.session(python=CURRENT)
 def examples(session: nox.Session) -> None:
-    """Run the examples on their cassettes, and write into their READMEs what comes of it."""
+    """Run the examples on their cassettes, and write their output into their READMEs."""
     _install(session, *EXTRAS, groups=("test", "all", "web"))
     session.run("pytest", "tests/examples", "--write-examples", *session.posargs)
 
@@ -114,7 +114,7 @@ def live(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def record(session: nox.Session) -> None:
-    """Record the cassettes anew: all, or those that are named after ``--``."""
+    """Record the cassettes again: all, or those that are named after ``--``."""
     _install(session, *EXTRAS, groups=("test", "all", "web"))
     if shutil.which("npm"):  # One example has a service in Node.
         quiet = ("--ignore-scripts", "--no-audit", "--no-fund")
@@ -130,8 +130,8 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         _pytest(session, *chosen)
         return
-    # FastAPI has telemetry of its own, which wakes up once a global tracer provider is set, as the
-    # landing table sets one. So servers, and processes that fork, are tested apart from it.
+    # FastAPI has telemetry of its own, which starts once a global tracer provider is set, and the
+    # landing table sets one. So servers, and processes that fork, are tested in other runs.
     apart = ["tests/web", "tests/propagation"]
     # Upstream's defects, other programs, delivery and the doctor are the same on every Python.
     once_apart = ["tests/zero_code", "tests/crossing"]
@@ -153,7 +153,7 @@ def landing(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def servers(session: nox.Session) -> None:
-    """Run every server in every way to start it, and write what arrived to docs/servers.md."""
+    """Run every server in every way to start it, and write the counts to docs/servers.md."""
     _install(session, "openai", groups=("test", "web", "celery"))
     tests = [f"tests/zero_code/test_{name}.py" for name in ("servers", "celery", "lambda")]
     session.run("pytest", *tests, "--servers-table", "docs/servers.md", *session.posargs)
@@ -171,7 +171,7 @@ def frameworks(session: nox.Session, extra: str) -> None:
 @nox.session(python=CURRENT)
 @nox.parametrize("group", ["aioboto3", "aiobotocore"])
 def aioboto3(session: nox.Session, group: str) -> None:
-    """Test Bedrock's asynchronous clients, which pin a botocore of their own."""
+    """Test Bedrock's asynchronous clients, which pin another botocore."""
     _install(session, "bedrock", groups=("test", group))
     _pytest(session, "tests/contract/test_aioboto3.py", "tests/contract/test_bedrock_repairs.py")
     _pytest(session, "tests/faults", "-k", "bedrock")
@@ -184,73 +184,73 @@ def neighbours(session: nox.Session, package: str) -> None:
     _install(session, "openai")
     session.install(package, *NEIGHBOURS[package])
     session.env["NEIGHBOUR"] = package
-    # Some bring plugins for pytest, which would trace the tests.
+    # Some install plugins for pytest, which would trace the tests.
     _pytest(session, "-p", "no:ddtrace", "-p", "no:logfire", "tests/neighbours")
 
 
 @nox.session(python=CURRENT)
 @nox.parametrize("suite", SUITES, ids=SUITES)
 def upstream(session: nox.Session, suite: str) -> None:
-    """Run OpenInference's own tests of one instrumentor, plain and with clew between."""
+    """Run OpenInference's own tests of one instrumentor, without clew and with it."""
     _install(session, groups=("test", f"upstream-{suite}"))
     session.install("pip")
     package = f"openinference-instrumentation-{suite}"
-    asked = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
-    version = str(session.run("python", "-c", asked, silent=True)).strip()
-    made = Path(session.create_tmp()).resolve() / f"{suite}-{version}"
-    # Of the release that is installed here, and no part of this project: it is fetched when run.
-    shutil.rmtree(made, ignore_errors=True)
-    fetched = ("--no-deps", "--no-binary", package, "--dest", str(made), f"{package}=={version}")
-    session.run("python", "-m", "pip", "download", "--quiet", *fetched)
-    (sdist,) = made.glob("*.tar.gz")
-    shutil.unpack_archive(sdist, made, filter="data")
-    (folder,) = (it for it in made.iterdir() if it.is_dir())
+    code = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
+    version = str(session.run("python", "-c", code, silent=True)).strip()
+    target = Path(session.create_tmp()).resolve() / f"{suite}-{version}"
+    # The tests of the installed release are downloaded; they are not part of this project.
+    shutil.rmtree(target, ignore_errors=True)
+    options = ("--no-deps", "--no-binary", package, "--dest", str(target), f"{package}=={version}")
+    session.run("python", "-m", "pip", "download", "--quiet", *options)
+    (sdist,) = target.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, target, filter="data")
+    (folder,) = (path for path in target.iterdir() if path.is_dir())
     session.env.update({"UPSTREAM": suite, "UPSTREAM_SUITE": str(folder)})
-    # Theirs are to use it, in processes of their own.
+    # Only the suite uses the plugin, in processes of its own.
     _pytest(session, "-p", "no:asyncio", "tests/upstream/test_suites.py")
 
 
 @nox.session(python=CURRENT)
 def distro(session: nox.Session) -> None:
-    """Test beside OpenTelemetry's own distro, which would change every other session."""
+    """Test beside OpenTelemetry's own distro, whose presence would change every other session."""
     _install(session, *FRAMEWORKS, groups=("test", "distro"))
     _pytest(session, "tests/zero_code/test_foreign.py")
 
 
 @nox.session(python=CURRENT)
 def lowest(session: nox.Session) -> None:
-    """Test with the lowest versions that we claim."""
+    """Test with the lowest versions that we support."""
     session.install(
         "-e", f".[{','.join(EXTRAS)}]", "--group", "test", "--resolution", "lowest-direct"
     )
     names = ("unit", "activation", "delivery", "landing", "contract")
     folders = [f"tests/{name}" for name in names]
-    # What holds the provider server to the SDKs does so with the newest.
+    # The provider server is compared with the newest SDKs only.
     newest = "--ignore=tests/contract/test_providers.py"
     _pytest(session, "-m", "not slow", *folders, newest)
 
 
 @nox.session(python=CURRENT)
 def lint(session: nox.Session) -> None:
-    """Check style, the changelog, and that each room imports only from the floors below it."""
+    """Check style, the changelog, and that each package imports only from those below it."""
     _install(session, groups=("lint",))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
-    # A fragment whose name says no kind would be left out of the changelog.
+    # A fragment whose name has no kind would be missing from the changelog.
     session.run("towncrier", "build", "--draft", "--version", "next", silent=True)
 
 
 @nox.session(python=CURRENT)
 def changelog(session: nox.Session) -> None:
-    """Show what the changelog of the next version would say."""
+    """Show the changelog of the next version."""
     session.install("towncrier")
     session.run("towncrier", "build", "--draft", "--version", "next")
 
 
 @nox.session(python=CURRENT)
 def types(session: nox.Session) -> None:
-    """Check the types of the package, and what users' type checkers see of it."""
+    """Check the types of the package, and its public types as users' type checkers see them."""
     _install(session, groups=("types",))
     session.run("mypy")
     session.run("mypy", "--strict", "tests/typing", "--no-namespace-packages")
@@ -258,33 +258,35 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def package(session: nox.Session) -> None:
-    """Build what is released; install it where nothing else is, on each Python; use it."""
+    """Build the package, install it in an empty environment on each Python, and use it."""
     session.install("twine", "mypy", "pyright[nodejs]")
-    made = Path(session.create_tmp()).resolve() / "package"
-    shutil.rmtree(made, ignore_errors=True)
-    session.run("uv", "build", "--quiet", "--out-dir", str(made), external=True)
-    session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(made / "tree"), external=True)
-    (sdist,), (wheel,), (of_the_tree,) = (
-        list(made.glob(name)) for name in ("*.tar.gz", "*.whl", "tree/*.whl")
+    built = Path(session.create_tmp()).resolve() / "package"
+    shutil.rmtree(built, ignore_errors=True)
+    session.run("uv", "build", "--quiet", "--out-dir", str(built), external=True)
+    session.run(
+        "uv", "build", "--quiet", "--wheel", "--out-dir", str(built / "tree"), external=True
     )
-    # Hatchling's wheels are reproducible; the first one was built from the sdist.
-    if wheel.read_bytes() != of_the_tree.read_bytes():
+    (sdist,), (wheel,), (direct_wheel,) = (
+        list(built.glob(name)) for name in ("*.tar.gz", "*.whl", "tree/*.whl")
+    )
+    # Hatchling's wheels are reproducible. The first one was built from the sdist.
+    if wheel.read_bytes() != direct_wheel.read_bytes():
         session.error("the sdist builds another wheel than the tree does")
     session.run("twine", "check", "--strict", str(wheel), str(sdist))
 
     tests = Path(__file__).parent / "tests"
-    shutil.copytree(tests / "package", made / "run")
-    shutil.copytree(tests / "typing", made / "typing")
-    session.chdir(made)
+    shutil.copytree(tests / "package", built / "run")
+    shutil.copytree(tests / "typing", built / "typing")
+    session.chdir(built)
     for version in PYTHONS:
-        python = _clean_environment(session, made / f"python{version}", version, wheel)
+        python = _clean_environment(session, built / f"python{version}", version, wheel)
         session.run(python, "-I", "run/weigh.py", external=True)
         session.run("uv", "pip", "install", "-q", "--python", python, "openai", external=True)
         session.run(python, "-I", "run/first_use.py", external=True)
-    # From outside: only what is installed is there to be seen.
-    seen_from = str(made / f"python{CURRENT}" / "bin" / "python")
-    session.run("mypy", "--strict", "--python-executable", seen_from, "typing")
-    session.run("pyright", "--pythonpath", seen_from, "--project", "typing")
+    # From outside the project, so that only the installed package is visible.
+    interpreter = str(built / f"python{CURRENT}" / "bin" / "python")
+    session.run("mypy", "--strict", "--python-executable", interpreter, "typing")
+    session.run("pyright", "--pythonpath", interpreter, "--project", "typing")
 
 
 def _clean_environment(session: nox.Session, where: Path, version: str, wheel: Path) -> str:
@@ -294,7 +296,7 @@ def _clean_environment(session: nox.Session, where: Path, version: str, wheel: P
     pip = (python, "-m", "pip", "--disable-pip-version-check")
     session.run(*pip, "--version", external=True)
     session.run(*pip, "install", "-q", str(wheel), external=True)
-    # And the newest pip finds as much.
+    # The newest pip has to find a solution too.
     session.run(*pip, "install", "-q", "--upgrade", "pip", external=True)
     again = ("--dry-run", "--ignore-installed", str(wheel))
     session.run(*pip, "install", "-q", *again, external=True)
@@ -304,10 +306,10 @@ def _clean_environment(session: nox.Session, where: Path, version: str, wheel: P
 
 @nox.session(python=CURRENT)
 def docs(session: nox.Session) -> None:
-    """Build the documentation. A warning is an error, and so is a link that leads nowhere here."""
+    """Build the documentation. A warning is an error, and so is a broken internal link."""
     _install(session, groups=("docs",))
-    made = Path(session.create_tmp()) / "docs"
-    session.run("sphinx-build", "-E", "-W", "--keep-going", "-n", "docs", str(made))
+    built = Path(session.create_tmp()) / "docs"
+    session.run("sphinx-build", "-E", "-W", "--keep-going", "-n", "docs", str(built))
 
 
 @nox.session(python=CURRENT)

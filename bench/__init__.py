@@ -1,5 +1,5 @@
-"""What clew costs, measured against what it promises. ``python -m bench`` runs it all.
+"""Benchmarks of what clew costs, and whether its promises hold. ``python -m bench`` runs all.
 
-Every bench compares things that are run in turns, on the same machine, within the same minute, and
-judges by their ratio. A time of its own says more about the machine than about clew.
+Every benchmark runs the things that it compares in turns, on the same machine, within the same
+minute, and judges their ratio. A time alone says more about the machine than about clew.
 """

@@ -1,4 +1,4 @@
-"""``python -m bench [startup] [span] [call] [counting]``: measure, print, and judge."""
+"""``python -m bench [startup] [span] [call] [counting]``: run benchmarks and check promises."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ _VERSIONS_OF = (
 
 
 def main() -> int:
-    """Run the benches that were asked for; return 1 where a promise is broken."""
+    """Run the benchmarks that are named, or all; return 1 if a promise is broken."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("benches", nargs="*", metavar="bench", help=f"of {', '.join(BENCHES)}")
     parser.add_argument("--rounds", type=int, help="how often each row is run")

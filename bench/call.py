@@ -1,10 +1,9 @@
-"""One call: what an application's OpenAI call costs when it is traced, also with a dead collector.
+"""Benchmark of one call: the time that tracing adds to an OpenAI call, also with a dead collector.
 
 Each row is an application in a process of its own, which calls a provider in another and exports to
-a collector in a third, all on this machine. The rows take turns. The provider answers at once: so
-what tracing adds is as large a part of the call as it can be, and that is what is judged. Only the
-time to a stream's first token is taken with a provider that thinks about it for a while first, as
-all do.
+a collector in a third, all on this machine. The rows take turns. The provider answers immediately,
+so that tracing is as large a part of the call as possible. Only the time to a stream's first token
+is measured with a provider that waits first, as hosted models do.
 """
 
 import json
@@ -15,20 +14,20 @@ from statistics import median
 from typing import Any
 from urllib.request import urlopen
 
-from bench.call_processes import Row, can_run, need, nobody, serving
+from bench.call_processes import Row, can_run, dead_collector, need, serving
 from bench.pairing import Verdict, paired, table, turns
 
 ROUNDS = 100
 CALLS = 10
-"""For each row in each round; in 100 rounds 1,000 of them, and as many asynchronous ones."""
+"""The calls of each row in each round: in 100 rounds 1,000, and as many asynchronous ones."""
 STREAMS = 5
-THINKING = 25
+LATENCY = 25
 """Milliseconds until the first token. Hosted models take at least ten times as long."""
 LIMIT = 1.10
 LIMIT_DEAD = 1.05
 LIMIT_FIRST_TOKEN = 1.03
 
-_MODEL = "gpt-4o"  # Each tracer writes it under a name of its own.
+_MODEL = "gpt-4o"  # Each tracer uses another attribute for it.
 _IDS = {"session.id": "chat-42", "user.id": "ada"}
 _TITLES = {
     "plain": "plain: openai, not traced",
@@ -44,12 +43,12 @@ _WAYS = {"sync": CALLS, "async": CALLS, "stream": STREAMS}
 _HEADINGS = {
     "sync": "one call",
     "async": "asynchronous, 4 in flight",
-    "stream": f"first token, after {THINKING} ms",
+    "stream": f"first token, after {LATENCY} ms",
 }
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, Any]:
-    """Let all rows take turns; return everything that was found, as plain data."""
+    """Run all rows in turns; return all results as plain data."""
     names = [name for name in _TITLES if can_run(name)]
     found: dict[str, dict[str, list[tuple[float, float]]]] = {
         way: {name: [] for name in names} for way in _WAYS
@@ -57,9 +56,9 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
     with ExitStack() as stack:
         addresses = {
             "fast": stack.enter_context(serving("call_provider.py", "0")),
-            "slow": stack.enter_context(serving("call_provider.py", str(THINKING))),
+            "slow": stack.enter_context(serving("call_provider.py", str(LATENCY))),
             "sink": stack.enter_context(serving("call_sink.py")),
-            "dead": stack.enter_context(nobody()),
+            "dead": stack.enter_context(dead_collector()),
         }
         rows = {}
         for name in names:
@@ -83,7 +82,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
 
 
 def report(found: Mapping[str, Any]) -> str:
-    """Return what `measure` found for a person to read."""
+    """Return the results of `measure` as text."""
     texts = []
     for way, rows in found["ways"].items():
         header = [_HEADINGS[way], "ms", "ratio to plain", "ratio to bare", "CPU ms", "CPU to bare"]
@@ -113,10 +112,10 @@ def report(found: Mapping[str, Any]) -> str:
 
 def _compared(name: str, turned: Mapping[str, list[tuple[float, float]]]) -> dict[str, Any]:
     def wall(row: str) -> list[list[float]]:
-        return [[it[0] for it in turned[row]]]
+        return [[seconds for seconds, _ in turned[row]]]
 
     def cpu(row: str) -> list[list[float]]:
-        return [[it[1] for it in turned[row]]]
+        return [[cpu_seconds for _, cpu_seconds in turned[row]]]
 
     compared: dict[str, Any] = {
         "ms": 1000 * median(*wall(name)),
@@ -144,7 +143,7 @@ def _verdicts(ways: Mapping[str, Mapping[str, Any]]) -> tuple[Verdict, ...]:
 
 
 def _check(row: Row, sink: str) -> None:
-    """Warm *row* up, and raise unless its spans carry what it says: a row without any is fast."""
+    """Warm *row* up, and raise unless it makes the right spans: a row without spans is fast."""
     for way, calls in _WAYS.items():
         row.turn(way, calls)
     spans = _ask(sink, "spans")
@@ -161,7 +160,7 @@ def _check(row: Row, sink: str) -> None:
 
 
 def _upstream_and_a_dead_collector(addresses: Mapping[str, str]) -> float | None:
-    """Return the seconds of one call with phoenix's default, which exports within the call."""
+    """Return the seconds of one call with phoenix's default, which exports during the call."""
     if not can_run("phoenix"):
         return None
     row = Row("phoenix_dead", addresses)
@@ -172,6 +171,6 @@ def _upstream_and_a_dead_collector(addresses: Mapping[str, str]) -> float | None
 
 
 def _ask(sink: str, what: str) -> list[dict[str, str]]:
-    with urlopen(f"{sink}/{what}") as answer:  # The address is our own sink's
+    with urlopen(f"{sink}/{what}") as answer:  # The address is that of call_sink.py
         spans: list[dict[str, str]] = json.load(answer)
     return spans

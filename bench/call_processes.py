@@ -1,4 +1,4 @@
-"""The processes that ``call.py`` compares, and those that they talk to, all on loopback."""
+"""Starts the processes that ``call.py`` compares, their provider and collector, on loopback."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from typing import IO, Any, cast
 _PROGRAMS = Path(__file__).parent / "programs"
 _NEEDS = {"phoenix": "phoenix.otel", "traceloop": "traceloop.sdk", "langfuse": "langfuse"}
 _VARIABLES = ("PYTHON", "OTEL_", "CLEW_", "PHOENIX_", "OPENAI_", "OPENINFERENCE_", "LANGFUSE_")
-"""What must not differ from one machine to the next; PYTHONPATH stays, to measure another copy."""
+"""Removed, so that no machine's own settings matter. PYTHONPATH stays, to measure another copy."""
 
 
 class Program:
-    """One program of ``programs/``, which reads and answers line by line."""
+    """One running program of ``programs/``, which exchanges lines of JSON with this process."""
 
     def __init__(self, python: str, program: str, *arguments: str, **variables: str) -> None:
         kept = {
@@ -39,12 +39,12 @@ class Program:
         self._input = cast("IO[str]", self._process.stdin)
         self._output = cast("IO[str]", self._process.stdout)
 
-    def tell(self, what: object) -> None:
-        self._input.write(json.dumps(what) + "\n")
+    def send(self, message: object) -> None:
+        self._input.write(json.dumps(message) + "\n")
         self._input.flush()
 
-    def hear(self) -> Any:
-        """Return what it says next."""
+    def receive(self) -> Any:
+        """Return its next line."""
         line = self._output.readline()
         if not line:
             message = f"{self._name} has ended"
@@ -57,13 +57,13 @@ class Program:
 
 
 class Row:
-    """One application, which calls when it is its turn."""
+    """One application, which calls OpenAI when it gets a turn."""
 
     def __init__(self, name: str, addresses: Mapping[str, str]) -> None:
         self.name = name
         self.dead = name.endswith("_dead")
         self.lost = 0
-        """The spans that clew has made for nobody."""
+        """The number of spans that clew could not deliver."""
         collector = addresses["dead" if self.dead else "sink"]
         self._program = Program(
             _python(name),
@@ -74,18 +74,18 @@ class Row:
             collector,
             OTEL_EXPORTER_OTLP_ENDPOINT=collector,
         )
-        theirs, ours = self._program.hear(), metadata.version("openai")
-        if theirs != ours:
-            message = f"{name} calls openai {theirs}, the other rows {ours}: no comparison"
+        version, expected = self._program.receive(), metadata.version("openai")
+        if version != expected:
+            message = f"{name} calls openai {version}, the other rows {expected}: no comparison"
             raise RuntimeError(message)
 
     def turn(self, way: str, calls: int) -> tuple[float, float]:
-        """Return the seconds that a call took, in the median, and those of CPU."""
+        """Make *calls* calls; return the median seconds of one, and its CPU seconds."""
         # A dead collector's flush would take as long as its exporter does.
-        self._program.tell([way, calls, not self.dead])
-        said = self._program.hear()
-        self.lost = said["lost"]
-        return median(said["times"]), said["cpu"]
+        self._program.send([way, calls, not self.dead])
+        result = self._program.receive()
+        self.lost = result["lost"]
+        return median(result["times"]), result["cpu"]
 
     def close(self) -> None:
         self._program.close()
@@ -96,17 +96,17 @@ def serving(program: str, *arguments: str) -> Iterator[str]:
     """Run a server; yield its address."""
     server = Program(sys.executable, program, *arguments)
     try:
-        yield server.hear()
+        yield server.receive()
     finally:
         server.close()
 
 
 @contextmanager
-def nobody() -> Iterator[str]:
-    """Yield the address of a collector that is dead: the port is held, and nobody listens."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+def dead_collector() -> Iterator[str]:
+    """Yield the address of a dead collector: a port that is bound, on which nothing listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 def need(name: str) -> str:
@@ -115,12 +115,12 @@ def need(name: str) -> str:
 
 
 def can_run(name: str) -> bool:
-    """Whether what a row needs is installed where it runs."""
-    find = f"import importlib.util as it; it.find_spec({need(name)!r}).name"
-    seen = subprocess.run([_python(name), "-c", find], capture_output=True, check=False)
-    return seen.returncode == 0
+    """Return whether the interpreter of a row has the module that the row needs."""
+    find = f"import importlib.util; importlib.util.find_spec({need(name)!r}).name"
+    found = subprocess.run([_python(name), "-c", find], capture_output=True, check=False)
+    return found.returncode == 0
 
 
 def _python(name: str) -> str:
-    """Return the interpreter of a row: a peer's can be named, as in BENCH_PYTHON_LANGFUSE."""
+    """Return the interpreter of a row; a variable like BENCH_PYTHON_LANGFUSE can name another."""
     return os.environ.get(f"BENCH_PYTHON_{name.partition('_')[0].upper()}", sys.executable)

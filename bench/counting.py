@@ -1,7 +1,7 @@
-"""How many LLM spans and tokens come of a call: with clew, and with the same instrumentors alone.
+"""Counts the LLM spans and tokens of each call, with clew and with the same instrumentors alone.
 
 Nothing is timed. The calls are those of the landing table, against the same provider server, which
-says how many there were and what they took.
+records how many model calls there were and how many tokens they used.
 """
 
 import json
@@ -19,7 +19,7 @@ _SIDES = ("upstream", "clew")
 
 
 def measure(_rounds: int) -> dict[str, Any]:
-    """Make the calls, once for each side, and compare."""
+    """Make all calls with clew and with upstream alone; return the rows and the verdict."""
     sides = {side: _counted_by(side) for side in _SIDES}
     rows = [
         {"cell": name, **{side: sides[side].get(name, {}) for side in _SIDES}}
@@ -27,21 +27,22 @@ def measure(_rounds: int) -> dict[str, Any]:
     ]
     wrong = {side: sum(_is_wrong(row[side]) for row in rows) for side in _SIDES}
     miscounted = Estimate(wrong["clew"], wrong["clew"], wrong["clew"])
-    verdict = Verdict("calls whose LLM spans or tokens are not true, with clew", miscounted, 0)
+    verdict = Verdict("calls with wrong LLM spans or tokens, with clew", miscounted, 0)
     return {"rows": rows, "wrong": wrong, "verdicts": [verdict]}
 
 
 def report(found: dict[str, Any]) -> str:
-    """Return the table, those rows first where the two differ."""
+    """Return the table, with the rows first that are wrong upstream."""
     lines = [
         "| call | model calls, tokens | upstream: LLM spans, tokens, traces | clew |",
         "|---|---|---|---|",
     ]
     rows = sorted(found["rows"], key=lambda row: not _is_wrong(row["upstream"]))
     for row in rows:
-        true = row["clew"]
-        said = f"{true.get('calls')}, {true.get('tokens')}"
-        lines.append(f"| {row['cell']} | {said} | {_shown(row['upstream'])} | {_shown(true)} |")
+        clew = row["clew"]
+        expected = f"{clew.get('calls')}, {clew.get('tokens')}"
+        cells = (row["cell"], expected, _shown(row["upstream"]), _shown(clew))
+        lines.append(f"| {' | '.join(cells)} |")
     wrong, total = found["wrong"], len(rows)
     lines += ["", f"Wrong: {wrong['upstream']} of {total} upstream, {wrong['clew']} with clew."]
     return "\n".join(lines)

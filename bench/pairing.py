@@ -1,9 +1,8 @@
-"""Paired comparison: what holds for every bench, whatever it runs.
+"""Paired comparison of measurements, and verdicts on promises, for all benchmarks.
 
-A shared machine is slow for a while and fast for a while. So the things compared take turns, each
-round is compared with itself, and what is reported is the median over the rounds: a disturbance
-that is longer than a round hits both sides of a pair, and one that is shorter spoils a few pairs
-only.
+The speed of a shared machine varies over time. So the programs that are compared take turns, values
+are compared within a round, and the median over the rounds is reported: a disturbance that is
+longer than a round affects both sides of a pair, and a shorter one only a few pairs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,12 +13,12 @@ from typing import Any
 
 _RESAMPLES = 1000
 _SEED = 1
-"""The order of a run and the resampling are the same each time; only the machine is not."""
+"""Makes the order of turns and the resampling the same in every run."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median, and the interval that holds it with 95 % confidence."""
+    """A median with its 95 % confidence interval."""
 
     median: float
     low: float
@@ -40,13 +39,13 @@ class Verdict:
 
     @property
     def kept(self) -> bool:
-        """Judged by the median: an interval that is wide enough would excuse everything."""
+        """Whether the median is within the limit. A wide interval is no excuse."""
         return self.measured.median <= self.limit
 
     def text(self) -> str:
-        """Return the line for a person, with a word on how sure it is."""
+        """Return the verdict as a line of text, with a note if it is uncertain."""
         close = self.measured.low <= self.limit <= self.measured.high
-        doubt = "  (the interval holds the limit: more rounds say more)" if close else ""
+        doubt = "  (the interval contains the limit: run more rounds)" if close else ""
         return f"{'PASS' if self.kept else 'FAIL'}  {self.promise}: {self.measured.text(3)}{doubt}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,10 +56,10 @@ class Verdict:
 def estimate(groups: Sequence[Sequence[float]]) -> Estimate:
     """Return the median of all values with its bootstrap interval.
 
-    What one process measured is a group: the values of a group are alike, so the groups are
+    The values that one process measured are a group. They resemble each other, so the groups are
     resampled first, and then the values in each.
     """
-    random = Random(_SEED)  # No cryptography
+    random = Random(_SEED)  # Not for cryptography
     medians = []
     for _ in range(_RESAMPLES):
         drawn = random.choices(groups, k=len(groups))
@@ -81,8 +80,8 @@ def paired(
 
 
 def turns(names: Iterable[str], rounds: int) -> Iterator[list[str]]:
-    """Yield the order of each round: shuffled, so that nobody always follows the same neighbour."""
-    random = Random(_SEED)  # No cryptography
+    """Yield the order of each round, shuffled so that no row always follows the same other row."""
+    random = Random(_SEED)  # Not for cryptography
     order = list(names)
     for _ in range(rounds):
         random.shuffle(order)

@@ -1,11 +1,11 @@
-"""One span: what it costs that it carries a session and a user.
+"""Benchmark of one span: the CPU time that a session and a user on it cost.
 
 A span is made as an application makes one, ``with tracer.start_as_current_span(...)``, on a tracer
-provider whose spans go nowhere. On one that clew makes, the attribute limit is out of reach; on an
+provider that exports nothing. On one that clew makes, no span reaches the attribute limit; on an
 application's own, with the default limit of 128, clew also keeps each span from losing its ids.
 
-All rows take turns in one process, in small batches; and there are several processes, because each
-has its own luck with memory and hashes, and within one process no number of rounds evens that out.
+All rows take turns in one process, in small batches. There are several processes, because memory
+layout and hashes make one faster than another, which more rounds in one process do not change.
 """
 
 import json
@@ -38,7 +38,7 @@ _TITLES = {
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, Any]:
-    """Run one batch of every row per round; return everything that was found, as plain data."""
+    """Run one batch of every row per round; return all results as plain data."""
     each = -(-rounds // PROCESSES)
     runs = [_run(each) for _ in range(PROCESSES)]
     times = {name: [run[name] for run in runs] for name in _TITLES}
@@ -63,7 +63,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
 
 
 def report(found: Mapping[str, Any]) -> str:
-    """Return what `measure` found for a person to read."""
+    """Return the results of `measure` as text."""
     lines = [["one span", "us", "added to SDK alone", "ratio to Baggage", "ratio to OITracer"]]
     for name, row in found["rows"].items():
         of_oi = name.startswith("oi")

@@ -1,7 +1,7 @@
-"""What ``span.py`` compares, and the process that makes the spans.
+"""The rows that ``span.py`` compares, and the program that makes their spans.
 
-Run as a program, with a number of rounds and of spans per batch, it writes to standard output one
-line of JSON: per row its microseconds per span, round by round.
+The program takes the number of rounds and of spans per batch. It writes one line of JSON to
+standard output: for each row the microseconds per span in each round.
 """
 
 import gc
@@ -33,7 +33,7 @@ IDS = {"session.id": SESSION, "user.id": USER}
 
 
 class Dropping(SpanProcessor):
-    """Lets every span go when it ends: what is measured is the span, not its export."""
+    """Ignores every span, because the span is measured and not its export."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Row:
     ids: Mapping[str, str] = field(default_factory=lambda: IDS)
     """What its spans must carry."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """What each span is started with, beside its name."""
+    """The arguments that each span is started with, besides its name."""
 
     def batch(self, spans: int) -> float:
         """Make *spans* spans inside one block; return the microseconds of CPU that each took."""
@@ -58,17 +58,17 @@ class Row:
             return (thread_time_ns() - begun) / spans / 1000
 
     def check(self) -> None:
-        """Raise unless a span carries what the row says: a row that does nothing is fast."""
+        """Raise unless a span carries the ids of the row: a row that does nothing is fast."""
         with self.block(), self.tracer.start_as_current_span("work", **self.arguments) as span:
-            said: Mapping[str, Any] = getattr(span, "attributes", {})
-        carried = {key: said[key] for key in IDS if key in said}
+            attributes: Mapping[str, Any] = getattr(span, "attributes", {})
+        carried = {key: attributes[key] for key in IDS if key in attributes}
         if carried != self.ids:
             message = f"a span carries {carried}, not {self.ids}"
             raise RuntimeError(message)
 
 
 def rows() -> dict[str, Row]:
-    """Return the rows by the names that ``span.py`` has titles for."""
+    """Return the rows, by the names that ``span.py`` has titles for."""
     plain = _provider().get_tracer("bench")
     with_baggage = _provider(BaggageSpanProcessor(ALLOW_ALL_BAGGAGE_KEYS)).get_tracer("bench")
     with_clew = _provider(IdentityProcessor()).get_tracer("bench")
@@ -88,7 +88,7 @@ def rows() -> dict[str, Row]:
 
 
 def run(rounds: int, spans: int) -> dict[str, list[float]]:
-    """Let all rows take turns, one batch each per round."""
+    """Run all rows in turns, one batch each per round; return their times."""
     compared = rows()
     times: dict[str, list[float]] = {name: [] for name in compared}
     for row in compared.values():
@@ -96,7 +96,7 @@ def run(rounds: int, spans: int) -> dict[str, list[float]]:
         row.batch(spans)
     for order in turns(compared, rounds):
         gc.collect()
-        gc.disable()  # A collection belongs to all rows, and would be charged to one.
+        gc.disable()  # A collection is due to all rows, and would count for one.
         try:
             for name in order:
                 times[name].append(compared[name].batch(spans))
@@ -106,7 +106,7 @@ def run(rounds: int, spans: int) -> dict[str, list[float]]:
 
 
 def _provider(*processors: SpanProcessor, limit: int = 128) -> TracerProvider:
-    limits = SpanLimits(max_span_attributes=limit)  # Whatever the environment says.
+    limits = SpanLimits(max_span_attributes=limit)  # Set here, so that no variable does.
     provider = TracerProvider(span_limits=limits, shutdown_on_exit=False)
     for processor in (*processors, Dropping()):
         provider.add_span_processor(processor)
@@ -114,8 +114,8 @@ def _provider(*processors: SpanProcessor, limit: int = 128) -> TracerProvider:
 
 
 def _oi(tracer: "Tracer") -> "Tracer":
-    made: Any = upstream.OITracer(tracer, config=upstream.TraceConfig())  # A proxy of the tracer.
-    return cast("Tracer", made)
+    proxy: Any = upstream.OITracer(tracer, config=upstream.TraceConfig())
+    return cast("Tracer", proxy)
 
 
 def _using_clew() -> AbstractContextManager[object]:

@@ -1,9 +1,9 @@
-"""Start-up: what a whole process pays for being traced, in CPU seconds and in memory.
+"""Benchmark of start-up: what tracing costs a whole process, in CPU seconds and in memory.
 
-The application imports one framework of six that are installed. Each row is a program of its own
-in ``programs/``, run from start to exit by the same interpreter. No span is made, so nothing is
-sent, and no exit waits for a network. The rows of zero code run an empty application under
-``opentelemetry-instrument``, with what installed packages do to it.
+The application imports one framework of six that are installed. Each row is a program in
+``programs/``, run from start to exit by the same interpreter. No span is made, so nothing is sent,
+and no exit waits for a network. The rows of zero code run an empty application under
+``opentelemetry-instrument``, with the instrumentations that are installed.
 """
 
 import json
@@ -55,24 +55,24 @@ _VARIABLES = {
     "zero_stock_disabled": {**_STOCK, **_ALL_DISABLED},
     "zero_stock": _STOCK,
 }
-_OF_NOTHING = {"zero_stock_disabled": "zero_disabled"}
-"""Rows that share a program."""
+_PROGRAM_OF = {"zero_stock_disabled": "zero_disabled"}
+"""The program of a row that shares another row's."""
 _SETTINGS = ("PYTHON", "OTEL_", "CLEW_", "PHOENIX_", "OPENAI_", "OPENINFERENCE_")
-"""What must not differ from one machine to the next; PYTHONPATH stays, to measure another copy."""
+"""Removed, so that no machine's own settings matter. PYTHONPATH stays, to measure another copy."""
 
 
 class Cost(NamedTuple):
-    """What one process has used."""
+    """What one process used."""
 
     cpu: float
     """Seconds, user and system."""
     memory: float
-    """Megabytes (2**20), at its largest."""
+    """The peak, in megabytes (2**20)."""
 
 
 def run(program: str, environment: Mapping[str, str]) -> Cost:
     """Run one program to its end."""
-    path = str(_PROGRAMS / f"{_OF_NOTHING.get(program, program)}.py")
+    path = str(_PROGRAMS / f"{_PROGRAM_OF.get(program, program)}.py")
     # -P: the programs' folder is not on the path, so none of them can shadow a package.
     command = [sys.executable, "-P", path]
     if program.startswith(_ZERO):
@@ -80,7 +80,7 @@ def run(program: str, environment: Mapping[str, str]) -> Cost:
         environment = {**environment, **_VARIABLES[program]}
         if _VARIABLES[program]["OTEL_PYTHON_DISTRO"] == "distro":
             environment["PYTHONPATH"] = environment["HIDES_CLEW"]
-    # OpenTelemetry says each time which of two configurators it has not loaded.
+    # OpenTelemetry logs each time which of two configurators it has not loaded.
     silent = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
     quiet = silent if program.startswith(_ZERO) else []
     pid = os.posix_spawn(command[0], command, environment, file_actions=quiet)
@@ -92,7 +92,7 @@ def run(program: str, environment: Mapping[str, str]) -> Cost:
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, Any]:
-    """Run every program once per round; return everything that was found, as plain data."""
+    """Run every program once per round; return all results as plain data."""
     absent = set() if _installed("arize-phoenix-otel") else {"openai_phoenix"}
     if not _installed("opentelemetry-distro"):
         absent |= {name for name in _TITLES if "stock" in name}
@@ -121,7 +121,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
 
 
 def report(found: Mapping[str, Any]) -> str:
-    """Return what `measure` found for a person to read."""
+    """Return the results of `measure` as text."""
     lines = [["start-up", "CPU s", "ratio to floor", "ratio to plain", "MB", "MB to floor"]]
     for program, row in found["rows"].items():
         of_application = "cpu_to_floor" in row

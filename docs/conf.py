@@ -1,4 +1,4 @@
-"""How the docs are built: ``nox -s docs``."""
+"""The configuration of Sphinx, for ``nox -s docs``."""
 
 import sys
 import tomllib
@@ -29,16 +29,16 @@ html_theme_options = {
 }
 exclude_patterns = ["_build"]
 highlight_language = "text"
-smartquotes_action = "q"  # Two hyphens are those of an option, and no dash.
+smartquotes_action = "q"  # Two hyphens begin an option; they are not a dash.
 
 nitpicky = True
 nitpick_ignore_regex = [
-    # Nothing is fetched, so what is documented elsewhere cannot be linked to.
+    # No inventory is downloaded, so names of other projects cannot be linked.
     (r"py:.*", r"(opentelemetry|openinference|collections|concurrent|types|enum)\b.*"),
     (r"py:.*", r"(Context|TracerProvider|TraceConfig|WSGIApplication|WSGIEnvironment)"),
     (r"py:.*", r"(Callable|Collection|Mapping|Any|BaseException|Exception|ValueError|TypeError)"),
     (r"py:.*", r"(bool|dict|float|int|list|object|str|tuple|None|optional)"),
-    # Names of the inside that show in signatures.
+    # Private names that appear in signatures.
     (r"py:.*", r"clew\.[a-z_.]+\.[A-Z]\w*"),
     (r"py:.*", r"[FPRT]"),
     (
@@ -46,7 +46,7 @@ nitpick_ignore_regex = [
         r"(ASGIApp|IdSource|Source|Scope|Receive|Send|StartResponse|Delivered|ContextMethods)",
     ),
 ]
-default_role = "code"  # What stands in single backticks in a docstring.
+default_role = "code"  # The role of text in single backticks in docstrings.
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

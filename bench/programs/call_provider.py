@@ -1,7 +1,7 @@
-"""The provider: tests/providers' server in a process of its own.
+"""Runs the provider server of tests/providers in a process of its own.
 
-Its argument is the number of milliseconds that it takes before it answers. It writes its address
-to standard output, and ends when its standard input does.
+Its argument is the number of milliseconds before it answers. It writes its address to standard
+output, and ends when its standard input is closed.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.providers import openai_wire  # Of this repository; it is in no package.
+from tests.providers import openai_wire  # In this repository, in no installed package.
 from tests.providers.server import ProviderServer
 
 LATENCY = float(sys.argv[1]) / 1000

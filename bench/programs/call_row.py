@@ -1,9 +1,9 @@
-"""One row of ``call.py``: an application that calls OpenAI when it is told to, traced or not.
+"""One row of ``call.py``: an application that calls OpenAI when it gets a turn, traced or not.
 
-Its arguments are the row, the provider's address, that of a provider who takes his time, and the
-collector's. A line on standard input says how to call and how often; the answer is one line of
-JSON. Besides openai it imports only what its row names, so that each can have an environment of
-its own.
+Its arguments are the row, and the addresses of the provider, of a slow provider, and of the
+collector. A line on standard input says how to call and how often; the reply is one line of JSON.
+Besides openai it imports only what its row needs, so that each row can have an environment of its
+own.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from typing import Any
 
 row, fast, slow, collector = sys.argv[1:]
 answers = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # Some of what is compared greets on standard output.
+os.dup2(2, 1)  # Some of the tracers print to standard output.
 SESSION, USER = "chat-42", "ada"
 IN_FLIGHT = 4
-ASKED: Any = {
+REQUEST: Any = {
     "model": "gpt-4o",
     "messages": [
         {"role": "system", "content": "You are a friend of long answers."},
@@ -31,7 +31,7 @@ ASKED: Any = {
 Flush = Callable[[], object]
 Block = Callable[[], AbstractContextManager[Any]]
 Traced = tuple[Flush, Block]
-"""What delivers the spans, and the block in which the calls are made."""
+"""A function that delivers the spans, and one that returns the block to make calls in."""
 
 
 def plain() -> Traced:
@@ -97,7 +97,7 @@ def langfuse() -> Traced:
 
 
 def lost() -> int:
-    """Return how many spans have been made that a dead collector does not take."""
+    """Return how many spans could not be delivered to a dead collector."""
     if row != "clew_dead":
         return 0
     from clew import stats
@@ -114,7 +114,7 @@ def client(name: str, url: str) -> Any:
 def sync(calls: int) -> Iterator[float]:
     for _ in range(calls):
         begun = perf_counter()
-        ask.chat.completions.create(**ASKED)
+        sync_client.chat.completions.create(**REQUEST)
         yield perf_counter() - begun
 
 
@@ -122,7 +122,7 @@ def asynchronous(calls: int) -> Iterator[float]:
     async def work(todo: list[int]) -> None:
         while todo:
             todo.pop()
-            await ask_later.chat.completions.create(**ASKED)
+            await async_client.chat.completions.create(**REQUEST)
 
     async def all_of_them() -> None:
         todo = list(range(calls))
@@ -137,7 +137,7 @@ def stream(calls: int) -> Iterator[float]:
     """Yield the time to the first token."""
     for _ in range(calls):
         begun = perf_counter()
-        for chunk in ask_slowly.chat.completions.create(**ASKED, stream=True):
+        for chunk in slow_client.chat.completions.create(**REQUEST, stream=True):
             if begun and chunk.choices and chunk.choices[0].delta.content:
                 yield perf_counter() - begun
                 begun = 0.0
@@ -157,7 +157,7 @@ ROWS: dict[str, Callable[[], Traced]] = {
 WAYS = {"sync": sync, "async": asynchronous, "stream": stream}
 
 flush, block = ROWS[row]()
-ask, ask_slowly, ask_later = (
+sync_client, slow_client, async_client = (
     client("OpenAI", fast),
     client("OpenAI", slow),
     client("AsyncOpenAI", fast),
@@ -171,7 +171,7 @@ for line in sys.stdin:
         times = list(WAYS[way](calls))
     if flushed:
         flush()
-    cpu = process_time() - cpu  # The export included.
-    said = {"times": times, "cpu": cpu / calls, "lost": lost()}
-    print(json.dumps(said), file=answers, flush=True)
-os._exit(0)  # How long the end takes is not measured here.
+    cpu = process_time() - cpu  # Including the export.
+    result = {"times": times, "cpu": cpu / calls, "lost": lost()}
+    print(json.dumps(result), file=answers, flush=True)
+os._exit(0)  # The end of the process is not measured here.

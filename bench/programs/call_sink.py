@@ -1,8 +1,8 @@
-"""The collector: takes OTLP over HTTP on any path, and drops it.
+"""A collector that accepts OTLP over HTTP on any path.
 
-``GET /spans`` returns, as JSON, the attributes of the spans that have come since the last ``GET``.
-After ``GET /stop`` none is kept any more.
-It writes its address to standard output, and ends when its standard input does.
+``GET /spans`` returns, as JSON, the attributes of the spans received since the last ``GET``. After
+``GET /stop`` it keeps no more spans. It writes its address to standard output, and ends when its
+standard input is closed.
 """
 
 import gzip
@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
         kept, Handler.kept = Handler.kept, []
         if self.path == "/stop":
             Handler.keeping = False
-        self.answer(json.dumps([it for one in kept for it in spans(*one)]).encode())
+        self.answer(json.dumps([span for request in kept for span in spans(*request)]).encode())
 
     def answer(self, body: bytes) -> None:
         self.send_response(200)
@@ -40,13 +40,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def spans(body: bytes, encoding: str | None) -> list[dict[str, str]]:
     body = gzip.decompress(body) if encoding == "gzip" else body
     return [
-        {it.key: it.value.string_value for it in span.attributes}
+        {attribute.key: attribute.value.string_value for attribute in span.attributes}
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans
         for scope in resource.scope_spans
         for span in scope.spans

@@ -1,6 +1,6 @@
-"""Make every call of the landing table once, and print what its spans count, as JSON.
+"""Makes every call of the landing table once; prints its LLM spans and tokens as JSON.
 
-The first argument says who traces: ``clew``, or ``upstream``, the same instrumentors by themselves.
+The first argument chooses the tracer: ``clew``, or ``upstream``, the same instrumentors alone.
 """
 
 import json
@@ -27,7 +27,7 @@ class _Started(SpanProcessor):
 
 
 def main() -> None:
-    """Print one row per cell."""
+    """Make the calls; print one row per cell."""
     started = _Started()
     provider = TracerProvider()
     provider.add_span_processor(started)
@@ -50,7 +50,7 @@ def main() -> None:
             begin = len(started.spans)
             try:
                 cell.call(server)
-            except Exception as error:  # A defect of upstream's may break the call
+            except Exception as error:  # A defect upstream may break the call
                 rows.append({"cell": _name(cell), "raised": type(error).__name__})
                 continue
             rows.append(_row(cell, started.spans[begin:], server.exchanges))
@@ -62,12 +62,12 @@ def _name(cell) -> str:
 
 
 def _row(cell, spans, exchanges) -> dict:
-    told, counted = said_by(exchanges), on(spans)
+    stated, counted = said_by(exchanges), on(spans)
     unknown = not exchanges or behind_an_agent(exchanges)
     return {
         "cell": _name(cell),
-        "calls": counted.calls if unknown else told.calls,
-        "tokens": told.usage.total,
+        "calls": counted.calls if unknown else stated.calls,
+        "tokens": stated.usage.total,
         "llm_spans": counted.calls,
         "counted": counted.usage.total,
         "traces": len({span.context.trace_id for span in spans}),

@@ -1,1 +1,1 @@
-"""What the interpreter costs by itself."""
+"""Nothing, to measure the interpreter alone."""

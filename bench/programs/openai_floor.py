@@ -1,7 +1,7 @@
-"""The lazy floor: the least code that traces the application to the same effect.
+"""The floor: the least code that traces the application in the same way.
 
 The OpenTelemetry SDK, its OTLP/HTTP exporter, and one post-import hook for the one framework that
-is imported: what somebody who knows what the application imports would write by hand.
+is imported: what a person who knows the application's imports would write by hand.
 """
 
 import sys

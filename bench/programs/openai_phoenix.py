@@ -1,4 +1,4 @@
-"""The application with Phoenix's ``register``, which activates all that is installed at once."""
+"""The application with Phoenix's ``register``, which loads all installed instrumentors at once."""
 
 import os
 import sys

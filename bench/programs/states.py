@@ -1,4 +1,4 @@
-"""What clew finds here: the state of each framework, as JSON. Not measured."""
+"""Prints the state of each framework in this environment as JSON. It is not measured."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""An empty application, for which clew is armed and has loaded nothing."""
+"""An empty application under clew, which waits for imports and has loaded no instrumentor."""
 
 import sys
 

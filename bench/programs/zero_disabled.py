@@ -1,4 +1,4 @@
-"""An empty application, where every instrumentation is disabled."""
+"""An empty application with every instrumentation disabled."""
 
 import sys
 

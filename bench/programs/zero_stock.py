@@ -1,4 +1,4 @@
-"""An empty application, for which the stock distro has loaded OpenInference's instrumentors."""
+"""An empty application under the stock distro, which has loaded OpenInference's instrumentors."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Sphinx directives that say what the code says, so that no table in the docs is kept by hand.
+"""Sphinx directives that generate tables from the code, so that none is maintained by hand.
 
 ``{settings}`` writes every CLEW_* variable of `clew.core.settings`; ``{frameworks}`` the table of
 `clew.core.frameworks`, with the lowest versions that ``pyproject.toml`` claims.
@@ -20,24 +20,24 @@ from clew.core import frameworks, settings
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
-class _Written(SphinxDirective):
+class _Generated(SphinxDirective):
     """Parses the Markdown that `lines` yields, in place of the directive."""
 
     source: ClassVar[str]
 
     def run(self) -> list[nodes.Node]:
-        where = nodes.Element()
+        container = nodes.Element()
         self.env.note_dependency(self.source)
         lines = StringList(list(self.lines()), source=self.source)
-        self.state.nested_parse(lines, self.content_offset, where)
-        return where.children
+        self.state.nested_parse(lines, self.content_offset, container)
+        return container.children
 
     def lines(self) -> Iterator[str]:
         raise NotImplementedError
 
 
-class Settings(_Written):
-    """Every setting: its name, what it does, and what it is without."""
+class Settings(_Generated):
+    """Every setting: its name, help and default."""
 
     source = settings.__file__
 
@@ -48,7 +48,7 @@ class Settings(_Written):
             yield f"`{setting.name}`"
             yield f": {setting.help.replace('*', chr(92) + '*')}"
             yield ""
-            yield f"  Without it: {_said(setting.default)}.{_secret(setting)}"
+            yield f"  Without it: {_default_text(setting.default)}.{_secret(setting)}"
             yield ""
 
 
@@ -56,7 +56,7 @@ def _secret(setting: settings.Setting[Any]) -> str:
     return " It is a secret, and never printed." if setting.secret else ""
 
 
-def _said(default: object) -> str:
+def _default_text(default: object) -> str:
     match default:
         case None | "":
             return "nothing is set"
@@ -72,8 +72,8 @@ def _said(default: object) -> str:
             return f"`{default}`"
 
 
-class Frameworks(_Written):
-    """The frameworks: their names, extras, and what their extras ask for at least."""
+class Frameworks(_Generated):
+    """The frameworks: their names, and the lowest versions that their extras require."""
 
     source = frameworks.__file__
 
@@ -88,11 +88,11 @@ class Frameworks(_Written):
 
 
 def _least(requirement: Requirement) -> str:
-    return ", ".join(it.version for it in requirement.specifier if it.operator == ">=")
+    return ", ".join(part.version for part in requirement.specifier if part.operator == ">=")
 
 
 def _drop_comments(_app: Sphinx, document: nodes.document) -> None:
-    """Keep comments, which hold code for the tests, out of the pages."""
+    """Remove comments, which contain code for the tests, from the pages."""
     for node in list(document.findall(nodes.raw)):
         if node.astext().lstrip().startswith("<!--"):
             node.parent.remove(node)

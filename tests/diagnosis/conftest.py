@@ -1,4 +1,4 @@
-"""Runs the real command in a process of its own, alone or on an app."""
+"""Runs the real ``clew doctor`` in a process of its own, with or without an app."""
 
 import json
 import os
@@ -21,7 +21,7 @@ NOWHERE = {"OTEL_TRACES_EXPORTER": "none"}
 
 @dataclass
 class Diagnosis:
-    """What the doctor says."""
+    """What ``clew doctor`` reported."""
 
     status: int
     data: dict[str, Any]
@@ -31,16 +31,20 @@ class Diagnosis:
     def found(self, check, about=None):
         """Return the findings of one check."""
         findings = self.data["findings"]
-        return [it for it in findings if it["check"] == check and about in {None, it["about"]}]
+        return [
+            finding
+            for finding in findings
+            if finding["check"] == check and about in {None, finding["about"]}
+        ]
 
     def severity(self, check, about=None):
-        """Return how bad the only finding of this check is, or None where there is none."""
+        """Return the severity of the only finding of this check, or None if there is none."""
         found = self.found(check, about)
         assert len(found) <= 1, found
         return found[0]["severity"] if found else None
 
     def says(self, check, *parts, about=None):
-        """See that the finding of this check names all *parts*, in its sentence or its fix."""
+        """Assert that the finding of this check has all *parts* in its sentence or its fix."""
         (found,) = self.found(check, about)
         for part in parts:
             assert part in found["sentence"] + "\n" + found["fix"], found
@@ -48,8 +52,8 @@ class Diagnosis:
 
 
 @pytest.fixture
-def surroundings(tmp_path):
-    """The environment of the doctor, in which what lies in ``tmp_path`` is found first."""
+def make_environment(tmp_path):
+    """Make an environment for the doctor in which modules in ``tmp_path`` are found first."""
 
     def make(**environment):
         path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
@@ -59,13 +63,13 @@ def surroundings(tmp_path):
 
 
 @pytest.fixture
-def clew(surroundings):
-    """Run ``clew doctor`` and return how the process ended."""
+def clew(make_environment):
+    """Run ``clew doctor`` and return the completed process."""
 
     def run(*arguments, **environment):
         return subprocess.run(
             [sys.executable, "-m", "clew", "doctor", *arguments],
-            env=surroundings(**environment),
+            env=make_environment(**environment),
             capture_output=True,
             encoding="utf-8",
             timeout=60,
@@ -77,7 +81,7 @@ def clew(surroundings):
 
 @pytest.fixture
 def doctor(tmp_path, clew):
-    """Run ``clew doctor --json`` and return what it says."""
+    """Run ``clew doctor --json`` and return its report."""
 
     def run(*arguments, **environment):
         report = tmp_path / "report.json"
@@ -90,7 +94,7 @@ def doctor(tmp_path, clew):
 
 @pytest.fixture
 def app(tmp_path, doctor):
-    """Run the doctor on an app, which has a provider to call; by default its spans go nowhere."""
+    """Run the doctor on an app that can call a provider; by default spans are not exported."""
     with ProviderServer() as server:
 
         def run(code, *arguments, command=(sys.executable,), options=(), **environment):
@@ -106,11 +110,12 @@ def app(tmp_path, doctor):
 
 @pytest.fixture
 def collector():
-    """Run a collector in one mood."""
+    """Run a collector that behaves as its first argument says: live, hanging, a status."""
     return collecting
 
 
 @pytest.fixture
-def nobody():
+def dead_endpoint():
+    """A URL on which nothing listens."""
     with refusing() as url:
         yield url

@@ -1,4 +1,4 @@
-"""An app is run with clew inside, and what really happened there is told."""
+"""``clew doctor -- app``: the app runs with clew on, and what happened in it is reported."""
 
 import os
 import sys
@@ -10,8 +10,8 @@ import pytest
 
 from clew.core.install_command import pip_line
 
-BESIDE = Path(sys.executable).parent
-SELF = "import clew; clew.instrument_all()\n"
+SCRIPTS = Path(sys.executable).parent
+INSTRUMENT = "import clew; clew.instrument_all()\n"
 CALL = """
 import clew
 from openai import OpenAI
@@ -29,10 +29,10 @@ def openai():
     return pytest.importorskip("openai")
 
 
-def test_an_app_that_does_all_right(app, collector, openai):
+def test_an_app_without_problems(app, collector, openai):
     with collector("live") as live:
         diagnosis = app(
-            SELF + CALL + IN_A_SESSION,
+            INSTRUMENT + CALL + IN_A_SESSION,
             OTEL_TRACES_EXPORTER="otlp",
             OTEL_EXPORTER_OTLP_ENDPOINT=live.endpoint,
         )
@@ -44,18 +44,18 @@ def test_an_app_that_does_all_right(app, collector, openai):
     assert diagnosis.says("app-calls", "1 model call among them")
     assert diagnosis.severity("app-session") == diagnosis.severity("app-user") == "ok"
     assert diagnosis.says("app-delivery", "OTLPSpanExporter delivered 1 span")
-    told = diagnosis.data["app"]
-    assert told["exit_code"] == 0
-    assert told["spans"] == {"ended": 1, "model_calls": 1}
-    assert told["exporters"] == {"OTLPSpanExporter": {"exported": 1}}
-    assert told["frameworks"]["openai"] == "active"
+    reported = diagnosis.data["app"]
+    assert reported["exit_code"] == 0
+    assert reported["spans"] == {"ended": 1, "model_calls": 1}
+    assert reported["exporters"] == {"OTLPSpanExporter": {"exported": 1}}
+    assert reported["frameworks"]["openai"] == "active"
     for check in ("app-end", "app-watched", "app-provider", "app-ids", "app-errors"):
         assert diagnosis.found(check) == [], check
     assert "my secret" not in str(diagnosis.data)
 
 
 def test_calls_without_a_session(app, openai):
-    diagnosis = app(SELF + CALL + IN_A_SESSION + "call()\n")
+    diagnosis = app(INSTRUMENT + CALL + IN_A_SESSION + "call()\n")
     assert diagnosis.severity("app-session") == "warning"
     assert diagnosis.says("app-session", "2 model calls, 1 of them without", "using_session")
     assert diagnosis.severity("app-user") == "note"
@@ -69,8 +69,8 @@ def test_an_app_that_does_not_turn_tracing_on(app, openai):
     assert diagnosis.says("app-calls", "1 model call among them")
 
 
-def test_its_output_and_its_exit_code_are_its_own(app, openai):
-    """Though nothing is configured, and clew would write spans to standard error."""
+def test_the_output_and_exit_code_are_those_of_the_app(app, openai):
+    """Even if no exporter is configured, so that clew would write spans to standard error."""
     code = CALL + IN_A_SESSION + "import sys; print('out'); print('err', file=sys.stderr)\n"
     diagnosis = app(code + "sys.exit(sys.argv[1])\n", "said at the end", OTEL_TRACES_EXPORTER="")
     assert diagnosis.out == "out\n"
@@ -79,13 +79,13 @@ def test_its_output_and_its_exit_code_are_its_own(app, openai):
     assert diagnosis.says("app-end", "exit code 1")
 
 
-def test_it_sees_its_own_environment(app):
+def test_the_app_gets_its_environment_arguments_and_input(app):
     diagnosis = app(
         "import os, sys; print(os.environ.get('OTEL_TRACES_EXPORTER'), sys.argv, input())",
         "--flag",
         OTEL_TRACES_EXPORTER="",
     )
-    assert diagnosis.out == ""  # It found no input: EOFError.
+    assert diagnosis.out == ""  # There is no input, so `input` raises.
     assert diagnosis.says("app-end", "EOFError")
     diagnosis = app("import sys; print(sys.argv[1:], sys.stdin.read())", "--json", "--", "x")
     assert diagnosis.out == "['--json', '--', 'x'] \n"
@@ -106,7 +106,7 @@ def test_an_app_that_is_killed(app):
     assert diagnosis.severity("app-watched") == "error"
 
 
-def test_an_app_that_cannot_be_watched(app):
+def test_an_app_that_ignores_pythonpath(app):
     diagnosis = app("print('I am alone')", command=(sys.executable, "-I"))
     assert diagnosis.out == "I am alone\n"
     assert diagnosis.severity("app-watched") == "error"
@@ -115,7 +115,7 @@ def test_an_app_that_cannot_be_watched(app):
 
 
 def test_a_python_without_clew(app, tmp_path):
-    """It is one whose clew cannot be imported, which comes to the same."""
+    """Here clew is installed and its import fails, which has the same effect."""
     broken = tmp_path / "elsewhere" / "clew"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'clew'\")")
@@ -131,7 +131,7 @@ def test_a_python_without_clew(app, tmp_path):
 
 
 def test_an_app_that_never_calls_a_model(app, openai):
-    diagnosis = app(SELF + "import openai")
+    diagnosis = app(INSTRUMENT + "import openai")
     assert diagnosis.severity("app-calls") == "warning"
     assert diagnosis.says("app-calls", "never called a model")
     assert diagnosis.severity("app-framework", "openai") == "ok"
@@ -139,7 +139,7 @@ def test_an_app_that_never_calls_a_model(app, openai):
 
 
 def test_an_app_without_a_framework(app):
-    diagnosis = app(SELF)
+    diagnosis = app(INSTRUMENT)
     assert diagnosis.severity("app-framework") == "warning"
     assert diagnosis.says("app-framework", "imports no framework")
 
@@ -176,16 +176,16 @@ exporter = InMemorySpanExporter()
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(exporter))
 trace.set_tracer_provider(provider)
-assert (trace.get_tracer_provider() is provider) is TAKEN
+assert (trace.get_tracer_provider() is provider) is ACCEPTED
 """
-ARRIVED = "assert len(exporter.get_finished_spans()) == TAKEN, exporter.get_finished_spans()\n"
+ARRIVED = "assert len(exporter.get_finished_spans()) == ACCEPTED, exporter.get_finished_spans()\n"
 
 
-@pytest.mark.parametrize("before", ["", SELF])
-def test_a_provider_of_the_apps_own(app, openai, before):
-    """Whether the app turns tracing on after it, or nobody but the doctor does."""
+@pytest.mark.parametrize("before", ["", INSTRUMENT])
+def test_an_app_that_sets_a_tracer_provider(app, openai, before):
+    """Whether the app turns tracing on afterwards, or only the doctor does."""
     code = OWN_PROVIDER + before + CALL + IN_A_SESSION + ARRIVED
-    diagnosis = app(code.replace("TAKEN", "True"))
+    diagnosis = app(code.replace("ACCEPTED", "True"))
     assert diagnosis.found("app-end") == []
     assert diagnosis.severity("app-armed") == ("ok" if before else "warning")
     assert diagnosis.found("app-provider") == []
@@ -193,16 +193,16 @@ def test_a_provider_of_the_apps_own(app, openai, before):
     assert diagnosis.says("app-calls", "1 span made, 1 model call")
 
 
-def test_a_provider_that_comes_too_late(app, openai):
-    code = SELF + OWN_PROVIDER + CALL + IN_A_SESSION + ARRIVED
-    diagnosis = app(code.replace("TAKEN", "False"))
+def test_an_app_that_sets_a_tracer_provider_too_late(app, openai):
+    code = INSTRUMENT + OWN_PROVIDER + CALL + IN_A_SESSION + ARRIVED
+    diagnosis = app(code.replace("ACCEPTED", "False"))
     assert diagnosis.found("app-end") == []
     assert (diagnosis.status, diagnosis.severity("app-provider")) == (1, "error")
     assert diagnosis.says("app-provider", "before instrument_all()")
     assert "Overriding of current TracerProvider is not allowed" in diagnosis.err
 
 
-def test_the_apps_arguments_are_in_force(app, openai):
+def test_the_arguments_of_the_app_are_used(app, openai):
     code = "import clew; clew.instrument_all(exclude=['openai'])\n"
     diagnosis = app(code + CALL + IN_A_SESSION)
     assert diagnosis.severity("app-framework", "openai") == "note"
@@ -211,7 +211,7 @@ def test_the_apps_arguments_are_in_force(app, openai):
 
 
 def test_an_app_that_turns_tracing_off_at_its_end(app, openai):
-    diagnosis = app(SELF + CALL + IN_A_SESSION + "clew.uninstrument_all()")
+    diagnosis = app(INSTRUMENT + CALL + IN_A_SESSION + "clew.uninstrument_all()")
     assert diagnosis.severity("app-framework", "openai") == "ok"
 
 
@@ -219,7 +219,7 @@ def test_an_app_that_turns_tracing_off_at_its_end(app, openai):
 def test_spans_that_are_lost(app, collector, openai, mood):
     with collector(mood) as other:
         diagnosis = app(
-            SELF + CALL + IN_A_SESSION,
+            INSTRUMENT + CALL + IN_A_SESSION,
             options=("--timeout", "0"),
             OTEL_TRACES_EXPORTER="otlp",
             OTEL_EXPORTER_OTLP_ENDPOINT=other.endpoint,
@@ -242,23 +242,25 @@ def test_ids_that_disagree_or_cannot_be_used(app):
         with using_session("two\\nlines"):
             echo.invoke("x")
     """)
-    overruled, unusable = sorted(diagnosis.found("app-ids"), key=lambda it: it["severity"])
+    overruled, unusable = sorted(
+        diagnosis.found("app-ids"), key=lambda finding: finding["severity"]
+    )
     assert overruled["severity"] == "note"
     assert "conversations of a framework overruled" in overruled["sentence"]
     assert unusable["severity"] == "warning"
     assert "ids from outside that cannot be used" in unusable["sentence"]
 
 
-def test_failures_of_clews_own(app, openai):
+def test_errors_inside_clew(app, openai):
     fault = "import clew.spans.processor; clew.spans.processor.carried = None\n"
-    diagnosis = app(SELF + fault + CALL + "call()\n")
+    diagnosis = app(INSTRUMENT + fault + CALL + "call()\n")
     assert diagnosis.severity("app-errors") == "warning"
     assert diagnosis.says("app-errors", "stamping a span")
     assert diagnosis.found("app-end") == []
 
 
 def test_under_opentelemetry_instrument(app, openai):
-    command = (str(BESIDE / "opentelemetry-instrument"), sys.executable)
+    command = (str(SCRIPTS / "opentelemetry-instrument"), sys.executable)
     disabled = "langchain,llama_index,bedrock,mistralai,dspy"
     diagnosis = app(
         CALL + IN_A_SESSION, command=command, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=disabled
@@ -267,7 +269,7 @@ def test_under_opentelemetry_instrument(app, openai):
     assert diagnosis.data["app"]["processes"] == 1
 
 
-def test_turned_on_by_the_environment(app, install, openai):
+def test_tracing_turned_on_by_the_environment(app, install, openai):
     install(
         "maze-distro",
         files={
@@ -285,7 +287,7 @@ def test_turned_on_by_the_environment(app, install, openai):
         },
         entry_points="[opentelemetry_distro]\nmaze = its_maze:Distro\n",
     )
-    command = (str(BESIDE / "opentelemetry-instrument"), sys.executable)
+    command = (str(SCRIPTS / "opentelemetry-instrument"), sys.executable)
     diagnosis = app(CALL + IN_A_SESSION, command=command, OTEL_PYTHON_DISTRO="maze")
     assert diagnosis.severity("app-armed") == "ok"
     assert diagnosis.says("app-armed", "without code")
@@ -293,14 +295,16 @@ def test_turned_on_by_the_environment(app, install, openai):
     assert diagnosis.says("app-calls", "1 model call among them")
 
 
-def test_a_sitecustomize_that_is_there_is_run_too(app, tmp_path):
+def test_another_sitecustomize_is_run_too(app, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("print('customised')")
-    assert app("print('app')").out == "customised\ncustomised\napp\n"  # The doctor's own too.
+    assert (
+        app("print('app')").out == "customised\ncustomised\napp\n"
+    )  # In the doctor's process and in the app's.
 
 
-def test_workers_that_fork_are_counted_too(app, openai):
+def test_forked_workers_are_counted_too(app, openai):
     diagnosis = app(
-        SELF
+        INSTRUMENT
         + CALL
         + """
 import os, sys
@@ -317,7 +321,7 @@ call()
     assert diagnosis.says("app-session", "2 model calls, 1 of them")
 
 
-def test_a_wrong_variable_keeps_no_app_from_being_traced(app):
+def test_an_app_is_traced_despite_an_invalid_variable(app):
     diagnosis = app("print('app')", CLEW_COST="maybe")
     assert (diagnosis.out, diagnosis.err) == ("app\n", "")
     assert (diagnosis.status, diagnosis.severity("bad-setting")) == (1, "error")
@@ -331,7 +335,7 @@ try:
 except Exception:
     pass
 """
-    diagnosis = app(SELF + CALL + failing, OPENAI_BASE_URL="http://127.0.0.1:1/v1")
+    diagnosis = app(INSTRUMENT + CALL + failing, OPENAI_BASE_URL="http://127.0.0.1:1/v1")
     assert diagnosis.severity("app-calls") == "warning"
     assert diagnosis.says("app-calls", "the only model call failed (openai.APIConnectionError)")
     assert diagnosis.data["app"]["spans"]["model_calls_failed"] == 1
@@ -344,7 +348,7 @@ def test_an_app_on_another_python(app, tmp_path):
         f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})"
     )
     python = tmp_path / "other" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    diagnosis = app(SELF, command=(str(python),))
+    diagnosis = app(INSTRUMENT, command=(str(python),))
     assert diagnosis.severity("app-watched") == "note"
     assert diagnosis.says("app-watched", f"{python} -m clew doctor -- {python}")
     assert diagnosis.severity("app-armed") == "ok"

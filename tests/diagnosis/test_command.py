@@ -1,4 +1,4 @@
-"""The command itself: what it prints, in which colours, how wide, and how it ends."""
+"""The command ``clew doctor``: its output, colours, width, and exit code."""
 
 import json
 import os
@@ -12,14 +12,14 @@ import pytest
 OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
-def test_printed_it_is_for_a_person(clew, nobody):
-    done = clew(**{OTLP: nobody})
+def test_printed_as_text(clew, dead_endpoint):
+    done = clew(**{OTLP: dead_endpoint})
     assert done.returncode == 1
     assert done.stderr == ""
     assert "Installed\n" in done.stdout
     assert "  ✗ " in done.stdout
     assert f"→ start the collector, or set {OTLP}" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("1 error")  # And notes of what is missing.
+    assert done.stdout.splitlines()[-1].startswith("1 error")  # Notes follow.
     assert "\x1b" not in done.stdout
 
 
@@ -39,8 +39,8 @@ def test_as_wide_as_the_terminal(clew, columns):
     assert widest > min(columns, 100) - 25
 
 
-def test_where_only_ascii_can_be_printed(clew, surroundings):
-    environment = surroundings(PYTHONIOENCODING="ascii", CLEW_ALIAS="x")
+def test_where_only_ascii_can_be_printed(clew, make_environment):
+    environment = make_environment(PYTHONIOENCODING="ascii", CLEW_ALIAS="x")
     command = [sys.executable, "-m", "clew", "doctor"]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert b"! CLEW_ALIAS " in done.stdout
@@ -49,26 +49,26 @@ def test_where_only_ascii_can_be_printed(clew, surroundings):
 
 
 def on_a_terminal(environment):
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     command = [sys.executable, "-m", "clew", "doctor"]
-    process = subprocess.Popen(command, env=environment, stdout=theirs)
-    os.close(theirs)
+    process = subprocess.Popen(command, env=environment, stdout=terminal)
+    os.close(terminal)
     written = b""
     while True:
         try:
-            written += (more := os.read(ours, 65536))
+            written += (more := os.read(controller, 65536))
         except OSError:
             break
         if not more:
             break
     process.wait()
-    os.close(ours)
+    os.close(controller)
     return written.decode()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
-def test_coloured_on_a_terminal_unless_that_is_not_wanted(surroundings):
-    environment = surroundings(TERM="xterm-256color")
+def test_coloured_on_a_terminal_unless_no_color_is_set(make_environment):
+    environment = make_environment(TERM="xterm-256color")
     environment.pop("NO_COLOR", None)
     assert "\x1b[32m" in on_a_terminal(environment)
     assert "\x1b" not in on_a_terminal({**environment, "NO_COLOR": "1"})
@@ -91,7 +91,7 @@ def test_into_a_file(clew, tmp_path):
     assert "Installed\n" in (tmp_path / "report").read_text()
 
 
-def test_what_it_is_asked_wrongly(clew):
+def test_wrong_arguments(clew):
     done = clew("--", "no-such-command")
     assert done.returncode == 2
     assert "clew doctor -- python app.py" in done.stderr
@@ -123,14 +123,14 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 @pytest.mark.parametrize("name", ["TERM", "INT"])
-def test_a_server_is_stopped_through_the_doctor(surroundings, name):
-    """By a signal to the doctor, or by Ctrl-C, which goes to both."""
+def test_a_server_is_stopped_through_the_doctor(make_environment, name):
+    """By a signal to the doctor, or by Ctrl-C, which both get."""
     doctor = [sys.executable, "-m", "clew", "doctor", "--", sys.executable, "-c", SERVER, name]
     process = subprocess.Popen(
         doctor,
-        env=surroundings(OTEL_TRACES_EXPORTER="none"),
+        env=make_environment(OTEL_TRACES_EXPORTER="none"),
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -149,14 +149,16 @@ def test_a_server_is_stopped_through_the_doctor(surroundings, name):
 def test_a_check_that_fails_is_a_finding(clew, tmp_path):
     (tmp_path / "run.py").write_text(
         "from clew.doctor import checks, startup\n"
-        "def check_maze(it):\n    raise KeyError('no way out')\n    yield\n"
+        "def check_maze(examined):\n    raise KeyError('no way out')\n    yield\n"
         "checks.SECTIONS['Start-up'] = (check_maze,)\n"
         "from clew.cli import main\nmain(['doctor', '--json'])\n"
     )
     done = subprocess.run(
         [sys.executable, str(tmp_path / "run.py")], capture_output=True, text=True, check=False
     )
-    (finding,) = [it for it in json.loads(done.stdout)["findings"] if it["check"] == "doctor"]
+    (finding,) = [
+        finding for finding in json.loads(done.stdout)["findings"] if finding["check"] == "doctor"
+    ]
     assert finding["about"] == "maze"
     assert "KeyError: 'no way out'" in finding["sentence"]
     assert done.returncode == 0

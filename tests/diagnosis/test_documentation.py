@@ -1,4 +1,4 @@
-"""Every check is in the documentation, and nothing else is."""
+"""docs/doctor.md lists every check, and no others."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_table_of_checks():
+def test_the_table_lists_every_check():
     page = (ROOT / "docs" / "doctor.md").read_text()
     table = page.partition("## Checks")[2].partition("## JSON")[0]
     documented = {
@@ -16,8 +16,8 @@ def test_the_table_of_checks():
     }
     folder = ROOT / "src" / "clew" / "doctor"
     source = "".join(path.read_text() for path in folder.glob("*.py"))
-    said = set(
+    checks = set(
         re.findall(r'(?:\b(?:ok|note|warning|error|say)\)?|of_framework)\(\s*"([a-z-]+)"', source)
     )
-    said |= {"distro", "configurator", "app-session", "app-user", "app-ids"}
-    assert said - {"check"} == documented
+    checks |= {"distro", "configurator", "app-session", "app-user", "app-ids"}
+    assert checks - {"check"} == documented

@@ -1,4 +1,4 @@
-"""Exporters that are configured, and endpoints that answer or do not."""
+"""Checks of the configured exporters, and of endpoints that answer or do not."""
 
 import shutil
 import ssl
@@ -12,7 +12,7 @@ from tests.background import serving
 OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
-def test_none_configured(doctor):
+def test_no_exporter_and_no_endpoint(doctor):
     diagnosis = doctor()
     assert diagnosis.severity("exporter") == "note"
     assert diagnosis.found("answers") == []
@@ -32,14 +32,14 @@ def test_none_configured(doctor):
         ),
     ],
 )
-def test_exporters_that_cannot_be_had(doctor, environment, about, part):
+def test_exporters_that_are_unknown_or_not_installed(doctor, environment, about, part):
     diagnosis = doctor(**environment)
     assert (diagnosis.status, diagnosis.severity("exporter", about)) == (1, "error")
     assert diagnosis.says("exporter", part, about=about)
 
 
 @pytest.mark.parametrize("url", ["localhost:4318", "ftp://host", "http://", "http://host:99999"])
-def test_an_endpoint_that_is_no_url(doctor, url):
+def test_an_endpoint_that_is_not_a_url(doctor, url):
     diagnosis = doctor(**{OTLP: url})
     assert (diagnosis.status, diagnosis.severity("endpoint")) == (1, "error")
     assert diagnosis.found("answers") == diagnosis.found("exporter") == []
@@ -69,13 +69,13 @@ def test_an_endpoint_that_answers(doctor, collector):
     assert diagnosis.status == 0
 
 
-def test_nobody_is_asked_without_time_for_it(doctor, collector):
+def test_nothing_is_sent_with_a_timeout_of_zero(doctor, collector):
     with collector("live") as live:
         diagnosis = doctor("--timeout", "0", **{OTLP: live.endpoint})
         assert not live.asked.is_set()
     assert diagnosis.found("answers") == []
     assert diagnosis.severity("exporter") == "ok"
-    assert diagnosis.says("exporter", "nobody asked")
+    assert diagnosis.says("exporter", "not checked")
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_nobody_is_asked_without_time_for_it(doctor, collector):
         ("403", "error", "credentials"),
         ("500", "error", "spans will be lost"),
         ("400", "warning", "empty request"),
-        ("429", "warning", "takes no more"),
+        ("429", "warning", "accepts no more"),
     ],
 )
-def test_an_endpoint_that_answers_otherwise(doctor, collector, mood, severity, part):
+def test_an_endpoint_that_answers_with_an_error(doctor, collector, mood, severity, part):
     with collector(mood) as other:
         diagnosis = doctor(**{OTLP: other.endpoint})
     assert diagnosis.severity("answers") == severity
@@ -105,14 +105,14 @@ def test_an_endpoint_that_hangs(doctor, collector):
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_nobody_listens(doctor, nobody, protocol):
-    diagnosis = doctor(**{OTLP: nobody, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
+def test_nothing_listens(doctor, dead_endpoint, protocol):
+    diagnosis = doctor(**{OTLP: dead_endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
     assert diagnosis.status == 1
     assert diagnosis.says("answers", "connection refused", OTLP)
-    assert "ok" not in {it["severity"] for it in diagnosis.found("exporter")}
+    assert "ok" not in {finding["severity"] for finding in diagnosis.found("exporter")}
 
 
-def test_somebody_listens_for_grpc(doctor, collector):
+def test_a_grpc_port_that_accepts_connections(doctor, collector):
     with collector("live") as live:
         diagnosis = doctor(**{OTLP: live.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
     assert diagnosis.severity("answers") == "ok"
@@ -123,31 +123,31 @@ def test_an_unknown_host(doctor):
     assert diagnosis.says("answers", "nowhere.invalid", "spans will be lost")
 
 
-def test_tls_where_there_is_none(doctor, collector):
+def test_https_for_an_endpoint_without_tls(doctor, collector):
     with collector("live") as live:
         diagnosis = doctor(**{OTLP: live.endpoint.replace("http:", "https:")})
     assert diagnosis.severity("answers") == "error"
     assert diagnosis.says("answers", "TLS", "http:// instead of https://")
 
 
-class _Takes(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         self.server.headers_seen.append(dict(self.headers))
         self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
-class _Quiet(HTTPServer):
+class _Server(HTTPServer):
     def handle_error(self, *_):
-        """Say nothing: a client that does not trust the certificate goes away."""
+        """Log nothing: a client that does not trust the certificate disconnects."""
 
 
 @pytest.fixture
-def certified(tmp_path):
-    """A collector with a certificate of its own making."""
+def tls_collector(tmp_path):
+    """A collector with a self-signed certificate."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl is not installed")
@@ -157,7 +157,7 @@ def certified(tmp_path):
     subprocess.run([openssl, *request.split(), *subject.split()], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = _Quiet(("127.0.0.1", 0), _Takes)
+    server = _Server(("127.0.0.1", 0), _Handler)
     server.headers_seen = []
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.certificate = certificate
@@ -167,23 +167,23 @@ def certified(tmp_path):
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_a_certificate_that_nobody_vouches_for(doctor, certified, protocol):
-    environment = {OTLP: certified.url, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+def test_a_self_signed_certificate(doctor, tls_collector, protocol):
+    environment = {OTLP: tls_collector.url, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
     diagnosis = doctor(**environment)
     assert diagnosis.severity("answers") == "error"
     assert diagnosis.says("answers", "certificate", "OTEL_EXPORTER_OTLP_CERTIFICATE=")
-    trusted = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(certified.certificate)}
+    trusted = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tls_collector.certificate)}
     assert doctor(**environment, **trusted).severity("answers") == "ok"
 
 
-def test_the_configured_headers_are_sent_and_not_shown(doctor, certified):
+def test_the_configured_headers_are_sent_and_not_shown(doctor, tls_collector):
     diagnosis = doctor(
         **{
-            OTLP: certified.url,
-            "OTEL_EXPORTER_OTLP_CERTIFICATE": str(certified.certificate),
+            OTLP: tls_collector.url,
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": str(tls_collector.certificate),
             "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20s3cr3t,x-other=1",
         }
     )
-    (seen,) = certified.headers_seen
+    (seen,) = tls_collector.headers_seen
     assert (seen["authorization"], seen["x-other"]) == ("Bearer s3cr3t", "1")
     assert "s3cr3t" not in str(diagnosis.data)

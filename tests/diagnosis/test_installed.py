@@ -1,4 +1,4 @@
-"""What is installed: frameworks, halves of them, and packages that claim the same name."""
+"""Checks of what is installed: frameworks, parts of them, and packages that share a name."""
 
 import pytest
 
@@ -8,15 +8,16 @@ from clew.instrument.discovery import candidates
 NAMES = {framework.name for framework in FRAMEWORKS}
 
 
-def test_every_framework_is_said_something_of_and_none_is_imported(doctor, tmp_path):
+def test_every_framework_is_reported_and_none_is_imported(doctor, tmp_path):
     for module in ("openai", "dspy"):
         (tmp_path / module).mkdir()
         (tmp_path / module / "__init__.py").write_text("raise SystemExit('it was imported')")
     diagnosis = doctor("--timeout", "0")
     assert diagnosis.status == 0
-    said = "".join(it["about"] + it["sentence"] for it in diagnosis.found("framework"))
-    assert all(name in said for name in NAMES)
-    assert {it["severity"] for it in diagnosis.found("framework")} <= {"ok", "note"}
+    findings = diagnosis.found("framework")
+    text = "".join(finding["about"] + finding["sentence"] for finding in findings)
+    assert all(name in text for name in NAMES)
+    assert {finding["severity"] for finding in findings} <= {"ok", "note"}
     assert {"clew", "opentelemetry-sdk", "openinference-instrumentation-openai"} <= set(
         diagnosis.data["versions"]
     )
@@ -54,16 +55,16 @@ def test_left_out_by_the_environment(doctor, install, install_instrumentor):
     assert (diagnosis.status, diagnosis.severity("all-disabled")) == (1, "error")
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_half_a_framework(doctor, tmp_path, whole):
-    """Of a namespace package only an integration is installed."""
-    folder = tmp_path / "llama_index" / ("core" if whole else "llms")
+@pytest.mark.parametrize("complete", [False, True])
+def test_a_framework_that_is_installed_in_part(doctor, tmp_path, complete):
+    """Only an integration of a namespace package is installed."""
+    folder = tmp_path / "llama_index" / ("core" if complete else "llms")
     folder.mkdir(parents=True)
     (folder / "__init__.py").touch()
-    (tmp_path / "llama_index" / "__init__.py").touch()  # Hides a whole one that is installed.
+    (tmp_path / "llama_index" / "__init__.py").touch()  # Hides a complete installation.
     diagnosis = doctor()
-    assert diagnosis.severity("half-installed", "llamaindex") == (None if whole else "warning")
-    if not whole:
+    assert diagnosis.severity("half-installed", "llamaindex") == (None if complete else "warning")
+    if not complete:
         assert diagnosis.says("half-installed", "llama_index.core", "pip install")
 
 
@@ -71,7 +72,7 @@ def test_half_a_framework(doctor, tmp_path, whole):
 def test_an_instrumentor_that_waits_for_a_namespace(
     doctor, tmp_path, install_instrumentor, namespace
 ):
-    install_instrumentor("maze")  # It does not say what it instruments.
+    install_instrumentor("maze")  # Its metadata does not name what it instruments.
     (tmp_path / "maze").mkdir()
     (tmp_path / "maze" / ("north.py" if namespace else "__init__.py")).touch()
     diagnosis = doctor()
@@ -80,7 +81,7 @@ def test_an_instrumentor_that_waits_for_a_namespace(
         assert diagnosis.says("namespace-trigger", "import maze before instrument_all()")
 
 
-def test_two_packages_of_one_name(doctor, install):
+def test_two_packages_with_an_instrumentor_of_the_same_name(doctor, install):
     assert doctor().found("shared-name", "openai") == []
     points = "[opentelemetry_instrumentor]\nopenai = its_openai:Instrumentor\nflask = its:Flask\n"
     install("opentelemetry-instrumentation-maze", entry_points=points)
@@ -94,7 +95,7 @@ def test_two_packages_of_one_name(doctor, install):
     )
 
 
-def test_frameworks_are_imported_when_that_is_asked_for(doctor, install, install_instrumentor):
+def test_frameworks_are_imported_with_the_option(doctor, install, install_instrumentor):
     install("maze", files={"maze/__init__.py": ""})
     install_instrumentor("maze", requires=["maze"], instrument="pass")
     install("garden", files={"garden/__init__.py": "raise KeyError('no way in')"})
@@ -122,7 +123,7 @@ sys.meta_path.insert(0, Nothing())
 
 @pytest.fixture
 def without(tmp_path):
-    """Hide frameworks, as good as not installed; clew looks for modules and reads metadata."""
+    """Make frameworks appear not to be installed: neither modules nor metadata are found."""
 
     def hide(*names):
         tops = {row.trigger.partition(".")[0] for row in FRAMEWORKS if row.name in names}
@@ -137,10 +138,10 @@ def without(tmp_path):
     return hide
 
 
-def test_frameworks_that_are_not_there_share_one_line(doctor, without):
+def test_frameworks_that_are_not_installed_share_one_line(doctor, without):
     without(*(NAMES - {"openai"}))
     diagnosis = doctor()
-    (line,) = [it for it in diagnosis.found("framework") if it["about"] != "openai"]
+    (line,) = [finding for finding in diagnosis.found("framework") if finding["about"] != "openai"]
     assert line["severity"] == "note"
     assert line["sentence"].startswith("not installed: ")
     assert all(name in line["sentence"] for name in NAMES - {"openai"})
@@ -163,7 +164,7 @@ def test_auto_instrument_with_botocore(doctor, install, tmp_path):
     assert doctor().found("auto-instrument") == []
 
 
-def test_no_framework_at_all_is_not_well(doctor, without):
+def test_no_framework_at_all_is_a_warning(doctor, without):
     without(*NAMES)
     diagnosis = doctor()
     (line,) = diagnosis.found("framework")
@@ -172,7 +173,7 @@ def test_no_framework_at_all_is_not_well(doctor, without):
     assert "python -m pip install" in line["fix"]
 
 
-def test_a_framework_that_is_asked_for_and_not_there_is_an_error(doctor, without):
+def test_a_requested_framework_that_is_not_installed_is_an_error(doctor, without):
     without("dspy")
     diagnosis = doctor(CLEW_ONLY="dspy")
     assert (diagnosis.status, diagnosis.severity("framework", "dspy")) == (1, "error")
@@ -181,6 +182,8 @@ def test_a_framework_that_is_asked_for_and_not_there_is_an_error(doctor, without
 
 def test_left_out_by_clews_own_variables(doctor):
     diagnosis = doctor(CLEW_ONLY="openai,dspy", CLEW_EXCLUDE="dspy")
-    (line,) = [it for it in diagnosis.found("framework") if "CLEW_ONLY" in it["sentence"]]
+    (line,) = [
+        finding for finding in diagnosis.found("framework") if "CLEW_ONLY" in finding["sentence"]
+    ]
     assert all(name in line["sentence"] for name in NAMES - {"openai", "dspy"})
     assert diagnosis.says("framework", "left out by CLEW_EXCLUDE", about="dspy")

@@ -1,4 +1,4 @@
-"""Distros and configurators, what is switched off, and threads."""
+"""Checks of distros and configurators, of what is switched off, and of threads."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ CONFIGURATOR = "[opentelemetry_configurator]\n{0} = its_{0}:Configurator\n"
         ("configurator", CONFIGURATOR, "OTEL_PYTHON_CONFIGURATOR"),
     ],
 )
-def test_rivals(doctor, install, kind, points, variable):
+def test_several_distros_or_configurators(doctor, install, kind, points, variable):
     diagnosis = doctor()
     assert diagnosis.severity(kind) in {None, "ok"}
 
@@ -25,7 +25,7 @@ def test_rivals(doctor, install, kind, points, variable):
     install("garden-distro", entry_points=points.format("garden"))
     diagnosis = doctor()
     assert diagnosis.severity(kind) == "note"
-    assert diagnosis.says(kind, "maze", "garden", "for which clew's stands back")
+    assert diagnosis.says(kind, "maze", "garden", "instead of clew's")
 
     chosen = doctor(**{variable: "garden"})
     assert chosen.severity(kind) == "note"
@@ -36,8 +36,8 @@ def test_rivals(doctor, install, kind, points, variable):
     assert unknown.says(kind, f"{variable}=wall", "garden")
 
 
-def test_ours_among_rivals(doctor, install, tmp_path):
-    """Under the name and the package that it has where it is installed."""
+def test_clews_distro_among_others(doctor, install, tmp_path):
+    """With the name and the package that it has when it is installed."""
     points = DISTRO.format("maze")
     install("maze-distro", entry_points=points)
     (tmp_path / "clew-9.dist-info").mkdir()
@@ -50,9 +50,9 @@ def test_ours_among_rivals(doctor, install, tmp_path):
     other = doctor(OTEL_PYTHON_DISTRO="maze")
     assert other.severity("distro") == "note"
     assert other.says("distro", "OTEL_PYTHON_DISTRO=clew")
-    nobody = doctor()
-    assert nobody.severity("distro") == "note"
-    assert nobody.says("distro", "the distro maze (maze-distro), for which clew's stands back")
+    unset = doctor()
+    assert unset.severity("distro") == "note"
+    assert unset.says("distro", "the distro maze (maze-distro), instead of clew's")
 
 
 def test_the_sdk_is_switched_off(doctor):
@@ -61,19 +61,19 @@ def test_the_sdk_is_switched_off(doctor):
     assert doctor(OTEL_SDK_DISABLED="false").severity("sdk-disabled") is None
 
 
-def test_threads_are_left_out_by_the_environment(doctor):
+def test_threads_excluded_by_the_environment(doctor):
     diagnosis = doctor(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="requests,threading")
     assert diagnosis.severity("threads") == "warning"
     assert doctor(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="requests").severity("threads") is None
 
 
 @pytest.mark.parametrize("threads", [True, False])
-def test_threads_are_left_out_by_the_app(app, threads):
+def test_threads_excluded_by_the_app(app, threads):
     diagnosis = app(f"import clew; clew.instrument_all(threads={threads})")
     assert diagnosis.severity("threads") == ("ok" if threads else "warning")
 
 
-RIVAL = """
+OTHER_DISTRO = """
 from opentelemetry.instrumentation.distro import BaseDistro
 
 class Distro(BaseDistro):
@@ -83,13 +83,13 @@ class Distro(BaseDistro):
 
 
 @pytest.mark.parametrize("chosen", ["", "clew", "maze"])
-def test_the_distro_is_the_one_that_opentelemetry_loads(doctor, install, surroundings, chosen):
-    install("maze-distro", files={"its_maze.py": RIVAL}, entry_points=DISTRO.format("maze"))
+def test_the_distro_is_the_one_that_opentelemetry_loads(doctor, install, make_environment, chosen):
+    install("maze-distro", files={"its_maze.py": OTHER_DISTRO}, entry_points=DISTRO.format("maze"))
     environment = {"OTEL_PYTHON_DISTRO": chosen} if chosen else {}
     (claim,) = doctor(**environment).found("distro")
     done = subprocess.run(
         [str(Path(sys.executable).with_name("opentelemetry-instrument")), sys.executable, "-c", ""],
-        env=surroundings(OTEL_TRACES_EXPORTER="none", **environment),
+        env=make_environment(OTEL_TRACES_EXPORTER="none", **environment),
         capture_output=True,
         text=True,
         check=True,

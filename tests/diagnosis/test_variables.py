@@ -1,4 +1,4 @@
-"""Variables with a typo or a bad value, limits that evict, and sampling that drops."""
+"""Checks of variables with a typo or an invalid value, of limits, and of sampling."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.activation.test_environment import EVERY_WRONG_VARIABLE
 
 def test_all_is_well_with_nothing_set(doctor):
     diagnosis = doctor()
-    checks = {it["check"] for it in diagnosis.data["findings"]}
+    checks = {finding["check"] for finding in diagnosis.data["findings"]}
     assert not checks & {
         "unknown-setting",
         "bad-setting",
@@ -44,18 +44,18 @@ def test_a_bad_value(doctor):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"), EVERY_WRONG_VARIABLE, ids=[it[0] for it in EVERY_WRONG_VARIABLE]
+    ("name", "value", "message"), EVERY_WRONG_VARIABLE, ids=[it[0] for it in EVERY_WRONG_VARIABLE]
 )
-def test_every_wrong_variable_is_an_error(doctor, name, value, said):
+def test_every_invalid_variable_is_an_error(doctor, name, value, message):
     diagnosis = doctor(**{name: value})
     assert diagnosis.status == 1
     found = diagnosis.found("bad-setting", name) + diagnosis.found("bad-limit", name)
-    assert [it["severity"] for it in found] == ["error"]
-    assert said in found[0]["sentence"]
+    assert [finding["severity"] for finding in found] == ["error"]
+    assert message in found[0]["sentence"]
     assert diagnosis.err == ""
 
 
-def test_costs_without_the_list_of_prices(doctor, tmp_path):
+def test_cost_without_the_price_list(doctor, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['genai_prices'] = None")
     diagnosis = doctor(CLEW_COST="1")
     assert (diagnosis.status, diagnosis.severity("bad-setting", "CLEW_COST")) == (1, "error")
@@ -76,13 +76,13 @@ def test_a_limit_on_attributes(doctor, variable, limit, severity):
 
 
 @pytest.mark.parametrize("text", ["many", "-1"])
-def test_a_limit_that_is_no_number(doctor, text):
+def test_a_limit_that_is_not_a_number(doctor, text):
     diagnosis = doctor(OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=text)
     assert (diagnosis.status, diagnosis.severity("bad-limit")) == (1, "error")
     assert diagnosis.severity("sdk") == "error"
 
 
-def test_any_variable_over_which_the_sdk_fails(doctor):
+def test_a_variable_that_keeps_the_sdk_from_starting(doctor):
     diagnosis = doctor(OTEL_SPAN_EVENT_COUNT_LIMIT="many")
     assert (diagnosis.status, diagnosis.severity("sdk")) == (1, "error")
     assert diagnosis.says("sdk", "OTEL_SPAN_EVENT_COUNT_LIMIT")
@@ -95,7 +95,7 @@ def test_a_limit_on_the_length_of_values(doctor, length, severity):
 
 
 @pytest.mark.parametrize(("limit", "severity"), [(128, "note"), (10_000, None)])
-def test_the_limit_of_the_apps_own_provider(app, limit, severity):
+def test_the_limit_of_the_apps_tracer_provider(app, limit, severity):
     diagnosis = app(f"""
         from opentelemetry import trace
         from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -130,7 +130,7 @@ def test_sampling(doctor, environment, severity):
     ("sampler", "severity"),
     [("ALWAYS_OFF", "error"), ("ParentBased(ALWAYS_OFF)", "error"), ("ALWAYS_ON", None)],
 )
-def test_the_sampler_of_the_apps_own_provider(app, sampler, severity):
+def test_the_sampler_of_the_apps_tracer_provider(app, sampler, severity):
     diagnosis = app(f"""
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider

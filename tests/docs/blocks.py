@@ -1,13 +1,13 @@
-"""Reads the code blocks out of the README and the docs, with what stands in comments beside them.
+"""Reads the code blocks of the README and the docs, and the comments beside them.
 
 A comment directly before a block says why it is not run, or only compiled:
 
     <!-- not run: it needs an account -->
     <!-- compiled: logfire is not installed here -->
 
-A comment of its own holds code that readers need not see: what has to be true after a block, or
-what makes the way free for the next one. It runs where it stands. It sees what the blocks before it
-define, and no block sees what it defines, so that every shown block runs as it is copied:
+Another comment contains code that readers need not see: assertions about the block before it, or
+preparation for the next one. It runs in its place. It can use names that the blocks before it
+define, and no block can use names that it defines, so that every shown block runs as it is copied:
 
     <!-- also run
     assert current().session_id is None
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT_URL = "https://github.com/clew-project/clew"
 PAGES = (
     "README.md",
-    *sorted(str(it.relative_to(ROOT)) for it in (ROOT / "docs").rglob("*.md")),
+    *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")),
 )
 
 _MARK = re.compile(r"<!--\s*(not run|compiled):\s*(.+?)\s*-->\s*", re.DOTALL)
@@ -39,7 +39,7 @@ class Block:
 
     page: str
     line: int
-    """The line of the page on which its code begins, so that errors name it."""
+    """The line of the page on which its code begins; errors name it."""
     language: str
     code: str
     mark: str = ""
@@ -52,7 +52,7 @@ class Block:
 
 
 def blocks(page: str) -> list[Block]:
-    """Return the blocks of *page*, in their order."""
+    """Return the blocks of *page*, in order."""
     return list(_read(page, (ROOT / page).read_text()))
 
 
@@ -63,7 +63,7 @@ def _read(page: str, text: str) -> Iterator[Block]:
             if found := _HIDDEN.fullmatch(token.content):
                 yield Block(page, token.map[0] + 2, "python", _dedented(found[1]), hidden=True)
             mark = found.groups() if (found := _MARK.fullmatch(token.content)) else ("", "")
-        elif token.type == "fence" and not token.info.startswith("{"):  # A directive of Sphinx's.
+        elif token.type == "fence" and not token.info.startswith("{"):  # Not a directive of Sphinx.
             language = token.info.split(" ")[0]
             language = {"js": "javascript", "sh": "shell"}.get(language, language)
             yield Block(page, token.map[0] + 2, language, _dedented(token.content), *mark)

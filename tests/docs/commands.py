@@ -1,4 +1,4 @@
-"""Checks a command line of the docs without running it: what it names has to exist."""
+"""Checks a command line of the docs without running it: everything that it names must exist."""
 
 import re
 import shlex
@@ -20,8 +20,8 @@ SESSIONS = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_tex
 EXTRAS = set(PROJECT["project"]["optional-dependencies"])
 GROUPS = set(PROJECT["dependency-groups"])
 OWN_VARIABLES = {setting.name for setting in SETTINGS}
-ELSEWHERE = {"cd", "git", "docker", "curl", "mlflow", "phoenix", "npm", "node", "uv", "bash"}
-"""Commands of others, which need not be installed where the docs are tested."""
+OTHER_COMMANDS = {"cd", "git", "docker", "curl", "mlflow", "phoenix", "npm", "node", "uv", "bash"}
+"""Commands of other projects, which need not be installed where the docs are tested."""
 
 
 def lines(code: str) -> Iterator[str]:
@@ -32,7 +32,7 @@ def lines(code: str) -> Iterator[str]:
 
 
 def check(line: str) -> None:
-    """Fail where *line* names a command, an extra, a session or a variable that is not there."""
+    """Fail if *line* names a command, an extra, a session or a variable that does not exist."""
     for command in re.split(r" (?:'&&'|'\|'|'>'|'&'|&&) ", line):
         words = shlex.split(command)
         while words and (found := re.fullmatch(r"([A-Z][A-Z0-9_]*)=(.*)", words[0])):
@@ -64,7 +64,7 @@ def _check_command(words: list[str]) -> None:
             assert (ROOT / ".ci" / "run").is_file()
         case [command, *_]:
             installed = (Path(sys.executable).parent / command).exists()
-            assert installed or command in ELSEWHERE, f"there is no command {command}"
+            assert installed or command in OTHER_COMMANDS, f"there is no command {command}"
 
 
 def _check_python(arguments: list[str]) -> None:
@@ -92,7 +92,7 @@ def _check_packages(words: list[str]) -> None:
 
 def _package(word: str) -> tuple[str, set[str]]:
     if word.startswith("."):  # The clone.
-        return "clew", {it for it in word[1:].strip("[]").split(",") if it}
+        return "clew", set(filter(None, word[1:].strip("[]").split(",")))
     requirement = Requirement(word)
     return requirement.name, requirement.extras
 

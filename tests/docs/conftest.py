@@ -1,4 +1,4 @@
-"""One provider server for all pages, and the environment in which the SDKs find it."""
+"""One provider server for all pages, and the variables with which the SDKs find it."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ def server():
 
 @pytest.fixture
 def run(server, monkeypatch, tmp_path):
-    """Run a module of the tests in a fresh interpreter, away from the tree, without any key."""
+    """Run Python in a new process, outside the source tree, with variables for the SDKs."""
     for name, value in {
         "OPENAI_API_KEY": "key",
         "OPENAI_BASE_URL": server.openai_url,

@@ -1,4 +1,4 @@
-"""Which names a block of Python defines for the blocks after it, and which it takes for granted."""
+"""Finds the names that the Python blocks of a page use and that no earlier block defines."""
 
 import builtins
 import symtable
@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 
 from tests.docs.blocks import Block
 
-_ALWAYS_THERE = {*dir(builtins), "__name__", "__file__"}
+_PREDEFINED = {*dir(builtins), "__name__", "__file__"}
 
 
 def undefined(found: Iterable[Block]) -> Iterator[str]:
-    """Yield a line for each name that a reader of the blocks so far, copying them, does not have.
+    """Yield a line for each block with names that a reader who copies all blocks so far lacks.
 
-    *found* are the blocks of one page, in their order. Hidden ones define nothing for a reader.
+    *found* are the blocks of one page, in order. Hidden ones define nothing for a reader.
     """
-    known = set(_ALWAYS_THERE)
+    known = set(_PREDEFINED)
     for block in found:
         if block.language == "python" and not block.hidden:
             table = symtable.symtable(block.code, str(block), "exec")
@@ -25,15 +25,15 @@ def undefined(found: Iterable[Block]) -> Iterator[str]:
 
 def _defined(module: symtable.SymbolTable) -> set[str]:
     symbols = module.get_symbols()
-    return {it.get_name() for it in symbols if it.is_assigned() or it.is_imported()}
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
 
 
 def _used(table: symtable.SymbolTable) -> set[str]:
     """Return the global names that are read in *table* and in the functions and classes in it."""
-    at_the_top = table.get_type() == "module"
+    is_module = table.get_type() == "module"
     used = {
-        it.get_name()
-        for it in table.get_symbols()
-        if it.is_referenced() and (at_the_top or it.is_global())
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (is_module or symbol.is_global())
     }
     return used.union(*map(_used, table.get_children()))

@@ -2,9 +2,9 @@
 
     python -m tests.docs.program PAGE
 
-The spans go to memory, where the hidden code of the page finds them by ``spans()``. It runs in a
-copy of the namespace, so that no shown block can come to depend on it. Where a page is about the
-tracer provider itself, it says so by ``<!-- its own tracer provider -->``, and gets none.
+Spans are kept in memory; the hidden code of the page reads them with ``spans()``. It runs in a copy
+of the namespace, so that no shown block can depend on it. A page that sets a tracer provider itself
+contains ``<!-- its own tracer provider -->``, and gets none here.
 """
 
 import os
@@ -26,13 +26,13 @@ OWN_PROVIDER = "<!-- its own tracer provider -->"
 
 
 def run(page: str) -> None:
-    """Run *page*; whatever its code raises goes through."""
+    """Run *page*; exceptions of its code are not caught."""
     memory = InMemorySpanExporter()
     if OWN_PROVIDER not in (ROOT / page).read_text():
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(memory))
         trace.set_tracer_provider(provider)
-    # A module, and the main one, as it would be: what the page defines can be pickled.
+    # A real module, called __main__, so that functions of the page can be pickled.
     module = types.ModuleType("__main__")
     hidden = {"spans": memory.get_finished_spans, "forget_spans": memory.clear}
     sys.modules["__main__"] = module
@@ -50,13 +50,13 @@ def run(page: str) -> None:
 
 
 def compiled(block: Block) -> types.CodeType:
-    """Compile *block*; errors name its page, and the line there."""
+    """Compile *block*, so that errors name its page and line."""
     padding = "\n" * (block.line - 1)
     return compile(padding + block.code, str(ROOT / block.page), "exec")
 
 
 def _send_mistral_to(url: str) -> None:
-    """Let Mistral's SDK, other than those that read a variable, find the provider server."""
+    """Set the URL of the provider server in Mistral's SDK, which reads no variable for it."""
     servers: dict[str, Any] = import_module("mistralai.client.sdkconfiguration").SERVERS
     servers.update(dict.fromkeys(servers, url))
 

@@ -1,4 +1,4 @@
-"""What the page on backends tells to set makes requests leave as it says."""
+"""The variables in docs/backends.md send requests to the path and with the headers they name."""
 
 import http.server
 import re
@@ -28,16 +28,16 @@ SECRETS = {
 
 
 def configurations():
-    """Yield what each block over HTTP exports; one without an endpoint adds to that before it."""
+    """Yield the variables of each block for HTTP; one without an endpoint adds to those before."""
     settings = {}
     for block in blocks(PAGE):
         if block.language != "shell" or "grpc" in block.code:
             continue
-        said = dict(re.findall(r'export (OTEL_\w+)="?([^\s"#]+)', block.code))
-        if "OTEL_EXPORTER_OTLP_ENDPOINT" in said:
-            settings = said
-        elif "OTEL_EXPORTER_OTLP_HEADERS" in said:
-            settings = settings | said
+        exported = dict(re.findall(r'export (OTEL_\w+)="?([^\s"#]+)', block.code))
+        if "OTEL_EXPORTER_OTLP_ENDPOINT" in exported:
+            settings = exported
+        elif "OTEL_EXPORTER_OTLP_HEADERS" in exported:
+            settings = settings | exported
         else:
             continue
         yield pytest.param(settings, id=str(block))
@@ -54,7 +54,7 @@ def collector():
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, format, *args):  # Http.server's name
+        def log_message(self, format, *args):  # The parameter's name in http.server
             pass
 
     with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)) as server:
@@ -63,21 +63,20 @@ def collector():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", list(configurations()))
-def test_requests_leave_as_the_page_says(run, collector, settings):
+def test_requests_have_the_path_and_headers_of_the_page(run, collector, settings):
     url, received = collector
     path = urlsplit(settings["OTEL_EXPORTER_OTLP_ENDPOINT"]).path
-    said = re.sub(
-        r"\$\{(\w+)}", lambda it: SECRETS[it[1]], settings.get("OTEL_EXPORTER_OTLP_HEADERS", "")
-    )
+    expected = settings.get("OTEL_EXPORTER_OTLP_HEADERS", "")
+    expected = re.sub(r"\$\{(\w+)}", lambda match: SECRETS[match[1]], expected)
     environment = settings | {"OTEL_EXPORTER_OTLP_ENDPOINT": url + path}
-    if said:
-        environment["OTEL_EXPORTER_OTLP_HEADERS"] = said
+    if expected:
+        environment["OTEL_EXPORTER_OTLP_HEADERS"] = expected
     run("-c", APP, **environment)
-    ((where, headers, body),) = received
-    assert where == f"{path}/v1/traces"
+    ((requested, headers, body),) = received
+    assert requested == f"{path}/v1/traces"
     assert b"chat-42" in body
     assert b"ada" in body
     sent = {name.lower(): value for name, value in headers.items()}
-    for header in filter(None, said.split(",")):
+    for header in filter(None, expected.split(",")):
         name, _, value = header.partition("=")
         assert sent[name.lower()] == unquote(value)

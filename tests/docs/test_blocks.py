@@ -1,4 +1,4 @@
-"""Every code block in the README and the docs runs, or says beside it why it does not."""
+"""Every code block in the README and the docs runs, or a comment says why it does not."""
 
 import configparser
 import json
@@ -17,14 +17,13 @@ from tests.docs.names import undefined
 from tests.docs.program import compiled
 from tests.examples.running import WITHOUT_NETWORK
 
-EVERY = [block for page in PAGES for block in blocks(page)]
+ALL_BLOCKS = [block for page in PAGES for block in blocks(page)]
 MOST_UNRUN = 3
-"""Of all blocks so many may be marked as not run. Those of other vendors, which are compiled, do
-not count."""
+"""How many blocks may be marked as not run. Blocks that are only compiled do not count."""
 
 
 def of(*languages):
-    return [block for block in EVERY if block.language in languages and not block.hidden]
+    return [block for block in ALL_BLOCKS if block.language in languages and not block.hidden]
 
 
 def ids(found):
@@ -32,7 +31,9 @@ def ids(found):
 
 
 WITH_PYTHON = [
-    page for page in PAGES if any(it.language == "python" and not it.mark for it in blocks(page))
+    page
+    for page in PAGES
+    if any(block.language == "python" and not block.mark for block in blocks(page))
 ]
 
 
@@ -41,7 +42,7 @@ ALONE = [
     for block in of("python")
     if not (block.mark or list(undefined([block])) or "mistralai" in block.code)
 ]
-"""What needs no block before it. Mistral's SDK reads no variable that says where its server is."""
+"""Blocks that need no earlier one. Mistral's SDK reads no variable for the URL of its server."""
 
 
 @pytest.mark.slow
@@ -56,14 +57,14 @@ def test_python_compiles(block):
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON)
-def test_no_block_uses_what_its_reader_does_not_have(page):
+def test_no_block_uses_a_name_that_its_reader_lacks(page):
     assert list(undefined(blocks(page))) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", ALONE, ids=ids(ALONE))
 def test_a_block_runs_alone_as_it_is_copied(run, block, tmp_path):
-    """In a file of its own, without what the tests give to a page."""
+    """In a file of its own, without what the tests provide to a page."""
     (tmp_path / "copied.py").write_text(block.code)
     run("copied.py", OTEL_TRACES_EXPORTER="none", PYTHONPATH=os.fspath(WITHOUT_NETWORK))
 
@@ -92,8 +93,10 @@ def test_javascript_can_be_read(block):
     assert done.returncode == 0, f"{block}: {done.stderr}"
 
 
-def test_the_report_in_the_tour_has_its_form():
-    (block,) = [it for it in of("text") if it.page == "docs/tour.md" and "framework" in it.code]
+def test_the_report_in_the_tour_has_the_form_of_a_report():
+    (block,) = [
+        block for block in of("text") if block.page == "docs/tour.md" and "framework" in block.code
+    ]
     header, *rows = block.code.splitlines()
     assert header.split() == str(Report(dict)).split()
     states = [row.split()[1] for row in rows]
@@ -101,14 +104,16 @@ def test_the_report_in_the_tour_has_its_form():
     assert set(states) <= {state.value for state in State}
 
 
-def test_every_block_says_its_language():
+def test_every_block_names_its_language():
     known = {"python", "shell", "json", "toml", "yaml", "ini", "text", "javascript", "html"}
-    assert [f"{it}: {it.language!r}" for it in EVERY if it.language not in known] == []
+    assert [
+        f"{block}: {block.language!r}" for block in ALL_BLOCKS if block.language not in known
+    ] == []
 
 
-def test_every_mark_has_its_reason_and_few_are_not_run():
-    assert all(len(block.reason) > len("because") for block in EVERY if block.mark)
-    unrun = [block for block in EVERY if block.mark == "not run"]
+def test_every_mark_has_a_reason_and_few_blocks_are_not_run():
+    assert all(len(block.reason) > len("because") for block in ALL_BLOCKS if block.mark)
+    unrun = [block for block in ALL_BLOCKS if block.mark == "not run"]
     assert len(unrun) <= MOST_UNRUN, ids(unrun)
 
 
@@ -122,15 +127,15 @@ def test_every_mark_has_its_reason_and_few_are_not_run():
         ("def client(): ...\n\nclient()", []),
     ],
 )
-def test_what_a_reader_does_not_have_is_found(code, missing):
+def test_a_name_that_a_reader_lacks_is_found(code, missing):
     shown = Block("page.md", 9, "python", code)
     found = [f"page.md:9 uses {names}, which no shown block defines" for names in missing]
-    given = "import client, messages"
-    assert list(undefined([Block("page.md", 1, "python", given, hidden=True), shown])) == found
-    assert list(undefined([Block("page.md", 1, "python", given), shown])) == []
+    before = "import client, messages"
+    assert list(undefined([Block("page.md", 1, "python", before, hidden=True), shown])) == found
+    assert list(undefined([Block("page.md", 1, "python", before), shown])) == []
 
 
-def test_a_block_cannot_use_what_is_hidden(run, tmp_path):
+def test_a_block_cannot_use_names_of_hidden_code(run, tmp_path):
     page = tmp_path / "hidden.md"
     page.write_text("<!-- also run\nclient = 1\n-->\n\n```python\nprint(client)\n```\n")
     with pytest.raises(AssertionError, match=r'hidden.md", line 6[^$]*NameError'):
@@ -138,7 +143,7 @@ def test_a_block_cannot_use_what_is_hidden(run, tmp_path):
 
 
 def test_a_wrong_block_is_found(run, tmp_path):
-    """The harness itself can fail."""
+    """The test itself can fail."""
     page = tmp_path / "wrong.md"
     page.write_text("```python\nimport clew\n```\n\n<!-- also run\nclew.no_such_name\n-->\n")
     with pytest.raises(AssertionError, match=r'wrong.md", line 6'):

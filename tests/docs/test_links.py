@@ -1,4 +1,4 @@
-"""Links into the project lead somewhere. Those among the docs Sphinx checks as it builds."""
+"""Links into the project have a target. Sphinx checks those between the pages of the docs."""
 
 import re
 
@@ -36,15 +36,16 @@ def test_links_into_the_project(document):
 
 def anchors(page):
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", it.lower()).replace(" ", "-") for it in headings}
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_page_is_in_the_contents():
     index = (ROOT / "docs/index.md").read_text()
-    pages = {it.removeprefix("docs/").removesuffix(".md") for it in PAGES if it.startswith("docs/")}
+    docs = [page for page in PAGES if page.startswith("docs/")]
+    pages = {page.removeprefix("docs/").removesuffix(".md") for page in docs}
     named = set(re.findall(r"^(?:.+ <)?((?:recipes/)?[a-z-]+)>?$", index, re.MULTILINE))
     assert pages - {"index"} <= named, "a page is in no toctree of docs/index.md"
 
 
-def test_the_readme_says_where_the_docs_are():
+def test_the_readme_links_to_the_docs():
     assert "docs/index.md" in targets("README.md")

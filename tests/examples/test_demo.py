@@ -110,4 +110,4 @@ def test_a_cassette_that_is_not_there(tmp_path):
     code = "from clew.cli.demo.replay_server import replayed; replayed('opnai').__enter__()"
     done = run(sys.executable, "-c", code, folder=tmp_path)
     assert done.status == 1
-    assert "There is nothing recorded of 'opnai'; there is of bedrock, " in done.errors
+    assert "There is no recording of 'opnai'; there are recordings of bedrock, " in done.errors

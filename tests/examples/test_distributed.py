@@ -12,7 +12,7 @@ from threading import Event
 import pytest
 
 from clew.cli.demo.render import facts
-from clew.cli.demo.replay_server import CASSETTES, Replay, exchanges, refused, serving
+from clew.cli.demo.replay_server import CASSETTES, Replay, error_response, exchanges, serving
 from tests.examples.readme import readme_of, what_came_of, written
 from tests.examples.running import ROOT, run, shown, surroundings
 from tests.examples.test_examples import exchanged
@@ -187,7 +187,7 @@ def test_nobody_is_left(app, how, tmp_path, interruptible):
         if how != "failed":
             thinking.set()
             waited.wait(PATIENCE)
-        return refused("the model has gone")
+        return error_response("the model has gone")
 
     with surroundings(tmp_path) as (given, collector), serving(answer) as url:
         with started(sys.executable, str(app), folder=tmp_path, **given, **told(url)) as front:

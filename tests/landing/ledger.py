@@ -13,11 +13,10 @@ from tests.landing.reading import READING
 
 _BY_OPENTELEMETRY = re.compile(r"opentelemetry\.instrumentation\.").match
 _PAGE = """\
-# What lands
+# The landing table
 
-This page is written by `nox -s landing`, from what it ran: every way of calling the six frameworks,
-through their real SDKs, against a provider server that keeps a record of what it was asked and what
-it answered.
+`nox -s landing` writes this page. It runs every way of calling the six frameworks, through their
+real SDKs, against a provider server that records its requests and responses, and counts the spans.
 
 **{summary}.**
 
@@ -25,44 +24,44 @@ it answered.
 ## The ids
 
 Each call is made once inside a session and once outside it. Spans of the framework, of HTTP
-clients and of the application count alike, and from their start: one that never ends counts too.
+clients and of the application are all counted when they start, so one that never ends counts too.
 
-- **mode**: what is called, or how: at once or asynchronously, as a stream, several at a time
-  (`fan_out`), with tools, with an answer that has a form (`structured`), with a server that refuses
-  (`error_4xx`), breaks down (`error_5xx`), breaks down once (`retry`) or never answers (`timeout`).
-  *Read elsewhere* is what is made inside the session and read outside it; *long conversations*
-  outgrow the 128 attributes that a span may have; *recorded traffic* is that of real providers.
-- **cells**: how many tests the row sums up: each call of the mode in each of the ways below.
-- **spans**: how many spans those calls started, inside the session and outside it.
-- **missing**: spans made inside that lack one of the two ids.
-- **wrong**: spans made inside that carry another session's or user's id.
-- **leaked**: spans made outside that carry an id.
-- **unended**: spans that nobody has ended.
+- **mode**: what is called, or how: synchronously or asynchronously, as a stream, several at a time
+  (`fan_out`), with tools, with structured output (`structured`), with a server that refuses
+  (`error_4xx`), fails (`error_5xx`), fails once (`retry`) or never answers (`timeout`).
+  *Read elsewhere* is what is created inside the session and read outside it; *long conversations*
+  exceed the 128 attributes that a span may have; *recorded traffic* is that of real providers.
+- **cells**: the number of tests in the row: each call of the mode in each of the ways below.
+- **spans**: the number of spans that those calls started, inside the session and outside it.
+- **missing**: spans started inside that lack one of the two ids.
+- **wrong**: spans started inside that carry another session's or user's id.
+- **leaked**: spans started outside that carry an id.
+- **unended**: spans that were never ended.
 
 {ids}
 
 ## The model calls
 
 Each model call is one LLM span, and the tokens on the LLM spans are those that the provider stated.
-Rows in which no model is called are left out, and so are those in which a stream may be given up
-before the provider has said what it took.
+Rows without a model call are left out, and so are those in which a stream may be closed before the
+provider has stated its tokens.
 
-- **answered**: calls of a model that the provider server answered, by its own record.
-- **LLM spans**: spans of the kind `LLM`. There are more of them than were answered where calls
-  fail (`error_4xx`, `error_5xx`, `timeout`), since a call that is refused is an LLM span with an
-  error; where a stream is never read; and where agents are asked, whose requests do not count as
-  calls of one model.
-- **tokens**: the total that the provider stated; 0 where it states none, as for a stream that was
-  not asked to.
-- **miscounted**: cells whose LLM spans say another number of tokens than the provider.
+- **answered**: model calls that the provider server answered, by its own record.
+- **LLM spans**: spans of the kind `LLM`. There are more of these than answered calls where calls
+  fail (`error_4xx`, `error_5xx`, `timeout`), since a failed call is an LLM span with an error;
+  where a stream is never read; and for agents, whose requests are not counted as calls of one
+  model.
+- **tokens**: the total that the provider stated; 0 where it states none, as for a stream whose
+  usage was not requested.
+- **miscounted**: cells whose LLM spans have a number of tokens other than the provider stated.
 
 {model_calls}
 
 ## The ways
 
 {ways}
-Streams and coroutines are made inside the session and read outside it: in another session, another
-task, another thread, each step in a context of its own, abandoned, or closed half-way.
+Streams and coroutines are created inside the session and read outside it: in another session,
+another task, another thread, each step in a context of its own, abandoned, or closed half-way.
 """
 
 

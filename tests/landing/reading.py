@@ -29,8 +29,8 @@ class Reading:
     def page(self) -> Iterator[str]:
         """Yield what the page of the documents says of it."""
         if self.read or self.unread:
-            yield f"**{self.summary()}.** Each lands with both ids, one LLM span for each model"
-            yield "call, and the tokens that the provider stated then."
+            yield f"**{self.summary()}.** Each has both ids, one LLM span for each"
+            yield "model call, and the tokens that the provider stated then."
             yield ""
             yield from (f"- {line}" for line in self.reasons())
             yield from [""] if self.unread else []

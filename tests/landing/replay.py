@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
 
-from clew.cli.demo.replay_server import Answered, serving
+from clew.cli.demo.replay_server import ApiResponse, serving
 from tests.providers.recordings import Recording
 
 
 @contextmanager
 def answering(recording: Recording) -> Iterator[str]:
     """Serve the recorded response to whatever is asked; yield the server's URL."""
-    told = Answered(recording.status, {"content-type": recording.content_type}, recording.response)
+    told = ApiResponse(
+        recording.status, {"content-type": recording.content_type}, recording.response
+    )
     with serving(lambda _: told) as url:
         yield url
 

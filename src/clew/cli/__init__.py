@@ -1,4 +1,4 @@
-"""Private. The command ``clew``: one module for each of its commands, loaded when asked for."""
+"""Private. The command ``clew``: one module for each of its commands, imported when it is used."""
 
 from importlib import import_module
 from pkgutil import iter_modules
@@ -7,7 +7,7 @@ import click
 
 
 class _Commands(click.Group):
-    """The modules of this package; each offers one click command named ``command``."""
+    """Lists this package's modules as commands; each defines a click command ``command``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(module.name for module in iter_modules(__path__))

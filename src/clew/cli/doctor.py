@@ -1,4 +1,4 @@
-"""``clew doctor``: what is wrong, or could be, and what to do about it."""
+"""``clew doctor``: reports whether calls are traced and spans arrive, and how to repair it."""
 
 import json
 import os
@@ -22,13 +22,13 @@ from clew.doctor.subject import App, Examined
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file instead: the app's own output goes to the terminal, as ever.",
+    help="Write to this file instead; the app's own output still goes to the terminal.",
 )
 @click.option(
     "--import",
     "imports",
     is_flag=True,
-    help="Import every installed framework, in a process of its own, to see whether it is traced.",
+    help="Import every installed framework, in another process, to see whether it is traced.",
 )
 @click.option(
     "--timeout",
@@ -48,15 +48,15 @@ def command(
 ) -> None:
     """Find out whether calls are traced and spans arrive, and if not, why not.
 
-    On its own it looks at what is installed and configured, and sends the configured endpoint an
-    empty request. Given a COMMAND it runs it too, with clew on inside, and says what really
-    happened there:
+    Without a COMMAND it checks what is installed and configured, and sends the configured endpoint
+    an empty request. With a COMMAND it also runs that, with clew on, and reports what happened
+    there:
 
         clew doctor -- python app.py
 
-    It exits with 1 when there is an error, among them an app that crashed.
+    It exits with 1 when there is an error; an app that crashed is one.
     """
-    examined = Examined(app=_app(command, imports=imports), timeout=timeout)
+    examined = Examined(app=_run_app(command, imports=imports), timeout=timeout)
     sections, installed = examine(examined), versions()
     if as_json:
         text = json.dumps(as_data(sections, installed, examined.app), indent=2)
@@ -64,16 +64,16 @@ def command(
         text = as_text(sections, installed)
     if output is None:
         if command and not as_json:
-            click.echo()  # What went before is the app's own.
+            click.echo()  # Above is the app's own output.
         click.echo(text, color=False if "NO_COLOR" in os.environ else None)
     else:
         output.write_text(f"{click.unstyle(text)}\n", "utf-8")
     sys.exit(1 if counted(sections)[Severity.ERROR] else 0)
 
 
-def _app(words: tuple[str, ...], *, imports: bool) -> App | None:
+def _run_app(words: tuple[str, ...], *, imports: bool) -> App | None:
     if words and imports:
-        message = "--import looks at the frameworks, a command at an app: choose one"
+        message = "--import checks the frameworks and a command checks an app: give one of them"
         raise click.UsageError(message)
     if words:
         if shutil.which(words[0]) is None:

@@ -1,4 +1,4 @@
-"""``clew run``: an application under clew, without a change to it."""
+"""``clew run``: runs an application with clew, without a change to its code."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ import click
 _HOOK = "opentelemetry.instrumentation.auto_instrumentation"
 
 
-_HELP = """Run an application, traced, without a change to it.
+_HELP = """Run an application with tracing, without a change to its code.
 
 COMMAND is a Python program and its arguments, a module after -m, or any other command that
 runs Python:
@@ -21,8 +21,8 @@ runs Python:
     clew run -m package.module
     clew run gunicorn app:application
 
-It is `opentelemetry-instrument` with clew's distro and configurator chosen. The command takes
-the place of this process: its signals and its exit code are its own.
+It does what `opentelemetry-instrument` does, with clew's distro and configurator. The command
+replaces this process, so signals reach it and its exit code is the exit code.
 """
 
 
@@ -36,7 +36,7 @@ def command(command: tuple[str, ...]) -> None:
     """Replace this process with COMMAND, under OpenTelemetry's hook and clew's distro."""
     words = _words(command)
     environment = {
-        "OTEL_PYTHON_CONFIGURATOR": "clew",  # Unless the user prefers another.
+        "OTEL_PYTHON_CONFIGURATOR": "clew",  # The user's own value, below, replaces it.
         **os.environ,
         "OTEL_PYTHON_DISTRO": "clew",
         "PYTHONPATH": _path(),
@@ -50,7 +50,7 @@ def command(command: tuple[str, ...]) -> None:
 
 
 def _words(command: tuple[str, ...]) -> list[str]:
-    """Return *command* with Python before it, where it is a program or options for Python."""
+    """Return *command*, with Python before it if it begins with a Python file or an option."""
     first = command[0]
     if first.startswith("-") or first.endswith((".py", ".pyz")):
         return [sys.executable, *command]
@@ -60,10 +60,10 @@ def _words(command: tuple[str, ...]) -> list[str]:
 
 
 def _path() -> str:
-    """Return the path on which Python finds OpenTelemetry's sitecustomize, as its own command."""
+    """Return the PYTHONPATH that ``opentelemetry-instrument`` sets, its sitecustomize first."""
     spec = find_spec(_HOOK)
     hooks = list(spec.submodule_search_locations or ()) if spec else []
     before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    rest = [it for it in before if it and it not in hooks]
+    rest = [entry for entry in before if entry and entry not in hooks]
     here = str(Path.cwd())
     return os.pathsep.join([*hooks, *([] if here in rest else [here]), *rest])

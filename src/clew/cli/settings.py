@@ -1,4 +1,4 @@
-"""``clew settings``: every variable, what it is for, and what it is now."""
+"""``clew settings``: lists every CLEW_* variable, its purpose and its value."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Private. What ``clew doctor`` looks at: the installation, the environment, an app that ran.
+"""Private. The checks of ``clew doctor``: of the installation, the environment, an app that ran.
 
-Each check is one small function that yields findings. `checks.py` holds them all.
+Each check is one small function that yields findings. `checks.py` lists them all.
 """

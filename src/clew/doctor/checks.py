@@ -1,4 +1,4 @@
-"""All checks, in the order in which their findings are read."""
+"""Lists all checks, in the order in which their findings are shown, and runs them."""
 
 from collections.abc import Callable, Iterator
 
@@ -50,17 +50,17 @@ SECTIONS: dict[str, tuple[Check, ...]] = {
 }
 
 
-def examine(it: Examined) -> dict[str, list[Finding]]:
-    """Return the findings of all checks by section. A check that fails is a finding itself."""
+def examine(examined: Examined) -> dict[str, list[Finding]]:
+    """Return the findings of all checks by section. A check that fails is reported as a finding."""
     return {
-        section: [finding for check in checks for finding in _found(check, it)]
+        section: [finding for check in checks for finding in _findings(check, examined)]
         for section, checks in SECTIONS.items()
     }
 
 
-def _found(check: Check, it: Examined) -> list[Finding]:
+def _findings(check: Check, examined: Examined) -> list[Finding]:
     try:
-        return list(check(it))
+        return list(check(examined))
     except Exception as problem:  # One broken package must not hide the rest
         name = check.__name__.removeprefix("check_")
         sentence = f"the check {name} itself failed: {type(problem).__name__}: {problem}"

@@ -1,4 +1,4 @@
-"""Where the spans of a process go, as the OTEL_* variables have it. Nobody is asked for it."""
+"""Checks of where the OTEL_* variables send spans. Nothing is sent; `probe.py` does that."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,26 +30,26 @@ class Destination:
     exporter: str
     url: str
     variable: str
-    """The variable that names it, or would."""
+    """The variable that sets the URL, or the one to set where it is the default."""
 
 
-def wanted(it: Examined) -> list[str]:
-    """Return the exporters that the variables ask for; ``otlp`` by its protocol."""
-    names = [name.strip() for name in it.variable("OTEL_TRACES_EXPORTER").split(",")]
+def requested_exporters(examined: Examined) -> list[str]:
+    """Return the exporters that the variables name; ``otlp`` as the exporter of its protocol."""
+    names = [name.strip() for name in examined.variable("OTEL_TRACES_EXPORTER").split(",")]
     names = [name for name in names if name]
-    if not names and it.variable(*ENDPOINT, *_PROTOCOL):
+    if not names and examined.variable(*ENDPOINT, *_PROTOCOL):
         names = ["otlp"]
-    protocol = it.variable(*_PROTOCOL) or "http/protobuf"
+    protocol = examined.variable(*_PROTOCOL) or "http/protobuf"
     return [_PROTOCOLS.get(protocol, "") if name == "otlp" else name for name in names]
 
 
-def destinations(it: Examined) -> Iterator[Destination]:
-    """Yield the OTLP endpoints that spans are sent to, as far as they are URLs."""
-    for exporter in wanted(it):
+def destinations(examined: Examined) -> Iterator[Destination]:
+    """Yield the OTLP endpoints that spans are sent to; one that is not a URL is left out."""
+    for exporter in requested_exporters(examined):
         if exporter not in {HTTP, GRPC}:
             continue
-        variable = it.named(*ENDPOINT)
-        url = it.variable(*ENDPOINT)
+        variable = examined.named(*ENDPOINT)
+        url = examined.variable(*ENDPOINT)
         if exporter == HTTP:
             url = url or "http://localhost:4318"
             if variable == ENDPOINT[1]:
@@ -61,39 +61,39 @@ def destinations(it: Examined) -> Iterator[Destination]:
             yield Destination(exporter, url, variable)
 
 
-def check_exporters(it: Examined) -> Iterator[Finding]:
-    """Say which exporters are configured, and find those that cannot be had."""
-    if not it.variable(*_ANY):
+def check_exporters(examined: Examined) -> Iterator[Finding]:
+    """Report which exporters are configured, and find those that are unknown or not installed."""
+    if not examined.variable(*_ANY):
         yield note(
             "exporter",
             "no exporter is configured: spans are written to standard error",
             fix="OTEL_EXPORTER_OTLP_ENDPOINT=http://...:4318",
         )
         return
-    protocol = it.variable(*_PROTOCOL)
+    protocol = examined.variable(*_PROTOCOL)
     if protocol and protocol not in _PROTOCOLS:
-        variable = it.named(*_PROTOCOL)
+        variable = examined.named(*_PROTOCOL)
         yield error(
             "exporter",
             f"{variable}={protocol} is not a known protocol",
             variable,
             f"{variable}=http/protobuf, or grpc",
         )
-    points = {point.name for point in metadata.entry_points(group=GROUP)}
-    for name in filter(None, wanted(it)):
+    installed = {entry_point.name for entry_point in metadata.entry_points(group=GROUP)}
+    for name in filter(None, requested_exporters(examined)):
         if name.lower() == "none":
             yield warning(
                 "exporter",
-                "OTEL_TRACES_EXPORTER=none: spans are made, and dropped",
+                "OTEL_TRACES_EXPORTER=none: spans are made and then dropped",
                 fix="OTEL_TRACES_EXPORTER=otlp",
             )
-        elif name in points:
-            # Of an OTLP endpoint more can be said, by `check_endpoint` and `check_answers`.
+        elif name in installed:
+            # `check_endpoint` and `check_answers` report on OTLP endpoints.
             if name not in {HTTP, GRPC}:
-                yield ok("exporter", f"spans are given to the exporter {name}", name)
-            elif not it.timeout and (to := next(destinations(it), None)):
-                told = "nobody asked whether anything answers there"
-                yield ok("exporter", f"spans are sent to {to.url} by {name}; {told}", name)
+                yield ok("exporter", f"spans are passed to the exporter {name}", name)
+            elif not examined.timeout and (to := next(destinations(examined), None)):
+                unchecked = "whether anything answers there was not checked"
+                yield ok("exporter", f"spans are sent to {to.url} by {name}; {unchecked}", name)
         elif name in _PACKAGES:
             yield error(
                 "exporter",
@@ -102,7 +102,7 @@ def check_exporters(it: Examined) -> Iterator[Finding]:
                 f"python -m pip install {_PACKAGES[name]}",
             )
         else:
-            known = ", ".join(sorted(points | {"otlp", "console", "none"}))
+            known = ", ".join(sorted(installed | {"otlp", "console", "none"}))
             yield error(
                 "exporter",
                 f"OTEL_TRACES_EXPORTER={name}: no installed package offers it; there are {known}",
@@ -111,12 +111,12 @@ def check_exporters(it: Examined) -> Iterator[Finding]:
             )
 
 
-def check_endpoint(it: Examined) -> Iterator[Finding]:
-    """Find an endpoint that is no URL, or one whose port speaks the other protocol."""
-    variable, url = it.named(*ENDPOINT), it.variable(*ENDPOINT)
-    if not url or not {HTTP, GRPC} & set(wanted(it)):
+def check_endpoint(examined: Examined) -> Iterator[Finding]:
+    """Find an endpoint that is not a URL, or a port that usually speaks the other protocol."""
+    variable, url = examined.named(*ENDPOINT), examined.variable(*ENDPOINT)
+    if not url or not {HTTP, GRPC} & set(requested_exporters(examined)):
         return
-    grpc = GRPC in wanted(it)
+    grpc = GRPC in requested_exporters(examined)
     if not _is_url(url if "://" in url or not grpc else f"http://{url}"):
         yield error("endpoint", f"{variable}={url} is not a URL", variable, "http://host:4318")
         return
@@ -135,5 +135,5 @@ def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # A port out of range, half an IPv6 address.
+    except ValueError:  # A port out of range, an incomplete IPv6 address.
         return False

@@ -1,11 +1,11 @@
-"""A finding: what a check has to say, how bad it is, and what to do about it."""
+"""What a check reports: a finding, how severe it is, and what to do about it."""
 
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 
 class Severity(IntEnum):
-    """How bad a finding is. Only an error makes the command fail."""
+    """How severe a finding is. Only an error makes the command fail."""
 
     OK = 0
     """As it should be."""
@@ -22,11 +22,11 @@ class Finding:
     """What one check found about one thing."""
 
     check: str
-    """The name of the check. It stays the same from release to release."""
+    """The name of the check. It does not change between releases."""
     severity: Severity
     sentence: str
     about: str = ""
-    """What it is about, where a check looks at several things: a framework, a variable."""
+    """The subject, where a check covers several: the name of a framework or a variable."""
     fix: str = ""
     """What to do: a command, a variable, a line of code."""
 
@@ -36,12 +36,12 @@ class Finding:
 
 
 def ok(check: str, sentence: str, about: str = "", fix: str = "") -> Finding:
-    """Return a finding that all is well."""
+    """Return a finding that something is as it should be."""
     return Finding(check, Severity.OK, sentence, about, fix)
 
 
 def note(check: str, sentence: str, about: str = "", fix: str = "") -> Finding:
-    """Return a finding that is good to know."""
+    """Return a finding that is good to know and no problem."""
     return Finding(check, Severity.NOTE, sentence, about, fix)
 
 

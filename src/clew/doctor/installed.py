@@ -1,4 +1,4 @@
-"""Checks of what is installed: frameworks, instrumentors, and who else claims their names."""
+"""Checks of what is installed: frameworks, instrumentors, other packages with their names."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,63 +23,63 @@ from clew.instrument.selection import Names, split_known
 _PIP = "python -m pip"
 
 
-def check_frameworks(it: Examined) -> Iterator[Finding]:
-    """Say of each framework whether its import will be traced; none is imported for it.
+def check_frameworks(examined: Examined) -> Iterator[Finding]:
+    """Report for each framework whether its calls will be traced, without importing any.
 
-    Those that are simply not there, or were left out for one reason, share a line.
+    Those that are not installed, or were left out for the same reason, share a line.
     """
     found = {item.framework.name: item.versions() for item in candidates()}
-    named, _ = split_known(_listed(it, ONLY), candidates())
-    alike: dict[str, dict[str, Activation]] = {}
-    there = False
-    for name, activation in _expected(it).items():
+    named, _ = split_known(_names_in(examined, ONLY), candidates())
+    by_reason: dict[str, dict[str, Activation]] = {}
+    any_installed = False
+    for name, activation in _expected_report(examined).items():
         reason, state = activation.reason, activation.state
         absent = state is State.MISSING and found[name] == "" and "instrumentor" not in reason
-        there = there or state not in {State.MISSING, State.EXCLUDED}
+        any_installed = any_installed or state not in {State.MISSING, State.EXCLUDED}
         if absent and name in named:
-            said, _, _ = reason.partition(": ")
-            sentence = f"{ONLY.name} names it, but it is {said}"
-            yield error("framework", sentence, name, reason.partition(": ")[2])
-        elif absent and name in _OF_THE_TABLE:
-            alike.setdefault("not installed", {})[name] = activation
+            problem, _, fix = reason.partition(": ")
+            sentence = f"{ONLY.name} names it, but it is {problem}"
+            yield error("framework", sentence, name, fix)
+        elif absent and name in _IN_THE_TABLE:
+            by_reason.setdefault("not installed", {})[name] = activation
         elif state is State.EXCLUDED:
-            alike.setdefault(reason, {})[name] = activation
+            by_reason.setdefault(reason, {})[name] = activation
         else:
             if state is State.WAITING and found[name]:
                 trigger = activation.framework.trigger
-                reason = f"{found[name]}{_with(activation)}, waits for {trigger}"
+                reason = f"{found[name]}{_instrumentor_version(activation)}, waits for {trigger}"
             yield of_framework("framework", name, state.value, reason)
-    yield from _together(alike, nothing_else=not there)
+    yield from _grouped(by_reason, none_installed=not any_installed)
 
 
-_OF_THE_TABLE = {framework.name for framework in FRAMEWORKS}
-"""Whose instrumentors come with clew, so that they say nothing about what is wanted."""
+_IN_THE_TABLE = {framework.name for framework in FRAMEWORKS}
+"""clew requires their instrumentors, so that one is installed does not mean it is wanted."""
 
 
-def _together(
-    alike: Mapping[str, Mapping[str, Activation]], *, nothing_else: bool
+def _grouped(
+    by_reason: Mapping[str, Mapping[str, Activation]], *, none_installed: bool
 ) -> Iterator[Finding]:
-    for reason, activations in alike.items():
+    for reason, activations in by_reason.items():
         names = ", ".join(activations)
-        if nothing_else and reason == "not installed":
+        if none_installed and reason == "not installed":
             yield warning(
                 "framework",
                 f"no framework that can be traced is installed here: {names}",
                 fix=f"{_PIP} install openai  (or another), in the environment that runs the app",
             )
         elif len(activations) == 1:
-            ((name, it),) = activations.items()
-            yield of_framework("framework", name, it.state.value, it.reason)
+            ((name, activation),) = activations.items()
+            yield of_framework("framework", name, activation.state.value, activation.reason)
         else:
             yield note("framework", f"{reason}: {names}")
 
 
-def _listed(it: Examined, setting: Setting[Any]) -> tuple[str, ...]:
-    names: tuple[str, ...] | None = setting.parse(it.variable(setting.name))
+def _names_in(examined: Examined, setting: Setting[Any]) -> tuple[str, ...]:
+    names: tuple[str, ...] | None = setting.parse(examined.variable(setting.name))
     return names or ()
 
 
-def _with(activation: Activation) -> str:
+def _instrumentor_version(activation: Activation) -> str:
     module = activation.framework.instrumentor.partition(":")[0]
     try:
         return f", instrumentor {metadata.version(re.sub('[._]', '-', module))}"
@@ -87,20 +87,21 @@ def _with(activation: Activation) -> str:
         return ""
 
 
-def _expected(it: Examined) -> Mapping[str, Activation]:
+def _expected_report(examined: Examined) -> Mapping[str, Activation]:
     chosen = {
-        setting: split_known(_listed(it, setting), candidates())[0] for setting in (ONLY, EXCLUDE)
+        setting: split_known(_names_in(examined, setting), candidates())[0]
+        for setting in (ONLY, EXCLUDE)
     }
     only, exclude = (Names.of(names, setting.name) for setting, names in chosen.items())
     activator = Activator(NoOpTracerProvider(), None)
-    activator.add_entries(only or None, exclude, it.disabled())
+    activator.add_entries(only or None, exclude, examined.disabled())
     return activator.report
 
 
 def of_framework(check: str, name: str, state: str, reason: str) -> Finding:
-    """Return what the Report says of one framework as a finding; its reason names the fix."""
-    said, found, rest = reason.partition(_PIP)
-    sentence, fix = said.rstrip(": "), f"{found}{rest}"
+    """Return a framework's row of the Report as a finding, with the fix that its reason names."""
+    text, pip, arguments = reason.partition(_PIP)
+    sentence, fix = text.rstrip(": "), f"{pip}{arguments}"
     match State(state):
         case State.ACTIVE:
             say, sentence = ok, f"traced ({sentence})"
@@ -122,10 +123,10 @@ def of_framework(check: str, name: str, state: str, reason: str) -> Finding:
 
 
 def check_halves(_: Examined) -> Iterator[Finding]:
-    """Find what is left of a framework, or came along, without the part that is waited for.
+    """Find frameworks that are installed only in part, without the module that clew waits for.
 
     ``llama_index`` and ``mistralai`` are namespace packages: they can be imported where only an
-    integration of theirs is installed.
+    integration of theirs is installed, or is left.
     """
     for item in candidates():
         top = item.framework.trigger.partition(".")[0]
@@ -133,15 +134,15 @@ def check_halves(_: Examined) -> Iterator[Finding]:
         if half and not item.conflict() and _spec(top):
             yield warning(
                 "half-installed",
-                f"{top} can be imported, but {item.framework.trigger}, whose import is waited "
-                "for, is not there: only a part of the framework is installed",
+                f"{top} can be imported, but {item.framework.trigger}, which clew waits for, is "
+                "missing: only a part of the framework is installed",
                 item.framework.name,
                 item.pip_line(),
             )
 
 
 def check_namespaces(_: Examined) -> Iterator[Finding]:
-    """Find instrumentors that wait for the import of a namespace package, which nobody sees."""
+    """Find instrumentors that wait for a namespace package, whose import no hook sees."""
     for item in candidates():
         if item.found and item.triggers and all(map(_is_namespace, item.triggers)):
             yield warning(
@@ -165,7 +166,7 @@ def _spec(top: str) -> ModuleSpec | None:
 
 
 def check_shared_names(_: Examined) -> Iterator[Finding]:
-    """Find names of instrumentors that two packages claim.
+    """Find two packages that register an instrumentor under the same name.
 
     ``opentelemetry-instrument`` loads both, each call is traced twice, and
     OTEL_PYTHON_DISABLED_INSTRUMENTATIONS cannot tell them apart.
@@ -177,10 +178,10 @@ def check_shared_names(_: Examined) -> Iterator[Finding]:
             package = point.dist.name if point.dist else point.value.partition(":")[0]
             claims.setdefault(point.name, {})[package] = point.value
     for name, packages in sorted(claims.items()):
-        if len(packages) < 2 or name not in traced:  # noqa: PLR2004 - two are one too many
+        if len(packages) < 2 or name not in traced:  # noqa: PLR2004 - two share it
             continue
-        ours = [it for it in packages if it.startswith("openinference-")]
-        others = [it for it in packages if it not in ours] or ours[1:]
+        openinference = [name for name in packages if name.startswith("openinference-")]
+        others = [name for name in packages if name not in openinference] or openinference[1:]
         yield warning(
             "shared-name",
             f"{' and '.join(sorted(packages))} share the name {name}: under "
@@ -198,7 +199,7 @@ _AUTO_INSTRUMENTING = ("arize-phoenix-otel", "arize-otel")
 def check_auto_instrument(_: Examined) -> Iterator[Finding]:
     """Find products that stop the application because Bedrock's instrumentor cannot be loaded.
 
-    Of the instrumentors that come with clew it alone imports its framework in its first lines.
+    It is the only instrumentor among clew's requirements that imports its framework at the top.
     """
     if _spec("botocore") or not _installed("openinference-instrumentation-bedrock"):
         return
@@ -221,24 +222,24 @@ def _installed(distribution: str) -> bool:
     return True
 
 
-def check_repairs(it: Examined) -> Iterator[Finding]:
-    """Find repairs of upstream defects that were made for other versions than those installed."""
-    waiting = [found for found in _expected(it).values() if found.state is State.WAITING]
-    reasons: dict[str, list[str]] = {}
-    for found in waiting:
-        for repair, reason in skipped(found.framework.entry_point):
-            reasons.setdefault(reason, []).append(repair)
-    if reasons:
-        said = "; ".join(f"{', '.join(them)} ({why})" for why, them in reasons.items())
+def check_repairs(examined: Examined) -> Iterator[Finding]:
+    """Find repairs of upstream defects that were made for versions other than those installed."""
+    by_reason: dict[str, list[str]] = {}
+    for activation in _expected_report(examined).values():
+        if activation.state is State.WAITING:
+            for repair, reason in skipped(activation.framework.entry_point):
+                by_reason.setdefault(reason, []).append(repair)
+    if by_reason:
+        text = "; ".join(f"{', '.join(them)} ({why})" for why, them in by_reason.items())
         yield note(
             "repairs",
-            f"repairs of upstream defects that are left out, as they may not be needed: {said}",
+            f"repairs of upstream defects that are left out, as they may not be needed: {text}",
             fix=pip_line(upgrade=True),
         )
 
 
 def versions() -> dict[str, str]:
-    """Return the version of each installed package that has a part in it."""
+    """Return the versions of clew, OpenTelemetry, OpenInference and the frameworks here."""
     found = {}
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"] or ""

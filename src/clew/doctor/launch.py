@@ -1,4 +1,4 @@
-"""Runs an app for the doctor: its own input, output and exit code, and clew inside."""
+"""Runs an app for the doctor, with clew in it; its input, output and exit code stay its own."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from clew.doctor.subject import FOLDER, App, Facts
 
 _DISTRIBUTION = "clew_doctor-0.dist-info"
 _ENTRY_POINTS = "[opentelemetry_pre_instrument]\nclew_doctor = clew.doctor.observer:begin\n"
-"""opentelemetry-instrument brings a ``sitecustomize`` of its own, but asks whoever wants to come
-first."""
+"""opentelemetry-instrument puts a ``sitecustomize`` of its own before the doctor's, but calls these
+entry points first."""
 
 
 def run(command: Sequence[str], *, imports_only: bool = False) -> App:
-    """Run *command* to its end, and collect what its Python processes noted."""
+    """Run *command* to its end, and collect what its Python processes recorded."""
     with TemporaryDirectory(prefix="clew-doctor-") as name:
         folder = Path(name)
         shutil.copy(Path(__file__).with_name("sitecustomize.py"), folder)
@@ -31,39 +31,39 @@ def run(command: Sequence[str], *, imports_only: bool = False) -> App:
         (folder / _DISTRIBUTION / "entry_points.txt").write_text(_ENTRY_POINTS, "utf-8")
         path = [name, *filter(None, [os.environ.get("PYTHONPATH", "")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), FOLDER: name}
-        with _signals_are_handed_on() as processes:
+        with _signals_forwarded() as processes:
             process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own
             processes.append(process)
             exit_code = process.wait()
-        return App(tuple(command), exit_code, tuple(_noted(folder)), imports_only=imports_only)
+        return App(tuple(command), exit_code, tuple(_recorded(folder)), imports_only=imports_only)
 
 
 def import_everything() -> App:
-    """Import every installed framework in a process of its own, with clew on."""
+    """Import every installed framework in another process, with clew on."""
     code = "import clew; clew.instrument_all(eager=True)"
     return run([sys.executable, "-c", code], imports_only=True)
 
 
-def _noted(folder: Path) -> Iterator[Facts]:
+def _recorded(folder: Path) -> Iterator[Facts]:
     for file in sorted(folder.glob("*.json")):
         yield json.loads(file.read_text("utf-8"))
 
 
 @contextmanager
-def _signals_are_handed_on() -> Iterator["list[subprocess.Popen[bytes]]"]:
-    """Leave Ctrl-C, which a terminal sends to both, to the app, and hand SIGTERM on to it.
+def _signals_forwarded() -> Iterator["list[subprocess.Popen[bytes]]"]:
+    """Ignore Ctrl-C, which a terminal sends to the app as well, and forward SIGTERM to the app.
 
-    A signal that is ignored stays so in a process that is started; one with a handler does not.
+    Ctrl-C gets a handler that does nothing: a child process would inherit ``SIG_IGN``.
     """
     processes: list[subprocess.Popen[bytes]] = []
 
-    def hand_on(number: int, _: Any) -> None:
+    def forward(number: int, _: Any) -> None:
         for process in processes:
             process.send_signal(number)
 
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, forward),
     }
     try:
         yield processes

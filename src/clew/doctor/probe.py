@@ -1,4 +1,4 @@
-"""Knocks at the configured OTLP endpoint, as the exporter will: with an empty request."""
+"""Sends the configured OTLP endpoint an empty request, as the exporter would send its spans."""
 
 import socket
 import ssl
@@ -14,63 +14,65 @@ from clew.doctor.subject import Examined
 
 _HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 _CERTIFICATE = ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE")
-_PLAIN = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443}
 
 
-def check_answers(it: Examined) -> Iterator[Finding]:
+def check_answers(examined: Examined) -> Iterator[Finding]:
     """Find out whether each configured endpoint answers."""
-    if not it.timeout:
+    if not examined.timeout:
         return
-    for destination in destinations(it):
+    for destination in destinations(examined):
         try:
             began = monotonic()
-            status = _knock(it, destination)
+            status = _status(examined, destination)
         except (OSError, HTTPException, ValueError) as problem:
-            yield _no_answer(destination, problem, it.timeout)
+            yield _not_answered(destination, problem, examined.timeout)
         else:
-            yield _answer(destination, status, (monotonic() - began) * 1000)
+            yield _answered(destination, status, (monotonic() - began) * 1000)
 
 
-def _knock(it: Examined, destination: Destination) -> int:
-    """Return the status of an answer; of gRPC, only that somebody listens."""
+def _status(examined: Examined, destination: Destination) -> int:
+    """Return the HTTP status of the answer; 200 for gRPC if the port accepts a connection."""
     parts = urlsplit(destination.url)
-    host, port = parts.hostname or "", parts.port or _PLAIN[parts.scheme]
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
     if destination.exporter == GRPC:
-        with socket.create_connection((host, port), it.timeout) as plain:
+        with socket.create_connection((host, port), examined.timeout) as connected:
             if parts.scheme == "https":
-                _tls(it).wrap_socket(plain, server_hostname=host).close()
+                _tls_context(examined).wrap_socket(connected, server_hostname=host).close()
         return HTTPStatus.OK
-    connection = HTTPConnection(host, port, timeout=it.timeout)
+    connection = HTTPConnection(host, port, timeout=examined.timeout)
     if parts.scheme == "https":
-        connection = HTTPSConnection(host, port, timeout=it.timeout, context=_tls(it))
+        connection = HTTPSConnection(
+            host, port, timeout=examined.timeout, context=_tls_context(examined)
+        )
     try:
         path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-        headers = {"Content-Type": "application/x-protobuf", **_headers(it)}
+        headers = {"Content-Type": "application/x-protobuf", **_headers(examined)}
         connection.request("POST", path, b"", headers)
         return connection.getresponse().status
     finally:
         connection.close()
 
 
-def _tls(it: Examined) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=it.variable(*_CERTIFICATE) or None)
+def _tls_context(examined: Examined) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=examined.variable(*_CERTIFICATE) or None)
 
 
-def _headers(it: Examined) -> dict[str, str]:
-    """Return the headers that the exporter sends, among them what it authenticates with."""
+def _headers(examined: Examined) -> dict[str, str]:
+    """Return the headers that the exporter sends, among them its credentials."""
     found = {}
-    for pair in it.variable(*_HEADERS).split(","):
+    for pair in examined.variable(*_HEADERS).split(","):
         name, equals, value = pair.partition("=")
         if equals:
             found[unquote(name.strip())] = unquote(value.strip())
     return found
 
 
-def _no_answer(to: Destination, problem: Exception, timeout: float) -> Finding:
+def _not_answered(to: Destination, problem: Exception, timeout: float) -> Finding:
     fix = f"start the collector, or set {to.variable}"
     match problem:
         case ConnectionRefusedError():
-            why = f"nobody listens at {to.url} (connection refused)"
+            why = f"nothing listens at {to.url} (connection refused)"
         case TimeoutError():
             why = f"{to.url} does not answer within {timeout:g} seconds"
         case ssl.SSLCertVerificationError():
@@ -83,12 +85,12 @@ def _no_answer(to: Destination, problem: Exception, timeout: float) -> Finding:
             why = f"the host of {to.url} is not known: {problem.strerror}"
             fix = f"correct {to.variable}"
         case _:
-            why = f"{to.url} gives no proper answer: {type(problem).__name__}: {problem}"
-            fix = f"is it an OTLP endpoint, and its scheme right? {to.variable}"
+            why = f"{to.url} gives no valid answer: {type(problem).__name__}: {problem}"
+            fix = f"check that {to.variable} names an OTLP endpoint, with the right scheme"
     return error("answers", f"{why}: spans will be lost", to.url, fix)
 
 
-def _answer(to: Destination, status: int, took: float) -> Finding:
+def _answered(to: Destination, status: int, took: float) -> Finding:
     if to.exporter == GRPC:
         return ok(
             "answers",
@@ -105,15 +107,15 @@ def _answer(to: Destination, status: int, took: float) -> Finding:
             why = "it does not accept the credentials"
             fix = f"{_HEADERS[1]}=authorization=Bearer%20..., or what else your backend asks for"
         case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED:
-            why = "nothing takes spans under this path"
+            why = "nothing accepts spans under this path"
             fix = f"correct {to.variable}: OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/traces appended, "
             fix += "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used as it is"
         case HTTPStatus.BAD_REQUEST | HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-            say, why = warning, "to an empty request, which may be all that is wrong"
-            fix = "let an app send a span, and look for it there"
+            say, why = warning, "to an empty request; it may accept spans all the same"
+            fix = "send a span from an app, and look for it there"
         case HTTPStatus.TOO_MANY_REQUESTS:
-            say, why = warning, "it takes no more for now"
-            fix = "send less, or ask for more"
+            say, why = warning, "it accepts no more for now"
+            fix = "send fewer spans, or have its limit raised"
         case _:
             why = "spans will be lost"
             fix = f"look into the log of the collector, or set {to.variable}"

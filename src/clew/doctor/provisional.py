@@ -1,8 +1,8 @@
-"""Turns clew on in an app that is looked at, as long as the app does not do so itself.
+"""Turns clew on in an app that the doctor runs, until the app does so itself.
 
-An app is best looked at as it is. But whether it turns tracing on shows only when it does. So clew
-is on from the start, provisionally: when the app calls `instrument_all()`, that starts anew with
-the app's arguments, and when it sets a tracer provider, it can, and is joined.
+Whether an app turns tracing on is known only when it does, so clew is on provisionally from the
+start. When the app calls `instrument_all()`, clew starts again with the app's arguments. When it
+sets a tracer provider, that succeeds, and clew starts again on that provider.
 """
 
 import logging
@@ -20,7 +20,7 @@ from wrapt import wrap_function_wrapper
 from clew.instrument import api
 from clew.instrument.report import Report
 
-_ASKED_FOR = (
+_EXPORT_VARIABLES = (
     "OTEL_TRACES_EXPORTER",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -29,8 +29,8 @@ _ASKED_FOR = (
 )
 
 
-class Arming:
-    """Who has turned tracing on in this process, and what came of it."""
+class TracingStart:
+    """Records who turned tracing on in this process, and the report of it."""
 
     def __init__(self) -> None:
         self.by: str | None = None
@@ -42,24 +42,24 @@ class Arming:
         """The report as it was when the app turned tracing off again."""
         self.refused_provider = False
         self._start = api.instrument_all
-        self._busy = False
-        wrap_function_wrapper(api, "instrument_all", self._was_called)
-        wrap_function_wrapper(api, "uninstrument_all", self._is_taken_back)
-        wrap_function_wrapper(trace, "_set_tracer_provider", self._provider_was_set)
-        if (running := api._running) is not None:  # noqa: SLF001 - it looks at clew from inside
+        self._doctor_is_acting = False
+        wrap_function_wrapper(api, "instrument_all", self._on_instrument_all)
+        wrap_function_wrapper(api, "uninstrument_all", self._on_uninstrument_all)
+        wrap_function_wrapper(trace, "_set_tracer_provider", self._on_provider_set)
+        if (running := api._running) is not None:  # noqa: SLF001 - nothing public says it
             self.by, self.report = "environment", running.activator.report
 
-    def arm(self) -> None:
-        """Turn clew on provisionally, without a word and without the default export."""
+    def start_provisionally(self) -> None:
+        """Turn clew on provisionally, without log records and without the default exporter."""
         self.by = "doctor"
-        logging.getLogger("clew").addFilter(self._is_the_apps)
+        logging.getLogger("clew").addFilter(self._is_for_the_app)
         try:
-            with self._by_the_doctor(), _no_default_export():
+            with self._acting(), _no_default_export():
                 self.report = self._start()
-        except Exception as problem:  # The app has to run all the same
+        except Exception as problem:  # The app has to run nevertheless
             self.by, self.failed = None, f"{type(problem).__name__}: {problem}"
         else:
-            self._make_room()
+            self._allow_another_provider()
 
     def states(self) -> dict[str, Any] | None:
         """Return the state of each framework, None where tracing was never on."""
@@ -67,53 +67,55 @@ class Arming:
             return self.last_states
         return None if self.report is None else self.report.as_dict()
 
-    def _is_the_apps(self, _: logging.LogRecord) -> bool:
+    def _is_for_the_app(self, _: logging.LogRecord) -> bool:
         return self.by != "doctor"
 
     @contextmanager
-    def _by_the_doctor(self) -> Iterator[None]:
-        self._busy = True
+    def _acting(self) -> Iterator[None]:
+        self._doctor_is_acting = True
         try:
             yield
         finally:
-            self._busy = False
+            self._doctor_is_acting = False
 
-    def _was_called(
+    def _on_instrument_all(
         self, wrapped: Callable[..., Report], _: Any, args: Any, kwargs: dict[str, Any]
     ) -> Report:
         if self.by == "doctor":
             self.by = None
-            with self._by_the_doctor():
+            with self._acting():
                 api.uninstrument_all()
             if trace.get_tracer_provider() is self._provisional:
-                self._make_room(forget=True)
+                self._allow_another_provider(forget=True)
             else:
-                trace._TRACER_PROVIDER_SET_ONCE.do_once(lambda: None)  # noqa: SLF001 - as it was
+                trace._TRACER_PROVIDER_SET_ONCE.do_once(lambda: None)  # noqa: SLF001 - set as before
         caller = _caller()
         self.report = wrapped(*args, **kwargs)
         self.last_states = None
         self.by = self.by or ("environment" if caller.startswith("clew.") else "application")
         return self.report
 
-    def _is_taken_back(self, wrapped: Callable[[], None], _: Any, args: Any, kwargs: Any) -> None:
-        if not self._busy and self.report is not None:
+    def _on_uninstrument_all(
+        self, wrapped: Callable[[], None], _: Any, args: Any, kwargs: Any
+    ) -> None:
+        if not self._doctor_is_acting and self.report is not None:
             self.last_states = self.report.as_dict()
         wrapped(*args, **kwargs)
 
-    def _provider_was_set(self, wrapped: Any, _: Any, args: Any, kwargs: Any) -> None:
+    def _on_provider_set(self, wrapped: Any, _: Any, args: Any, kwargs: Any) -> None:
         wrapped(*args, **kwargs)
-        given = args[0] if args else kwargs.get("tracer_provider")
-        if self._busy:
+        provider = args[0] if args else kwargs.get("tracer_provider")
+        if self._doctor_is_acting:
             return
-        if trace.get_tracer_provider() is not given:
+        if trace.get_tracer_provider() is not provider:
             self.refused_provider = True
         elif self.by == "doctor":
-            with self._by_the_doctor():
+            with self._acting():
                 api.uninstrument_all()
                 self.report = self._start()
 
-    def _make_room(self, *, forget: bool = False) -> None:
-        """Let the app set a tracer provider, though there is one."""
+    def _allow_another_provider(self, *, forget: bool = False) -> None:
+        """Let the app set a tracer provider, which OpenTelemetry would refuse after clew's."""
         self._provisional = trace.get_tracer_provider()
         module = vars(trace)
         module["_TRACER_PROVIDER_SET_ONCE"] = Once()
@@ -123,8 +125,8 @@ class Arming:
 
 @contextmanager
 def _no_default_export() -> Iterator[None]:
-    """Keep spans off the app's standard error, where they would go if nothing was configured."""
-    if any(os.environ.get(name, "").strip() for name in _ASKED_FOR):
+    """Keep spans off the app's standard error, where they go if no exporter is configured."""
+    if any(os.environ.get(name, "").strip() for name in _EXPORT_VARIABLES):
         yield
         return
     os.environ["OTEL_TRACES_EXPORTER"] = "none"
@@ -135,7 +137,7 @@ def _no_default_export() -> Iterator[None]:
 
 
 def _caller() -> str:
-    """Return the module that called what is wrapped here."""
+    """Return the name of the module that called the function that is wrapped here."""
     frame: FrameType | None = sys._getframe(1)
     name = __name__
     while frame is not None and name.startswith((__name__, "wrapt")):

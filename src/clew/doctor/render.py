@@ -1,4 +1,4 @@
-"""Shows findings: to a person at a terminal, or as JSON."""
+"""Shows findings as text for a terminal, or as data for JSON."""
 
 import platform
 import sys
@@ -23,7 +23,7 @@ Sections = Mapping[str, Sequence[Finding]]
 
 
 def as_data(sections: Sections, versions: Mapping[str, str], app: App | None) -> dict[str, Any]:
-    """Return everything as plain data. These keys stay the same from release to release."""
+    """Return everything as plain data. These keys do not change between releases."""
     counts = counted(sections)
     return {
         "clew": __version__,
@@ -56,7 +56,7 @@ def counted(sections: Sections) -> dict[Severity, int]:
 
 
 def as_text(sections: Sections, versions: Mapping[str, str]) -> str:
-    """Return the findings as a person reads them, as wide as the terminal."""
+    """Return the findings as text, as wide as the terminal."""
     width = min(get_terminal_size((80, 24)).columns, _WIDEST)
     lines = [_heading(versions)]
     subjects = [len(_subject(finding)) for found in sections.values() for finding in found]
@@ -67,7 +67,7 @@ def as_text(sections: Sections, versions: Mapping[str, str]) -> str:
         lines += ["", click.style(section, bold=True)]
         for finding in found:
             lines += _finding(finding, column, width)
-    return "\n".join([*lines, "", _sum(counted(sections))])
+    return "\n".join([*lines, "", _summary(counted(sections))])
 
 
 def _heading(versions: Mapping[str, str]) -> str:
@@ -81,7 +81,7 @@ def _heading(versions: Mapping[str, str]) -> str:
 
 
 def _subject(finding: Finding) -> str:
-    """Return what it is about; something long the sentence names anyway."""
+    """Return the subject, or the name of the check where that is long: the sentence has it too."""
     short = finding.about and len(finding.about) <= _WIDEST_SUBJECT
     return finding.about if short else finding.check.removeprefix("app-")
 
@@ -90,16 +90,16 @@ def _finding(finding: Finding, column: int, width: int) -> Iterator[str]:
     kind = finding.severity.name.lower()
     mark, indent = _mark(kind), " " * (5 + column)
     sentence = f"  {mark} {_subject(finding):{column}} {finding.sentence}"
-    first, *others = _wrapped(sentence, width, indent)
+    first, *others = _lines(sentence, width, indent)
     yield first.replace(mark, click.style(mark, fg=_COLOURS[kind], bold=True), 1)
     yield from others
     if finding.fix:
         arrow = "→" if _can_print("→") else "->"
-        for line in _wrapped(f"{indent}{arrow} {finding.fix}", width, f"{indent}  "):
+        for line in _lines(f"{indent}{arrow} {finding.fix}", width, f"{indent}  "):
             yield click.style(line, fg="blue")
 
 
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
+def _lines(text: str, width: int, indent: str) -> list[str]:
     return textwrap.wrap(
         text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
@@ -117,7 +117,7 @@ def _can_print(text: str) -> bool:
     return True
 
 
-def _sum(counts: Mapping[Severity, int]) -> str:
+def _summary(counts: Mapping[Severity, int]) -> str:
     parts = []
     for severity in reversed(Severity):
         if (number := counts[severity]) and severity is not Severity.OK:

@@ -1,4 +1,4 @@
-"""Checks of an app that was run: what really happened there."""
+"""Checks of an app that was run: what happened in its processes."""
 
 import signal
 import sys
@@ -11,11 +11,11 @@ from clew.doctor.installed import of_framework
 from clew.doctor.subject import App, Examined
 
 
-def check_end(it: Examined) -> Iterator[Finding]:
-    """Find an app that did not end well."""
-    if it.app is None:
+def check_end(examined: Examined) -> Iterator[Finding]:
+    """Find an app that crashed, was killed, or ended with an exit code other than 0."""
+    if examined.app is None:
         return
-    code, main = it.app.exit_code, it.app.main
+    code, main = examined.app.exit_code, examined.app.main
     raised = main and main["exception"]
     if code < 0:
         yield error("app-end", f"the app was ended by {_signal(-code)}", fix=_FIX_IT)
@@ -25,7 +25,7 @@ def check_end(it: Examined) -> Iterator[Finding]:
         yield error("app-end", f"the app ended with exit code {code}", fix=_FIX_IT)
 
 
-_FIX_IT = "mend the app, then run this again"
+_FIX_IT = "repair the app, then run this again"
 
 
 def _signal(number: int) -> str:
@@ -35,11 +35,11 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def check_watched(it: Examined) -> Iterator[Finding]:
-    """Find an app about which nothing could be learnt."""
-    if it.app is None:
+def check_watched(examined: Examined) -> Iterator[Finding]:
+    """Find an app in which clew could observe nothing."""
+    if examined.app is None:
         return
-    for process in it.app.processes:
+    for process in examined.app.processes:
         if "problem" in process:
             missing = "ModuleNotFoundError" in process["problem"]
             yield error(
@@ -47,32 +47,32 @@ def check_watched(it: Examined) -> Iterator[Finding]:
                 f"clew cannot be used in {process['executable']}: {process['problem']}",
                 fix=pip_line(python=process["executable"], upgrade=not missing),
             )
-    if not it.app.processes:
+    if not examined.app.processes:
         yield error(
             "app-watched",
-            "no Python process of the app lived to tell what happened: it was killed, called "
-            "os._exit(), ignores PYTHONPATH (python -I or -E), or is no Python",
+            "no Python process of the app reported what happened: it was killed, called "
+            "os._exit(), ignores PYTHONPATH (python -I or -E), or is not Python",
             fix="clew doctor -- python app.py",
         )
-    elif (main := it.app.main) and main["prefix"] != sys.prefix:
+    elif (main := examined.app.main) and main["prefix"] != sys.prefix:
         yield note(
             "app-watched",
-            f"the app runs on another Python than the doctor: {main['executable']}, so what is "
-            "said of installed packages does not hold for it",
-            fix=f"{main['executable']} -m clew doctor -- {' '.join(it.app.command)}",
+            f"the app runs on another Python than the doctor: {main['executable']}, so the "
+            "findings about installed packages do not hold for it",
+            fix=f"{main['executable']} -m clew doctor -- {' '.join(examined.app.command)}",
         )
 
 
-def check_armed(it: Examined) -> Iterator[Finding]:
-    """Say who turned tracing on."""
-    if not (app := _traced(it)) or app.imports_only:
+def check_armed(examined: Examined) -> Iterator[Finding]:
+    """Report who turned tracing on."""
+    if not (app := _observed_app(examined)) or app.imports_only:
         return
-    match {process["armed_by"] for process in app.watched}:
+    match {process["started_by"] for process in app.watched}:
         case who if "application" in who:
             yield ok("app-armed", "the app calls instrument_all()")
         case who if "environment" in who:
             yield ok("app-armed", "tracing was turned on without code")
-        case _ if failed := next((it["not_armed"] for it in app.watched if it["not_armed"]), ""):
+        case _ if failed := next(filter(None, (row["not_started"] for row in app.watched)), ""):
             yield error(
                 "app-armed",
                 f"tracing cannot be turned on: {failed}",
@@ -87,27 +87,27 @@ def check_armed(it: Examined) -> Iterator[Finding]:
             )
 
 
-def check_active(it: Examined) -> Iterator[Finding]:
-    """Say what became of each framework."""
-    if not (app := _traced(it)):
+def check_active(examined: Examined) -> Iterator[Finding]:
+    """Report whether each framework that the app imported was traced."""
+    if not (app := _observed_app(examined)):
         return
-    told = False
+    any_imported = False
     for name, row in app.frameworks().items():
         if row["state"] in {"missing", "waiting"}:
             continue
-        told = True
+        any_imported = True
         yield of_framework("app-framework", name, row["state"], row["reason"])
-    if not told:
+    if not any_imported:
         yield warning(
             "app-framework",
-            "the app imports no framework that could be traced",
+            "the app imports no framework that can be traced",
             fix="clew doctor  (says what is installed, and what is missing)",
         )
 
 
-def check_spans(it: Examined) -> Iterator[Finding]:
-    """Say how many spans were made, and how many carry a session."""
-    if not (app := _traced(it)) or app.imports_only:
+def check_spans(examined: Examined) -> Iterator[Finding]:
+    """Report how many spans and model calls there were, and how many had a session and a user."""
+    if not (app := _observed_app(examined)) or app.imports_only:
         return
     spans = app.counted("spans")
     calls = spans["model_calls"]
@@ -116,7 +116,7 @@ def check_spans(it: Examined) -> Iterator[Finding]:
             "app-calls",
             "the app never called a model, as far as could be seen; it made "
             f"{number_of(spans['ended'], 'span')} of other kinds",
-            fix="let it do what it does in production, then run this again",
+            fix="make it call a model, as it does in production, then run this again",
         )
         return
     made = f"{number_of(spans['ended'], 'span')} made, {number_of(calls, 'model call')} among them"
@@ -126,7 +126,7 @@ def check_spans(it: Examined) -> Iterator[Finding]:
         yield warning(
             "app-calls",
             f"{made}; {all_of_them} failed ({errors})",
-            fix="see the app's own output: what a failing call would have said is not traced",
+            fix="see the app's own output for the reason: only types of exceptions are noted here",
         )
     else:
         yield ok("app-calls", made)
@@ -143,9 +143,9 @@ def check_spans(it: Examined) -> Iterator[Finding]:
             )
 
 
-def check_delivered(it: Examined) -> Iterator[Finding]:
-    """Say what became of the spans."""
-    if not (app := _traced(it)) or app.imports_only:
+def check_delivered(examined: Examined) -> Iterator[Finding]:
+    """Report how many spans each exporter delivered and lost."""
+    if not (app := _observed_app(examined)) or app.imports_only:
         return
     for name, counts in app.exporters().items():
         lost = {why: spans for why, spans in counts.items() if why != "exported" and spans}
@@ -166,30 +166,30 @@ def check_delivered(it: Examined) -> Iterator[Finding]:
     if any(process["refused_provider"] for process in app.watched):
         yield error(
             "app-provider",
-            "the app set a tracer provider after another one was there already; OpenTelemetry "
-            "refused it, and its exporters get nothing",
+            "the app set a tracer provider when there was one already; OpenTelemetry refused it, "
+            "and its exporters get nothing",
             fix="set the tracer provider before instrument_all(), or pass tracer_provider=",
         )
 
 
-def check_disagreements(it: Examined) -> Iterator[Finding]:
+def check_disagreements(examined: Examined) -> Iterator[Finding]:
     """Find ids that could not be used, or that were overruled."""
-    if not (app := _traced(it)):
+    if not (app := _observed_app(examined)):
         return
-    for what, times in sorted(app.counted("refused").items()):
-        overruled = "overruled" in what
+    for reason, times in sorted(app.counted("refused").items()):
+        overruled = "overruled" in reason
         yield (note if overruled else warning)(
             "app-ids",
-            f"{what}: {times}",
-            fix="give the framework's conversation the same id as the session, or leave it away"
+            f"{reason}: {times}",
+            fix="give the framework's conversation the same id as the session, or none"
             if overruled
             else "ids are printable text of at most 256 characters",
         )
 
 
-def check_contained(it: Examined) -> Iterator[Finding]:
-    """Find failures of clew's own, which the app did not notice."""
-    if not (app := _traced(it)):
+def check_contained(examined: Examined) -> Iterator[Finding]:
+    """Find errors inside clew, which were kept from the app."""
+    if not (app := _observed_app(examined)):
         return
     for where, times in sorted(app.counted("errors").items()):
         yield warning(
@@ -200,5 +200,5 @@ def check_contained(it: Examined) -> Iterator[Finding]:
         )
 
 
-def _traced(it: Examined) -> App | None:
-    return it.app if it.app is not None and it.app.watched else None
+def _observed_app(examined: Examined) -> App | None:
+    return examined.app if examined.app is not None and examined.app.watched else None

@@ -1,7 +1,7 @@
 """Runs first in every Python process of an app that ``clew doctor`` was asked to look at.
 
-It is copied into a folder of its own on PYTHONPATH, where it hides the ``sitecustomize`` that the
-installation may have; so that one is run here as well.
+It is copied into a folder of its own on PYTHONPATH, where it hides a ``sitecustomize`` that the
+installation may have. So it runs that one too.
 """
 
 import json
@@ -16,7 +16,7 @@ _LAUNCHERS = {"opentelemetry-instrument", "clew"}
 """Commands that turn tracing on themselves; with them the doctor only watches."""
 
 
-def _run_the_hidden_one() -> None:
+def _run_hidden_sitecustomize() -> None:
     path = [entry for entry in sys.path if Path(entry).resolve() != _HERE]
     spec = PathFinder.find_spec("sitecustomize", path)
     if spec is not None and spec.loader is not None:
@@ -26,16 +26,16 @@ def _run_the_hidden_one() -> None:
 def _watch() -> None:
     launched = _LAUNCHERS & {Path(argument).stem for argument in sys.orig_argv[1:3]}
     try:
-        from clew.doctor import observer  # It may be missing there
+        from clew.doctor import observer  # This Python may have no clew
 
-        observer.begin(arm=not launched)
-    except Exception as problem:  # The application has to run all the same
+        observer.begin(start_tracing=not launched)
+    except Exception as problem:  # The application has to run nevertheless
         facts = {"executable": sys.executable, "problem": f"{type(problem).__name__}: {problem}"}
         (_HERE / f"{os.getpid()}.json").write_text(json.dumps(facts), "utf-8")
 
 
 if os.environ.get("_CLEW_DOCTOR"):
     try:
-        _run_the_hidden_one()
+        _run_hidden_sitecustomize()
     finally:
         _watch()

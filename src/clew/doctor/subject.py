@@ -1,4 +1,4 @@
-"""What the checks look at: an environment, and an app that was run, if one was."""
+"""What the checks examine: the environment variables, and an app if one was run."""
 
 import os
 from collections import Counter
@@ -8,32 +8,32 @@ from functools import cached_property
 from typing import Any
 
 FOLDER = "_CLEW_DOCTOR"
-"""The variable that tells an app's processes where to note what happened. It is no setting."""
+"""The variable that tells an app's processes where to write. It is not a setting for users."""
 
 Facts = Mapping[str, Any]
-"""What one process noted at its end; see `watching.py`."""
+"""What one process recorded at its end; see `observer.py`."""
 
 
 @dataclass(frozen=True)
 class App:
-    """An app that was run to its end, and what its processes noted."""
+    """An app that was run to its end, and what its processes recorded."""
 
     command: tuple[str, ...]
     exit_code: int
     """Negative where a signal ended it, as in `subprocess`."""
     processes: tuple[Facts, ...]
     imports_only: bool = False
-    """Whether it is the doctor's own, which does nothing but import every framework."""
+    """Whether it is the doctor's own app, which only imports every framework."""
 
     @cached_property
     def watched(self) -> tuple[Facts, ...]:
-        """The processes in which clew could be watched."""
-        return tuple(it for it in self.processes if "problem" not in it)
+        """The processes in which clew could be imported."""
+        return tuple(process for process in self.processes if "problem" not in process)
 
     @property
     def main(self) -> Facts | None:
-        """The first process that noted anything: the app itself, or what was started for it."""
-        return min(self.watched, key=lambda it: float(it["began"])) if self.watched else None
+        """The process that began first: the app itself, or the command that starts it."""
+        return min(self.watched, key=lambda row: float(row["began"]), default=None)
 
     def counted(self, *path: str) -> Counter[str]:
         """Return the counts at *path*, over all processes."""
@@ -46,7 +46,7 @@ class App:
         return found
 
     def exporters(self) -> dict[str, Counter[str]]:
-        """Return what each exporter was given: ``exported``, ``failed`` and more reasons."""
+        """Return what became of the spans of each exporter: ``exported``, or why not."""
         found: dict[str, Counter[str]] = {}
         for process in self.watched:
             for name, counts in process["exporters"].items():
@@ -54,38 +54,49 @@ class App:
         return found
 
     def frameworks(self) -> dict[str, Mapping[str, Any]]:
-        """Return the state of each framework: the most telling one of all processes."""
+        """Return the state of each framework; of several processes, the most informative one."""
         found: dict[str, Mapping[str, Any]] = {}
         for process in self.watched:
             for name, row in (process["frameworks"] or {}).items():
-                if name not in found or _telling(row) > _telling(found[name]):
+                if name not in found or _rank(row) > _rank(found[name]):
                     found[name] = row
         return found
 
 
-_TELLING: Sequence[str] = ("excluded", "missing", "waiting", "foreign", "incompatible", "active")
+_LEAST_INFORMATIVE_FIRST: Sequence[str] = (
+    "excluded",
+    "missing",
+    "waiting",
+    "foreign",
+    "incompatible",
+    "active",
+)
 
 
-def _telling(row: Mapping[str, Any]) -> int:
+def _rank(row: Mapping[str, Any]) -> int:
     state = row["state"]
-    return _TELLING.index(state) if state in _TELLING else len(_TELLING)
+    return (
+        _LEAST_INFORMATIVE_FIRST.index(state)
+        if state in _LEAST_INFORMATIVE_FIRST
+        else len(_LEAST_INFORMATIVE_FIRST)
+    )
 
 
 @dataclass(frozen=True)
 class Examined:
-    """All that the checks look at."""
+    """All that the checks examine."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     app: App | None = None
     timeout: float = 2.0
-    """Seconds to wait for an exporter's endpoint; 0: do not knock at all."""
+    """Seconds to wait for an exporter's endpoint; 0: send it nothing."""
 
     def variable(self, *names: str) -> str:
-        """Return the first of these variables that is set and not blank, or nothing."""
+        """Return the value of the first of these variables that is not blank, or ``""``."""
         return next(filter(None, (self.environment.get(name, "").strip() for name in names)), "")
 
     def named(self, *names: str) -> str:
-        """Return the name of that variable."""
+        """Return the name of the first of these variables that is not blank, or the last name."""
         return next((name for name in names if self.variable(name)), names[-1])
 
     @property

@@ -1,4 +1,4 @@
-"""Checks of variables: CLEW_* names and values, limits that evict, sampling that drops."""
+"""Checks of variables: CLEW_* names and values, limits on attributes, sampling."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -27,32 +27,32 @@ _COUNT_LIMITS = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"
 _LENGTH_LIMITS = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 
 
-def check_names(it: Examined) -> Iterator[Finding]:
-    """Find CLEW_* variables that do not exist, and the ones that are probably meant."""
-    for name, near in misspelt(sorted(it.environment)):
+def check_names(examined: Examined) -> Iterator[Finding]:
+    """Find CLEW_* variables that do not exist, and suggest the names that are probably meant."""
+    for name, near in misspelt(sorted(examined.environment)):
         meant = f"; {near} is probably meant" if near else ""
         fix = f"rename it to {near}" if near else "clew settings  (lists them all)"
         yield warning("unknown-setting", f"there is no variable {name}{meant}", name, fix)
 
 
-def check_values(it: Examined) -> Iterator[Finding]:
-    """Find CLEW_* variables whose value cannot be used."""
+def check_values(examined: Examined) -> Iterator[Finding]:
+    """Find variables whose value cannot be used: CLEW_*, and numbers for the export queue."""
     for setting in SETTINGS:
-        text = it.variable(setting.name)
+        text = examined.variable(setting.name)
         if text and (sentence := _fault(setting, text)):
             fix = f"unset {setting.name}  (default: {setting.default_text})"
             if setting is COST and setting.fault(text) is None:
                 fix = PIP_LINE
             yield error("bad-setting", sentence, setting.name, fix)
     for variable in _NUMBERS:
-        text = it.variable(variable)
+        text = examined.variable(variable)
         if text and (fault := number_fault(text)):
             sentence = f"{variable}={text} cannot be used: {fault}"
             yield error("bad-setting", sentence, variable, f"unset {variable}")
 
 
 def _fault(setting: Setting[Any], text: str) -> str | None:
-    """Return what is wrong with the value of a setting, also where only its user can tell."""
+    """Return what is wrong with the value of a setting, including checks outside `core`."""
     if fault := setting.fault(text):
         return f"{setting.name}={'(secret)' if setting.secret else text} cannot be used: {fault}"
     if setting in {ONLY, EXCLUDE}:
@@ -65,10 +65,10 @@ def _fault(setting: Setting[Any], text: str) -> str | None:
     return None
 
 
-def check_limits(it: Examined) -> Iterator[Finding]:
-    """Find limits that evict attributes, or cut the ids."""
+def check_limits(examined: Examined) -> Iterator[Finding]:
+    """Find limits that evict attributes or shorten ids."""
     for variable in LIMITS:
-        text = it.variable(variable)
+        text = examined.variable(variable)
         if text and (fault := limit_fault(text)):
             yield error(
                 "bad-limit",
@@ -76,27 +76,27 @@ def check_limits(it: Examined) -> Iterator[Finding]:
                 variable,
                 f"unset {variable}",
             )
-    count, variable = it.variable(*_COUNT_LIMITS), it.named(*_COUNT_LIMITS)
+    count, variable = examined.variable(*_COUNT_LIMITS), examined.named(*_COUNT_LIMITS)
     if count.isdigit() and int(count) < _USUAL_LIMIT:
         lost = "nothing is kept, not even an id" if int(count) == 0 else _evicted(int(count))
         yield (error if int(count) < 2 else warning)(  # noqa: PLR2004 - two ids
             "attribute-limit", f"{variable}={count}: {lost}", variable, f"unset {variable}"
         )
-    length, variable = it.variable(*_LENGTH_LIMITS), it.named(*_LENGTH_LIMITS)
+    length, variable = examined.variable(*_LENGTH_LIMITS), examined.named(*_LENGTH_LIMITS)
     if length.isdigit() and int(length) < _ENOUGH_FOR_AN_ID:
         yield warning(
             "length-limit",
-            f"{variable}={length} cuts what is longer, ids too: two sessions may become one",
+            f"{variable}={length} cuts longer values, ids too: two sessions may become one",
             variable,
             f"{variable}={_ENOUGH_FOR_AN_ID} or more",
         )
 
 
 def check_sdk(_: Examined) -> Iterator[Finding]:
-    """Find variables over which OpenTelemetry's SDK cannot start."""
+    """Find variables that keep OpenTelemetry's SDK from starting."""
     try:
         import_module("opentelemetry.sdk.trace").TracerProvider(shutdown_on_exit=False)
-    except Exception as problem:  # Whatever it is, nothing works with it
+    except Exception as problem:  # Whatever is raised, no span is made
         yield error(
             "sdk",
             f"OpenTelemetry's SDK cannot start: {type(problem).__name__}: {problem}",
@@ -104,10 +104,10 @@ def check_sdk(_: Examined) -> Iterator[Finding]:
         )
 
 
-def check_limit_of_the_app(it: Examined) -> Iterator[Finding]:
-    """Find a tracer provider of the app's own that cannot hold a conversation."""
-    limit = it.provider.get("attribute_limit")
-    if limit is not None and limit <= _USUAL_LIMIT and not it.variable(*_COUNT_LIMITS):
+def check_limit_of_the_app(examined: Examined) -> Iterator[Finding]:
+    """Find a tracer provider of the app that keeps too few attributes for a conversation."""
+    limit = examined.provider.get("attribute_limit")
+    if limit is not None and limit <= _USUAL_LIMIT and not examined.variable(*_COUNT_LIMITS):
         yield note(
             "attribute-limit",
             f"the app's tracer provider has a limit: {_evicted(limit)}",
@@ -124,10 +124,10 @@ def _evicted(limit: int) -> str:
     )
 
 
-def check_sampling(it: Examined) -> Iterator[Finding]:
-    """Find sampling that drops everything, or nearly."""
-    sampler = it.variable("OTEL_TRACES_SAMPLER").lower()
-    argument = it.variable("OTEL_TRACES_SAMPLER_ARG")
+def check_sampling(examined: Examined) -> Iterator[Finding]:
+    """Find variables that sample out everything, or nearly everything."""
+    sampler = examined.variable("OTEL_TRACES_SAMPLER").lower()
+    argument = examined.variable("OTEL_TRACES_SAMPLER_ARG")
     if sampler in {"always_off", "parentbased_always_off"}:
         yield error(
             "sampling",
@@ -138,7 +138,7 @@ def check_sampling(it: Examined) -> Iterator[Finding]:
     elif sampler.endswith("traceidratio") and argument:
         yield from _share("OTEL_TRACES_SAMPLER_ARG", argument, "traces")
     yield from _share(
-        "CLEW_SESSION_SAMPLE_RATE", it.variable("CLEW_SESSION_SAMPLE_RATE"), "sessions"
+        "CLEW_SESSION_SAMPLE_RATE", examined.variable("CLEW_SESSION_SAMPLE_RATE"), "sessions"
     )
 
 
@@ -150,14 +150,16 @@ def _share(variable: str, text: str, of_what: str) -> Iterator[Finding]:
     if share == 0:
         yield error("sampling", f"{variable}={text} drops all {of_what}", variable, f"{variable}=1")
     elif 0 < share < _RARELY:
-        yield note("sampling", f"{variable}={text} keeps few {of_what}", variable, f"{variable}=1")
+        yield note(
+            "sampling", f"{variable}={text} keeps very few {of_what}", variable, f"{variable}=1"
+        )
 
 
-def check_sampler_of_the_app(it: Examined) -> Iterator[Finding]:
-    """Find a sampler in the app that drops everything."""
-    if it.variable("OTEL_TRACES_SAMPLER"):
+def check_sampler_of_the_app(examined: Examined) -> Iterator[Finding]:
+    """Find a tracer provider of the app whose sampler drops everything."""
+    if examined.variable("OTEL_TRACES_SAMPLER"):
         return
-    sampler = str(it.provider.get("sampler"))
+    sampler = str(examined.provider.get("sampler"))
     if sampler in {"AlwaysOffSampler", "TraceIdRatioBased{0.0}"} or sampler.startswith(
         ("ParentBased{root:AlwaysOffSampler", "ParentBased{root:TraceIdRatioBased{0.0}")
     ):

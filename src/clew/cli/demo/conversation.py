@@ -1,4 +1,4 @@
-"""Holds one conversation through the examples, in one session, and shows what was traced of it."""
+"""Runs the examples one after the other in one session, and shows the spans of that session."""
 
 import sys
 from collections.abc import Collection, Iterator
@@ -27,33 +27,33 @@ framework. People wrote what the models say; the frameworks, their requests and 
 """
 
 
-def hold(names: Collection[str] = ()) -> Iterator[str]:
-    """Carry one user's conversation through the examples, of all frameworks that are installed.
+def run_conversation(names: Collection[str] = ()) -> Iterator[str]:
+    """Run the examples of *names*, or of all installed frameworks, in one session of one user.
 
-    Yields what is to be shown, a part after the other. Exits with what is wrong where a span lacks
-    its session, or nothing is there to be shown.
+    Yields the parts of the output. Exits with a message if a span has no session, or a framework
+    is not installed.
     """
     memory = Memory()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(memory.exporter))
     trace.set_tracer_provider(provider)
     report = instrument_all()
-    here = list(_installed(report))
-    chosen = [name for name in here if not names or name in names]
+    installed = list(_installed(report))
+    chosen = [name for name in installed if not names or name in names]
     if not chosen or set(names) - set(chosen):
-        sys.exit(f"{report}\n\n{_missing(names or [row.name for row in FRAMEWORKS], here)}")
+        sys.exit(f"{report}\n\n{_missing(names or [row.name for row in FRAMEWORKS], installed)}")
     yield _ABOUT
     for name in chosen:
-        yield f"{f' {name} ':─^78}\n{_converse(name).strip()}\n"
+        yield f"{f' {name} ':─^78}\n{_run_example(name).strip()}\n"
     yield f"{report}\n"
     yield from session_of(memory)
 
 
 def session_of(spans: Spans) -> Iterator[str]:
-    """Yield the session, read back from wherever its spans are kept; exit if one has none."""
+    """Yield the lines that show the session in *spans*; exit if a span has no session."""
     yield "\n".join(render.session(spans.of_session(SESSION)))
     if strays := spans.without_session():
-        names = sorted({it.name for it in strays})
+        names = sorted({span.name for span in strays})
         sys.exit(f"{number_of(len(strays), 'span')} without a session: {names}")
 
 
@@ -63,17 +63,17 @@ def _installed(report: Report) -> Iterator[str]:
             yield row.name
 
 
-def _missing(names: Collection[str], here: Collection[str]) -> str:
-    extras = [name for name in names if name not in here]
+def _missing(names: Collection[str], installed: Collection[str]) -> str:
+    extras = [name for name in names if name not in installed]
     return f"Cannot be shown here: {','.join(extras)}. Try: {pip_line(*extras)}"
 
 
-def _converse(name: str) -> str:
-    """Run one example on its recorded exchanges; return what it printed."""
-    said = StringIO()
-    with replayed(name), redirect_stdout(said):
+def _run_example(name: str) -> str:
+    """Run one example with its recorded responses, and return what it printed."""
+    output = StringIO()
+    with replayed(name), redirect_stdout(output):
         _load(name).main(SESSION, USER)
-    return said.getvalue()
+    return output.getvalue()
 
 
 def _load(name: str) -> Any:

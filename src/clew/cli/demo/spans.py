@@ -1,4 +1,4 @@
-"""What is shown of a span, and where the spans of a session are found."""
+"""The part of a span that is shown, and where the spans of a session are kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from opentelemetry.trace import StatusCode
 
 @dataclass(frozen=True)
 class Span:
-    """One span, as much of it as is shown."""
+    """What is shown of one span."""
 
     trace: bytes
     id: bytes
@@ -28,22 +28,22 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The duration in seconds."""
         return (self.end - self.start) / 1e9
 
 
 class Spans(Protocol):
-    """Where spans are kept. Here in memory; a store on disk can take its place."""
+    """A store of spans. `Memory` is one; a store on disk can be another."""
 
     def of_session(self, session: str) -> Sequence[Span]:
         """Return the spans of one session."""
 
     def without_session(self) -> Sequence[Span]:
-        """Return the spans that belong to none."""
+        """Return the spans that have no session."""
 
 
 class Memory:
-    """Keeps the spans of this process, for as long as it runs."""
+    """Keeps the spans of this process in memory."""
 
     def __init__(self) -> None:
         self.exporter = InMemorySpanExporter()
@@ -53,7 +53,7 @@ class Memory:
         return [span for span in self._all() if span.session == session]
 
     def without_session(self) -> Sequence[Span]:
-        """Return the spans that belong to none."""
+        """Return the spans that have no session."""
         return [span for span in self._all() if span.session is None]
 
     def _all(self) -> Sequence[Span]:
@@ -61,13 +61,13 @@ class Memory:
 
 
 def _shown(span: ReadableSpan) -> Span:
-    said = span.attributes or {}
+    attributes = span.attributes or {}
 
     def text(name: str) -> str | None:
-        return str(said[name]) if name in said else None
+        return str(attributes[name]) if name in attributes else None
 
     failed = span.status.status_code is StatusCode.ERROR
-    total = said.get("llm.token_count.total")
+    total = attributes.get("llm.token_count.total")
     return Span(
         trace=span.context.trace_id.to_bytes(16),
         id=span.context.span_id.to_bytes(8),
