@@ -1,6 +1,7 @@
 """A framework has one name, which may be given in other spellings."""
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from clew.core.frameworks import FRAMEWORKS
 from clew.instrument.api import instrument_all, uninstrument_all
@@ -26,7 +27,9 @@ EXCLUDED = """
 
 @pytest.fixture
 def report():
-    yield instrument_all(exclude=[row.name for row in FRAMEWORKS])
+    # With a provider of its own: one that clew makes would be the global one of all later tests.
+    names = [row.name for row in FRAMEWORKS]
+    yield instrument_all(exclude=names, tracer_provider=TracerProvider())
     uninstrument_all()
 
 

@@ -41,6 +41,7 @@ def started():
     provider = TracerProvider()
     provider.add_span_processor(recorder)
     trace.set_tracer_provider(provider)
+    assert trace.get_tracer_provider() is provider, "another test has set one in this process"
     return recorder
 
 
