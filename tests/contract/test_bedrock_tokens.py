@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from clew.instrument.repairs.bedrock.tokens import _OF_NOVA, count
+from clew.instrument.repairs.bedrock.tokens import _NOVA_NAMES, set_token_counts
 from tests.providers import recordings
 
 FOLDER = os.environ.get("CLEW_RECORDINGS")
@@ -15,14 +15,14 @@ FOLDER = os.environ.get("CLEW_RECORDINGS")
 def said(usage):
     """Return what a span says after *usage* was counted on it."""
     span = TracerProvider().get_tracer("nova").start_span("invoke_model")
-    count(span, usage, _OF_NOVA)
+    set_token_counts(span, usage, _NOVA_NAMES)
     return {key.removeprefix("llm.token_count."): it for key, it in span.attributes.items()}
 
 
 def counted(*, fresh, answer, read=0, written=0, total=None):
     """Return prompt, answer and total of a span, where Nova states these."""
     values = (fresh, answer, read, written)
-    usage = dict(zip(_OF_NOVA, values, strict=True))
+    usage = dict(zip(_NOVA_NAMES, values, strict=True))
     if total is not None:
         usage["totalTokens"] = total
     found = said(usage)
@@ -70,7 +70,7 @@ def test_recorded_answers_of_nova():
                 stated += recorded_usage(event)
     assert len(stated) >= 4
     for usage in stated:
-        fresh, answer, read, written = (usage[name] for name in _OF_NOVA)
+        fresh, answer, read, written = (usage[name] for name in _NOVA_NAMES)
         total = fresh + answer + read + written
         assert usage.get("totalTokens", total) == total
         assert said(usage)["total"] == total

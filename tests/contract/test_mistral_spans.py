@@ -282,14 +282,14 @@ def test_a_newer_kind_of_event_and_one_that_tells_of_an_error(mistral):
         {"type": "message.output.delta", "id": "c", "content": "."},
         {"type": "conversation.response.error", "code": 500, "message": "lost"},
     ):
-        endpoint.gather(answer, event)
+        endpoint.add_event(answer, event)
     assert answer["error"] == "500: lost"
     assert [it["type"] for it in answer["outputs"]] == [
         "tool.execution", "agent.handoff", "message.output"]
     assert answer["outputs"][2]["content"] == [
         {"type": "text", "text": "See this: "}, {"type": "tool_file"},
         {"type": "text", "text": "."}]
-    messages = list(endpoint.answered(answer))
+    messages = list(endpoint.output_messages(answer))
     assert messages[0]["tool_calls"][0]["function"] == {"name": "search", "arguments": "{}"}
     assert messages[1]["content"] == "-> Ariadne"
     """)

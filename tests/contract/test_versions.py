@@ -38,7 +38,7 @@ def test_it_is_made_for_the_lowest_versions_that_we_claim_and_for_those_installe
         assert bounds == {">=", "<"}, "a range has two ends"
         if requirement.name in LOWEST:
             assert requirement.specifier.contains(LOWEST[requirement.name])
-    assert repairs.unmet(made_for) is None
+    assert repairs.unmet_requirement(made_for) is None
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from clew.doctor.findings import Finding, error, note, ok, warning
 from clew.doctor.subject import Examined
 from clew.instrument.activation import Ledger
 from clew.instrument.discovery import Armable, armable
-from clew.instrument.repairs import skipped
+from clew.instrument.repairs import skipped_repairs
 from clew.instrument.report import Activation, State
 from clew.instrument.selection import Names, told_apart
 
@@ -226,7 +226,7 @@ def check_repairs(it: Examined) -> Iterator[Finding]:
     waiting = [found for found in _expected(it).values() if found.state is State.WAITING]
     reasons: dict[str, list[str]] = {}
     for found in waiting:
-        for repair, reason in skipped(found.framework.entry_point):
+        for repair, reason in skipped_repairs(found.framework.entry_point):
             reasons.setdefault(reason, []).append(repair)
     if reasons:
         said = "; ".join(f"{', '.join(them)} ({why})" for why, them in reasons.items())

@@ -30,7 +30,7 @@ from clew.instrument.activation_entry import Entry, incompatible
 from clew.instrument.discovery import armable
 from clew.instrument.instrumentor_options import check_options
 from clew.instrument.method_context import follow
-from clew.instrument.repairs import instrumenting, repairs_for
+from clew.instrument.repairs import around_instrument, repairs_for
 from clew.instrument.report import Activation, Report, State
 from clew.instrument.selection import given_in, meant, switched_off
 from clew.patching.import_hooks import (
@@ -318,7 +318,7 @@ class Ledger:
         options = {"tracer_provider": self.tracer_provider, **entry.options}
         if self._config is not None:
             options["config"] = self._config
-        with instrumenting(item.framework.entry_point, instrumentor):
+        with around_instrument(item.framework.entry_point, instrumentor):
             instrumentor.instrument(skip_dep_check=True, **options)
         entry.instrumentor = instrumentor
         try:
