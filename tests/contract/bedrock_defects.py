@@ -196,10 +196,10 @@ def embedding_is_traced_as_llm(scene):
     body = json.dumps({"inputText": "Where?"})
     answer = runtime.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=body)
     vector = tuple(json.loads(answer["body"].read())["embedding"])
-    said = scene.spans.span.attributes
+    attributes = scene.spans.span.attributes
     return (
-        said["openinference.span.kind"],
-        said.get("embedding.model_name"),
-        said.get("embedding.embeddings.0.embedding.text"),
-        said.get("embedding.embeddings.0.embedding.vector") == vector,
+        attributes["openinference.span.kind"],
+        attributes.get("embedding.model_name"),
+        attributes.get("embedding.embeddings.0.embedding.text"),
+        attributes.get("embedding.embeddings.0.embedding.vector") == vector,
     )

@@ -290,9 +290,9 @@ def main(framework, tool, place):
             server.clear()
             call(server)
             gc.collect()  # A stream's span may end with the stream.
-            said = [it.attributes for it in recorder.models()]
-            keys = {re.sub(r"\.\d+\.", ".N.", key) for it in said for key in it}
-            templates = [it.get("llm.prompt_template.template") for it in said]
+            spans = [it.attributes for it in recorder.models()]
+            keys = {re.sub(r"\.\d+\.", ".N.", key) for it in spans for key in it}
+            templates = [it.get("llm.prompt_template.template") for it in spans]
             found[call.__name__] = {"keys": sorted(keys), "templates": templates}
     Path(place).write_text(json.dumps(found))
 

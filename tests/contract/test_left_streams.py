@@ -87,8 +87,8 @@ def test_span_has_only_final_token_counts(model, ending, server, spans):
         known = final or "message_start" in str(read[0])
         assert found[PROMPT] == (whole[PROMPT] if known else None)
         if "message_start" in str(read[0]) and not final:
-            said = json.loads(spans.span.attributes["output.value"])
-            assert said["usage"]["output_tokens"] is None
+            output = json.loads(spans.span.attributes["output.value"])
+            assert output["usage"]["output_tokens"] is None
     assert found_final is ("claude-" in model and body_is_messages(model))
 
 

@@ -65,7 +65,7 @@ MISTRAL = """
         server.clear()
         return times, span.status.status_code.name, raised, span.attributes.get("output.value", "")
 
-    async def cancelled(call):
+    async def cancel_in_flight(call):
         server.hang()
         task = asyncio.create_task(call)
         assert await asyncio.to_thread(server.wait_for, 1)
@@ -163,7 +163,7 @@ CANCELLED = """
         found = []
         async with client(server) as mistral:
             for method, arguments in [it for listed in calls for it in listed(mistral)]:
-                await cancelled(method(**arguments))
+                await cancel_in_flight(method(**arguments))
                 if recorder.started:
                     found.append(outcome()[:3])
         return found
