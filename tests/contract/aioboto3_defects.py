@@ -1,4 +1,4 @@
-"""What is wrong with upstream's instrumentation of aioboto3."""
+"""Defects of upstream's instrumentation of aioboto3."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ INVOKE = {"modelId": CLAUDE, "body": CLAUDE_BODY}
 
 
 def client(server, service="bedrock-runtime", **more):
-    """Return a client of aioboto3's, or of the newest aiobotocore, which it does not know yet."""
+    """Return a client of aioboto3, or of a newer aiobotocore, which it does not support yet."""
     try:
         from aioboto3 import Session
     except ImportError:
@@ -36,8 +36,8 @@ def client(server, service="bedrock-runtime", **more):
     )
 
 
-async def cancelled(server, call, requests=1):
-    """Cancel *call* as soon as the server has its request."""
+async def cancel_in_flight(server, call, requests=1):
+    """Run *call*, and cancel it as soon as the server has received its request."""
     task = asyncio.create_task(call)
     assert await asyncio.to_thread(server.wait_for, requests)
     task.cancel()
@@ -52,7 +52,7 @@ async def cancelled(server, call, requests=1):
     mended=["whole", "whole", "whole", "whole", "whole"],
     upstream=["TypeError", "TypeError", "AttributeError", "AttributeError", "for ever the same"],
 )
-def a_body_can_be_read_in_one_way_only(scene):
+def body_has_only_a_read_method(scene):
     async def with_block(body):
         async with body as raw:
             return await raw.read()
@@ -91,13 +91,13 @@ def a_body_can_be_read_in_one_way_only(scene):
     mended=[("converse", "ERROR"), ("converse_stream", "ERROR"), ("invoke_model", "ERROR")],
     upstream=[("converse", "UNSET"), ("converse_stream", "open"), ("invoke_model", "open")],
 )
-def what_is_cancelled_stays_open_or_unmarked(scene):
+def span_of_cancelled_call_has_no_end_or_no_error(scene):
     async def main():
         async with client(scene.server) as runtime:
             for number, name in enumerate(("converse", "converse_stream", "invoke_model"), 1):
                 scene.server.hang()
                 request = INVOKE if name == "invoke_model" else CONVERSE
-                await cancelled(scene.server, getattr(runtime, name)(**request), number)
+                await cancel_in_flight(scene.server, getattr(runtime, name)(**request), number)
             scene.server.release()
 
     asyncio.run(main())
@@ -111,7 +111,7 @@ def what_is_cancelled_stays_open_or_unmarked(scene):
 
 
 @defect(mended=("ERROR", True), upstream=("UNSET", False))
-def a_cancelled_read_leaves_its_context_entered(scene):
+def cancelled_read_leaves_its_context_attached(scene):
     async def main():
         async with client(scene.server) as runtime:
             scene.server.hang(after_events=2)
@@ -135,7 +135,7 @@ def a_cancelled_read_leaves_its_context_entered(scene):
 
 
 @defect(mended={"chat-42"}, upstream={"chat-42", "another"})
-def what_an_agent_did_is_in_the_session_of_the_reader(scene):
+def spans_of_agent_get_the_session_of_the_reader(scene):
     from openinference.instrumentation import using_session
 
     async def main():
@@ -155,7 +155,7 @@ def what_an_agent_did_is_in_the_session_of_the_reader(scene):
     mended=["bedrock.converse", "bedrock.converse", "bedrock_agent.invoke_agent"],
     upstream=[],
 )
-def a_client_that_was_made_before_is_not_traced(scene):
+def client_created_before_is_not_traced(scene):
     async def main():
         async with (
             client(scene.server) as runtime,

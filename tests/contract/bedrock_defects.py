@@ -1,4 +1,4 @@
-"""What is wrong with upstream's instrumentation of boto3."""
+"""Defects of upstream's instrumentation of boto3."""
 
 import gc
 import json
@@ -21,8 +21,8 @@ DEFECTS = Defects()
 defect = DEFECTS.defect
 
 
-def raised(call, *arguments, **named):
-    """Return the name of what is raised."""
+def exception_name(call, *arguments, **named):
+    """Return the name of the exception that *call* raises, or ``nothing``."""
     try:
         call(*arguments, **named)
     except BaseException as error:
@@ -31,18 +31,18 @@ def raised(call, *arguments, **named):
 
 
 @defect(mended=[], upstream=["bedrock.converse_stream"])
-def a_refused_stream_stays_open(scene):
+def span_of_refused_stream_never_ends(scene):
     runtime = client(scene.server)
     scene.server.fail(500)
-    assert raised(runtime.converse_stream, modelId=CLAUDE, messages=MESSAGES) != "nothing"
+    assert exception_name(runtime.converse_stream, modelId=CLAUDE, messages=MESSAGES) != "nothing"
     return scene.spans.open
 
 
 @defect(mended=[], upstream=["Setting attribute on ended span.", "Calling end() on an ended span."])
-def a_refused_call_is_ended_twice(scene):
+def span_of_refused_call_ends_twice(scene):
     runtime = client(scene.server)
     scene.server.fail(500)
-    assert raised(runtime.converse, modelId=CLAUDE, messages=MESSAGES) != "nothing"
+    assert exception_name(runtime.converse, modelId=CLAUDE, messages=MESSAGES) != "nothing"
     assert scene.spans.span.status.status_code.name == "ERROR"
     return scene.logged.lines
 
@@ -55,7 +55,7 @@ def a_refused_call_is_ended_twice(scene):
         "bedrock_agent.invoke_agent",
     ],
 )
-def an_interrupted_stream_stays_open(scene):
+def span_of_interrupted_stream_never_ends(scene):
     def interrupt(**_named):
         raise KeyboardInterrupt
 
@@ -64,23 +64,23 @@ def an_interrupted_stream_stays_open(scene):
         it.meta.events.register("before-call", interrupt)
     call = runtime.invoke_model_with_response_stream
     interrupted = "KeyboardInterrupt"
-    assert raised(runtime.converse_stream, modelId=CLAUDE, messages=MESSAGES) == interrupted
-    assert raised(call, modelId=CLAUDE, body=CLAUDE_BODY) == interrupted
-    assert raised(agents.invoke_agent, **AGENT) == interrupted
+    assert exception_name(runtime.converse_stream, modelId=CLAUDE, messages=MESSAGES) == interrupted
+    assert exception_name(call, modelId=CLAUDE, body=CLAUDE_BODY) == interrupted
+    assert exception_name(agents.invoke_agent, **AGENT) == interrupted
     return scene.spans.open
 
 
 @defect(mended=True, upstream=False)
-def what_was_read_before_an_error_is_noted(scene):
+def output_before_a_stream_error_is_lost(scene):
     scene.server.fail(424, after_events=3)
     stream = client(scene.server).converse_stream(modelId=CLAUDE, messages=MESSAGES)["stream"]
-    assert raised(list, stream) == "EventStreamError"
+    assert exception_name(list, stream) == "EventStreamError"
     assert scene.spans.span.status.status_code.name == "ERROR"
     return "output.value" in scene.spans.span.attributes
 
 
 @defect(mended={"chat-42"}, upstream={"chat-42", "another"})
-def what_an_abandoned_agent_did_is_in_another_session(scene):
+def spans_of_abandoned_agent_get_another_session(scene):
     from openinference.instrumentation import using_session
 
     agents = client(scene.server, "bedrock-agent-runtime")
@@ -99,7 +99,7 @@ def what_an_abandoned_agent_did_is_in_another_session(scene):
     mended=("A short answer about Where.", (1, 6, 7, 0, 0), "meta.llama3-8b-instruct-v1:0"),
     upstream=(None, (None,) * 5, None),
 )
-def most_families_streams_are_not_looked_at(scene):
+def streams_of_most_models_are_not_traced(scene):
     response = client(scene.server).invoke_model_with_response_stream(
         modelId="meta.llama3-8b-instruct-v1:0", body=json.dumps({"prompt": "Where"})
     )
@@ -133,7 +133,7 @@ def cached_tokens_are_not_counted(scene):
 
 
 @defect(mended=(10, None, None, 0, 0), upstream=(10, 1, None, None, None))
-def a_placeholder_is_taken_for_the_count_of_the_answer(scene):
+def placeholder_is_counted_as_output_tokens(scene):
     runtime = client(scene.server)
     stream = runtime.invoke_model_with_response_stream(modelId=CLAUDE, body=CLAUDE_BODY)["body"]
     assert next(iter(stream))
@@ -142,19 +142,19 @@ def a_placeholder_is_taken_for_the_count_of_the_answer(scene):
 
 
 @defect(mended=(True, "ERROR"), upstream=(False, "OK"))
-def a_body_that_breaks_off_is_handed_out_as_empty(scene):
+def broken_off_body_is_returned_empty(scene):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        thread = threading.Thread(target=answer_by_half, args=(listening,))
+        thread = threading.Thread(target=send_half_response, args=(listening,))
         thread.start()
         runtime = client(SimpleNamespace(bedrock_url=f"http://127.0.0.1:{port}"))
         body = runtime.invoke_model(modelId=CLAUDE, body=CLAUDE_BODY)["body"]
         thread.join()
     assert scene.spans.open == []
-    return raised(body.read) != "nothing", scene.spans.span.status.status_code.name
+    return exception_name(body.read) != "nothing", scene.spans.span.status.status_code.name
 
 
-def answer_by_half(listening):
+def send_half_response(listening):
     connection, _ = listening.accept()
     with connection:
         received = b""
@@ -164,12 +164,12 @@ def answer_by_half(listening):
 
 
 @defect(mended=(True, "nothing"), upstream=(False, "IncompleteReadError"))
-def a_body_is_empty_for_with_and_readinto(scene):
+def body_is_empty_for_with_and_readinto(scene):
     runtime = client(scene.server)
     with runtime.invoke_model(modelId=CLAUDE, body=CLAUDE_BODY)["body"] as raw:
         read = raw.read()
     body = runtime.invoke_model(modelId=CLAUDE, body=CLAUDE_BODY)["body"]
-    return bool(read), raised(body.readinto, bytearray(9))
+    return bool(read), exception_name(body.readinto, bytearray(9))
 
 
 @defect(
@@ -177,7 +177,7 @@ def a_body_is_empty_for_with_and_readinto(scene):
     mended=["bedrock.converse", "bedrock.converse", "bedrock_agent.invoke_agent"],
     upstream=[],
 )
-def a_client_that_was_made_before_is_not_traced(scene):
+def client_created_before_is_not_traced(scene):
     runtime, agents = client(scene.server), client(scene.server, "bedrock-agent-runtime")
     saved = runtime.converse
     scene.instrument()
@@ -191,15 +191,15 @@ def a_client_that_was_made_before_is_not_traced(scene):
     mended=("EMBEDDING", "amazon.titan-embed-text-v2:0", "Where?", True),
     upstream=("LLM", None, None, False),
 )
-def an_embedding_is_taken_for_an_answer(scene):
+def embedding_is_traced_as_llm(scene):
     runtime = client(scene.server)
     body = json.dumps({"inputText": "Where?"})
     answer = runtime.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=body)
     vector = tuple(json.loads(answer["body"].read())["embedding"])
-    said = scene.spans.span.attributes
+    attributes = scene.spans.span.attributes
     return (
-        said["openinference.span.kind"],
-        said.get("embedding.model_name"),
-        said.get("embedding.embeddings.0.embedding.text"),
-        said.get("embedding.embeddings.0.embedding.vector") == vector,
+        attributes["openinference.span.kind"],
+        attributes.get("embedding.model_name"),
+        attributes.get("embedding.embeddings.0.embedding.text"),
+        attributes.get("embedding.embeddings.0.embedding.vector") == vector,
     )

@@ -1,18 +1,18 @@
-"""What the contract tests share."""
+"""Fixtures of the contract tests."""
 
 import pytest
 
 
 @pytest.fixture
 def python_in_the_tree(python, monkeypatch, request):
-    """Run code in a fresh interpreter that finds these tests, too."""
+    """Run code in a new interpreter that can import the package `tests`."""
     monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
     return python
 
 
 @pytest.fixture
 def dspy_program(python_in_the_tree, tmp_path):
-    """Run a program about DSPy, with a cache of its own."""
+    """Run a DSPy program with its own cache, in a new interpreter."""
     begin = "    from tests.contract.dspy_programs import *\n"
 
     def run(*parts):

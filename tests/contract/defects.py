@@ -1,7 +1,7 @@
-"""Defects of an instrumentor, each found out by a function, in a process of its own.
+"""A registry for defects of an instrumentor, each shown by a function in its own process.
 
-The function returns what it finds; the decorator says what that is with clew, and what it is with
-upstream alone. The day upstream mends a defect, the second is no longer true.
+The decorator of the function states what it returns with clew, and what with upstream alone. The
+test with upstream alone fails once upstream has mended the defect.
 """
 
 import logging
@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from tests.providers import ProviderServer
 
 
-class Watched(SpanProcessor):
-    """The spans that were started, and how often each was ended."""
+class SpanRecorder(SpanProcessor):
+    """Keeps the spans that were started, and the id of a span each time it is ended."""
 
     def __init__(self) -> None:
         self.started: list[Any] = []
@@ -30,7 +30,7 @@ class Watched(SpanProcessor):
 
     @property
     def span(self):
-        """The only span, or the one that the others are parts of."""
+        """The only span, or the root of the others."""
         return self.started[0]
 
     @property
@@ -38,7 +38,7 @@ class Watched(SpanProcessor):
         return [span.name for span in self.started if span.end_time is None]
 
     def tokens(self):
-        """Prompt, answer, total, read from the cache, written to it."""
+        """Return the token counts: prompt, completion, total, cache read, cache write."""
         names = ("prompt", "completion", "total", *("prompt_details.cache_" + it for it in _CACHE))
         return tuple(self.span.attributes.get(f"llm.token_count.{name}") for name in names)
 
@@ -46,8 +46,8 @@ class Watched(SpanProcessor):
 _CACHE = ("read", "write")
 
 
-class Logged(logging.Handler):
-    """What was logged as a warning, or worse."""
+class LogRecorder(logging.Handler):
+    """Keeps the messages that were logged as warnings or errors."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -59,11 +59,11 @@ class Logged(logging.Handler):
 
 @dataclass
 class Scene:
-    """What a defect is found out with."""
+    """What the function of a defect is given."""
 
     server: ProviderServer
-    spans: Watched
-    logged: Logged
+    spans: SpanRecorder
+    logged: LogRecorder
     instrument: Callable[[], None]
 
 
@@ -76,10 +76,10 @@ class Defect:
 
 
 class Defects(dict[str, Defect]):
-    """The defects of one instrumentor by name."""
+    """The defects of one instrumentor, by the names of their functions."""
 
     def defect(self, *, mended, upstream, late=False):
-        """Say what the function finds. With *late* it switches the instrumentor on by itself."""
+        """Register a function and its results. If *late*, it calls `scene.instrument` itself."""
 
         def register(find):
             self[find.__name__] = Defect(find, mended, upstream, late)
@@ -91,14 +91,14 @@ class Defects(dict[str, Defect]):
         return pytest.mark.parametrize("defect", self)
 
     def code(self, name, who):
-        """Return the code by which another process asserts what is found."""
+        """Return code for another process that calls `assert_found`."""
         module = self[name].find.__module__
         return f"from {module} import DEFECTS; DEFECTS.assert_found({name!r}, {who!r})"
 
     def assert_found(self, name, who):
-        """Assert that the defect is what it should be with *who*: ``mended`` or ``upstream``."""
+        """Assert what the function returns with *who*: ``mended`` (clew) or ``upstream``."""
         defect = self[name]
-        spans, logged = Watched(), Logged()
+        spans, logged = SpanRecorder(), LogRecorder()
         logging.getLogger().addHandler(logged)
         provider = TracerProvider()
         provider.add_span_processor(spans)

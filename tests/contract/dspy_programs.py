@@ -1,4 +1,4 @@
-"""What the programs about DSPy begin with, each in an interpreter of its own."""
+"""Setup for DSPy programs that contract tests run in new interpreters."""
 
 import asyncio
 import atexit
@@ -18,7 +18,7 @@ __all__ = [  # noqa: RUF022 - by what they are
 warnings.simplefilter("ignore", DeprecationWarning)  # dspy 3.4 warns of what 3.5 will not have
 
 NEW = hasattr(dspy, "lm15")
-"""From 3.4 on DSPy has an engine of its own; before, there is LiteLLM alone."""
+"""From 3.4 on DSPy has its own engine; before, it uses only LiteLLM."""
 ENGINES = [{}, {"engine": "litellm"}] if NEW and find_spec("litellm") else [{}]
 
 recorder = Recorder()

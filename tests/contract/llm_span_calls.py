@@ -1,8 +1,8 @@
-"""Calls in which one span for a model call is inside another; which keys their LLM spans have.
+"""Calls in which one span for a model call is inside another, and the keys of their LLM spans.
 
 ``python -m tests.contract.llm_span_calls FRAMEWORK upstream|clew FILE`` makes all calls of one
-framework and writes, for each, the attribute keys that are on some LLM span, numbers left out, and
-the prompt template of each of them.
+framework and writes, for each, the attribute keys of all its LLM spans, without their indexes, and
+the prompt template of each span.
 """
 
 import gc
@@ -24,31 +24,31 @@ ONE_IN_ANOTHER = "one in another"
 CALLS: dict[str, list] = {name: [] for name in (*ORCHESTRATORS, ONE_IN_ANOTHER)}
 
 
-def of(framework, *needs):
-    """Enter a function among the calls of a framework, or of several."""
+def call_of(framework, *needs):
+    """Register a function as a call of *framework*, to be made if all *needs* are installed."""
 
-    def enter(call):
+    def register(call):
         CALLS[framework].append((call, needs))
         return call
 
-    return enter
+    return register
 
 
 # --- LangChain ---
 
-of("langchain", "langchain_openai")(langchain.invoke)
-of("langchain", "langchain_openai")(langchain.stream)
-of("langchain", "langchain_aws")(langchain.bedrock_converse)
-of("langchain", "langchain_mistralai")(langchain.mistral_invoke)
+call_of("langchain", "langchain_openai")(langchain.invoke)
+call_of("langchain", "langchain_openai")(langchain.stream)
+call_of("langchain", "langchain_aws")(langchain.bedrock_converse)
+call_of("langchain", "langchain_mistralai")(langchain.mistral_invoke)
 
 
-@of("langchain", "langchain_openai")
+@call_of("langchain", "langchain_openai")
 def with_tools(server):
     model = langchain.model(server).bind_tools([langchain.weather_tool()])
     assert model.invoke("The weather in Knossos?").tool_calls
 
 
-@of("langchain", "langchain_openai")
+@call_of("langchain", "langchain_openai")
 def text_model(server):
     from langchain_openai import OpenAI
 
@@ -57,7 +57,7 @@ def text_model(server):
 
 
 def router(ask):
-    """Return a model of LangChain's that hands its question to *ask*."""
+    """Return a LangChain model that passes its input to *ask*."""
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage
     from langchain_core.outputs import ChatGeneration, ChatResult
@@ -72,17 +72,17 @@ def router(ask):
     return Router(metadata={"team": "maze"})
 
 
-@of("langchain", "langchain_openai")
+@call_of("langchain", "langchain_openai")
 def model_in_a_model(server):
     assert router(lambda it: langchain.model(server).invoke(it).content).invoke(QUESTION)
 
 
-@of("langchain", "langchain_openai")
+@call_of("langchain", "langchain_openai")
 def openai_in_a_model(server):
     assert router(lambda it: ask_openai(server, it)).invoke(QUESTION)
 
 
-@of(ONE_IN_ANOTHER, "langchain_openai", "llama_index.llms.openai")
+@call_of(ONE_IN_ANOTHER, "langchain_openai", "llama_index.llms.openai")
 def llama_index_in_a_model(server):
     assert router(lambda it: llama_index.llm(server).complete(it).text).invoke(QUESTION)
 
@@ -97,12 +97,12 @@ def ask_openai(server, question):
 # --- LlamaIndex ---
 
 LLAMA = "llama_index.llms.openai"
-of("llama_index", LLAMA)(llama_index.chat)
-of("llama_index", LLAMA)(llama_index.complete)
-of("llama_index", LLAMA)(llama_index.structured)
-of("llama_index", LLAMA)(llama_index.function_agent)
-of("llama_index", "llama_index.llms.bedrock_converse")(llama_index.bedrock_chat)
-of("llama_index", "llama_index.llms.mistralai")(llama_index.mistral_chat)
+call_of("llama_index", LLAMA)(llama_index.chat)
+call_of("llama_index", LLAMA)(llama_index.complete)
+call_of("llama_index", LLAMA)(llama_index.structured)
+call_of("llama_index", LLAMA)(llama_index.function_agent)
+call_of("llama_index", "llama_index.llms.bedrock_converse")(llama_index.bedrock_chat)
+call_of("llama_index", "llama_index.llms.mistralai")(llama_index.mistral_chat)
 
 
 def template():
@@ -111,17 +111,17 @@ def template():
     return PromptTemplate("Where does the {what} lead?")
 
 
-@of("llama_index", LLAMA)
+@call_of("llama_index", LLAMA)
 def predict(server):
     assert llama_index.llm(server).predict(template(), what="thread")
 
 
-@of("llama_index", LLAMA)
+@call_of("llama_index", LLAMA)
 def stream_of_a_template(server):
     assert list(llama_index.llm(server).stream(template(), what="thread"))
 
 
-@of("llama_index", LLAMA)
+@call_of("llama_index", LLAMA)
 def predict_async(server):
     async def main():
         llm = llama_index.llm(server)
@@ -131,7 +131,7 @@ def predict_async(server):
     run(main())
 
 
-@of("llama_index", LLAMA)
+@call_of("llama_index", LLAMA)
 def refine(server):
     from llama_index.core import get_response_synthesizer
     from llama_index.core.schema import NodeWithScore, TextNode
@@ -141,7 +141,7 @@ def refine(server):
     assert str(writer.synthesize(QUESTION, nodes=nodes))
 
 
-@of("llama_index", LLAMA)
+@call_of("llama_index", LLAMA)
 def responses(server):
     from llama_index.llms.openai import OpenAIResponses
 
@@ -150,7 +150,7 @@ def responses(server):
 
 
 def own_llm(ask):
-    """Return a model of LlamaIndex's that hands its question to *ask*."""
+    """Return a LlamaIndex model that passes its input to *ask*."""
     from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
 
     class Own(CustomLLM):
@@ -167,18 +167,18 @@ def own_llm(ask):
     return Own()
 
 
-@of("llama_index", LLAMA)
+@call_of("llama_index", LLAMA)
 def openai_in_an_llm(server):
     assert own_llm(lambda it: ask_openai(server, it)).predict(template(), what="thread")
 
 
-@of("llama_index", LLAMA)
+@call_of("llama_index", LLAMA)
 def openai_in_the_chat_of_an_llm(server):
     own = own_llm(lambda it: ask_openai(server, it))
     assert own.chat(llama_index.messages()).message.content
 
 
-@of(ONE_IN_ANOTHER, LLAMA, "langchain_openai")
+@call_of(ONE_IN_ANOTHER, LLAMA, "langchain_openai")
 def langchain_in_an_llm(server):
     own = own_llm(lambda it: langchain.model(server).invoke(it).content)
     assert own.predict(template(), what="thread")
@@ -186,13 +186,13 @@ def langchain_in_an_llm(server):
 
 # --- DSPy ---
 
-of("dspy", "dspy")(dspy.call)
-of("dspy", "dspy", "openai")(dspy.own_model_call)
-of("dspy", "dspy", "litellm")(dspy.litellm_call)
+call_of("dspy", "dspy")(dspy.call)
+call_of("dspy", "dspy", "openai")(dspy.own_model_call)
+call_of("dspy", "dspy", "litellm")(dspy.litellm_call)
 
 
 def own_model(base, ask):
-    """Return a model of DSPy's that hands its question to *ask*."""
+    """Return a DSPy model that passes its input to *ask*."""
 
     class Own(base):
         def __call__(self, prompt=None, **named):
@@ -201,7 +201,7 @@ def own_model(base, ask):
     return Own("openai/gpt-4o-mini", temperature=0.3)
 
 
-@of("dspy", "dspy", "openai")
+@call_of("dspy", "dspy", "openai")
 def model_that_passes_tools_on(server):
     import dspy as framework
 
@@ -218,21 +218,21 @@ def model_that_passes_tools_on(server):
     client.close()
 
 
-@of("dspy", "dspy")
+@call_of("dspy", "dspy")
 def model_in_another(server):
     import dspy as framework
 
     assert own_model(framework.BaseLM, lambda it: dspy.lm(server)(it)[0])(QUESTION)
 
 
-@of("dspy", "dspy", "openai")
+@call_of("dspy", "dspy", "openai")
 def override_that_asks_openai(server):
     import dspy as framework
 
     assert own_model(framework.LM, lambda it: ask_openai(server, it))(QUESTION)
 
 
-@of(ONE_IN_ANOTHER, "dspy", "langchain_openai")
+@call_of(ONE_IN_ANOTHER, "dspy", "langchain_openai")
 def langchain_in_a_model(server):
     import dspy as framework
 
@@ -240,7 +240,7 @@ def langchain_in_a_model(server):
     assert ask(QUESTION)
 
 
-@of(ONE_IN_ANOTHER, "dspy", "llama_index.llms.openai")
+@call_of(ONE_IN_ANOTHER, "dspy", "llama_index.llms.openai")
 def llama_index_in_a_dspy_model(server):
     import dspy as framework
 
@@ -248,7 +248,7 @@ def llama_index_in_a_dspy_model(server):
     assert ask(QUESTION)
 
 
-@of("dspy", "dspy")
+@call_of("dspy", "dspy")
 def bedrock_in_a_model(server):
     import dspy as framework
 
@@ -290,9 +290,9 @@ def main(framework, tool, place):
             server.clear()
             call(server)
             gc.collect()  # A stream's span may end with the stream.
-            said = [it.attributes for it in recorder.models()]
-            keys = {re.sub(r"\.\d+\.", ".N.", key) for it in said for key in it}
-            templates = [it.get("llm.prompt_template.template") for it in said]
+            spans = [it.attributes for it in recorder.models()]
+            keys = {re.sub(r"\.\d+\.", ".N.", key) for it in spans for key in it}
+            templates = [it.get("llm.prompt_template.template") for it in spans]
             found[call.__name__] = {"keys": sorted(keys), "templates": templates}
     Path(place).write_text(json.dumps(found))
 

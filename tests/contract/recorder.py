@@ -1,4 +1,4 @@
-"""What was traced: for the programs that contract tests run in interpreters of their own."""
+"""Records spans in the programs that contract tests run in new interpreters."""
 
 import logging
 
@@ -11,14 +11,14 @@ _PREFIX = "llm.token_count."
 
 
 class Recorder(SpanProcessor):
-    """Keeps every span from its start on, and every complaint of OpenTelemetry's."""
+    """Keeps every span that starts, and every warning of OpenTelemetry and OpenInference."""
 
     def __init__(self):
-        self.spans, self.ends, self.said = [], [], []
+        self.spans, self.ends, self.warnings = [], [], []
         trace.set_tracer_provider(TracerProvider())
         trace.get_tracer_provider().add_span_processor(self)
         handler = logging.Handler(logging.WARNING)
-        handler.emit = lambda record: self.said.append(record.getMessage())
+        handler.emit = lambda record: self.warnings.append(record.getMessage())
         for name in ("opentelemetry", "openinference"):
             logging.getLogger(name).addHandler(handler)
 
@@ -39,11 +39,11 @@ class Recorder(SpanProcessor):
         return sorted(span.name for span in self.spans)
 
     def models(self):
-        """Return the spans of models."""
+        """Return the LLM spans."""
         return [it for it in self.spans if it.attributes.get("openinference.span.kind") == "LLM"]
 
     def tokens(self):
-        """Return the sum of what the spans of models say."""
+        """Return the sum of the token counts of the LLM spans."""
         counts = [
             [
                 span.attributes.get(_PREFIX + name, 0)

@@ -1,4 +1,4 @@
-"""aioboto3, which pins a botocore of its own: coroutines, streams and bodies read elsewhere."""
+"""The repairs for aioboto3, with coroutines, streams and bodies that are read in other contexts."""
 
 import asyncio
 import gc
@@ -10,9 +10,9 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from clew import State, current, instrument_all, uninstrument_all, using_session
-from tests.contract.aioboto3_defects import CONVERSE, DEFECTS, INVOKE, cancelled, client
+from tests.contract.aioboto3_defects import CONVERSE, DEFECTS, INVOKE, cancel_in_flight, client
 from tests.contract.bedrock_defects import AGENT
-from tests.contract.defects import Watched
+from tests.contract.defects import SpanRecorder
 from tests.landing.calls import bedrock
 from tests.providers import ProviderServer
 
@@ -20,28 +20,28 @@ pytest.importorskip("aiobotocore.session")
 
 
 @pytest.fixture
-def watched():
-    watched = Watched()
+def recorder():
+    recorder = SpanRecorder()
     provider = TracerProvider()
-    provider.add_span_processor(watched)
+    provider.add_span_processor(recorder)
     report = instrument_all(tracer_provider=provider)
     assert report["bedrock"].state is State.ACTIVE
-    yield watched
+    yield recorder
     uninstrument_all()
 
 
 @pytest.fixture
-def spans(watched):
-    return watched.started
+def spans(recorder):
+    return recorder.started
 
 
 @DEFECTS.cases()
-def test_with_clew_it_is_gone(defect, python_in_the_tree):
+def test_defect_is_gone_with_clew(defect, python_in_the_tree):
     python_in_the_tree(DEFECTS.code(defect, "mended"))
 
 
 @DEFECTS.cases()
-def test_upstream_still_has_it(defect, python_in_the_tree):
+def test_defect_is_still_in_upstream(defect, python_in_the_tree):
     python_in_the_tree(DEFECTS.code(defect, "upstream"))
 
 
@@ -78,7 +78,7 @@ async def read(response):
 
 @pytest.mark.parametrize("elsewhere", ["outside", "in another session", "in another task"])
 @pytest.mark.parametrize("call", CALLS)
-def test_awaited_and_read_elsewhere(spans, call, elsewhere):
+def test_call_awaited_elsewhere_keeps_its_session(spans, call, elsewhere):
     async def await_and_read(coroutine):
         await read(await coroutine)
 
@@ -105,7 +105,7 @@ def test_awaited_and_read_elsewhere(spans, call, elsewhere):
 
 
 @pytest.mark.parametrize("way", [converse, body, stream])
-def test_inside(spans, way):
+def test_call_awaited_in_its_block_has_its_session(spans, way):
     async def main():
         with ProviderServer() as server:
             async with client(server) as runtime:
@@ -129,7 +129,7 @@ async def in_a_block(body):
 
 
 def response(raw):
-    """Return aiohttp's response: what `async with` gives in aiobotocore 2, and has in it in 3."""
+    """Return aiohttp's response, which aiobotocore 2 returns from `async with` and 3 wraps."""
     return getattr(raw, "raw_stream", raw)
 
 
@@ -183,20 +183,20 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_body_may_be_read_in_any_way(watched, way):
+def test_body_can_be_read_in_any_way(recorder, way):
     async def main():
         with ProviderServer() as server:
             async with client(server) as runtime:
                 # The body is held by nothing but what reads it.
                 found = await way((await runtime.invoke_model(**INVOKE))["body"])
-                assert watched.open == []
+                assert recorder.open == []
                 return json.loads(found), server.usage
 
     answer, usage = asyncio.run(main())
-    assert answer["content"][0]["text"] in watched.span.attributes["output.value"]
-    assert watched.span.status.status_code.name == "OK"
-    assert watched.tokens() == (usage.prompt, usage.completion, usage.total, 0, 0)
-    assert len(watched.ends) == 1
+    assert answer["content"][0]["text"] in recorder.span.attributes["output.value"]
+    assert recorder.span.status.status_code.name == "OK"
+    assert recorder.tokens() == (usage.prompt, usage.completion, usage.total, 0, 0)
+    assert len(recorder.ends) == 1
 
 
 async def never_read(body):
@@ -219,20 +219,20 @@ async def closed(body):
 
 
 @pytest.mark.parametrize("way", [never_read, half_read, half_read_in_a_block, closed])
-def test_a_body_that_is_left_ends_its_span_once(watched, way, caplog):
+def test_abandoned_body_ends_its_span_once(recorder, way, caplog):
     async def main():
         with ProviderServer() as server:
             async with client(server) as runtime:
                 await way((await runtime.invoke_model(**INVOKE))["body"])
                 gc.collect()
-                assert watched.open == []
+                assert recorder.open == []
 
     with caplog.at_level(logging.WARNING, logger="opentelemetry"):
         asyncio.run(main())
     assert caplog.records == []
-    assert len(watched.ends) == 1
-    assert watched.span.status.status_code.name == "UNSET"
-    assert ("output.value" in watched.span.attributes) == (way is not never_read)
+    assert len(recorder.ends) == 1
+    assert recorder.span.status.status_code.name == "UNSET"
+    assert ("output.value" in recorder.span.attributes) == (way is not never_read)
 
 
 # --- whatever is cancelled ends its span once ---
@@ -260,24 +260,24 @@ NAMES = list(calls(None, None))
 AGENTS = "bedrock-agent-runtime"
 
 
-def assert_cancelled(watched):
-    assert len(watched.ends) == len(set(watched.ends)) == len(watched.started)
-    assert watched.span.status.status_code.name == "ERROR"
-    (event,) = [event for event in watched.span.events if event.name == "exception"]
+def assert_cancelled(recorder):
+    assert len(recorder.ends) == len(set(recorder.ends)) == len(recorder.started)
+    assert recorder.span.status.status_code.name == "ERROR"
+    (event,) = [event for event in recorder.span.events if event.name == "exception"]
     assert event.attributes["exception.type"].endswith("CancelledError")
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_cancelled_call(watched, name, caplog):
+def test_cancelled_call_ends_its_span_as_error(recorder, name, caplog):
     async def main():
         with ProviderServer() as server:
             async with client(server) as runtime, client(server, AGENTS) as agents:
                 server.hang()
                 with using_session("chat-42"):
                     call = calls(runtime, agents)[name]()
-                await cancelled(server, call)
-                assert_cancelled(watched)
+                await cancel_in_flight(server, call)
+                assert_cancelled(recorder)
                 server.release()
 
     with caplog.at_level(logging.WARNING, logger="opentelemetry"):
@@ -286,7 +286,7 @@ def test_a_cancelled_call(watched, name, caplog):
 
 
 @pytest.mark.parametrize("name", [it for it in NAMES if it.endswith(("stream", "agent"))])
-def test_a_stream_that_is_cancelled_while_it_is_read(watched, name, caplog):
+def test_cancelled_read_of_a_stream_ends_its_span_as_error(recorder, name, caplog):
     async def main():
         with ProviderServer() as server:
             async with client(server) as runtime, client(server, AGENTS) as agents:
@@ -305,9 +305,9 @@ def test_a_stream_that_is_cancelled_while_it_is_read(watched, name, caplog):
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-                assert_cancelled(watched)
+                assert_cancelled(recorder)
                 server.release()
-        assert {it.attributes["session.id"] for it in watched.started} == {"chat-42"}
+        assert {it.attributes["session.id"] for it in recorder.started} == {"chat-42"}
 
     with caplog.at_level(logging.WARNING, logger="opentelemetry"):
         asyncio.run(main())
@@ -316,7 +316,7 @@ def test_a_stream_that_is_cancelled_while_it_is_read(watched, name, caplog):
 
 @pytest.mark.parametrize("leave", ["never read", "half read", "closed", "breaks off"])
 @pytest.mark.parametrize("name", [it for it in NAMES if it.endswith(("stream", "agent"))])
-def test_a_stream_that_is_left_ends_its_span_once(watched, name, leave, caplog):
+def test_abandoned_stream_ends_its_span_once(recorder, name, leave, caplog):
     async def main():
         with ProviderServer() as server:
             async with client(server) as runtime, client(server, AGENTS) as agents:
@@ -327,22 +327,22 @@ def test_a_stream_that_is_left_ends_its_span_once(watched, name, leave, caplog):
                 key = next(key for key, it in response.items() if hasattr(it, "__aiter__"))
                 stream = response.pop(key)
                 with using_session("another"):
-                    await left(stream, leave)
+                    await abandon(stream, leave)
                     del stream
                     gc.collect()
-                    assert watched.open == []
+                    assert recorder.open == []
 
     with caplog.at_level(logging.WARNING, logger="opentelemetry"):
         asyncio.run(main())
     assert caplog.records == []
-    assert len(watched.ends) == len(set(watched.ends)) == len(watched.started)
+    assert len(recorder.ends) == len(set(recorder.ends)) == len(recorder.started)
     expected = "ERROR" if leave == "breaks off" else "UNSET"
-    assert watched.span.status.status_code.name == expected
-    assert {it.attributes["session.id"] for it in watched.started} == {"chat-42"}
+    assert recorder.span.status.status_code.name == expected
+    assert {it.attributes["session.id"] for it in recorder.started} == {"chat-42"}
 
 
 @pytest.mark.parametrize("model", ["anthropic.claude-cached-v1:0", "amazon.nova-cached-v1:0"])
-def test_of_a_stream_that_is_left_only_what_was_stated_as_final_is_counted(watched, model):
+def test_abandoned_stream_has_only_final_token_counts(recorder, model):
     async def main():
         with ProviderServer() as server:
             async with client(server) as runtime:
@@ -353,12 +353,12 @@ def test_of_a_stream_that_is_left_only_what_was_stated_as_final_is_counted(watch
             return server.usage.prompt
 
     prompt = asyncio.run(main())
-    assert watched.open == []
+    assert recorder.open == []
     known = prompt if "claude" in model else None  # Claude's first event states it.
-    assert watched.tokens()[:3] == (known, None, None)
+    assert recorder.tokens()[:3] == (known, None, None)
 
 
-def test_a_read_that_is_given_up_is_no_error(watched):
+def test_abandoned_read_is_no_error(recorder):
     async def main():
         with ProviderServer() as server:
             async with client(server) as runtime:
@@ -375,12 +375,12 @@ def test_a_read_that_is_given_up_is_no_error(watched):
                 server.release()
 
     asyncio.run(main())
-    assert watched.open == []
-    assert watched.span.status.status_code.name == "UNSET"
-    assert not watched.span.events
+    assert recorder.open == []
+    assert recorder.span.status.status_code.name == "UNSET"
+    assert not recorder.span.events
 
 
-async def left(stream, how):
+async def abandon(stream, how):
     if how == "breaks off":
         with pytest.raises(Exception, match="An error occurred"):
             [event async for event in stream]

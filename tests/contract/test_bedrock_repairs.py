@@ -1,7 +1,7 @@
-"""The repairs of Bedrock's instrumentation, through boto3.
+"""The repairs of Bedrock's instrumentation, with boto3.
 
 Each defect has two tests: with clew it is gone; with upstream alone it is still there. The second
-kind fails on the day upstream mends the defect. Then the repair and both tests can go.
+kind fails once upstream has mended the defect. Then the repair and both tests can go.
 """
 
 import gc
@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from clew import instrument_all, uninstrument_all, using_session
 from tests.contract.bedrock_defects import AGENT, DEFECTS
-from tests.contract.defects import Watched
+from tests.contract.defects import SpanRecorder
 from tests.landing.calls.bedrock import CLAUDE, CLAUDE_BODY, MESSAGES, client
 from tests.providers import ProviderServer
 
@@ -25,12 +25,12 @@ pytest.importorskip("boto3")
 
 
 @DEFECTS.cases()
-def test_with_clew_it_is_gone(defect, python_in_the_tree):
+def test_defect_is_gone_with_clew(defect, python_in_the_tree):
     python_in_the_tree(DEFECTS.code(defect, "mended"))
 
 
 @DEFECTS.cases()
-def test_upstream_still_has_it(defect, python_in_the_tree):
+def test_defect_is_still_in_upstream(defect, python_in_the_tree):
     python_in_the_tree(DEFECTS.code(defect, "upstream"))
 
 
@@ -39,7 +39,7 @@ def test_upstream_still_has_it(defect, python_in_the_tree):
 
 @contextmanager
 def traced():
-    spans = Watched()
+    spans = SpanRecorder()
     provider = TracerProvider()
     provider.add_span_processor(spans)
     instrument_all(tracer_provider=provider)
@@ -84,7 +84,7 @@ STREAMS = {
 }
 
 
-def opened(server, name):
+def open_stream(server, name):
     key, request = STREAMS[name]
     runtime = {"converse_stream", "invoke_model_with_response_stream"}
     service = "bedrock-runtime" if name in runtime else "bedrock-agent-runtime"
@@ -120,7 +120,7 @@ def breaks_off(stream):
         list(stream)
 
 
-LEAVING = {
+ENDINGS = {
     read: "OK",
     read_on: "OK",
     never_read: "UNSET",
@@ -130,32 +130,32 @@ LEAVING = {
 }
 
 
-@pytest.mark.parametrize("leave", LEAVING)
+@pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_ends_its_span_once(name, leave, server, spans, caplog):
-    if leave is breaks_off:
+def test_stream_ends_its_span_once(name, ending, server, spans, caplog):
+    if ending is breaks_off:
         server.fail(424, after_events=1)
     with using_session("chat-42"):
-        stream = opened(server, name)
+        stream = open_stream(server, name)
     assert spans.open
     with using_session("another"), caplog.at_level(logging.WARNING, logger="opentelemetry"):
-        leave(stream)
+        ending(stream)
         del stream
         gc.collect()
         assert spans.open == []
     assert len(spans.ends) == len(set(spans.ends)) == len(spans.started)
-    assert spans.span.status.status_code.name == LEAVING[leave]
+    assert spans.span.status.status_code.name == ENDINGS[ending]
     assert {span.attributes["session.id"] for span in spans.started} == {"chat-42"}
-    assert len([it for it in spans.span.events if it.name == "exception"]) == (leave is breaks_off)
+    assert len([it for it in spans.span.events if it.name == "exception"]) == (ending is breaks_off)
     assert trace.get_current_span() is trace.INVALID_SPAN
     assert caplog.records == []
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_is_still_botocores(name, server, spans):
+def test_stream_keeps_botocores_interface(name, server, spans):
     from botocore.eventstream import EventStream
 
-    stream = opened(server, name)
+    stream = open_stream(server, name)
     plain = stream.__wrapped__
     assert isinstance(stream, EventStream)
     assert {it for it in dir(plain) if not hasattr(stream, it)} == set()
@@ -174,7 +174,7 @@ class Unshown(Exception):  # What it is
 
 
 @pytest.mark.parametrize("name", ["converse_stream", "invoke_model"])  # Upstream reads converse's.
-def test_an_error_that_cannot_be_shown_reaches_the_application(name, server, spans):
+def test_error_without_readable_text_reaches_the_application(name, server, spans):
     def interrupt(**_named):
         raise Unshown
 
@@ -201,7 +201,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize("model", FAMILIES)
 @pytest.mark.parametrize("call", ["invoke_model", "invoke_model_with_response_stream"])
-def test_the_tokens_are_the_providers(call, model, server, spans):
+def test_tokens_of_invoke_model_match_the_provider(call, model, server, spans):
     list(getattr(client(server), call)(modelId=model, body=FAMILIES[model])["body"])
     usage = server.usage
     assert usage.total
@@ -212,7 +212,7 @@ def test_the_tokens_are_the_providers(call, model, server, spans):
 
 
 @pytest.mark.parametrize("call", ["converse", "converse_stream"])
-def test_the_tokens_of_converse_are_the_providers(call, server, spans):
+def test_tokens_of_converse_match_the_provider(call, server, spans):
     response = getattr(client(server), call)(modelId="cached." + CLAUDE, messages=MESSAGES)
     list(response.get("stream", ()))
     usage = server.usage
@@ -228,7 +228,7 @@ def converse(runtime):
     assert runtime.converse(modelId=CLAUDE, messages=MESSAGES)["output"]
 
 
-def test_an_early_client_is_traced_once_by_each_activation(server):
+def test_early_client_is_traced_once_by_each_activation(server):
     runtime = client(server)
     saved = runtime.converse
     for number in range(3):
@@ -252,7 +252,7 @@ def test_an_early_client_is_traced_once_by_each_activation(server):
         assert len(spans.started) == before
 
 
-def test_the_first_calls_of_an_early_client_may_come_from_many_threads(server):
+def test_first_calls_of_early_client_can_come_from_many_threads(server):
     runtime = client(server)
     barrier = threading.Barrier(8)
 
@@ -271,7 +271,7 @@ def test_the_first_calls_of_an_early_client_may_come_from_many_threads(server):
     assert found == [f"chat-{number}" for number in range(8)]
 
 
-def test_what_is_not_traced_goes_its_way(server):
+def test_untraced_call_works(server):
     runtime = client(server)
     with traced() as spans:
         counted = {"converse": {"messages": MESSAGES}}
@@ -289,7 +289,7 @@ def test_no_patch_is_left_behind():
 
 
 def patchable():
-    """Return what could be patched: what lies in upstream's modules and in their classes."""
+    """Return everything that could be patched in upstream's modules and their classes."""
     from botocore import client
 
     found = {}

@@ -1,4 +1,4 @@
-"""What is mended of the spans of DSPy's models: theirs, and what they say of tokens."""
+"""The repairs for DSPy's models: spans for custom models, and token counts."""
 
 import pytest
 
@@ -21,7 +21,7 @@ MODELS = """
 """
 
 
-def test_a_model_of_the_applications_own_has_one_span(dspy_program):
+def test_custom_model_has_one_span(dspy_program):
     pytest.importorskip("openai")
     dspy_program(
         MODELS,
@@ -63,7 +63,7 @@ def test_a_model_of_the_applications_own_has_one_span(dspy_program):
     )
 
 
-def test_it_is_masked_and_suppressed_like_any_other(dspy_program):
+def test_custom_model_is_masked_and_suppressed_like_any_other(dspy_program):
     pytest.importorskip("openai")
     dspy_program(
         MODELS,
@@ -88,7 +88,7 @@ def test_it_is_masked_and_suppressed_like_any_other(dspy_program):
     )
 
 
-def test_upstream_still_makes_none(dspy_program):
+def test_upstream_still_does_not_trace_custom_models(dspy_program):
     pytest.importorskip("openai")
     dspy_program(
         MODELS,
@@ -118,7 +118,7 @@ SPENDING = """
 """
 
 
-def test_the_tokens_are_what_the_provider_said(dspy_program):
+def test_tokens_match_the_provider(dspy_program):
     dspy_program(
         SPENDING,
         """
@@ -137,7 +137,7 @@ def test_the_tokens_are_what_the_provider_said(dspy_program):
     )
 
 
-def test_what_a_call_has_cost_before_it_failed_is_counted(dspy_program):
+def test_tokens_of_a_failed_call_are_counted(dspy_program):
     dspy_program(
         """
     if not NEW:
@@ -167,7 +167,7 @@ def test_what_a_call_has_cost_before_it_failed_is_counted(dspy_program):
     )
 
 
-def test_what_litellm_reckons_is_not_what_the_provider_said(dspy_program):
+def test_litellms_estimates_are_not_counted(dspy_program):
     pytest.importorskip("litellm")
     dspy_program(
         SPENDING,
@@ -179,7 +179,7 @@ def test_what_litellm_reckons_is_not_what_the_provider_said(dspy_program):
     )
 
 
-def test_what_the_cache_answers_costs_nothing(dspy_program):
+def test_cache_hits_cost_nothing(dspy_program):
     dspy_program(
         """
     with_clew()
@@ -207,7 +207,7 @@ def test_what_the_cache_answers_costs_nothing(dspy_program):
     )
 
 
-def test_upstream_still_says_nothing_of_tokens(dspy_program):
+def test_upstream_still_has_no_tokens(dspy_program):
     dspy_program(
         """
     with_upstream()

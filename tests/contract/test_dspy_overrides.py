@@ -1,7 +1,7 @@
-"""What is said of a DSPy model whose class has a ``__call__`` or an ``acall`` of its own.
+"""The attributes of a DSPy model whose class overrides ``__call__`` or ``acall``.
 
-Upstream has its span around the method of ``dspy.LM`` that the override calls; with clew the span
-is around the override. So what upstream says of the call inside has to be on that one.
+Upstream makes its span for the method of ``dspy.LM`` that the override calls; with clew the span is
+that of the override. So it needs all attributes that upstream sets for the inner call.
 """
 
 import pytest
@@ -52,7 +52,7 @@ OVERRIDES = """
         (Synchronous, ("Where?",), {}), (Forward, ("Where?",), {}),
     ]
 
-    def said(model, given, named, *, later):
+    def attributes_of(model, given, named, *, later):
         asked = model("openai/gpt-4o", api_base=server.openai_url, api_key="key", cache=False)
         clear()
         run(asked.acall(*given, **named)) if later else asked(*given, **named)
@@ -61,40 +61,40 @@ OVERRIDES = """
         of_the_call = ("input.value", "output.value", "llm.token_count")  # Of the override itself.
         return {k: v for k, v in span.attributes.items() if not k.startswith(of_the_call)}
 
-    def all_said():
-        return [said(*call, later=later) for call in CALLS for later in (False, True)]
+    def all_attributes():
+        return [attributes_of(*call, later=later) for call in CALLS for later in (False, True)]
 """
 
 
-def test_it_is_all_that_upstream_says_of_the_call_inside(dspy_program):
+def test_override_has_all_attributes_of_the_inner_call(dspy_program):
     dspy_program(
         OVERRIDES,
         """
     with_upstream()
-    before = all_said()
+    before = all_attributes()
     DSPyInstrumentor().uninstrument()
     with_clew()
-    for found, expected in zip(all_said(), before, strict=True):
+    for found, expected in zip(all_attributes(), before, strict=True):
         assert found == expected, (found, expected)
         assert found["llm.input_messages.0.message.content"]
-    assert recorder.said == []
+    assert recorder.warnings == []
     """,
     )
 
 
-def test_what_is_hidden_stays_hidden(dspy_program):
+def test_hidden_values_stay_hidden(dspy_program):
     dspy_program(
         OVERRIDES,
         """
     hidden = TraceConfig(hide_inputs=True, hide_outputs=True, hide_llm_invocation_parameters=True)
     instrument_all(only=["dspy"], config=hidden)
-    for shown in all_said():
+    for shown in all_attributes():
         assert "Where" not in str(shown) and "temperature" not in str(shown), shown
     """,
     )
 
 
-def test_fewer_messages_do_not_half_replace_more(dspy_program):
+def test_fewer_messages_do_not_partly_replace_more(dspy_program):
     dspy_program(
         OVERRIDES,
         """
@@ -102,14 +102,14 @@ def test_fewer_messages_do_not_half_replace_more(dspy_program):
         def __call__(self, messages): return super().__call__(messages=messages[-1:])
     with_clew()
     two = [{"role": "system", "content": "Be short."}, *messages]
-    shown = said(Last, (two,), {}, later=False)
+    shown = attributes_of(Last, (two,), {}, later=False)
     assert [shown[f"llm.input_messages.{it}.message.content"] for it in range(2)] == [
         "Be short.", "Where?"]
     """,
     )
 
 
-def test_a_model_that_asks_nothing_of_dspys_shows_its_first_argument(dspy_program):
+def test_model_without_inner_call_shows_its_first_argument(dspy_program):
     dspy_program(
         OVERRIDES,
         """

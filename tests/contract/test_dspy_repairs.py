@@ -1,4 +1,4 @@
-"""What is mended of DSPy's instrumentor: with clew it is gone, without it it is still there."""
+"""The repairs of DSPy's instrumentor: defects that are gone with clew, and still in upstream."""
 
 import pytest
 
@@ -23,7 +23,7 @@ PREDICTORS = """
 """
 
 
-def test_predictors_of_the_applications_own_are_traced(dspy_program):
+def test_custom_predictors_are_traced(dspy_program):
     dspy_program(
         PREDICTORS,
         """
@@ -51,7 +51,7 @@ def test_predictors_of_the_applications_own_are_traced(dspy_program):
     )
 
 
-def test_upstream_still_raises_where_there_is_one(dspy_program):
+def test_upstream_still_raises_with_a_custom_predictor(dspy_program):
     dspy_program(
         PREDICTORS,
         """
@@ -65,7 +65,7 @@ def test_upstream_still_raises_where_there_is_one(dspy_program):
     )
 
 
-def test_an_instrumentor_that_raises_half_way_leaves_no_patch(dspy_program):
+def test_instrumentor_that_raises_half_way_leaves_no_patch(dspy_program):
     dspy_program(
         PREDICTORS,
         """
@@ -105,7 +105,7 @@ ARGUMENTS = """
 """
 
 
-def test_a_forward_of_any_make_is_traced(dspy_program):
+def test_any_kind_of_forward_is_traced(dspy_program):
     dspy_program(
         "    with_clew()\n",
         ARGUMENTS,
@@ -129,7 +129,7 @@ def test_a_forward_of_any_make_is_traced(dspy_program):
     )
 
 
-def test_upstream_still_crashes_there(dspy_program):
+def test_upstream_still_crashes_with_these_forwards(dspy_program):
     dspy_program(
         "    with_upstream()\n",
         ARGUMENTS,
@@ -166,7 +166,7 @@ CALLBACKS = """
 """
 
 
-def test_dspys_own_callbacks_fire_after_uninstrument_all(python):
+def test_dspys_callbacks_are_called_after_uninstrument_all(python):
     python(
         CALLBACKS
         + """
@@ -180,7 +180,7 @@ def test_dspys_own_callbacks_fire_after_uninstrument_all(python):
     )
 
 
-def test_upstreams_uninstrument_still_strips_dspys_callbacks(python):
+def test_upstreams_uninstrument_still_removes_dspys_callbacks(python):
     python(
         CALLBACKS
         + """
@@ -230,7 +230,7 @@ SEARCH = """
 """
 
 
-def test_each_search_of_dspys_embeddings_is_in_its_own_session(python):
+def test_each_search_of_embeddings_is_in_its_own_session(python):
     pytest.importorskip("numpy")
     python(
         SEARCH
@@ -245,7 +245,7 @@ def test_each_search_of_dspys_embeddings_is_in_its_own_session(python):
     )
 
 
-def test_without_the_repair_they_are_still_in_their_makers(python):
+def test_without_the_repair_searches_are_in_the_creators_session(python):
     pytest.importorskip("numpy")
     python(
         SEARCH

@@ -1,6 +1,6 @@
-"""What makes one model call count twice upstream, and no longer does with clew.
+"""Model calls that count twice with upstream, and once with clew.
 
-The second test of each pair fails on the day upstream mends the defect. Then the repair can go.
+The second test of each pair fails once upstream has mended the defect. Then the repair can go.
 """
 
 import pytest
@@ -90,7 +90,7 @@ def test_langchain_and_its_provider_are_one_call_in_one_trace(python_in_the_tree
     )
 
 
-def test_kept_apart_on_demand_they_are_nested(python_in_the_tree):
+def test_unmerged_spans_are_nested(python_in_the_tree):
     pytest.importorskip("langchain_openai")
     python_in_the_tree(
         MEMORY
@@ -106,7 +106,7 @@ def test_kept_apart_on_demand_they_are_nested(python_in_the_tree):
     )
 
 
-def test_upstreams_are_still_two_calls_in_two_traces(python_in_the_tree):
+def test_upstream_still_has_two_calls_in_two_traces(python_in_the_tree):
     pytest.importorskip("langchain_openai")
     python_in_the_tree(
         MEMORY
@@ -119,7 +119,7 @@ def test_upstreams_are_still_two_calls_in_two_traces(python_in_the_tree):
     )
 
 
-def test_a_cache_hit_of_langchains_spends_nothing(python_in_the_tree):
+def test_cache_hit_of_langchain_costs_nothing(python_in_the_tree):
     pytest.importorskip("langchain_openai")
     python_in_the_tree(
         MEMORY
@@ -135,7 +135,7 @@ def test_a_cache_hit_of_langchains_spends_nothing(python_in_the_tree):
     )
 
 
-def test_upstreams_hit_still_spends_the_same_tokens_again(python_in_the_tree):
+def test_upstream_still_counts_the_tokens_of_a_cache_hit_again(python_in_the_tree):
     pytest.importorskip("langchain_openai")
     python_in_the_tree(
         MEMORY
@@ -149,7 +149,7 @@ def test_upstreams_hit_still_spends_the_same_tokens_again(python_in_the_tree):
     )
 
 
-def test_a_call_with_tools_of_llama_indexs_is_one_call(python_in_the_tree):
+def test_tool_call_of_llama_index_is_one_call(python_in_the_tree):
     pytest.importorskip("llama_index.llms.openai")
     python_in_the_tree(
         MEMORY
@@ -163,7 +163,7 @@ def test_a_call_with_tools_of_llama_indexs_is_one_call(python_in_the_tree):
     )
 
 
-def test_upstreams_is_still_more_calls_and_its_streams_request_alone(python_in_the_tree):
+def test_upstream_still_has_more_calls_and_a_separate_request_of_a_stream(python_in_the_tree):
     pytest.importorskip("llama_index.llms.openai")
     python_in_the_tree(
         MEMORY
@@ -191,7 +191,7 @@ CHAT_ENGINE = """
 """
 
 
-def test_a_chat_engines_stream_is_one_call(python_in_the_tree):
+def test_stream_of_a_chat_engine_is_one_call(python_in_the_tree):
     pytest.importorskip("llama_index.embeddings.openai")
     python_in_the_tree(
         MEMORY
@@ -203,7 +203,7 @@ def test_a_chat_engines_stream_is_one_call(python_in_the_tree):
     )
 
 
-def test_upstreams_chat_engine_is_still_a_call_more(python_in_the_tree):
+def test_upstream_still_has_an_extra_call_for_a_chat_engine(python_in_the_tree):
     pytest.importorskip("llama_index.embeddings.openai")
     python_in_the_tree(
         MEMORY

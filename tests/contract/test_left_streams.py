@@ -1,4 +1,4 @@
-"""A stream that is left early says of its tokens only what the provider had stated as final."""
+"""The span of an abandoned stream has only the token counts that were final by then."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from clew import instrument_all, uninstrument_all
-from tests.contract.defects import Watched
+from tests.contract.defects import SpanRecorder
 from tests.landing.calls.bedrock import CLAUDE, CLAUDE_BODY, MESSAGES, client
 from tests.providers import ProviderServer
 
@@ -35,15 +35,15 @@ def server():
 
 @pytest.fixture
 def spans():
-    watched = Watched()
+    recorder = SpanRecorder()
     provider = TracerProvider()
-    provider.add_span_processor(watched)
+    provider.add_span_processor(recorder)
     instrument_all(tracer_provider=provider)
-    yield watched
+    yield recorder
     uninstrument_all()
 
 
-def opened(server, model):
+def open_stream(server, model):
     runtime, body = client(server), FAMILIES[model]
     if body is None:
         return runtime.converse_stream(modelId="cached." + CLAUDE, messages=MESSAGES)["stream"]
@@ -51,16 +51,16 @@ def opened(server, model):
 
 
 def is_final(event):
-    """Whether the event states how many tokens the whole answer has."""
+    """Whether *event* has the token counts of the whole response."""
     chunk = event.get("chunk", {}).get("bytes", b"")
     marks = (b'"message_delta"', b'"metadata"', b"invocationMetrics")
     return "metadata" in event or any(mark in chunk for mark in marks)
 
 
-@pytest.mark.parametrize("ending", ["closed", "forgotten", "broken"])
+@pytest.mark.parametrize("ending", ["closed", "dropped", "broken"])
 @pytest.mark.parametrize("model", FAMILIES)
-def test_only_what_was_stated_as_final_is_on_the_span(model, ending, server, spans):
-    events = list(opened(server, model))
+def test_span_has_only_final_token_counts(model, ending, server, spans):
+    events = list(open_stream(server, model))
     whole, usage = spans.tokens()[:3], server.usage
     assert whole == (usage.prompt, usage.completion, usage.total)
     found_final = False
@@ -68,7 +68,7 @@ def test_only_what_was_stated_as_final_is_on_the_span(model, ending, server, spa
         spans.started.clear()
         if ending == "broken":
             server.fail(424, after_events=count)
-        stream = opened(server, model)
+        stream = open_stream(server, model)
         reading = iter(stream)
         read = [next(reading) for _ in range(count)]
         if ending == "closed":
@@ -87,11 +87,11 @@ def test_only_what_was_stated_as_final_is_on_the_span(model, ending, server, spa
         known = final or "message_start" in str(read[0])
         assert found[PROMPT] == (whole[PROMPT] if known else None)
         if "message_start" in str(read[0]) and not final:
-            said = json.loads(spans.span.attributes["output.value"])
-            assert said["usage"]["output_tokens"] is None
+            output = json.loads(spans.span.attributes["output.value"])
+            assert output["usage"]["output_tokens"] is None
     assert found_final is ("claude-" in model and body_is_messages(model))
 
 
 def body_is_messages(model):
-    """Whether something comes after what is final: a chunk that only says that this was all."""
+    """Whether a chunk that only marks the end follows the final token counts."""
     return FAMILIES[model] == CLAUDE_BODY

@@ -1,4 +1,4 @@
-"""What is mended of LlamaIndex's instrumentor: gone with clew, still there without it."""
+"""The repairs of LlamaIndex's instrumentor: defects gone with clew, and still in upstream."""
 
 import pytest
 
@@ -28,7 +28,7 @@ BEGIN = """
     def only():
         (span,) = recorder.spans
         assert span.end_time is not None and recorder.ends == [span.name], recorder.ends
-        assert recorder.said == [], recorder.said
+        assert recorder.warnings == [], recorder.warnings
         return span
 """
 
@@ -58,7 +58,7 @@ UNKNOWN = """
 """
 
 
-def test_the_span_of_an_unknown_model_ends_and_leaks_nothing(program):
+def test_span_of_unknown_model_ends_and_is_not_left_current(program):
     program(
         UNKNOWN,
         """
@@ -76,7 +76,7 @@ def test_the_span_of_an_unknown_model_ends_and_leaks_nothing(program):
     )
 
 
-def test_upstream_still_lets_it_leak(program):
+def test_upstream_still_leaves_it_current(program):
     program(
         UNKNOWN,
         """
@@ -118,7 +118,7 @@ STREAMS = """
 """
 
 
-def test_a_stream_that_is_not_read_to_its_end_ends_its_span_once(program):
+def test_unfinished_stream_ends_its_span_once(program):
     program(
         STREAMS,
         """
@@ -153,7 +153,7 @@ def test_a_stream_that_is_not_read_to_its_end_ends_its_span_once(program):
     )
 
 
-def test_uninstrument_all_takes_it_back(program):
+def test_uninstrument_all_undoes_the_repair(program):
     program(
         """
     from clew import uninstrument_all
@@ -179,7 +179,7 @@ def test_uninstrument_all_takes_it_back(program):
     )
 
 
-def test_a_cancelled_call_ends_its_span(program):
+def test_cancelled_call_ends_its_span(program):
     program(
         """
     with_clew()
@@ -207,7 +207,7 @@ def test_a_cancelled_call_ends_its_span(program):
     )
 
 
-def test_upstream_still_leaves_them_open_or_calls_them_errors(program):
+def test_upstream_still_leaves_unfinished_streams_open_or_as_errors(program):
     program(
         STREAMS,
         """
@@ -258,21 +258,21 @@ def _embeddings():
 
 
 @pytest.mark.usefixtures("_embeddings")
-def test_the_spans_of_an_abandoned_query_end(program):
+def test_spans_of_an_abandoned_query_end(program):
     program(
         QUERY,
         """
     with_clew()
     for steps, closed in ((0, False), (1, False), (1, True), (999, False), (999, True)):
         assert query(steps, closed) == []
-        assert sorted(recorder.ends) == recorder.names() and recorder.said == []
+        assert sorted(recorder.ends) == recorder.names() and recorder.warnings == []
         assert statuses() == {"OK" if steps == 999 else "UNSET"}, (steps, closed, statuses())
     """,
     )
 
 
 @pytest.mark.usefixtures("_embeddings")
-def test_upstream_still_leaves_them_open(program):
+def test_upstream_still_leaves_spans_of_an_abandoned_query_open(program):
     program(
         QUERY,
         """

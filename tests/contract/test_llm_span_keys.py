@@ -1,7 +1,7 @@
-"""What upstream says on some LLM span is on an LLM span with clew, too.
+"""Every attribute key that upstream sets on an LLM span is on an LLM span with clew, too.
 
-Where several spans for one model call are LLM spans upstream, one is with clew. Who looks for model
-calls by a template, a tool or a model's name must find the same calls there.
+Where upstream has several LLM spans for one model call, clew has one. A search for model calls by
+template, tool or model name must still find the same calls.
 """
 
 import json
@@ -11,7 +11,7 @@ import pytest
 from tests.contract.llm_span_calls import CALLS, ORCHESTRATORS
 
 FORMS = "An orchestrator shows the message in one form; two forms in one message would be mixed up."
-OF_THE_OUTPUT = "It describes the output of the provider's own span, which stays there."
+PROVIDER_OUTPUT = "It describes the output of the provider's own span, which stays there."
 INTENDED = {
     f"llm.{side}_messages.N.message.contents.N.message_content.{part}": (
         FORMS,
@@ -19,11 +19,11 @@ INTENDED = {
     )
     for side in ("input", "output")
     for part in ("text", "type")
-} | {"output.mime_type": (OF_THE_OUTPUT, "output.value")}
-"""What is lost on purpose: why, and which key says it instead."""
+} | {"output.mime_type": (PROVIDER_OUTPUT, "output.value")}
+"""Keys that are dropped on purpose: why, and which key has the value instead."""
 
 
-def said(python_in_the_tree, framework, tool, tmp_path):
+def traced_calls(python_in_the_tree, framework, tool, tmp_path):
     place = tmp_path / f"{tool}.json"
     code = "from tests.contract.llm_span_calls import main; import sys; main(*sys.argv[1:])"
     cache = str(tmp_path / "cache")
@@ -35,10 +35,10 @@ def said(python_in_the_tree, framework, tool, tmp_path):
 @pytest.mark.timeout(240)  # Two programs that import several frameworks.
 @pytest.mark.parametrize("framework", CALLS)
 def test_no_key_is_lost(python_in_the_tree, framework, tmp_path):
-    before = said(python_in_the_tree, framework, "upstream", tmp_path)
+    before = traced_calls(python_in_the_tree, framework, "upstream", tmp_path)
     if not before:
         pytest.skip("what they call is not installed here")
-    now = said(python_in_the_tree, framework, "clew", tmp_path)
+    now = traced_calls(python_in_the_tree, framework, "clew", tmp_path)
     assert before.keys() == now.keys()
     for call, upstream in before.items():
         keys = set(now[call]["keys"])
@@ -49,7 +49,7 @@ def test_no_key_is_lost(python_in_the_tree, framework, tmp_path):
         assert (None in now[call]["templates"]) <= (not any(upstream["templates"])), call
 
 
-def test_these_are_all_orchestrators():
+def test_all_orchestrators_are_tested():
     from clew.core.frameworks import FRAMEWORKS, Layer
 
     assert ORCHESTRATORS.keys() < CALLS.keys()

@@ -1,4 +1,4 @@
-"""Mistral's repairs, each with its twin, which fails on the day upstream mends the defect."""
+"""Mistral's repairs, each with a second test that fails once upstream has mended the defect."""
 
 import pytest
 
@@ -28,10 +28,10 @@ MISTRAL = """
     trace.set_tracer_provider(TracerProvider())
     trace.get_tracer_provider().add_span_processor(recorder)
 
-    class Said(logging.Handler):
+    class FailOnWarning(logging.Handler):
         def emit(self, record): raise SystemExit(record.getMessage())
 
-    logging.getLogger("opentelemetry.context").addHandler(Said())
+    logging.getLogger("opentelemetry.context").addHandler(FailOnWarning())
     server = ProviderServer().start()
     CHAT = {"model": MODEL, "messages": MESSAGES}
 
@@ -65,7 +65,7 @@ MISTRAL = """
         server.clear()
         return times, span.status.status_code.name, raised, span.attributes.get("output.value", "")
 
-    async def cancelled(call):
+    async def cancel_in_flight(call):
         server.hang()
         task = asyncio.create_task(call)
         assert await asyncio.to_thread(server.wait_for, 1)
@@ -78,7 +78,7 @@ MISTRAL = """
 
 @pytest.fixture
 def mistral(python, monkeypatch, request):
-    """Run code that has all of the above."""
+    """Run code after the setup above, in a new interpreter."""
     pytest.importorskip("mistralai.client")
     monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
     return lambda code: python(MISTRAL + code)
@@ -94,7 +94,7 @@ AS_A_CONTEXT_MANAGER = """
 """
 
 
-def test_an_asynchronous_stream_is_a_context_manager(mistral):
+def test_async_stream_is_a_context_manager(mistral):
     mistral(
         AS_A_CONTEXT_MANAGER
         + """
@@ -104,7 +104,7 @@ def test_an_asynchronous_stream_is_a_context_manager(mistral):
     )
 
 
-def test_upstreams_is_still_none(mistral):
+def test_upstreams_async_stream_is_still_no_context_manager(mistral):
     mistral(
         AS_A_CONTEXT_MANAGER
         + """
@@ -120,7 +120,7 @@ def test_upstreams_is_still_none(mistral):
     )
 
 
-def test_a_stream_is_as_without_instrumentation(mistral):
+def test_stream_works_as_without_instrumentation(mistral):
     mistral("""
     async def observed():
         seen = []
@@ -163,14 +163,14 @@ CANCELLED = """
         found = []
         async with client(server) as mistral:
             for method, arguments in [it for listed in calls for it in listed(mistral)]:
-                await cancelled(method(**arguments))
+                await cancel_in_flight(method(**arguments))
                 if recorder.started:
                     found.append(outcome()[:3])
         return found
 """
 
 
-def test_the_span_of_a_cancelled_call_ends(mistral):
+def test_span_of_cancelled_call_ends(mistral):
     mistral(
         CANCELLED
         + """
@@ -181,7 +181,7 @@ def test_the_span_of_a_cancelled_call_ends(mistral):
     )
 
 
-def test_upstreams_still_does_not_end(mistral):
+def test_upstream_still_leaves_span_of_cancelled_call_open(mistral):
     mistral(
         CANCELLED
         + """
@@ -192,7 +192,7 @@ def test_upstreams_still_does_not_end(mistral):
     )
 
 
-def test_a_call_that_is_left_in_another_context_leaves_nothing_behind(mistral):
+def test_call_that_ends_in_another_context_leaves_nothing_attached(mistral):
     mistral("""
     instrument_all()
 
@@ -216,7 +216,7 @@ def test_a_call_that_is_left_in_another_context_leaves_nothing_behind(mistral):
     """)
 
 
-def test_the_span_of_a_stream_ends_however_the_stream_does(mistral):
+def test_span_ends_however_the_stream_ends(mistral):
     mistral("""
     instrument_all()
     broken = []
@@ -256,7 +256,7 @@ def test_the_span_of_a_stream_ends_however_the_stream_does(mistral):
     """)
 
 
-def test_so_does_that_of_an_asynchronous_stream(mistral):
+def test_span_ends_however_the_async_stream_ends(mistral):
     mistral("""
     instrument_all()
 
@@ -321,7 +321,7 @@ def test_so_does_that_of_an_asynchronous_stream(mistral):
     """)
 
 
-def test_a_stream_that_nobody_awaits_ends_as_well(mistral):
+def test_span_of_unawaited_stream_ends(mistral):
     mistral("""
     instrument_all()
     for method, arguments in list(async_streams(client(server)))[:2]:
@@ -330,7 +330,7 @@ def test_a_stream_that_nobody_awaits_ends_as_well(mistral):
     """)
 
 
-def test_upstreams_still_does_not_say_that_a_stream_was_well(mistral):
+def test_upstream_still_does_not_set_ok_for_a_stream(mistral):
     mistral("""
     MistralAIInstrumentor().instrument()
 
@@ -343,7 +343,7 @@ def test_upstreams_still_does_not_say_that_a_stream_was_well(mistral):
     """)
 
 
-def test_nothing_is_left_of_the_repairs(mistral):
+def test_uninstrument_all_removes_the_repairs(mistral):
     mistral("""
     from openinference.instrumentation.mistralai import _chat_wrapper as wrappers
     from mistralai.client.fim import Fim

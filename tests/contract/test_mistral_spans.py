@@ -1,4 +1,4 @@
-"""The spans of Mistral's endpoints that upstream does not trace, and that it still does not."""
+"""clew's spans for Mistral's endpoints that upstream does not trace, and still does not."""
 
 import pytest
 
@@ -80,7 +80,7 @@ CALLS = """
         return [span for span in memory.get_finished_spans()
                 if span.instrumentation_scope.name == "openinference.instrumentation.mistralai"]
 
-    def said(do, *arguments):
+    def attributes_of(do, *arguments):
         (span,) = spans_of(do, *arguments)
         return dict(span.attributes)
 """
@@ -88,13 +88,13 @@ CALLS = """
 
 @pytest.fixture
 def mistral(python, monkeypatch, request):
-    """Run code that has all of the above."""
+    """Run code after the setup above, in a new interpreter."""
     pytest.importorskip("mistralai.client")
     monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
     return lambda code: python(CALLS + code)
 
 
-def test_each_call_makes_one_span_with_its_kind_and_tokens(mistral):
+def test_each_call_has_one_span_with_kind_and_tokens(mistral):
     mistral("""
     names = {it for it in vars(SpanAttributes).values() if isinstance(it, str)}
     for _ in range(2):
@@ -102,36 +102,36 @@ def test_each_call_makes_one_span_with_its_kind_and_tokens(mistral):
         for method, arguments, kind, tokens in METHODS:
             for do in (call, call_async):
                 (span,) = spans_of(do, method, arguments)
-                said = span.attributes
-                at = (method, said)
+                found = span.attributes
+                at = (method, found)
                 prefix = "embedding" if kind == "EMBEDDING" else "llm"
                 assert span.status.is_ok, at
                 assert span.name.startswith(
                     "MistralAsyncClient." if do is call_async else "MistralClient."), span.name
-                assert said["openinference.span.kind"] == kind, at
-                assert said["llm.provider"] == said["llm.system"] == "mistralai", at
-                assert said[f"{prefix}.model_name"] == arguments.get(
+                assert found["openinference.span.kind"] == kind, at
+                assert found["llm.provider"] == found["llm.system"] == "mistralai", at
+                assert found[f"{prefix}.model_name"] == arguments.get(
                     "model", "mistral-large-latest"), at
-                assert said["input.mime_type"] == said["output.mime_type"] == "application/json"
-                assert json.loads(said["input.value"]).keys() == arguments.keys(), at
-                assert json.loads(said["output.value"]), at
-                parameters = json.loads(said[f"{prefix}.invocation_parameters"])
+                assert found["input.mime_type"] == found["output.mime_type"] == "application/json"
+                assert json.loads(found["input.value"]).keys() == arguments.keys(), at
+                assert json.loads(found["output.value"]), at
+                parameters = json.loads(found[f"{prefix}.invocation_parameters"])
                 assert parameters.get("model") == arguments.get("model"), at
                 assert not {"inputs", "prompt", "suffix", "file", "document"} & {*parameters}, at
-                assert (kind == "LLM") is ("llm.output_messages.0.message.role" in said), at
+                assert (kind == "LLM") is ("llm.output_messages.0.message.role" in found), at
                 if tokens:
                     stated = getattr(server, tokens)
-                    assert said["llm.token_count.total"] == getattr(stated, "total", stated) > 0
-                    assert said["llm.token_count.prompt"] == getattr(stated, "prompt", stated)
-                    assert said["llm.token_count.completion"] == getattr(stated, "completion", 0)
-                plain = {it for it in said if not any(char.isdigit() for char in it)}
+                    assert found["llm.token_count.total"] == getattr(stated, "total", stated) > 0
+                    assert found["llm.token_count.prompt"] == getattr(stated, "prompt", stated)
+                    assert found["llm.token_count.completion"] == getattr(stated, "completion", 0)
+                plain = {it for it in found if not any(char.isdigit() for char in it)}
                 assert plain <= names | {"session.id"}, plain - names
         uninstrument_all()
         assert not any(spans_of(call, *it[:2]) for it in METHODS)
     """)
 
 
-def test_upstream_still_makes_none(mistral):
+def test_upstream_still_does_not_trace_these_calls(mistral):
     mistral("""
     MistralAIInstrumentor().instrument()
     assert len(spans_of(call, mistral.chat.complete, {"model": MODEL, "messages": MESSAGES})) == 1
@@ -140,22 +140,22 @@ def test_upstream_still_makes_none(mistral):
     """)
 
 
-def test_what_is_said_and_answered(mistral):
+def test_input_and_output_attributes(mistral):
     mistral("""
     instrument_all()
-    code = said(call, mistral.fim.complete, CODE)
+    code = attributes_of(call, mistral.fim.complete, CODE)
     assert code["llm.input_messages.0.message.content"] == CODE["prompt"]
     assert code["llm.input_messages.1.message.content"] == CODE["suffix"]
     assert code["llm.output_messages.0.message.content"].startswith("A short answer")
     assert code["llm.finish_reason"] == "stop"
-    streamed = said(call, mistral.fim.stream, CODE)
+    streamed = attributes_of(call, mistral.fim.stream, CODE)
     same = {"llm.output_messages.0.message.content", "llm.finish_reason", "llm.token_count.total"}
     assert {key: streamed[key] for key in same} == {key: code[key] for key in same}
 
-    found = said(call, mistral.fim.complete, CODE | {"model": "cached-codestral"})
+    found = attributes_of(call, mistral.fim.complete, CODE | {"model": "cached-codestral"})
     assert found["llm.token_count.prompt_details.cache_read"] == server.usage.cached > 0
 
-    texts = said(call, mistral.embeddings.create, EMBED)
+    texts = attributes_of(call, mistral.embeddings.create, EMBED)
     assert [texts[f"embedding.embeddings.{n}.embedding.text"] for n in (0, 1)] == ["one", "two"]
     assert len(texts["embedding.embeddings.1.embedding.vector"]) == 8
     assert "embedding" not in json.loads(texts["output.value"])["data"][1]
@@ -171,7 +171,7 @@ def test_what_is_said_and_answered(mistral):
         {"type": "function.result", "tool_call_id": "abc", "result": "sunny"},
     ]
     arguments = {"model": MODEL, "inputs": entries, "instructions": "Be brief."}
-    asked = said(call, talk.start, arguments)
+    asked = attributes_of(call, talk.start, arguments)
     message = "llm.input_messages.{}.message.{}".format
     assert asked[message(0, "role")] == "system"
     assert asked[message(0, "content")] == "Be brief."
@@ -183,7 +183,7 @@ def test_what_is_said_and_answered(mistral):
     assert asked[message(3, "role")] == "tool"
     assert asked[message(3, "tool_call_id")] == asked[message(2, tool_call + "id")] == "abc"
 
-    called = [said(call, method, TALK | {"tools": [WEATHER]})
+    called = [attributes_of(call, method, TALK | {"tools": [WEATHER]})
               for method in (talk.start, talk.start_stream)]
     for found in called:
         assert json.loads(found["llm.tools.0.tool.json_schema"]) == WEATHER
@@ -191,41 +191,42 @@ def test_what_is_said_and_answered(mistral):
         assert found[start + "function.name"] == "weather"
         assert json.loads(found[start + "function.arguments"])["city"]
 
-    page = said(call, mistral.ocr.process, OCR)
+    page = attributes_of(call, mistral.ocr.process, OCR)
     assert page["llm.input_messages.0.message.content"] == DOCUMENT["document_url"]
     assert page["llm.output_messages.0.message.content"].startswith("# A page")
-    words = [said(call, it, SOUND) for it in (transcriptions.complete, transcriptions.stream)]
+    methods = (transcriptions.complete, transcriptions.stream)
+    words = [attributes_of(call, method, SOUND) for method in methods]
     assert {it["llm.output_messages.0.message.content"] for it in words} == {
         "A short transcript of a recording."}
     assert {it["llm.input_messages.0.message.content"] for it in words} == {"a.wav"}
     """)
 
 
-def test_files_and_secrets_stay_outside(mistral):
+def test_files_and_secrets_are_not_recorded(mistral):
     mistral("""
     instrument_all()
     image = "data:image/png;base64," + "x" * 5000  # which the server reads out
     document = {"type": "image_url", "image_url": image}
-    found = said(call, mistral.ocr.process, OCR | {
+    found = attributes_of(call, mistral.ocr.process, OCR | {
         "document": document, "http_headers": {"x-secret": "hunter2"}, "timeout_ms": 9000})
     text = str({key: it for key, it in found.items() if "output" not in key})
     assert "xxxx" not in text and "hunter2" not in text and "9000" not in text, text
     assert "image/png;base64,<5000 characters>" in found["input.value"]
-    found = said(call, transcriptions.complete, SOUND)
+    found = attributes_of(call, transcriptions.complete, SOUND)
     assert json.loads(found["input.value"])["file"]["content"] == "<4 bytes>"
     # What can be read only once is the SDK's to read.
     tools = (it for it in [WEATHER])
-    found = said(call, talk.start, TALK | {"tools": tools})
+    found = attributes_of(call, talk.start, TALK | {"tools": tools})
     assert json.loads(server.exchanges[0].raw)["tools"], "the tools were read away"
     """)
 
 
-def test_masking_and_suppression_are_those_of_the_other_spans(mistral):
+def test_masking_and_suppression_work_as_for_other_spans(mistral):
     mistral("""
     instrument_all(config=TraceConfig(hide_inputs=True, hide_outputs=True,
                                       hide_embedding_vectors=True))
     for method, arguments, kind, _ in METHODS:
-        found = said(call, method, arguments)
+        found = attributes_of(call, method, arguments)
         assert found["input.value"] == found["output.value"] == "__REDACTED__", found
         text = str(found)
         assert not any(it in text for it in (
@@ -236,7 +237,7 @@ def test_masking_and_suppression_are_those_of_the_other_spans(mistral):
         with suppress_tracing():
             assert not spans_of(call, method, arguments)
         with using_session("chat-42"):
-            assert said(call, method, arguments)["session.id"] == "chat-42"
+            assert attributes_of(call, method, arguments)["session.id"] == "chat-42"
     """)
 
 
@@ -265,7 +266,7 @@ def test_errors_are_recorded(mistral):
     """)
 
 
-def test_a_newer_kind_of_event_and_one_that_tells_of_an_error(mistral):
+def test_unknown_events_and_error_events(mistral):
     mistral("""
     from clew.instrument.record.mistral import ENDPOINTS
     (endpoint,) = [it for it in ENDPOINTS if it.name == "conversations"]
@@ -282,14 +283,14 @@ def test_a_newer_kind_of_event_and_one_that_tells_of_an_error(mistral):
         {"type": "message.output.delta", "id": "c", "content": "."},
         {"type": "conversation.response.error", "code": 500, "message": "lost"},
     ):
-        endpoint.gather(answer, event)
+        endpoint.add_event(answer, event)
     assert answer["error"] == "500: lost"
     assert [it["type"] for it in answer["outputs"]] == [
         "tool.execution", "agent.handoff", "message.output"]
     assert answer["outputs"][2]["content"] == [
         {"type": "text", "text": "See this: "}, {"type": "tool_file"},
         {"type": "text", "text": "."}]
-    messages = list(endpoint.answered(answer))
+    messages = list(endpoint.output_messages(answer))
     assert messages[0]["tool_calls"][0]["function"] == {"name": "search", "arguments": "{}"}
     assert messages[1]["content"] == "-> Ariadne"
     """)

@@ -1,4 +1,4 @@
-"""The provider server's rarer endpoints of Mistral, read by Mistral's own SDK."""
+"""The test server's rarer Mistral endpoints, called with Mistral's own SDK."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def mistral(server: ProviderServer) -> Iterator[Any]:
         yield client
 
 
-def test_judgements(server: ProviderServer, mistral: Any) -> None:
+def test_classifiers(server: ProviderServer, mistral: Any) -> None:
     found = mistral.classifiers.moderate(model="mistral-moderation-latest", inputs=["one"])
     assert found.results[0].categories["violence_and_threats"] is False
     assert server.usage.total == 1

@@ -1,4 +1,4 @@
-"""The provider server of the tests, held against real SDKs and against real recorded traffic.
+"""The test server's responses, compared with real SDKs and with recordings of real traffic.
 
 The comparison with recordings runs where CLEW_RECORDINGS names a folder of vcrpy cassettes.
 """
@@ -302,7 +302,7 @@ class TestBedrock:
 class TestDSPy:
     @pytest.mark.parametrize("adapter", ["ChatAdapter", "JSONAdapter", "XMLAdapter"])
     @pytest.mark.parametrize("engine", [None, "litellm"])
-    def test_programs_take_no_call_too_many(
+    def test_programs_make_no_extra_calls(
         self,
         server: ProviderServer,
         monkeypatch: pytest.MonkeyPatch,

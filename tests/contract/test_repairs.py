@@ -1,6 +1,6 @@
 """Each repair has two tests: with it the defect is gone; without it the defect is still there.
 
-The second kind fails on the day upstream mends the defect. Then the repair and both tests can go.
+The second kind fails once upstream has mended the defect. Then the repair and both tests can go.
 """
 
 import pytest
@@ -33,7 +33,7 @@ BOTO = """
 """
 
 
-def test_a_boto3_client_is_traced_again_after_a_second_instrument_all(python_in_the_tree):
+def test_boto3_client_is_traced_again_after_a_second_instrument_all(python_in_the_tree):
     pytest.importorskip("boto3")
     python_in_the_tree(
         BOTO
@@ -52,7 +52,7 @@ def test_a_boto3_client_is_traced_again_after_a_second_instrument_all(python_in_
     )
 
 
-def test_upstream_still_does_not_trace_such_a_client(python_in_the_tree):
+def test_upstream_still_does_not_trace_it_again(python_in_the_tree):
     pytest.importorskip("boto3")
     python_in_the_tree(
         BOTO

@@ -1,6 +1,6 @@
-"""The status of the span of a stream: OK if it was read to its end, unset if left, else an error.
+"""The status of the span of a stream: OK if read to its end, unset if abandoned, else ERROR.
 
-Mistral's, Bedrock's and LlamaIndex's streams are in the tests of their repairs.
+The streams of Mistral, Bedrock and LlamaIndex are tested with their repairs.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from clew import instrument_all, uninstrument_all
-from tests.contract.defects import Watched
+from tests.contract.defects import SpanRecorder
 from tests.providers import ProviderServer
 
 pytest.importorskip("openai")
@@ -26,11 +26,11 @@ def server():
 
 @pytest.fixture
 def spans():
-    watched = Watched()
+    recorder = SpanRecorder()
     provider = TracerProvider()
-    provider.add_span_processor(watched)
+    provider.add_span_processor(recorder)
     instrument_all(tracer_provider=provider)
-    yield watched
+    yield recorder
     uninstrument_all()
 
 
@@ -90,7 +90,7 @@ def assert_ended(spans, expected):
 
 @pytest.mark.parametrize("ending", EXPECTED)
 @pytest.mark.parametrize("name", STREAMS)
-def test_of_a_stream(name, ending, server, spans):
+def test_status_of_a_stream(name, ending, server, spans):
     if ending == "broken":
         server.fail(500, after_events=2)
     stream = STREAMS[name](server)
@@ -114,7 +114,7 @@ def test_of_a_stream(name, ending, server, spans):
 
 @pytest.mark.parametrize("ending", EXPECTED)
 @pytest.mark.parametrize("name", ASYNC_STREAMS)
-def test_of_an_asynchronous_stream(name, ending, server, spans):
+def test_status_of_an_async_stream(name, ending, server, spans):
     async def main():
         if ending == "broken":
             server.fail(500, after_events=2)
@@ -140,11 +140,11 @@ def test_of_an_asynchronous_stream(name, ending, server, spans):
     assert_ended(spans, EXPECTED[ending])
 
 
-def test_upstream_still_calls_one_of_langchains_an_error(server):
+def test_upstream_still_sets_error_for_a_closed_langchain_stream(server):
     instrumentation = pytest.importorskip("openinference.instrumentation.langchain")
-    watched = Watched()
+    recorder = SpanRecorder()
     provider = TracerProvider()
-    provider.add_span_processor(watched)
+    provider.add_span_processor(recorder)
     instrumentor = instrumentation.LangChainInstrumentor()
     instrumentor.instrument(tracer_provider=provider)
     try:
@@ -153,5 +153,5 @@ def test_upstream_still_calls_one_of_langchains_an_error(server):
         stream.close()
     finally:
         instrumentor.uninstrument()
-    assert watched.span.status.status_code.name == "ERROR"
-    assert watched.span.status.description.startswith("GeneratorExit")
+    assert recorder.span.status.status_code.name == "ERROR"
+    assert recorder.span.status.description.startswith("GeneratorExit")

@@ -1,4 +1,4 @@
-"""Each repair says for which versions it was made, and is made for no others."""
+"""Each repair states the versions that it was made for, and is skipped with others."""
 
 import re
 import tomllib
@@ -30,7 +30,7 @@ REPAIRS = [
 
 
 @pytest.mark.parametrize("name", REPAIRS)
-def test_it_is_made_for_the_lowest_versions_that_we_claim_and_for_those_installed(name):
+def test_repair_fits_the_lowest_supported_and_the_installed_versions(name):
     made_for = import_module(f"clew.instrument.repairs.{name}").MADE_FOR
     assert made_for
     for requirement in map(Requirement, made_for):
@@ -38,14 +38,14 @@ def test_it_is_made_for_the_lowest_versions_that_we_claim_and_for_those_installe
         assert bounds == {">=", "<"}, "a range has two ends"
         if requirement.name in LOWEST:
             assert requirement.specifier.contains(LOWEST[requirement.name])
-    assert repairs.unmet(made_for) is None
+    assert repairs.unmet_requirement(made_for) is None
 
 
 @pytest.fixture
-def as_version(tmp_path):
-    """Have a package pass for another version of itself, in a process of its own."""
+def fake_version(tmp_path):
+    """Return a function that makes a package appear as another version to new processes."""
 
-    def pretend(package, version):
+    def fake(package, version):
         try:
             metadata = distribution(package)
         except PackageNotFoundError:
@@ -56,11 +56,11 @@ def as_version(tmp_path):
         (folder / "METADATA").write_text(text)
         (folder / "entry_points.txt").write_text(metadata.read_text("entry_points.txt"))
 
-    return pretend
+    return fake
 
 
 MISTRAL = "openinference-instrumentation-mistralai"
-MADE = """
+PROGRAM = """
     from clew import instrument_all
     report = instrument_all()
     import mistralai.client
@@ -70,19 +70,19 @@ MADE = """
 """
 
 
-@pytest.mark.parametrize(("version", "made"), [(None, "True"), ("9.0", "False")])
-def test_for_another_version_it_is_skipped_in_silence(python, as_version, version, made):
+@pytest.mark.parametrize(("version", "is_repaired"), [(None, "True"), ("9.0", "False")])
+def test_repair_is_skipped_silently_for_another_version(python, fake_version, version, is_repaired):
     pytest.importorskip("mistralai")
     if version:
-        as_version(MISTRAL, version)
-    done = python(MADE)
-    assert (done.stdout.strip(), done.stderr) == (made, "")
+        fake_version(MISTRAL, version)
+    done = python(PROGRAM)
+    assert (done.stdout.strip(), done.stderr) == (is_repaired, "")
 
 
-def test_the_doctor_notes_it_once(doctor, as_version):
+def test_doctor_notes_a_skipped_repair(doctor, fake_version):
     pytest.importorskip("mistralai")
     assert doctor().found("repairs") == []
-    as_version(MISTRAL, "9.0")
+    fake_version(MISTRAL, "9.0")
     diagnosis = doctor()
     assert diagnosis.severity("repairs") == "note"
     assert diagnosis.says("repairs", "mistral.streams", f"made for {MISTRAL}<3,>=2.2.2", "9.0")

@@ -1,4 +1,4 @@
-"""What another library wraps over a wrapper of clew's is still there after `uninstrument_all`."""
+"""The wrapper that another library puts around one of clew's stays after `uninstrument_all`."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from clew.core.frameworks import FRAMEWORKS
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
-def test_somebody_elses_wrapper_stays(python, framework):
+def test_wrapper_of_another_library_stays(python, framework):
     pytest.importorskip(framework.trigger)
     done = python(f"""
         import {framework.trigger}
@@ -31,7 +31,7 @@ def test_somebody_elses_wrapper_stays(python, framework):
             with suppress(ImportError):  # A part that this release does not have.
                 import_module(owner.partition(":")[0])
 
-        def passing_on(wrapped, instance, arguments, named):
+        def pass_through(wrapped, instance, arguments, named):
             return wrapped(*arguments, **named)
 
         theirs = []
@@ -39,7 +39,7 @@ def test_somebody_elses_wrapper_stays(python, framework):
             found = vars(owner).get(name)
             # What the instrumentor has wrapped is for the instrumentor to unwrap.
             if found is not None and not isinstance(found.__wrapped__, FunctionWrapper):
-                wrapper = FunctionWrapper(found, passing_on)
+                wrapper = FunctionWrapper(found, pass_through)
                 setattr(owner, name, wrapper)
                 theirs.append((owner, name, wrapper))
         print(len(theirs))

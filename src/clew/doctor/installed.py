@@ -16,7 +16,7 @@ from clew.doctor.findings import Finding, error, note, ok, warning
 from clew.doctor.subject import Examined
 from clew.instrument.activation import Activator
 from clew.instrument.discovery import Candidate, candidates
-from clew.instrument.repairs import skipped
+from clew.instrument.repairs import skipped_repairs
 from clew.instrument.report import Activation, State
 from clew.instrument.selection import Names, split_known
 
@@ -227,7 +227,7 @@ def check_repairs(examined: Examined) -> Iterator[Finding]:
     by_reason: dict[str, list[str]] = {}
     for activation in _expected_report(examined).values():
         if activation.state is State.WAITING:
-            for repair, reason in skipped(activation.framework.entry_point):
+            for repair, reason in skipped_repairs(activation.framework.entry_point):
                 by_reason.setdefault(reason, []).append(repair)
     if by_reason:
         text = "; ".join(f"{', '.join(them)} ({why})" for why, them in by_reason.items())

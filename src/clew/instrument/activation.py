@@ -30,7 +30,7 @@ from clew.instrument.activation_entry import Entry, incompatible
 from clew.instrument.discovery import candidates
 from clew.instrument.instrumentor_options import check_options
 from clew.instrument.method_context import wrap_calls
-from clew.instrument.repairs import instrumenting, repairs_for
+from clew.instrument.repairs import around_instrument, repairs_for
 from clew.instrument.report import Activation, Report, State
 from clew.instrument.selection import disabled, resolve, source_of
 from clew.patching.import_hooks import (
@@ -323,7 +323,7 @@ class Activator:
         options = {"tracer_provider": self.tracer_provider, **entry.options}
         if self._config is not None:
             options["config"] = self._config
-        with instrumenting(item.framework.entry_point, instrumentor):
+        with around_instrument(item.framework.entry_point, instrumentor):
             instrumentor.instrument(skip_dep_check=True, **options)
         entry.instrumentor = instrumentor
         try:

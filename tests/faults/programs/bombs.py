@@ -12,21 +12,21 @@ import clew
 SOURCE = str(Path(clew.__file__).parent)
 
 
-class Bang(Exception):  # What it is
-    """The fault."""
+class Fault(Exception):  # What it is
+    """The exception that functions of clew are made to raise."""
 
     times = 0
 
 
 def name_of(code):
-    """Return ``spans.processor.IdentityProcessor.on_start``."""
+    """Return the name of a function: ``spans.processor.IdentityProcessor.on_start``."""
     file = Path(code.co_filename).relative_to(SOURCE).with_suffix("")
     return ".".join((*file.parts, code.co_qualname))
 
 
 @contextmanager
-def used():
-    """Collect the functions of clew's that run inside, in all threads, by their names."""
+def record_used():
+    """Collect the functions of clew that run in the block, in all threads, by name."""
     found = {}
 
     def profile(frame, event, _argument):
@@ -44,7 +44,7 @@ def used():
 
 
 def code_of(name):
-    """Return the code of the function that is called so."""
+    """Return the code of the function with this name, as `name_of` returns it."""
     for it in gc.get_objects():
         code = it.__code__ if isinstance(it, FunctionType) else None
         if code and code.co_filename.startswith(SOURCE) and name_of(code) == name:
@@ -52,24 +52,24 @@ def code_of(name):
     raise LookupError(name)
 
 
-def _bang(*_arguments, **_named):
-    __import__("bombs").went_off()
+def _raise_fault(*_arguments, **_named):
+    __import__("bombs").raise_fault()
 
 
-def went_off():
-    Bang.times += 1
-    raise Bang
+def raise_fault():
+    Fault.times += 1
+    raise Fault
 
 
 @contextmanager
 def failing(code):
-    """Let the function of *code* raise inside."""
+    """Make the function of *code* raise in the block."""
     functions = [
         it for it in gc.get_referrers(code) if isinstance(it, FunctionType) and it.__code__ is code
     ]
-    Bang.times = 0
+    Fault.times = 0
     for function in functions:
-        function.__code__ = _bang.__code__.replace(co_freevars=code.co_freevars)
+        function.__code__ = _raise_fault.__code__.replace(co_freevars=code.co_freevars)
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""Calls made without clew, with it, and with each function of clew's that they use raising.
+"""Makes calls without clew, with it, and with each function of clew that they use raising.
 
 Its arguments are a scenario and the provider server's address. It writes one JSON object per
-function: what came of the calls, and whether the fault was counted.
+function: the results of the calls, and whether the fault was counted.
 """
 
 import json
@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import model_calls
 import scenarios
-from bombs import Bang, code_of, failing, used
+from bombs import Fault, code_of, failing, record_used
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -25,32 +25,32 @@ trace.set_tracer_provider(TracerProvider())
 ONCE = tuple(
     f"instrument.{name}." for name in ("activation", "discovery", "repairs", "method_context")
 )
-"""The modules and packages of which something runs on an import."""
+"""The modules and packages with functions that run on an import."""
 
 
 def in_this_process(scenario):
     calls = scenario()
     before = calls()
     instrument_all()
-    with using_session("chat-42", user_id="ada"), used() as found:
+    with using_session("chat-42", user_id="ada"), record_used() as found:
         calls()
     for name, code in found.items():
         if exempt := may_raise(code):
-            tell(function=name, exempt=exempt)
+            write_result(function=name, exempt=exempt)
             continue
         with using_session("chat-42", user_id="ada"), failing(code):
-            tell(function=name, **outcome(calls, before))
+            write_result(function=name, **outcome(calls, before))
     uninstrument_all()
 
 
 def in_children(scenario):
-    """For what happens once in a process: imports."""
+    """Run each case in a child process, for what happens once in a process: imports."""
     calls = scenario()
     before = in_a_child(calls)
     instrument_all()
 
     def names():
-        with used() as found:
+        with record_used() as found:
             calls()
         return [(name, may_raise(code)) for name, code in found.items()]
 
@@ -60,9 +60,9 @@ def in_children(scenario):
 
     for name, exempt in in_a_child(names):
         if not name.startswith(ONCE):
-            continue  # The other scenarios tell.
-        said = {"exempt": exempt} if exempt else in_a_child(lambda name=name: fail(name))
-        tell(function=name, **said)
+            continue  # The other scenarios report it.
+        result = {"exempt": exempt} if exempt else in_a_child(lambda name=name: fail(name))
+        write_result(function=name, **result)
 
 
 def in_a_child(work):
@@ -81,7 +81,7 @@ def in_a_child(work):
 
 
 def may_raise(code):
-    """Say why a fault in this very function cannot be contained."""
+    """Return why a fault in this function itself cannot be contained, or an empty string."""
     if "contain" in code.co_names:
         return "it contains the faults of what it calls"
     return ""
@@ -96,12 +96,12 @@ def outcome(calls, before):
     return {
         "came": came,
         "same": came == json.loads(json.dumps(before)),
-        "went_off": Bang.times,
+        "went_off": Fault.times,
         "counted": sum(stats().errors.values()) - counted,
     }
 
 
-def tell(**what):
+def write_result(**what):
     print(json.dumps(what), flush=True)
 
 

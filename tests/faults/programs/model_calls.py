@@ -1,4 +1,4 @@
-"""What an application does with each framework. As in `scenarios`."""
+"""Scenarios for the frameworks, in the form of those in `scenarios`."""
 
 import asyncio
 import json
@@ -120,14 +120,14 @@ def mistral():
     async def later():
         answer = await client.chat.complete_async(**asked)
         stream = await client.chat.stream_async(**asked)
-        return scenarios.said(answer), [words(event) async for event in stream]
+        return scenarios.text_of(answer), [words(event) async for event in stream]
 
     def calls():
         conversation = client.beta.conversations.start(**talk)
         return [
-            scenarios.said(client.chat.complete(**asked)),
+            scenarios.text_of(client.chat.complete(**asked)),
             [words(event) for event in client.chat.stream(**asked)],
-            scenarios.said(client.fim.complete(**code)),
+            scenarios.text_of(client.fim.complete(**code)),
             client.embeddings.create(model="mistral-embed", inputs=["Why?"]).data[0].embedding,
             conversation.outputs[0].content,
             asyncio.run(later()),

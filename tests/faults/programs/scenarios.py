@@ -1,4 +1,4 @@
-"""What an application does. Each returns a function that does it, and says what came of it."""
+"""Scenarios: each function returns a function that makes calls and returns their results."""
 
 import asyncio
 import urllib.request
@@ -22,7 +22,7 @@ def openai():
         async with sdk.AsyncOpenAI(**options) as client:
             answer = await client.chat.completions.create(**ASKED)
             stream = await client.chat.completions.create(**ASKED, stream=True)
-            return said(answer), said_in([chunk async for chunk in stream])
+            return text_of(answer), text_of_chunks([chunk async for chunk in stream])
 
     def calls():
         answer = client.chat.completions.create(**ASKED)
@@ -31,10 +31,10 @@ def openai():
         with ThreadPoolExecutor(1) as pool:
             threaded = pool.submit(client.chat.completions.create, **ASKED).result()
         return [
-            said(answer),
-            said_in(stream),
+            text_of(answer),
+            text_of_chunks(stream),
             response.output_text,
-            said(threaded),
+            text_of(threaded),
             asyncio.run(later()),
         ]
 
@@ -47,7 +47,7 @@ def import_openai():
 
     def calls():
         client = import_module("openai").OpenAI(api_key="none", base_url=f"{URL}/v1")
-        return said(client.chat.completions.create(**ASKED))
+        return text_of(client.chat.completions.create(**ASKED))
 
     return calls
 
@@ -58,7 +58,7 @@ def langchain():
 
     def calls():
         class Loud(runnables.RunnableLambda):
-            """A subclass that is defined while clew follows."""
+            """A subclass that is defined while clew is active."""
 
         loud = Loud(lambda text: text.upper())
         return [
@@ -72,7 +72,7 @@ def langchain():
 
 
 def own_spans():
-    """Spans of the application's own tracer, of every kind, with more attributes than fit."""
+    """Spans of the application's own tracer, of every kind, with more attributes than the limit."""
     tracer = trace.get_tracer("application")
 
     def calls():
@@ -146,12 +146,12 @@ def wsgi():
 
 
 def crossing():
-    """Headers are written for a host on the list and for others, sent on, and read."""
+    """Inject headers for a host on the list and for others, send a request, and extract headers."""
     tracer = trace.get_tracer("application")
 
     def written(host, headers):
-        said = {"http.request.method": "GET", "url.full": f"http://{host}/", "server.address": host}
-        with tracer.start_as_current_span("GET", kind=SpanKind.CLIENT, attributes=said):
+        sent = {"http.request.method": "GET", "url.full": f"http://{host}/", "server.address": host}
+        with tracer.start_as_current_span("GET", kind=SpanKind.CLIENT, attributes=sent):
             propagate.inject(headers)
         return [headers["a"], "tenant=blue" in headers["baggage"], "traceparent" in headers]
 
@@ -165,9 +165,9 @@ def crossing():
     return calls
 
 
-def said(answer):
+def text_of(answer):
     return answer.choices[0].message.content
 
 
-def said_in(chunks):
+def text_of_chunks(chunks):
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)

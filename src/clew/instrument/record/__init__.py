@@ -1,6 +1,6 @@
-"""Spans of clew's own, for the calls of a framework that its instrumentor does not trace.
+"""Spans that clew makes itself, for methods of a framework that its instrumentor does not trace.
 
-They are made with the instrumentor's own tracer, so that masking, suppression and ids are those of
-its other spans. `watching` tells what becomes of a stream, `spans` makes a span of a call, and what
-there is to call, and where its request and answer say what, stands in a table per framework.
+They are made with the instrumentor's own tracer, so masking, suppression and ids work as for its
+other spans. `stream_watch` observes streams, `endpoint_spans` makes a span for each call, and a
+table for each framework lists the methods and where their requests and responses have what.
 """

@@ -1,4 +1,4 @@
-"""What a call's span says, in the words of OpenInference's semantic conventions."""
+"""Span attributes for requests and responses, by OpenInference's semantic conventions."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from clew.context.identity import encodable
 Json = dict[str, Any]
 Attributes = dict[str, AttributeValue]
 Message = Mapping[str, Any]
-"""Of ``role``, ``content`` (text, or a list of chunks), ``tool_calls`` and ``tool_call_id``."""
+"""Keys: ``role``, ``content`` (text, or a list of chunks), ``tool_calls``, ``tool_call_id``."""
 
 LLM, EMBEDDING, GUARDRAIL = "LLM", "EMBEDDING", "GUARDRAIL"
 
@@ -24,138 +24,141 @@ _TOKENS = {
 }
 
 
-def of_a_call(
-    kind: str, provider: str, system: str, request: Json, content: Iterable[str]
+def request_attributes(
+    kind: str, provider: str, system: str, request: Json, input_arguments: Iterable[str]
 ) -> Attributes:
-    """Return what is known at the start."""
-    parameters = {key: it for key, it in request.items() if key not in content}
+    """Return the attributes that are known at the start, apart from messages and tools."""
+    parameters = {key: value for key, value in request.items() if key not in input_arguments}
     prefix = "embedding" if kind == EMBEDDING else "llm"
-    said: Attributes = {
+    attributes: Attributes = {
         "llm.provider": provider,
         "llm.system": system,
-        f"{prefix}.invocation_parameters": _as_json(parameters),
-        "input.value": _as_json(request),
+        f"{prefix}.invocation_parameters": _to_json_text(parameters),
+        "input.value": _to_json_text(request),
         "input.mime_type": "application/json",
         "openinference.span.kind": kind,
     }
     if isinstance(model := request.get("model"), str):
-        said[f"{prefix}.model_name"] = model
-    return said
+        attributes[f"{prefix}.model_name"] = model
+    return attributes
 
 
-def of_an_answer(kind: str, request: Json, answer: Json) -> Attributes:
-    """Return what the answer says, apart from its messages."""
+def response_attributes(kind: str, request: Json, response: Json) -> Attributes:
+    """Return the attributes that *response* determines, apart from its messages."""
     prefix = "embedding" if kind == EMBEDDING else "llm"
-    said: Attributes = {
-        "output.value": _as_json(_without_vectors(answer) if kind == EMBEDDING else answer),
+    output = _without_vectors(response) if kind == EMBEDDING else response
+    attributes: Attributes = {
+        "output.value": _to_json_text(output),
         "output.mime_type": "application/json",
     }
-    if model := _model_of(answer) or request.get("model"):
-        said[f"{prefix}.model_name"] = str(model)
-    for choice in answer.get("choices") or ():
+    if model := _model_of(response) or request.get("model"):
+        attributes[f"{prefix}.model_name"] = str(model)
+    for choice in response.get("choices") or ():
         if choice.get("index") == 0 and choice.get("finish_reason"):
-            said["llm.finish_reason"] = choice["finish_reason"]
-    usage = answer.get("usage") or {}
+            attributes["llm.finish_reason"] = choice["finish_reason"]
+    usage = response.get("usage") or {}
     for name, path in _TOKENS.items():
-        if isinstance(count := _at(usage, path), int):
-            said[f"llm.token_count.{name}"] = count
+        if isinstance(count := _value_at(usage, path), int):
+            attributes[f"llm.token_count.{name}"] = count
     if isinstance(cached := usage.get("num_cached_tokens"), int):
-        said.setdefault("llm.token_count.prompt_details.cache_read", cached)
-    return said
+        attributes.setdefault("llm.token_count.prompt_details.cache_read", cached)
+    return attributes
 
 
-def messages(prefix: str, found: Iterable[Message]) -> Attributes:
+def message_attributes(prefix: str, messages: Iterable[Message]) -> Attributes:
     """Return the attributes of a list of messages, the last ones first.
 
-    Those that a limit drops are the oldest then: the beginning of what was said most recently is
-    worth most, as upstream has it.
+    This is also upstream's order. At its attribute limit the SDK drops what was set first, which
+    are then the last messages.
     """
-    said: Attributes = {}
-    for index, message in reversed(list(enumerate(found))):
-        start = f"{prefix}.{index}.message"
+    attributes: Attributes = {}
+    for index, message in reversed(list(enumerate(messages))):
+        message_prefix = f"{prefix}.{index}.message"
         for key in ("role", "tool_call_id"):
             if isinstance(value := message.get(key), str) and value:
-                said[f"{start}.{key}"] = value
-        said |= _content(start, message.get("content"))
-        for number, call in enumerate(message.get("tool_calls") or ()):
+                attributes[f"{message_prefix}.{key}"] = value
+        attributes |= _content_attributes(message_prefix, message.get("content"))
+        for call_index, call in enumerate(message.get("tool_calls") or ()):
             function = call.get("function") or {}
-            tool_call = f"{start}.tool_calls.{number}.tool_call"
+            tool_call = f"{message_prefix}.tool_calls.{call_index}.tool_call"
             if call.get("id"):
-                said[f"{tool_call}.id"] = call["id"]
+                attributes[f"{tool_call}.id"] = call["id"]
             if function.get("name"):
-                said[f"{tool_call}.function.name"] = function["name"]
+                attributes[f"{tool_call}.function.name"] = function["name"]
             if arguments := function.get("arguments"):
-                said[f"{tool_call}.function.arguments"] = _as_text(arguments)
-    return said
+                attributes[f"{tool_call}.function.arguments"] = _to_text(arguments)
+    return attributes
 
 
-def _content(start: str, content: Any) -> Attributes:
+def _content_attributes(prefix: str, content: Any) -> Attributes:
     if not content:
         return {}
     if not isinstance(content, list):
-        return {f"{start}.content": _as_text(content)}
-    said: Attributes = {}
-    for number, chunk in enumerate(content):
-        part = f"{start}.contents.{number}.message_content"
+        return {f"{prefix}.content": _to_text(content)}
+    attributes: Attributes = {}
+    for index, chunk in enumerate(content):
+        part = f"{prefix}.contents.{index}.message_content"
         image = chunk.get("image_url") if isinstance(chunk, dict) else None
         if image:
-            said[f"{part}.type"] = "image"
+            attributes[f"{part}.type"] = "image"
             url = image.get("url") if isinstance(image, dict) else image
-            said[f"{part}.image.image.url"] = str(url)
+            attributes[f"{part}.image.image.url"] = str(url)
         else:
             text = chunk.get("text") if isinstance(chunk, dict) else chunk
-            said[f"{part}.type"] = "text"
-            said[f"{part}.text"] = _as_text(chunk if text is None else text)
-    return said
+            attributes[f"{part}.type"] = "text"
+            attributes[f"{part}.text"] = _to_text(chunk if text is None else text)
+    return attributes
 
 
-def tools(offered: Any) -> Attributes:
+def tool_attributes(tools: Any) -> Attributes:
     """Return the attributes of the tools that a model may call."""
-    if not isinstance(offered, list):
+    if not isinstance(tools, list):
         return {}
     return {
-        f"llm.tools.{number}.tool.json_schema": _as_json(it) for number, it in enumerate(offered)
+        f"llm.tools.{index}.tool.json_schema": _to_json_text(tool)
+        for index, tool in enumerate(tools)
     }
 
 
-def embeddings(inputs: Any, answer: Json) -> Attributes:
-    """Return the texts and their vectors."""
-    said: Attributes = {}
+def embedding_attributes(inputs: Any, response: Json) -> Attributes:
+    """Return the attributes of the texts and their vectors."""
+    attributes: Attributes = {}
     texts = inputs if isinstance(inputs, list) else [inputs]
     for index, text in enumerate(texts):
         if isinstance(text, str):
-            said[f"embedding.embeddings.{index}.embedding.text"] = text
-    for place, found in enumerate(answer.get("data") or ()):
-        if vector := found.get("embedding"):
-            index = found.get("index", place)
-            said[f"embedding.embeddings.{index}.embedding.vector"] = vector
-    return said
+            attributes[f"embedding.embeddings.{index}.embedding.text"] = text
+    for position, item in enumerate(response.get("data") or ()):
+        if vector := item.get("embedding"):
+            index = item.get("index", position)
+            attributes[f"embedding.embeddings.{index}.embedding.vector"] = vector
+    return attributes
 
 
-def _without_vectors(answer: Json) -> Json:
-    """Return *answer* without what stands in attributes of its own, which can be masked there."""
+def _without_vectors(response: Json) -> Json:
+    """Return *response* without the vectors, which have their own attributes and can be masked."""
     data = [
-        {key: it for key, it in found.items() if key != "embedding"}
-        for found in answer.get("data") or ()
+        {key: value for key, value in item.items() if key != "embedding"}
+        for item in response.get("data") or ()
     ]
-    return answer | {"data": data}
+    return response | {"data": data}
 
 
-def _model_of(answer: Json) -> Any:
-    """Return the model that answered, which in a conversation each entry says for itself."""
-    entries = answer.get("outputs") or ()
-    return answer.get("model") or next((it["model"] for it in entries if it.get("model")), None)
+def _model_of(response: Json) -> Any:
+    """Return the model that answered; in a conversation, each entry has its own."""
+    entries = response.get("outputs") or ()
+    models = (entry["model"] for entry in entries if entry.get("model"))
+    return response.get("model") or next(models, None)
 
 
-def _at(value: Any, path: Iterable[str]) -> Any:
+def _value_at(value: Any, path: Iterable[str]) -> Any:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
-def _as_json(value: Any) -> str:
+def _to_json_text(value: Any) -> str:
     return encodable(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def _as_text(value: Any) -> str:
-    return encodable(value) if isinstance(value, str) else _as_json(value)
+def _to_text(value: Any) -> str:
+    return encodable(value) if isinstance(value, str) else _to_json_text(value)

@@ -1,4 +1,4 @@
-"""Makes a span of a call: from its start to its only end, whichever way the call comes to it."""
+"""Makes a span for each call of an endpoint, and ends it once, however the call ends."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -14,63 +14,63 @@ from clew.context.stepping import awaited
 from clew.core.containment import contain
 from clew.instrument.record import attributes
 from clew.instrument.record.attributes import Json, Message
-from clew.instrument.record.stream_watch import Watcher, is_stream, status, watched
-from clew.instrument.record.to_json import plain
+from clew.instrument.record.stream_watch import Watcher, is_stream, stream_status, watch
+from clew.instrument.record.to_json import to_json
 from clew.patching.import_hooks import Undo
 from clew.patching.wrap import Patches, PicklableWrapper, is_active
 
 
-def _nothing(_said: Json) -> Iterable[Message]:
+def _no_messages(_body: Json) -> Iterable[Message]:
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Methods that call one endpoint of a provider, and where they say what.
+    """Methods that call one endpoint of a provider, and how to read their messages.
 
-    Requests and answers are looked at as the JSON that they are on the wire.
+    Requests and responses are read as the JSON that is sent.
     """
 
     owner: str
-    """Where the methods are: ``module:Class``."""
+    """The class of the methods: ``module:Class``."""
     methods: tuple[str, ...]
     name: str
     """The last part of the span's name."""
     kind: str
-    """The kind of the span, in OpenInference's words."""
-    content: tuple[str, ...]
-    """The arguments that are not parameters of the model, but what it works on."""
-    asked: Callable[[Json], Iterable[Message]] = _nothing
-    """Reads the messages that a request holds."""
-    answered: Callable[[Json], Iterable[Message]] = _nothing
-    """Reads the messages that an answer holds."""
-    gather: Callable[[Json, Json], None] | None = None
-    """Adds an event of a stream to the answer that it is a part of."""
+    """OpenInference's kind of the span."""
+    input_arguments: tuple[str, ...]
+    """The arguments that are the model's input, and so not among its parameters."""
+    input_messages: Callable[[Json], Iterable[Message]] = _no_messages
+    """Return the messages in a request."""
+    output_messages: Callable[[Json], Iterable[Message]] = _no_messages
+    """Return the messages in a response."""
+    add_event: Callable[[Json, Json], None] | None = None
+    """Add an event of a stream to the response that it is a part of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Who is called: how its spans begin to be named, and who they say made the model."""
+    """The provider: the first part of its spans' names, and their attributes."""
 
     sync_client: str
     async_client: str
     name: str
     system: str
-    own_options: tuple[str, ...]
-    """The arguments of every method that are about the connection. They may hold secrets."""
+    connection_arguments: tuple[str, ...]
+    """The arguments of every method that concern the connection. They may hold secrets."""
 
 
-def record(endpoints: Iterable[Endpoint], provider: Provider, tracer: Tracer) -> Undo:
-    """Make spans of the calls of *endpoints*; return what undoes it."""
-    patches = Patches(_Recorded, "recording the calls of")
+def trace_endpoints(endpoints: Iterable[Endpoint], provider: Provider, tracer: Tracer) -> Undo:
+    """Make spans for the calls of *endpoints*; return a function that undoes it."""
+    patches = Patches(_TracedMethod, "tracing the calls of")
     for endpoint in endpoints:
         wrap = partial(_wrap, endpoint, provider, tracer, patches)
         patches.when_loaded(endpoint.owner, wrap)
     return patches.undo
 
 
-class _Recorded(PicklableWrapper):
-    """A method whose calls become spans."""
+class _TracedMethod(PicklableWrapper):
+    """A method whose calls are traced."""
 
 
 def _wrap(
@@ -78,7 +78,7 @@ def _wrap(
 ) -> Iterator[Undo]:
     for name in endpoint.methods:
         method = vars(owner).get(name)
-        if callable(method) and not (isinstance(method, _Recorded) and is_active(method)):
+        if callable(method) and not (isinstance(method, _TracedMethod) and is_active(method)):
             patches.wrap_one(owner, name, _wrapper(method, endpoint, provider, tracer))
             yield partial(patches.unwrap_one, owner, name)
 
@@ -94,117 +94,121 @@ def _wrapper(
     def wrapper(
         wrapped: Callable[..., Any],
         _instance: Any,
-        arguments: tuple[Any, ...],
-        named: dict[str, Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Any:
-        call = partial(wrapped, *arguments, **named)
+        call = partial(wrapped, *args, **kwargs)
         if not is_instrumentation_enabled():
             return call()
-        return run(call, partial(_begin, name, endpoint, provider, tracer, named))
+        return run(call, partial(_start_span, name, endpoint, provider, tracer, kwargs))
 
     return wrapper
 
 
-def _run(call: Callable[[], Any], begin: Callable[[], "_Call | None"]) -> Any:
-    recording = begin()
-    if recording is None:
+def _run(call: Callable[[], Any], start_span: Callable[[], "_CallSpan | None"]) -> Any:
+    call_span = start_span()
+    if call_span is None:
         return call()
-    token = attach(recording.context)
+    token = attach(call_span.context)
     try:
-        answer = call()
+        response = call()
     except BaseException as error:
-        recording.end(error)
+        call_span.end(error)
         raise
     finally:
         detach(token)
-    return recording.answered(answer)
+    return call_span.set_response(response)
 
 
 async def _run_async(
-    call: Callable[[], Awaitable[Any]], begin: Callable[[], "_Call | None"]
+    call: Callable[[], Awaitable[Any]], start_span: Callable[[], "_CallSpan | None"]
 ) -> Any:
-    recording = begin()
-    if recording is None:
+    call_span = start_span()
+    if call_span is None:
         return await call()
     try:
-        # Step by step, so that a call which is never finished leaves nothing in the context.
-        answer = await awaited(call, recording.context)
+        # Attached only while a step runs, so that an unfinished call leaves the context clean.
+        response = await awaited(call, call_span.context)
     except BaseException as error:
-        recording.end(error)
+        call_span.end(error)
         raise
-    return recording.answered(answer)
+    return call_span.set_response(response)
 
 
-def _begin(
-    name: str, endpoint: Endpoint, provider: Provider, tracer: Tracer, named: Mapping[str, Any]
-) -> "_Call | None":
+def _start_span(
+    name: str, endpoint: Endpoint, provider: Provider, tracer: Tracer, kwargs: Mapping[str, Any]
+) -> "_CallSpan | None":
     try:
-        request = {key: it for key, it in named.items() if key not in provider.own_options}
-        return _Call(name, endpoint, provider, tracer, plain(request))
+        ignored = provider.connection_arguments
+        request = {key: value for key, value in kwargs.items() if key not in ignored}
+        return _CallSpan(name, endpoint, provider, tracer, to_json(request))
     except Exception:
         contain(f"starting {name}")
         return None
 
 
-class _Call(Watcher):
-    """One call and its span."""
+class _CallSpan(Watcher):
+    """The span of one call."""
 
     def __init__(
         self, name: str, endpoint: Endpoint, provider: Provider, tracer: Tracer, request: Json
     ) -> None:
         self._endpoint = endpoint
         self._request = request
-        self._answer: Json = {}
-        self._begun = False
-        self._few = attributes.of_a_call(
-            endpoint.kind, provider.name, provider.system, request, endpoint.content
+        self._response: Json = {}
+        self._has_events = False
+        self._base_attributes = attributes.request_attributes(
+            endpoint.kind, provider.name, provider.system, request, endpoint.input_arguments
         )
-        many = attributes.messages("llm.input_messages", endpoint.asked(request))
-        many |= attributes.tools(request.get("tools"))
-        # What may be many comes first: where a limit makes the SDK drop the oldest, the rest stays.
-        self._span: Span = tracer.start_span(name, attributes={**many, **self._few})
+        messages = endpoint.input_messages(request)
+        lists = attributes.message_attributes("llm.input_messages", messages)
+        lists |= attributes.tool_attributes(request.get("tools"))
+        # The lists come first: at its limit the SDK drops what was set first, and keeps the rest.
+        self._span: Span = tracer.start_span(name, attributes={**lists, **self._base_attributes})
         self.context = set_span_in_context(self._span)
 
-    def answered(self, answer: Any) -> Any:
-        """Take note of what the call returned, and return it."""
+    def set_response(self, response: Any) -> Any:
+        """Take what the call returned, end the span unless it is a stream, and return it."""
         try:
-            if is_stream(answer):
-                return watched(answer, self)
-            self._answer = plain(answer)
+            if is_stream(response):
+                return watch(response, self)
+            self._response = to_json(response)
         except Exception:
-            contain("reading an answer")
+            contain("reading a response")
         self.end(complete=True)
-        return answer
+        return response
 
-    def take(self, event: Any) -> None:
-        if not self._begun:
-            self._begun = True
-            self._span.add_event("First Token Stream Event")  # As upstream's.
-        if self._endpoint.gather is not None and self._span.is_recording():
-            data = plain(event).get("data")
+    def handle_event(self, event: Any) -> None:
+        if not self._has_events:
+            self._has_events = True
+            self._span.add_event("First Token Stream Event")  # As upstream does.
+        if self._endpoint.add_event is not None and self._span.is_recording():
+            data = to_json(event).get("data")
             if isinstance(data, dict):
-                self._endpoint.gather(self._answer, data)
+                self._endpoint.add_event(self._response, data)
 
-    def finish(self, error: BaseException | None, *, complete: bool) -> None:
+    def handle_end(self, error: BaseException | None, *, complete: bool) -> None:
         span = self._span
         try:
-            if self._answer and span.is_recording():
-                span.set_attributes(self._said())
+            if self._response and span.is_recording():
+                span.set_attributes(self._response_attributes())
             span.set_status(self._status(error, complete=complete))
             if error is not None:
                 span.record_exception(error)
         finally:
             span.end()
 
-    def _said(self) -> attributes.Attributes:
-        kind, answer = self._endpoint.kind, self._answer
-        said = attributes.messages("llm.output_messages", self._endpoint.answered(answer))
+    def _response_attributes(self) -> attributes.Attributes:
+        kind, response = self._endpoint.kind, self._response
+        messages = self._endpoint.output_messages(response)
+        result = attributes.message_attributes("llm.output_messages", messages)
         if kind == attributes.EMBEDDING:
-            said |= attributes.embeddings(self._request.get("inputs"), answer)
-        return said | self._few | attributes.of_an_answer(kind, self._request, answer)
+            result |= attributes.embedding_attributes(self._request.get("inputs"), response)
+        result |= self._base_attributes
+        return result | attributes.response_attributes(kind, self._request, response)
 
     def _status(self, error: BaseException | None, *, complete: bool) -> Status:
-        failure = self._answer.get("error")  # Told by an event, which the SDK does not raise.
+        failure = self._response.get("error")  # From an event; the SDK raises nothing.
         if error is None and failure:
             return Status(StatusCode.ERROR, str(failure))
-        return status(error, complete=complete)
+        return stream_status(error, complete=complete)

@@ -1,4 +1,4 @@
-"""What Mistral's SDK can call that upstream's instrumentor does not trace."""
+"""The methods of Mistral's SDK that upstream's instrumentor does not trace."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -6,21 +6,21 @@ from typing import Any
 from clew.instrument.record.attributes import EMBEDDING, GUARDRAIL, LLM, Json, Message
 from clew.instrument.record.endpoint_spans import Endpoint, Provider
 
-# --- what requests say ---
+# --- messages in requests ---
 
 
-def _gap(request: Json) -> Iterable[Message]:
-    """What is before the gap, and what is behind it."""
+def _prompt_and_suffix(request: Json) -> Iterable[Message]:
+    """Return the texts before and after the gap to fill."""
     texts = (request.get("prompt"), request.get("suffix"))
     return [{"role": "user", "content": text} for text in texts if text]
 
 
-def _inputs(request: Json) -> Iterator[Message]:
+def _conversation_inputs(request: Json) -> Iterator[Message]:
     if instructions := request.get("instructions"):
         yield {"role": "system", "content": instructions}
     inputs = request.get("inputs")
     if isinstance(inputs, list):
-        yield from map(_message, inputs)
+        yield from map(_entry_message, inputs)
     elif inputs:
         yield {"role": "user", "content": inputs}
 
@@ -29,40 +29,40 @@ def _document(request: Json) -> Iterable[Message]:
     document = request.get("document")
     if not isinstance(document, dict):
         return ()
-    found = document.get("document_url") or document.get("file_id") or [document]
-    return [{"role": "user", "content": found}]
+    content = document.get("document_url") or document.get("file_id") or [document]
+    return [{"role": "user", "content": content}]
 
 
-def _recording(request: Json) -> Iterable[Message]:
+def _audio(request: Json) -> Iterable[Message]:
     file = request.get("file")
     name = file.get("file_name", file.get("fileName")) if isinstance(file, dict) else None
-    sound = name or request.get("file_url") or request.get("file_id")
-    return [{"role": "user", "content": sound}] if sound else ()
+    content = name or request.get("file_url") or request.get("file_id")
+    return [{"role": "user", "content": content}] if content else ()
 
 
-# --- what answers say ---
+# --- messages in responses ---
 
 
-def _choices(answer: Json) -> Iterator[Message]:
-    for choice in answer.get("choices") or ():
+def _choice_messages(response: Json) -> Iterator[Message]:
+    for choice in response.get("choices") or ():
         yield choice.get("message") or {}
 
 
-def _outputs(answer: Json) -> Iterator[Message]:
-    yield from map(_message, answer.get("outputs") or ())
+def _conversation_outputs(response: Json) -> Iterator[Message]:
+    yield from map(_entry_message, response.get("outputs") or ())
 
 
-def _pages(answer: Json) -> Iterable[Message]:
-    texts = [page.get("markdown") or "" for page in answer.get("pages") or ()]
+def _page_text(response: Json) -> Iterable[Message]:
+    texts = [page.get("markdown") or "" for page in response.get("pages") or ()]
     return [{"role": "assistant", "content": "\n\n".join(texts)}]
 
 
-def _transcript(answer: Json) -> Iterable[Message]:
-    return [{"role": "assistant", "content": answer.get("text")}]
+def _transcript(response: Json) -> Iterable[Message]:
+    return [{"role": "assistant", "content": response.get("text")}]
 
 
-def _message(entry: Any) -> Message:
-    """Return an entry of a conversation as the message that it stands for."""
+def _entry_message(entry: Any) -> Message:
+    """Convert an entry of a conversation to a message."""
     if not isinstance(entry, dict):
         return {"role": "user", "content": entry}
     match entry.get("type"):
@@ -80,50 +80,50 @@ def _message(entry: Any) -> Message:
             return {"role": entry.get("role") or role, "content": entry.get("content")}
 
 
-# --- events, put together ---
+# --- responses from the events of a stream ---
 
 
-def _gather_choices(answer: Json, chunk: Json) -> None:
-    answer |= {key: it for key, it in chunk.items() if key != "choices" and it is not None}
-    choices = answer.setdefault("choices", [])
+def _add_choices(response: Json, chunk: Json) -> None:
+    response |= {key: it for key, it in chunk.items() if key != "choices" and it is not None}
+    choices = response.setdefault("choices", [])
     for delta in chunk.get("choices") or ():
         index = delta.get("index", 0)
         choice = next((it for it in choices if it["index"] == index), None)
         if choice is None:
             choice = {"index": index, "message": {"role": "assistant", "content": ""}}
             choices.append(choice)
-        said = delta.get("delta") or {}
-        choice["message"]["content"] += said.get("content") or ""
+        message = delta.get("delta") or {}
+        choice["message"]["content"] += message.get("content") or ""
         if reason := delta.get("finish_reason"):
             choice["finish_reason"] = reason
 
 
-def _gather_entries(answer: Json, event: Json) -> None:
+def _add_entry_event(response: Json, event: Json) -> None:
     match event.get("type"):
         case "conversation.response.started":
-            answer["conversation_id"] = event.get("conversation_id")
+            response["conversation_id"] = event.get("conversation_id")
         case "message.output.delta":
-            _append(_entry(answer, event, "message.output"), event.get("content"))
+            _append(_entry(response, event, "message.output"), event.get("content"))
         case "function.call.delta":
-            entry = _entry(answer, event, "function.call")
+            entry = _entry(response, event, "function.call")
             entry["arguments"] = entry.get("arguments", "") + event.get("arguments", "")
         case "tool.execution.started" | "tool.execution.done":
-            entry = _entry(answer, event, "tool.execution")
+            entry = _entry(response, event, "tool.execution")
             entry |= {key: event[key] for key in ("arguments", "info") if key in event}
         case "agent.handoff.done":
-            entry = _entry(answer, event, "agent.handoff")
+            entry = _entry(response, event, "agent.handoff")
             entry["next_agent_name"] = event.get("next_agent_name")
         case "conversation.response.done":
-            answer["usage"] = event.get("usage")
+            response["usage"] = event.get("usage")
         case "conversation.response.error":
-            answer["error"] = f"{event.get('code')}: {event.get('message')}"
+            response["error"] = f"{event.get('code')}: {event.get('message')}"
         case _:
-            pass  # A kind of event that is newer than this.
+            pass  # An event type that is newer than this code.
 
 
-def _entry(answer: Json, event: Json, kind: str) -> Json:
-    """Return the entry of the answer that *event* is a part of."""
-    outputs: list[Json] = answer.setdefault("outputs", [])
+def _entry(response: Json, event: Json, kind: str) -> Json:
+    """Return the entry of the response that *event* is a part of."""
+    outputs: list[Json] = response.setdefault("outputs", [])
     for entry in outputs:
         if entry["id"] == event.get("id"):
             return entry
@@ -134,12 +134,12 @@ def _entry(answer: Json, event: Json, kind: str) -> Json:
 
 
 def _append(entry: Json, content: Any) -> None:
-    """Add *content* to an entry: to its text, as long as it is text."""
-    known = entry.get("content", "")
-    if isinstance(known, str) and isinstance(content, str):
-        entry["content"] = known + content
+    """Append *content* to an entry: to its text, or as a chunk."""
+    old = entry.get("content", "")
+    if isinstance(old, str) and isinstance(content, str):
+        entry["content"] = old + content
         return
-    chunks = [{"type": "text", "text": known}] if isinstance(known, str) and known else known or []
+    chunks = [{"type": "text", "text": old}] if isinstance(old, str) and old else old or []
     if isinstance(content, str) and chunks and "text" in chunks[-1]:
         chunks[-1]["text"] += content
     else:
@@ -147,16 +147,16 @@ def _append(entry: Json, content: Any) -> None:
     entry["content"] = chunks
 
 
-def _gather_transcript(answer: Json, event: Json) -> None:
+def _add_transcript_event(response: Json, event: Json) -> None:
     match event.get("type"):
         case "transcription.text.delta":
-            answer["text"] = answer.get("text", "") + event.get("text", "")
+            response["text"] = response.get("text", "") + event.get("text", "")
         case "transcription.language":
-            answer["language"] = event.get("audio_language")
+            response["language"] = event.get("audio_language")
         case "transcription.segment":
-            answer.setdefault("segments", []).append(event)
+            response.setdefault("segments", []).append(event)
         case "transcription.done":
-            answer |= {key: it for key, it in event.items() if key != "type"}
+            response |= {key: value for key, value in event.items() if key != "type"}
         case _:
             pass  # As above.
 
@@ -164,8 +164,8 @@ def _gather_transcript(answer: Json, event: Json) -> None:
 # --- the table ---
 
 
-def _both(*methods: str) -> tuple[str, ...]:
-    """Return *methods* and their asynchronous twins."""
+def _sync_and_async(*methods: str) -> tuple[str, ...]:
+    """Return *methods* and their asynchronous variants."""
     return (*methods, *(f"{name}_async" for name in methods))
 
 
@@ -174,66 +174,66 @@ MISTRAL = Provider(
     async_client="MistralAsyncClient",
     name="mistralai",
     system="mistralai",
-    own_options=("retries", "server_url", "timeout_ms", "http_headers"),
+    connection_arguments=("retries", "server_url", "timeout_ms", "http_headers"),
 )
 
-# A document that is read and a recording that is heard are a model's answers to what it is given,
-# by tokens or pages: LLM. What judges the messages of others answers nobody: GUARDRAIL, which
-# nothing counts among the turns of a conversation.
+# OCR and transcription are a model's answers to its input, by tokens or pages: LLM. Classifiers
+# judge the messages of others and answer nobody: GUARDRAIL, which nothing counts among the turns of
+# a conversation.
 ENDPOINTS = (
     Endpoint(
         owner="mistralai.client.fim:Fim",
-        methods=_both("complete", "stream"),
+        methods=_sync_and_async("complete", "stream"),
         name="fim",
         kind=LLM,
-        content=("prompt", "suffix"),
-        asked=_gap,
-        answered=_choices,
-        gather=_gather_choices,
+        input_arguments=("prompt", "suffix"),
+        input_messages=_prompt_and_suffix,
+        output_messages=_choice_messages,
+        add_event=_add_choices,
     ),
     Endpoint(
         owner="mistralai.client.embeddings:Embeddings",
-        methods=_both("create"),
+        methods=_sync_and_async("create"),
         name="embeddings",
         kind=EMBEDDING,
-        content=("inputs",),
+        input_arguments=("inputs",),
     ),
     Endpoint(
         owner="mistralai.client.conversations:Conversations",
-        methods=_both(
+        methods=_sync_and_async(
             *("start", "append", "restart"), *("start_stream", "append_stream", "restart_stream")
         ),
         name="conversations",
         kind=LLM,
-        content=("inputs", "instructions", "tools"),
-        asked=_inputs,
-        answered=_outputs,
-        gather=_gather_entries,
+        input_arguments=("inputs", "instructions", "tools"),
+        input_messages=_conversation_inputs,
+        output_messages=_conversation_outputs,
+        add_event=_add_entry_event,
     ),
     Endpoint(
         owner="mistralai.client.ocr:Ocr",
-        methods=_both("process"),
+        methods=_sync_and_async("process"),
         name="ocr",
         kind=LLM,
-        content=("document", "document_annotation_prompt"),
-        asked=_document,
-        answered=_pages,
+        input_arguments=("document", "document_annotation_prompt"),
+        input_messages=_document,
+        output_messages=_page_text,
     ),
     Endpoint(
         owner="mistralai.client.classifiers:Classifiers",
-        methods=_both("moderate", "moderate_chat", "classify", "classify_chat"),
+        methods=_sync_and_async("moderate", "moderate_chat", "classify", "classify_chat"),
         name="classifiers",
         kind=GUARDRAIL,
-        content=("inputs", "input"),
+        input_arguments=("inputs", "input"),
     ),
     Endpoint(
         owner="mistralai.client.transcriptions:Transcriptions",
-        methods=_both("complete", "stream"),
+        methods=_sync_and_async("complete", "stream"),
         name="transcriptions",
         kind=LLM,
-        content=("file", "file_url", "file_id"),
-        asked=_recording,
-        answered=_transcript,
-        gather=_gather_transcript,
+        input_arguments=("file", "file_url", "file_id"),
+        input_messages=_audio,
+        output_messages=_transcript,
+        add_event=_add_transcript_event,
     ),
 )

@@ -1,12 +1,12 @@
-"""Watches a stream of events: whether it is read to its end, fails, or is left before.
+"""Watches a stream of events: whether it is read to its end, fails, or is abandoned.
 
-The stream remains the SDK's own object, all of its attributes and its class included; only the
-class is exchanged for a subclass that tells a watcher. Whoever forgets the stream forgets the
-watcher with it, which then knows as well.
+The stream stays the SDK's own object with all of its attributes. Only its class is replaced, by a
+subclass that calls a watcher. When the stream is garbage collected, so is the watcher, which then
+ends the span.
 
-The span of a stream that was read to its end is OK, and that of one which fails, or whose reader is
-cancelled, is an error. One that is left, by ``break``, by closing it or by letting go of it, is
-neither: its status is unset, as upstream's is.
+The span of a stream that was read to its end is OK. That of one which fails, or whose reader is
+cancelled, is an error. If the stream is abandoned, by ``break``, by closing it or by dropping it,
+the status is unset, as upstream's is.
 """
 
 from collections.abc import Callable
@@ -19,57 +19,57 @@ from clew.core.containment import contain
 
 
 class Watcher:
-    """Told of each event of a stream, and once of its end."""
+    """Called for each event of a stream, and once for its end."""
 
     ended = False
 
-    def event(self, event: Any) -> None:
-        """Take note of an event that was read. Does not raise."""
+    def on_event(self, event: Any) -> None:
+        """Handle an event that was read. Does not raise."""
         try:
-            self.take(event)
+            self.handle_event(event)
         except Exception:
             contain("reading an event of a stream")
 
     def end(self, error: BaseException | None = None, *, complete: bool = False) -> None:
-        """Take note of the end, the first time. Does not raise."""
+        """Handle the end, if it has not ended already. Does not raise."""
         if self.ended:
             return
         self.ended = True
         try:
-            self.finish(error, complete=complete)
+            self.handle_end(error, complete=complete)
         except Exception:
             contain("ending the span of a call")
 
     def __del__(self) -> None:
         self.end()
 
-    def take(self, event: Any) -> None:
-        """Do what is to be done about an event."""
+    def handle_event(self, event: Any) -> None:
+        """Handle an event; a subclass overrides this."""
 
-    def finish(self, error: BaseException | None, *, complete: bool) -> None:
-        """Do what is to be done at the end.
+    def handle_end(self, error: BaseException | None, *, complete: bool) -> None:
+        """Handle the end; a subclass overrides this.
 
-        It came about by *error* if that is given; otherwise *complete* says whether everything
-        was read.
+        *error* is what ended the stream, if anything was raised; otherwise *complete* tells whether
+        everything was read.
         """
 
 
-def status(error: BaseException | None, *, complete: bool) -> Status:
-    """Return the status of the span of a stream that ended like this."""
+def stream_status(error: BaseException | None, *, complete: bool) -> Status:
+    """Return the status for the span of a stream that ended like this."""
     if error is not None:
         return Status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
     return Status(StatusCode.OK if complete else StatusCode.UNSET)
 
 
-def is_stream(answer: Any) -> bool:
-    """Whether *answer* is read event by event."""
-    return hasattr(answer, "__next__") or hasattr(answer, "__anext__")
+def is_stream(response: Any) -> bool:
+    """Whether *response* is an iterator of events, synchronous or asynchronous."""
+    return hasattr(response, "__next__") or hasattr(response, "__anext__")
 
 
-def watched(stream: Any, watcher: Watcher) -> Any:
-    """Return *stream*, of which *watcher* is told from now on."""
+def watch(stream: Any, watcher: Watcher) -> Any:
+    """Call *watcher* for the events and the end of *stream* from now on; return *stream*."""
     try:
-        stream._clew_watcher = watcher  # noqa: SLF001 - an attribute of clew's own
+        stream._clew_watcher = watcher  # noqa: SLF001 - clew's own attribute
         stream.__class__ = _watched_class(stream.__class__)
     except Exception:
         contain("watching a stream")
@@ -77,25 +77,25 @@ def watched(stream: Any, watcher: Watcher) -> Any:
     return stream
 
 
-def _given_up(error: BaseException | None) -> BaseException | None:
-    """Return what went wrong: not that nobody wants to read on."""
+def _failure(error: BaseException | None) -> BaseException | None:
+    """Return *error*, unless it only means that the reader has stopped."""
     return None if isinstance(error, GeneratorExit) else error
 
 
 @lru_cache(maxsize=64)
 def _watched_class(cls: Any) -> Any:
-    """Return a subclass of *cls* that tells.
+    """Return a subclass of *cls* that calls the watcher of the stream.
 
-    It has no other base, or Python would not let an object take its class.
+    It has no other base, as Python then would not let it become the class of an object.
     """
-    made = _async(cls) if hasattr(cls, "__anext__") else _sync(cls)
-    made.__name__, made.__qualname__ = cls.__name__, cls.__qualname__
-    made.__module__, made.__doc__ = cls.__module__, cls.__doc__
-    return made
+    subclass = _async_class(cls) if hasattr(cls, "__anext__") else _sync_class(cls)
+    subclass.__name__, subclass.__qualname__ = cls.__name__, cls.__qualname__
+    subclass.__module__, subclass.__doc__ = cls.__module__, cls.__doc__
+    return subclass
 
 
-def _sync(cls: Any) -> Any:
-    closing = _first(cls, "close", "__exit__")
+def _sync_class(cls: Any) -> Any:
+    close_stream = _close_method(cls, "close", "__exit__")
 
     class Watched(cls):  # type: ignore[misc]  # the SDK's class, whichever it is
         _clew_watcher: Watcher
@@ -107,24 +107,24 @@ def _sync(cls: Any) -> Any:
                 self._clew_watcher.end(complete=True)
                 raise
             except BaseException as error:
-                self._clew_watcher.end(_given_up(error))
+                self._clew_watcher.end(_failure(error))
                 raise
-            self._clew_watcher.event(event)
+            self._clew_watcher.on_event(event)
             return event
 
         def __exit__(self, kind: object, error: BaseException | None, trace: object) -> Any:
-            self._clew_watcher.end(_given_up(error))  # Before it is closed for that reason.
+            self._clew_watcher.end(_failure(error))  # `super` closes without *error*.
             return super().__exit__(kind, error, trace)
 
-        def close(self) -> Any:  # Upstream's stream has it with every release of an SDK.
+        def close(self) -> Any:  # Upstream's stream has it, whatever the SDK's release.
             self._clew_watcher.end()
-            return closing(self)
+            return close_stream(self)
 
     return Watched
 
 
-def _async(cls: Any) -> Any:
-    closing = _first(cls, "aclose", "close", "__aexit__")
+def _async_class(cls: Any) -> Any:
+    close_stream = _close_method(cls, "aclose", "close", "__aexit__")
 
     class Watched(cls):  # type: ignore[misc]  # as above
         _clew_watcher: Watcher
@@ -136,18 +136,18 @@ def _async(cls: Any) -> Any:
                 self._clew_watcher.end(complete=True)
                 raise
             except BaseException as error:
-                self._clew_watcher.end(_given_up(error))
+                self._clew_watcher.end(_failure(error))
                 raise
-            self._clew_watcher.event(event)
+            self._clew_watcher.on_event(event)
             return event
 
         async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> Any:
-            self._clew_watcher.end(_given_up(error))  # Before it is closed for that reason.
+            self._clew_watcher.end(_failure(error))  # `super` closes without *error*.
             return await super().__aexit__(kind, error, trace)
 
         async def aclose(self) -> None:  # Upstream returns an asynchronous generator, which has it.
             self._clew_watcher.end()
-            await closing(self)
+            await close_stream(self)
 
         async def close(self) -> Any:
             self._clew_watcher.end()
@@ -158,8 +158,8 @@ def _async(cls: Any) -> Any:
     return Watched
 
 
-def _first(cls: Any, *names: str) -> Callable[[Any], Any]:
-    """Return what closes a stream of class *cls*: the first of its methods of these names."""
+def _close_method(cls: Any, *names: str) -> Callable[[Any], Any]:
+    """Return the method that closes a stream of class *cls*: the first of *names* that it has."""
     name = next(name for name in names if hasattr(cls, name))
     method = getattr(cls, name)
     if name.startswith("__"):

@@ -1,17 +1,17 @@
-"""Upstream defects that break a user or lose an id, mended: one small file each.
+"""Repairs of upstream defects that break an application or lose an id: one small file each.
 
-Each repair is a file in the folder of its framework, named after the defect. It holds the smallest
-change that mends the defect, and has a contract test that fails on the day upstream mends it. It
-offers one function, ``repair(instrumentor)``, which is called after the instrumentor was switched
-on and returns what has to be called before it is switched off.
+Each repair is a file in the folder of its framework, named after the defect. It makes the smallest
+change that mends the defect, and has a contract test that fails once upstream has mended it. Its
+one function, ``repair(instrumentor)``, is called after the instrumentor was activated, and returns
+a function that is called before the instrumentor is deactivated and undoes the repair.
 
-``MADE_FOR`` in the file names the upstream versions that it was made for and tried on. With others
-it is skipped: upstream may have mended the defect, or moved what the repair relies on. ``clew
-doctor`` notes what is skipped.
+``MADE_FOR`` in the file names the upstream versions that it was made for and tested with. With
+other versions it is skipped: upstream may have mended the defect, or changed what the repair relies
+on. ``clew doctor`` lists the skipped repairs.
 
-Where the defect is in the switching on itself, the file also offers
-``instrumenting(instrumentor)``: a context manager that is entered before ``instrument()`` is called
-and left right after it, also when that raises.
+Where ``instrument()`` itself has the defect, the file also has ``around_instrument(instrumentor)``:
+a context manager that is entered before ``instrument()`` is called and left right after it, also
+when that raises.
 """
 
 import logging
@@ -32,39 +32,39 @@ from clew.core.frameworks import FRAMEWORKS
 
 logger = logging.getLogger("clew")
 
-_FOLDERS = {row.entry_point: row.name for row in FRAMEWORKS}
+_FOLDERS = {framework.entry_point: framework.name for framework in FRAMEWORKS}
 
 
 def repairs_for(entry_point: str) -> Iterator[Callable[[Any], Callable[[], None]]]:
-    """Yield the repairs of one instrumentor: those in the folder of its framework."""
-    for module in _modules(entry_point):
+    """Yield the repairs of one instrumentor that fit the installed versions."""
+    for module in _matching_modules(entry_point):
         yield module.repair
 
 
 @contextmanager
-def instrumenting(entry_point: str, instrumentor: Any) -> Iterator[None]:
-    """Hold what the repairs need around ``instrument()``; if that raises, leave no half patches."""
+def around_instrument(entry_point: str, instrumentor: Any) -> Iterator[None]:
+    """Enter the repairs' context managers; if ``instrument()`` raises, undo what it patched."""
     try:
         with ExitStack() as stack:
-            for module in _modules(entry_point):
-                if hasattr(module, "instrumenting"):
+            for module in _matching_modules(entry_point):
+                if hasattr(module, "around_instrument"):
                     try:
-                        stack.enter_context(module.instrumenting(instrumentor))
-                    except Exception:  # Most applications do without it
+                        stack.enter_context(module.around_instrument(instrumentor))
+                    except Exception:  # Most applications do not need it
                         contain(f"preparing {module.__name__}")
             yield
     except Exception:
         try:
-            # The public ``uninstrument`` does nothing where ``instrument`` did not come to its end.
-            instrumentor._uninstrument()  # What every instrumentor implements
+            # The public ``uninstrument`` does nothing if ``instrument`` did not complete.
+            instrumentor._uninstrument()  # Every instrumentor has this method
         except Exception:
-            logger.debug("%s could not be taken back", entry_point, exc_info=True)
+            logger.debug("%s could not be uninstrumented", entry_point, exc_info=True)
         raise
 
 
-def _modules(entry_point: str) -> Iterator[ModuleType]:
+def _matching_modules(entry_point: str) -> Iterator[ModuleType]:
     for module in _all_modules(entry_point):
-        if unmet(_made_for(module)) is None:
+        if unmet_requirement(_made_for(module)) is None:
             yield module
 
 
@@ -74,23 +74,23 @@ def _all_modules(entry_point: str) -> Iterator[ModuleType]:
         yield import_module(f"{__name__}.{folder}.{module.name}")
 
 
-def skipped(entry_point: str) -> Iterator[tuple[str, str]]:
-    """Yield each repair that is not made here, by its name, and which version is another one."""
+def skipped_repairs(entry_point: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each repair that is skipped, and the version that it does not fit."""
     for module in _all_modules(entry_point):
-        if reason := unmet(_made_for(module)):
+        if reason := unmet_requirement(_made_for(module)):
             yield ".".join(module.__name__.split(".")[-2:]), reason
 
 
 def _made_for(module: ModuleType) -> tuple[str, ...]:
-    """Return the versions that a repair names; a test sees to it that each does."""
+    """Return the versions that a repair names; a test checks that each names some."""
     return getattr(module, "MADE_FOR", ())
 
 
 @cache
-def unmet(requirements: tuple[str, ...]) -> str | None:
-    """Return the first of *requirements* that an installed package breaks, with what was found.
+def unmet_requirement(requirements: tuple[str, ...]) -> str | None:
+    """Return which of *requirements* an installed package does not meet, and its version.
 
-    A package that is not installed breaks none: nothing is known of its version.
+    A package that is not installed meets every requirement, as its version is not known.
     """
     for requirement in map(Requirement, requirements):
         try:
@@ -102,10 +102,10 @@ def unmet(requirements: tuple[str, ...]) -> str | None:
     return None
 
 
-def expect(function: Callable[..., Any], *parameters: str) -> None:
-    """Raise where upstream's *function* is no longer the one that a repair knows.
+def check_parameters(function: Callable[..., Any], *parameters: str) -> None:
+    """Raise if upstream's *function* does not have these *parameters*.
 
-    Then the repair is not made, which is logged, and the framework is traced without it.
+    The repair is then not made, which is logged, and the framework is traced without it.
     """
     found = tuple(signature(function).parameters)
     if found != parameters:

@@ -1,4 +1,4 @@
-"""Reads what an instrumentor will say of a call only at its end, as its configuration shows it."""
+"""Reads attributes that an instrumentor sets only when the span ends, masked as it would."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,13 @@ from clew.spans.model_calls import shared_attributes
 
 
 def masked_facts(span: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the shared attributes among *attributes* as OpenInference's *span* would show them."""
-    from openinference.instrumentation import config  # Not by importing clew
+    """Return the attributes to share among *attributes*, masked as OpenInference's *span* would."""
+    from openinference.instrumentation import config  # Here, as `import clew` must not import it
 
-    own = span._self_config  # There is no other way to it
-    # Masking may upload a picture, which the span does itself when it ends.
-    mask = getattr(config, "mask_without_externalization", type(own).mask)
-    shown = {key: mask(own, key, value) for key, value in shared_attributes(attributes).items()}
-    return {key: value for key, value in shown.items() if value is not None}
+    trace_config = span._self_config  # OpenInference offers no public way
+    # Plain `mask` may upload an image, which the span itself does when it ends.
+    mask = getattr(config, "mask_without_externalization", type(trace_config).mask)
+    masked = {
+        key: mask(trace_config, key, value) for key, value in shared_attributes(attributes).items()
+    }
+    return {key: value for key, value in masked.items() if value is not None}

@@ -1,12 +1,12 @@
-"""Keeps an instrumentor from giving a span a status, for what neither failed nor was completed."""
+"""Keeps an instrumentor from setting the status of a span that neither failed nor completed."""
 
 from typing import Any
 
 import wrapt
 
 
-class WithoutStatus(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
-    """A span whose status is left as it is."""
+class StatusIgnoringSpan(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """A span on which `set_status` does nothing."""
 
-    def set_status(self, *_arguments: Any, **_named: Any) -> None:
-        """Do nothing: a span that is OK once stays so."""
+    def set_status(self, *_args: Any, **_kwargs: Any) -> None:
+        """Do nothing, as a status of OK could not be changed afterwards."""

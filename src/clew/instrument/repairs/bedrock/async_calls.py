@@ -1,8 +1,8 @@
-"""Bedrock: a coroutine of aioboto3 that is awaited elsewhere is traced elsewhere.
+"""Bedrock: a coroutine of aioboto3 is traced in the context in which it is awaited.
 
-Upstream's wrapper of an asynchronous client starts its span when the coroutine is awaited, in
-whatever context that happens. The methods are made for each client, so no class has them to follow;
-the repair follows them on the client, right after upstream has wrapped them.
+It should be the context in which the method was called, but upstream's wrapper of an asynchronous
+client starts its span only when the coroutine is awaited. The methods are created for each client,
+so there is no class to patch: the repair wraps them on the client, right after upstream has.
 """
 
 from collections.abc import Callable
@@ -22,32 +22,32 @@ _MODULE = "openinference.instrumentation.bedrock"
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Follow the methods of each asynchronous client."""
+    """Wrap the methods of each asynchronous client."""
     return wrap_functions(_MODULE, {"_instrument_client": _instrument_client})
 
 
-def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    client = instrument(*arguments, **named)
+def _instrument_client(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+    client = wrapped(*args, **kwargs)
     try:
         if hasattr(client, "__aenter__"):
-            for name in [it.removeprefix("_unwrapped_") for it in vars(client)]:
+            for name in [attribute.removeprefix("_unwrapped_") for attribute in vars(client)]:
                 if f"_unwrapped_{name}" in vars(client) and name in vars(client):
-                    setattr(client, name, _here(getattr(client, name)))
+                    setattr(client, name, _in_callers_context(getattr(client, name)))
     except Exception:
-        contain("following a client of Bedrock's")
+        contain("wrapping the methods of a Bedrock client")
     return client
 
 
-def _here(method: Callable[..., Any]) -> Callable[..., Any]:
+def _in_callers_context(method: Callable[..., Any]) -> Callable[..., Any]:
     run = runner_of(method)
 
     @wraps(method)
-    def called(*arguments: Any, **named: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
         context = get_current()
         try:
             context = captured()
         except Exception:
-            contain("choosing the context of a call")
-        return run(partial(method, *arguments, **named), context)
+            contain("capturing the context of a call")
+        return run(partial(method, *args, **kwargs), context)
 
-    return called
+    return call

@@ -1,8 +1,8 @@
-"""Bedrock: the body that aioboto3's ``invoke_model`` returns can be read in one way only.
+"""Bedrock: the body that aioboto3's ``invoke_model`` returns can only be read with ``read()``.
 
-Upstream puts an object with a single method, ``read``, in its place: ``async with`` and ``async
+Upstream replaces it with an object that has a single method, ``read``: ``async with`` and ``async
 for`` raise a TypeError, ``iter_chunks`` is missing, and ``read(1024)`` returns the same first bytes
-for ever. The repair hands out aiobotocore's own body and looks on while its bytes are read, by
+every time. The repair returns aiobotocore's own body and observes its bytes as they are read, with
 whatever method; the span ends with the last of them.
 """
 
@@ -21,19 +21,19 @@ MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.4
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Let upstream's wrapper hand out bodies of clew's."""
+    """Let upstream's wrapper return bodies that are recorded."""
     from openinference.instrumentation import bedrock
 
     module: Any = bedrock
     original = module._LazyAsyncInvokeModelBody
 
     def body(real: Any, span: Span, *call: Any) -> Any:
-        made = None
+        recorded = None
         try:
-            made = _body(real, _Noting(span, module, *call))
+            recorded = _recorded_body(real, _BodyRecorder(span, module, *call))
         except Exception:
-            contain("handing out the body of a Bedrock answer")
-        return original(real, span, *call) if made is None else made
+            contain("wrapping the body of a Bedrock response")
+        return original(real, span, *call) if recorded is None else recorded
 
     module._LazyAsyncInvokeModelBody = body
 
@@ -43,8 +43,8 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
     return undo
 
 
-class _Noting:
-    """Writes onto the span what was read of an answer."""
+class _BodyRecorder:
+    """Collects the chunks of a body, and sets the attributes of the span from them."""
 
     def __init__(
         self, span: Span, upstream: Any, request: Any, response: Any, is_claude: object
@@ -52,113 +52,113 @@ class _Noting:
         self._span = span
         self._upstream = upstream
         self._request = request
-        # Not the response itself: it holds the body, which has to be seen when it is forgotten.
+        # Not the response itself: it refers to the body, which has to be collected when unused.
         self._response = {"ResponseMetadata": response.get("ResponseMetadata")}
         self._is_claude = is_claude
-        self._parts: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._ended = False
 
-    def part(self, part: bytes, *, last: bool) -> None:
+    def add_chunk(self, chunk: bytes, *, is_last: bool) -> None:
         if not self._ended:
-            self._parts.append(part)
-            if last:
+            self._chunks.append(chunk)
+            if is_last:
                 self.end()
 
-    def end(self, reason: BaseException | None = None) -> None:
-        """End the span, because of *reason* or with what was read before the body was left."""
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span, with *error* or with what was read before the body was abandoned."""
         if self._ended:
             return
         self._ended = True
         try:
-            if reason is not None:
-                mark_failed(self._span, reason)
-            if self._parts:
-                self._write(b"".join(self._parts))
+            if error is not None:
+                mark_failed(self._span, error)
+            if self._chunks:
+                self._set_attributes(b"".join(self._chunks))
         except Exception:
-            contain("noting the body of a Bedrock answer")
+            contain("recording the body of a Bedrock response")
         finally:
             self._span.end()
 
-    def _write(self, read: bytes) -> None:
+    def _set_attributes(self, content: bytes) -> None:
         try:
-            answer = json.loads(read)
-        except ValueError:  # Half of it, or no JSON: some models answer with other things.
-            self._span.set_attribute("output.value", read.decode(errors="replace"))
+            parsed = json.loads(content)
+        except ValueError:  # Incomplete, or no JSON: some models return other formats.
+            self._span.set_attribute("output.value", content.decode(errors="replace"))
             return
         if self._is_claude:
-            self._upstream.anthropic_attributes.set_response_attributes(self._span, answer)
+            self._upstream.anthropic_attributes.set_response_attributes(self._span, parsed)
         else:
             self._upstream._extract_invoke_model_attributes.set_response_attributes(
-                self._span, self._request, answer, self._response
+                self._span, self._request, parsed, self._response
             )
         self._span.set_status(Status(StatusCode.OK))
 
 
-class _Noted:
-    """What is added to a body: it ends the span when it is left, closed or forgotten."""
+class _RecordedBody:
+    """Mixin for a body that ends the span on exit, when it is closed and when it is collected."""
 
-    _self_noting: _Noting
+    _self_recorder: _BodyRecorder
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> Any:
         try:
             return await super().__aexit__(kind, error, trace)  # type: ignore[misc]  # mixed in
         finally:
-            # What the application raised is no failure of the call; to be cancelled is.
-            self._self_noting.end(None if isinstance(error, Exception) else error)
+            # An exception of the application's is no failure of the call; a cancellation is.
+            self._self_recorder.end(None if isinstance(error, Exception) else error)
 
     def close(self) -> None:
         try:
-            plain: Any = super()
-            closing = getattr(plain, "close", None) or plain.__getattr__("close")
-            closing()
+            parent: Any = super()
+            close = getattr(parent, "close", None) or parent.__getattr__("close")
+            close()
         finally:
-            self._self_noting.end()
+            self._self_recorder.end()
 
     def __del__(self) -> None:
-        self._self_noting.end()
+        self._self_recorder.end()
 
 
 @cache
-def _noted(kind: Any) -> Any:
-    return type(kind.__name__, (_Noted, kind), {})
+def _recorded_class(kind: Any) -> Any:
+    return type(kind.__name__, (_RecordedBody, kind), {})
 
 
-def _body(body: Any, noting: _Noting) -> Any:
-    """Return a body like *body*, made of the same: aiobotocore 2's is a proxy, 3's is none."""
-    proxy = isinstance(body, wrapt.ObjectProxy)
-    response: Any = body.__wrapped__ if proxy else getattr(body, "_raw_stream", None)
+def _recorded_body(body: Any, recorder: _BodyRecorder) -> Any:
+    """Return a recorded copy of *body*, which in aiobotocore 2 is a proxy, and in 3 is not."""
+    is_proxy = isinstance(body, wrapt.ObjectProxy)
+    response: Any = body.__wrapped__ if is_proxy else getattr(body, "_raw_stream", None)
     if not type(response).__module__.startswith("aiohttp"):
         return None
-    length = body._self_content_length if proxy else body._content_length  # aiobotocore's
+    length = body._self_content_length if is_proxy else body._content_length  # aiobotocore's
     kind: Any = type(body)
-    noted = _noted(kind)(response, length)
-    noted._self_noting = noting
-    # Both the body and aiohttp's response, which `async with` may give, are read from its content.
-    response.content = _Content(response.content, noting)
-    return noted
+    recorded = _recorded_class(kind)(response, length)
+    recorded._self_recorder = recorder
+    # The body and aiohttp's response, which `async with` may return, both read from `content`.
+    response.content = _RecordedContent(response.content, recorder)
+    return recorded
 
 
-class _Content(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
-    """aiohttp's reader of a response, looked at."""
+class _RecordedContent(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
+    """Proxy for aiohttp's reader of a response, which records what is read."""
 
-    def __init__(self, content: Any, noting: _Noting) -> None:
+    def __init__(self, content: Any, recorder: _BodyRecorder) -> None:
         super().__init__(content)
-        self._self_noting = noting
+        self._self_recorder = recorder
 
-    async def _read(self, name: str, *arguments: Any, **named: Any) -> Any:
+    async def _read(self, name: str, *args: Any, **kwargs: Any) -> Any:
         try:
-            part = await getattr(self.__wrapped__, name)(*arguments, **named)
-        except BaseException as reason:
-            self._self_noting.end(reason)
+            result = await getattr(self.__wrapped__, name)(*args, **kwargs)
+        except BaseException as error:
+            self._self_recorder.end(error)
             raise
-        self._seen(part[0] if name == "readchunk" else part)
-        return part
+        self._record(result[0] if name == "readchunk" else result)
+        return result
 
-    def _seen(self, part: bytes) -> None:
+    def _record(self, chunk: bytes) -> None:
         try:
-            self._self_noting.part(part, last=self.__wrapped__.at_eof())
+            self._self_recorder.add_chunk(chunk, is_last=self.__wrapped__.at_eof())
         except Exception:
-            contain("noting the body of a Bedrock answer")
+            contain("recording the body of a Bedrock response")
 
     read = partialmethod(_read, "read")
     readany = partialmethod(_read, "readany")
@@ -167,18 +167,18 @@ class _Content(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
     readexactly = partialmethod(_read, "readexactly")
     readchunk = partialmethod(_read, "readchunk")
 
-    def read_nowait(self, *arguments: Any) -> Any:
-        part = self.__wrapped__.read_nowait(*arguments)
-        self._seen(part)
-        return part
+    def read_nowait(self, *args: Any) -> Any:
+        chunk = self.__wrapped__.read_nowait(*args)
+        self._record(chunk)
+        return chunk
 
-    # These read by means of the above, when called on what is looked at.
+    # Called on this proxy, these read through the methods above.
 
     def iter_any(self) -> Any:
         return type(self.__wrapped__).iter_any(self)
 
-    def iter_chunked(self, *arguments: Any) -> Any:
-        return type(self.__wrapped__).iter_chunked(self, *arguments)
+    def iter_chunked(self, *args: Any) -> Any:
+        return type(self.__wrapped__).iter_chunked(self, *args)
 
     def iter_chunks(self) -> Any:
         return type(self.__wrapped__).iter_chunks(self)

@@ -1,9 +1,9 @@
-"""Bedrock: a body of boto3's that breaks off is handed out as if it were empty.
+"""Bedrock: if the body of a boto3 response breaks off, the application gets an empty body.
 
-Upstream reads the body of ``invoke_model`` before the application does. Where it breaks off, the
-error is logged, the span is called a success, and the application reads nothing, without an error.
-And what upstream leaves of a good body has nothing for ``with`` and ``readinto``. The repair reads
-the body first, and hands out one of botocore's own over what was read, the error included.
+Upstream reads the body of ``invoke_model`` before the application does. If it breaks off, the error
+is only logged, the span's status is OK, and the application reads nothing, without an error. And
+what upstream leaves of a complete body does not support ``with`` and ``readinto``. The repair reads
+the body first, and returns a botocore body over what was read, which raises the error as well.
 """
 
 import io
@@ -25,98 +25,98 @@ _CHUNK = 64 * 1024
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Read the bodies that upstream is given, and put back what it was given."""
+    """Buffer the bodies that upstream reads, and return fresh ones to the application."""
     return wrap_functions(_MODULE, {"_instrument_client": _instrument_client})
 
 
-def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    client = instrument(*arguments, **named)
+def _instrument_client(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+    client = wrapped(*args, **kwargs)
     try:
-        made = vars(client)
-        wrapped_here = {"invoke_model", "_unwrapped_invoke_model"} <= made.keys()
-        if wrapped_here and not hasattr(client, "__aenter__"):
-            reading = _reading(made["_unwrapped_invoke_model"])
-            made["invoke_model"] = _handing_out(made["invoke_model"])
-            made["_unwrapped_invoke_model"] = reading
+        attributes = vars(client)
+        is_wrapped = {"invoke_model", "_unwrapped_invoke_model"} <= attributes.keys()
+        if is_wrapped and not hasattr(client, "__aenter__"):
+            buffering = _with_buffered_body(attributes["_unwrapped_invoke_model"])
+            attributes["invoke_model"] = _with_fresh_body(attributes["invoke_model"])
+            attributes["_unwrapped_invoke_model"] = buffering
     except Exception:
-        contain("guarding the bodies of a client of Bedrock's")
+        contain("wrapping invoke_model of a Bedrock client")
     return client
 
 
 class _BrokenOffError(Exception):
-    """Carries a response past upstream, which would call it a success."""
+    """Carries a response past upstream, which would set the status to OK."""
 
     def __init__(self, response: Any) -> None:
         super().__init__()
         self.response = response
 
 
-def _reading(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return *call* inside upstream's span: with a body that has been read."""
+def _with_buffered_body(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the call inside upstream's span: its response gets a buffered body."""
 
     @wraps(call)
-    def reading(*arguments: Any, **named: Any) -> Any:
-        response = call(*arguments, **named)
+    def call_and_buffer(*args: Any, **kwargs: Any) -> Any:
+        response = call(*args, **kwargs)
         try:
-            error = _read(response)
+            error = _buffer_body(response)
         except Exception:
-            contain("reading a body of Bedrock's")
+            contain("reading the body of a Bedrock response")
             return response
         if error is not None:
             end_failed(get_current_span(), error)
             raise _BrokenOffError(response)
         return response
 
-    return reading
+    return call_and_buffer
 
 
-def _read(response: Any) -> Exception | None:
-    """Give *response* a body that has been read; return the error that came then."""
+def _buffer_body(response: Any) -> Exception | None:
+    """Replace the body of *response* by a buffered one; return the error of reading it."""
     body = response.get("body")
     if body is None or get_value(_SUPPRESS_INSTRUMENTATION_KEY):
         return None
-    read = _Read()
-    # Made before the first byte is taken: what cannot be made leaves the body as it is.
-    whole = type(body)(read, getattr(body, "_content_length", None))
+    buffered = _BufferedBody()
+    # Created before the first byte is read: if that fails, the body is as it was.
+    new_body = type(body)(buffered, getattr(body, "_content_length", None))
     try:
         for chunk in body.iter_chunks(_CHUNK):
-            read.parts.write(chunk)
-    except Exception as error:  # Raised where the application reads
-        read.error = error
-    read.parts.seek(0)
-    response["body"] = whole
-    return read.error
+            buffered.content.write(chunk)
+    except Exception as error:  # Raised when the application reads
+        buffered.error = error
+    buffered.content.seek(0)
+    response["body"] = new_body
+    return buffered.error
 
 
-def _handing_out(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return *call* as the application knows it: with a body that upstream has not touched."""
+def _with_fresh_body(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the call that the application makes: its response gets a body that is not read yet."""
     from botocore.response import StreamingBody
 
     @wraps(call)
-    def handing_out(*arguments: Any, **named: Any) -> Any:
+    def call_and_rewind(*args: Any, **kwargs: Any) -> Any:
         try:
-            response = call(*arguments, **named)
-        except _BrokenOffError as broken:
-            return broken.response
+            response = call(*args, **kwargs)
+        except _BrokenOffError as broken_off:
+            return broken_off.response
         try:
             body = response.get("body")
             raw = getattr(body, "_raw_stream", None)
-            if isinstance(raw, _Read):
-                raw.parts.seek(0)
+            if isinstance(raw, _BufferedBody):
+                raw.content.seek(0)
                 response["body"] = StreamingBody(raw, getattr(body, "_content_length", None))
         except Exception:
-            contain("handing out a body of Bedrock's")
+            contain("rewinding the body of a Bedrock response")
         return response
 
-    return handing_out
+    return call_and_rewind
 
 
-class _Read(io.RawIOBase):
-    """What was read of a body, and the error that came then."""
+class _BufferedBody(io.RawIOBase):
+    """The bytes that were read of a body, and the error that reading ended with."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.parts = io.BytesIO()
+        self.content = io.BytesIO()
         self.error: Exception | None = None
 
     def readable(self) -> bool:
@@ -126,10 +126,10 @@ class _Read(io.RawIOBase):
         return super().read(-1 if size is None else size)
 
     def tell(self) -> int:
-        return self.parts.tell()
+        return self.content.tell()
 
     def readinto(self, buffer: Any) -> int:
-        count = self.parts.readinto(buffer)
+        count = self.content.readinto(buffer)
         if not count and self.error is not None:
             raise self.error
         return count

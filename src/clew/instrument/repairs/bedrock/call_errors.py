@@ -1,10 +1,10 @@
-"""Bedrock: a call that ends badly leaves a span that is open, unmarked, or ended twice.
+"""Bedrock: a call that fails leaves a span that is open, has no error, or is ended twice.
 
-Upstream opens the span of a stream without ending it on leaving, because a stream outlasts its
-call, and then forgets a ``converse_stream`` that is refused. What is cancelled or interrupted it
-never ends, or ends as if nothing had happened: ``CancelledError`` is no ``Exception``. And the span
-of a ``converse`` that fails it ends itself, and once more on leaving. The repair gives its wrappers
-a tracer whose blocks end the span of whatever leaves them by an exception, once.
+Upstream does not end the span of a stream when the call returns, because the stream outlasts the
+call, and so never ends that of a ``converse_stream`` that is refused. The span of a cancelled or
+interrupted call it does not end, or ends without an error: ``CancelledError`` is no ``Exception``.
+And it ends the span of a failing ``converse`` twice: itself, and on leaving the block. The repair
+gives upstream's wrappers a tracer whose blocks end the span once, on any exception.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,26 +21,26 @@ MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.4
 
 _MODULE = "openinference.instrumentation.bedrock"
 _TRACER = 2
-"""Which argument of upstream's function is the tracer."""
+"""The position of the tracer in the arguments of upstream's function."""
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Give the wrappers of each client a tracer that ends what fails."""
+    """Give the wrappers of each client a tracer that ends the spans of failing calls."""
     return wrap_functions(_MODULE, {"_instrument_client": _instrument_client})
 
 
-def _instrument_client(instrument: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    given = [*arguments]
+def _instrument_client(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+    new_args = [*args]
     try:
-        if len(given) > _TRACER:
-            given[_TRACER] = _EndingTracer(given[_TRACER])
+        if len(new_args) > _TRACER:
+            new_args[_TRACER] = _EndOnErrorTracer(new_args[_TRACER])
     except Exception:
-        contain("guarding the calls of a client of Bedrock's")
-    return instrument(*given, **named)
+        contain("wrapping the tracer of a Bedrock client")
+    return wrapped(*new_args, **kwargs)
 
 
-class _EndingTracer(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
-    """A tracer whose blocks end the span of what leaves them by an exception."""
+class _EndOnErrorTracer(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """A tracer whose blocks end their span if they are left by an exception."""
 
     @contextmanager
     def start_as_current_span(
@@ -48,9 +48,9 @@ class _EndingTracer(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has
         name: str,
         *,
         end_on_exit: bool = True,
-        **named: Any,
+        **kwargs: Any,
     ) -> Iterator[Span]:
-        with self.__wrapped__.start_as_current_span(name, end_on_exit=False, **named) as span:
+        with self.__wrapped__.start_as_current_span(name, end_on_exit=False, **kwargs) as span:
             try:
                 yield span
             except BaseException as error:
@@ -61,7 +61,7 @@ class _EndingTracer(wrapt.ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has
 
 
 def end_failed(span: Span, error: BaseException) -> None:
-    """End *span* with *error*, unless it has ended."""
+    """End *span* with *error*, unless it has already ended."""
     try:
         if span.is_recording():
             mark_failed(span, error)
@@ -71,14 +71,14 @@ def end_failed(span: Span, error: BaseException) -> None:
 
 
 def mark_failed(span: Span, error: BaseException) -> None:
-    """Say on *span*, which goes on, that *error* was raised; once."""
+    """Set the status of *span* to *error* and record it, once; does not end the span."""
     status = getattr(span, "status", None)
     if status is not None and status.status_code is StatusCode.ERROR:
         return
-    kind = type(error).__name__
+    error_type = type(error).__name__
     try:
         text = str(error)
         span.record_exception(error)
-    except Exception:  # The application's own exception, which cannot be shown
+    except Exception:  # An exception of the application's whose text cannot be read
         text = ""
-    span.set_status(Status(StatusCode.ERROR, f"{kind}: {text}" if text else kind))
+    span.set_status(Status(StatusCode.ERROR, f"{error_type}: {text}" if text else error_type))

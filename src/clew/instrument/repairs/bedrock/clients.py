@@ -1,8 +1,8 @@
-"""Bedrock: a client that was traced is never traced again after ``uninstrument``.
+"""Bedrock: after ``uninstrument``, the clients that were traced are never traced again.
 
-Upstream wraps the methods of each client when it is created, and takes the wrappers off again. But
-a second ``instrument`` knows nothing of the clients that exist by then. The repair remembers them,
-weakly, and has upstream's own function wrap them again.
+Upstream wraps the methods of each client when it is created, and ``uninstrument`` unwraps them. But
+a second ``instrument`` does not know the clients that already exist. The repair keeps weak
+references to them, and lets upstream's own function wrap them again.
 """
 
 from collections.abc import Callable
@@ -12,26 +12,26 @@ from weakref import WeakSet
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
-_left: WeakSet[Any] = WeakSet()
+_unwrapped_clients: WeakSet[Any] = WeakSet()
 
 
 def repair(instrumentor: Any) -> Callable[[], None]:
-    """Wrap the clients again that an earlier ``uninstrument`` left."""
+    """Wrap the clients again that an earlier ``uninstrument`` has unwrapped."""
     import botocore
     from openinference.instrumentation import bedrock
 
-    for client in list(_left):
+    for client in list(_unwrapped_clients):
         service = client.meta.service_model.service_name
-        bedrock._instrument_client(  # Upstream's own wrapping, and nothing public
+        bedrock._instrument_client(  # Upstream has nothing public for this
             client,
             SimpleNamespace(arguments={"service_name": service}),
-            instrumentor._tracer,  # The tracer it was switched on with
+            instrumentor._tracer,  # The tracer it was activated with
             botocore.__version__,
             is_async=hasattr(client, "__aenter__"),
         )
-    _left.clear()
+    _unwrapped_clients.clear()
 
     def remember() -> None:
-        _left.update(bedrock._instrumented_clients)  # The only list of the clients
+        _unwrapped_clients.update(bedrock._instrumented_clients)  # The only list of the clients
 
     return remember

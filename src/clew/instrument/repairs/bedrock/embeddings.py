@@ -1,6 +1,7 @@
-"""Bedrock: an embedding through ``invoke_model`` is taken for the answer of a language model.
+"""Bedrock: an embedding through ``invoke_model`` gets the span of a language model.
 
-The repair says what it is, what was embedded, and into what.
+Upstream treats every model as a language model. The repair sets the span's kind, the model, the
+texts and the vectors.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,55 +12,55 @@ from clew.patching.wrap import Patches
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
 
-_EXTRACTING = "openinference.instrumentation.bedrock.utils._extract_invoke_model_attributes"
+_EXTRACTION = "openinference.instrumentation.bedrock.utils._extract_invoke_model_attributes"
 _TEXTS = ("inputText", "texts")
 _VECTORS = ("embedding", "embeddings")
-_ONE = "embedding.embeddings.{}.embedding."
+_ATTRIBUTE = "embedding.embeddings.{}.embedding."
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Follow upstream where it reads request and answer."""
+    """Wrap the functions of upstream that read the request and the response."""
     patches = Patches()
-    patches.wrap(_EXTRACTING, "set_input_attributes", _asked)
-    patches.wrap(_EXTRACTING, "set_response_attributes", _answered)
+    patches.wrap(_EXTRACTION, "set_input_attributes", _set_input_attributes)
+    patches.wrap(_EXTRACTION, "set_response_attributes", _set_response_attributes)
     return patches.undo
 
 
-def _asked(wrapped: Any, _: Any, arguments: Any, named: Any) -> Any:
-    result = wrapped(*arguments, **named)
+def _set_input_attributes(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    result = wrapped(*args, **kwargs)
     try:
-        span, request, call = arguments
-        model = str(call.get("modelId"))
+        span, request_body, request = args
+        model = str(request.get("modelId"))
         if "embed" in model:
             span.set_attributes(
                 {
                     "openinference.span.kind": "EMBEDDING",
                     "embedding.model_name": model,
-                    **dict(_listed(request, _TEXTS, "text")),
+                    **dict(_indexed(request_body, _TEXTS, "text")),
                 }
             )
     except Exception:
-        contain("reading the request for an embedding")
+        contain("reading an embedding request")
     return result
 
 
-def _answered(wrapped: Any, _: Any, arguments: Any, named: Any) -> Any:
-    result = wrapped(*arguments, **named)
+def _set_response_attributes(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    result = wrapped(*args, **kwargs)
     try:
-        span, call, answer, _response = arguments
-        if "embed" in str(call.get("modelId")):
+        span, request, response_body, _response = args
+        if "embed" in str(request.get("modelId")):
             span.set_attribute("openinference.span.kind", "EMBEDDING")
-            span.set_attributes(dict(_listed(answer, _VECTORS, "vector")))
+            span.set_attributes(dict(_indexed(response_body, _VECTORS, "vector")))
     except Exception:
-        contain("reading an embedding")
+        contain("reading an embedding response")
     return result
 
 
-def _listed(
-    said: Mapping[str, Any], names: tuple[str, ...], what: str
+def _indexed(
+    body: Mapping[str, Any], names: tuple[str, ...], attribute: str
 ) -> Iterator[tuple[str, Any]]:
-    """Yield each text or vector, whether one is given or several."""
-    found: Any = next((said[name] for name in names if said.get(name)), [])
-    several = isinstance(found, list) and (not found or isinstance(found[0], list | str))
-    for number, one in enumerate(found if several else [found]):
-        yield _ONE.format(number) + what, one
+    """Yield an attribute for each text or vector, of which *body* has one or a list."""
+    value: Any = next((body[name] for name in names if body.get(name)), [])
+    is_list = isinstance(value, list) and (not value or isinstance(value[0], list | str))
+    for index, item in enumerate(value if is_list else [value]):
+        yield _ATTRIBUTE.format(index) + attribute, item

@@ -1,9 +1,9 @@
-"""Bedrock: what most models stream is not looked at.
+"""Bedrock: the streams of most models are not traced.
 
 Upstream reads the streams of ``invoke_model_with_response_stream`` for Claude's messages, Nova and
 OpenAI's models. For all others (Llama, Mistral, Titan, Cohere, AI21, DeepSeek) the span ends before
-the first event, without an answer, a model's name, or tokens. But each stream ends with Bedrock's
-own count of the tokens, whatever the model, and their texts lie in one of a few places.
+the first event, without output, model name or tokens. The repair reads these streams: each ends
+with Bedrock's own token counts, whatever the model, and their texts are in one of a few places.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clew.core.containment import contain
-from clew.instrument.repairs.bedrock.tokens import count
+from clew.instrument.repairs.bedrock.tokens import set_token_counts
 from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
@@ -28,36 +28,36 @@ _TEXTS: tuple[tuple[str | int, ...], ...] = (
     ("choices", 0, "text"),
     ("delta", "message", "content", "text"),
 )
-"""Where a chunk has its piece of the answer."""
+"""The paths in a chunk where its part of the answer may be."""
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Look at the streams that upstream leaves alone."""
+    """Read the streams that upstream does not read."""
     from openinference.instrumentation.bedrock import (
         _wrappers as module,
     )
 
     wrappers: Any = module
 
-    def handle_response(original: Any, _: Any, arguments: Any, named: Any) -> Any:
+    def handle_response(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         try:
-            response, request, span = arguments
-            if _taken(wrappers, response, request, span):
+            response, request, span = args
+            if _read_stream(wrappers, response, request, span):
                 return response
         except Exception:
-            contain("looking at a stream of Bedrock's")
-        return original(*arguments, **named)
+            contain("reading a Bedrock stream")
+        return wrapped(*args, **kwargs)
 
     return wrap_functions(
         wrappers, {"_InvokeModelWithResponseStream.handle_response": handle_response}
     )
 
 
-def _taken(wrappers: Any, response: Any, request: Mapping[str, Any], span: Any) -> bool:
-    """Look at the stream, if upstream does not."""
+def _read_stream(wrappers: Any, response: Any, request: Mapping[str, Any], span: Any) -> bool:
+    """Set the input and wrap the stream of *response*, unless upstream reads it."""
     try:
         body = wrappers.parse_invoke_model_body(request["body"])
-    except (ValueError, TypeError):  # Upstream has something to say about it.
+    except (ValueError, TypeError):  # Upstream handles an invalid body.
         return False
     model = str(request.get("modelId", ""))
     if not isinstance(body, dict) or not hasattr(response.get("body"), "get_initial_response"):
@@ -67,45 +67,45 @@ def _taken(wrappers: Any, response: Any, request: Mapping[str, Any], span: Any) 
     wrappers.set_input_attributes(span, dict(body), dict(request))
     response["body"] = wrappers._EventStream(  # Upstream's, or clew's in its place
         response["body"],
-        _Reading(wrappers, span),
+        _StreamCallback(wrappers, span),
         wrappers._use_span(span),
     )
     return True
 
 
-class _Reading:
-    """Told of each event of a stream, and of its end."""
+class _StreamCallback:
+    """Called with each event of a stream, and with the exception that ends it."""
 
     def __init__(self, wrappers: Any, span: Any) -> None:
         self._wrappers = wrappers
         self._span = span
-        self._pieces: list[str] = []
+        self._texts: list[str] = []
 
-    def __call__(self, news: Any) -> Any:
-        if isinstance(news, dict):
-            self._chunk(json.loads(news.get("chunk", {}).get("bytes") or b"{}"))
-        elif isinstance(news, BaseException):
-            self._end(news)
-        return news
+    def __call__(self, event: Any) -> Any:
+        if isinstance(event, dict):
+            self._on_chunk(json.loads(event.get("chunk", {}).get("bytes") or b"{}"))
+        elif isinstance(event, BaseException):
+            self._on_end(event)
+        return event
 
-    def _chunk(self, chunk: Mapping[str, Any]) -> None:
-        piece = next(filter(None, (_found(chunk, path) for path in _TEXTS)), None)
-        if isinstance(piece, str):
-            self._pieces.append(piece)
-        count(self._span, chunk.get("amazon-bedrock-invocationMetrics"))
+    def _on_chunk(self, chunk: Mapping[str, Any]) -> None:
+        text = next(filter(None, (_value_at(chunk, path) for path in _TEXTS)), None)
+        if isinstance(text, str):
+            self._texts.append(text)
+        set_token_counts(self._span, chunk.get("amazon-bedrock-invocationMetrics"))
 
-    def _end(self, reason: BaseException) -> None:
-        if text := "".join(self._pieces):
+    def _on_end(self, error: BaseException) -> None:
+        if text := "".join(self._texts):
             self._span.set_attribute("output.value", text)
-        finished = isinstance(reason, StopIteration | StopAsyncIteration)
-        closed = isinstance(reason, self._wrappers._StreamClosed)
-        self._wrappers._finish(self._span, None if finished else reason, {}, closed)
+        finished = isinstance(error, StopIteration | StopAsyncIteration)
+        closed = isinstance(error, self._wrappers._StreamClosed)
+        self._wrappers._finish(self._span, None if finished else error, {}, closed)
 
 
-def _found(value: Any, path: tuple[str | int, ...]) -> Any:
-    for step in path:
-        if isinstance(step, int):
-            value = value[step] if isinstance(value, list) and len(value) > step else None
+def _value_at(value: Any, path: tuple[str | int, ...]) -> Any:
+    for key in path:
+        if isinstance(key, int):
+            value = value[key] if isinstance(value, list) and len(value) > key else None
         else:
-            value = value.get(step) if isinstance(value, Mapping) else None
+            value = value.get(key) if isinstance(value, Mapping) else None
     return value

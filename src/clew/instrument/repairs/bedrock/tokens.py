@@ -1,16 +1,16 @@
 """Bedrock: the tokens of cached prompts are missing or half counted, and placeholders are counted.
 
-OpenInference's prompt count is with what was read from and written to the cache, which Bedrock's
-own is not. Upstream adds it up for ``converse`` and for Claude, but not for Nova, whose total it
-takes over all the same; it forgets the details where Claude streams, and a total for Claude at all.
-And of a stream of Claude's that is left early it says that the answer had one token.
+OpenInference's prompt count includes what was read from and written to the cache; Bedrock's own
+does not. Upstream adds it for ``converse`` and for Claude, but not for Nova, whose total it uses
+all the same; it omits the cache details when Claude streams, and always omits a total for Claude.
+And if a stream of Claude's is abandoned, it reports one token of output.
 
-That what was cached is not among Nova's ``inputTokens`` is what Bedrock's user guide says of all
-models ("Prompt caching": the whole prompt is ``inputTokens`` and what was read from the cache and
-written to it), and ``converse`` counts so: 18 new, 7,502 written, 386 answered make 7,906. Recorded
-answers of Nova's to ``invoke_model`` state ``totalTokens``, its streams do not, and in none of them
-was anything cached. That they count like ``converse`` is therefore assumed, unless a total that is
-no more than ``inputTokens`` and ``outputTokens`` says that what was cached is among the former.
+Nova's ``inputTokens`` does not include the cached tokens: Bedrock's user guide says so of all
+models ("Prompt caching": the whole prompt is ``inputTokens`` plus what was read from the cache and
+written to it), and ``converse`` counts so: 18 new, 7,502 written, 386 of output make 7,906.
+Recorded responses of Nova's to ``invoke_model`` have ``totalTokens``, its streams do not, and none
+of them used the cache. That they count like ``converse`` is therefore assumed, unless a total equal
+to ``inputTokens`` plus ``outputTokens`` shows that the former includes the cached tokens.
 """
 
 import json
@@ -28,23 +28,23 @@ _CLAUDE_STREAM = f"{_UPSTREAM}.utils.anthropic._messages"
 _INVOKE = f"{_UPSTREAM}.utils._extract_invoke_model_attributes"
 _STREAM = f"{_UPSTREAM}._wrappers"
 
-_COUNT = "llm.token_count."
+_TOKENS = "llm.token_count."
 _Names = tuple[str, str, str, str]
-"""How a source calls the tokens of the prompt, the answer, and those read from the cache and
+"""The keys for the tokens of the uncached prompt, of the output, read from the cache, and
 written to it."""
-_OF_CLAUDE: _Names = (
+_CLAUDE_NAMES: _Names = (
     "input_tokens",
     "output_tokens",
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
 )
-_OF_NOVA: _Names = (
+_NOVA_NAMES: _Names = (
     "inputTokens",
     "outputTokens",
     "cacheReadInputTokenCount",
     "cacheWriteInputTokenCount",
 )
-_OF_STREAMS: _Names = (
+_STREAM_NAMES: _Names = (
     "inputTokenCount",
     "outputTokenCount",
     "cacheReadInputTokenCount",
@@ -53,87 +53,87 @@ _OF_STREAMS: _Names = (
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Count once more, after upstream has."""
+    """Set the token counts again, after upstream has."""
     return wrap_in_modules(
         {
-            _CLAUDE: {"set_response_attributes": _whole_of_claude},
-            _INVOKE: {"_set_nova_body_token_attributes": _whole_of_nova},
-            _CLAUDE_STREAM: {"_AnthropicMessagesCallback.__call__": _claude_streams},
-            _STREAM: {"_NovaStreamCallback.__call__": _nova_streams},
+            _CLAUDE: {"set_response_attributes": _claude_response},
+            _INVOKE: {"_set_nova_body_token_attributes": _nova_response},
+            _CLAUDE_STREAM: {"_AnthropicMessagesCallback.__call__": _claude_stream},
+            _STREAM: {"_NovaStreamCallback.__call__": _nova_stream},
         }
     )
 
 
-def count(span: Any, source: Any, names: _Names = _OF_STREAMS) -> None:
-    """Write the tokens that *source* states onto *span*. Must not raise."""
+def set_token_counts(span: Any, source: Any, names: _Names = _STREAM_NAMES) -> None:
+    """Set the token counts in *source* on *span*. Does not raise."""
     try:
         if isinstance(source, Mapping):
-            span.set_attributes(_counts(source, names))
+            span.set_attributes(_token_counts(source, names))
     except Exception:
         contain("counting the tokens of a Bedrock call")
 
 
-def _counts(source: Mapping[str, Any], names: _Names) -> dict[str, int]:
-    fresh, answer, read, written = (source.get(name) for name in names)
-    if not isinstance(fresh, int):
+def _token_counts(source: Mapping[str, Any], names: _Names) -> dict[str, int]:
+    uncached, output, read, written = (source.get(name) for name in names)
+    if not isinstance(uncached, int):
         return {}
     cached = (read or 0) + (written or 0)
-    counts = {"prompt": fresh + cached}
-    if isinstance(answer, int):
+    counts = {"prompt": uncached + cached}
+    if isinstance(output, int):
         total = source.get("totalTokens")
-        if total == fresh + answer and cached <= fresh:  # What was cached is in both already.
-            counts["prompt"] = fresh
-        if not isinstance(total, int) or total == fresh + answer:
-            total = counts["prompt"] + answer
-        counts |= {"completion": answer, "total": total}
+        if total == uncached + output and cached <= uncached:  # Both include the cached tokens.
+            counts["prompt"] = uncached
+        if not isinstance(total, int) or total == uncached + output:
+            total = counts["prompt"] + output
+        counts |= {"completion": output, "total": total}
     if read is not None:
         counts["prompt_details.cache_read"] = read
     if written is not None:
         counts["prompt_details.cache_write"] = written
-    return {_COUNT + name: value for name, value in counts.items()}
+    return {_TOKENS + name: value for name, value in counts.items()}
 
 
-def _whole_of_claude(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    result = wrapped(*arguments, **named)
-    span, answer = arguments
-    count(span, answer.get("usage"), _OF_CLAUDE)
+def _claude_response(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+    result = wrapped(*args, **kwargs)
+    span, body = args
+    set_token_counts(span, body.get("usage"), _CLAUDE_NAMES)
     return result
 
 
-def _whole_of_nova(wrapped: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    result = wrapped(*arguments, **named)
-    span, answer = arguments
-    count(span, answer.get("usage"), _OF_NOVA)
+def _nova_response(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+    result = wrapped(*args, **kwargs)
+    span, body = args
+    set_token_counts(span, body.get("usage"), _NOVA_NAMES)
     return result
 
 
-def _claude_streams(wrapped: Any, instance: Any, arguments: Any, named: Any) -> Any:
-    (news,) = arguments
+def _claude_stream(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+    (event,) = args
     message = instance._snapshot  # Upstream's state
-    if isinstance(news, BaseException) and message is not None:
+    if isinstance(event, BaseException) and message is not None:
         try:
             usage = message.usage
             if message.stop_reason is None:
-                # The length of the answer comes at its end, together with the reason why it
-                # ended. Until then there is a placeholder, 0 or 1.
+                # The number of output tokens comes at the end, together with the stop reason.
+                # Until then it is a placeholder, 0 or 1.
                 usage.output_tokens = None
-            count(instance._span, vars(usage), _OF_CLAUDE)
+            set_token_counts(instance._span, vars(usage), _CLAUDE_NAMES)
         except Exception:
             contain("counting the tokens of a Bedrock call")
-    return wrapped(*arguments, **named)
+    return wrapped(*args, **kwargs)
 
 
-def _nova_streams(wrapped: Any, instance: Any, arguments: Any, named: Any) -> Any:
-    result = wrapped(*arguments, **named)
-    (news,) = arguments
-    chunk = news.get("chunk", {}).get("bytes", b"") if isinstance(news, dict) else b""
+def _nova_stream(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+    result = wrapped(*args, **kwargs)
+    (event,) = args
+    chunk = event.get("chunk", {}).get("bytes", b"") if isinstance(event, dict) else b""
     if b'"usage"' in chunk:
-        count(instance._span, _usage_in(chunk), _OF_NOVA)  # Upstream's state
+        set_token_counts(instance._span, _usage_in(chunk), _NOVA_NAMES)  # Upstream's state
     return result
 
 
 def _usage_in(chunk: bytes) -> Any:
     try:
         return json.loads(chunk)["metadata"]["usage"]
-    except (ValueError, LookupError, TypeError):  # A text that speaks of "usage".
+    except (ValueError, LookupError, TypeError):  # The chunk is text that contains "usage".
         return None

@@ -1,10 +1,11 @@
-"""DSPy: a call whose arguments upstream cannot read crashes, though DSPy takes it.
+"""DSPy: a call crashes if upstream cannot read its arguments, though DSPy accepts them.
 
-Upstream binds the arguments to the signature of the class's ``forward``, and takes off its first
-parameter only where that is named ``self``. So it crashes where it has another name, where it is
-static or partial, and where the module has a ``forward`` of its own; and where a decorator passes
-on other arguments than it says, or a ``Predict`` returns anything but a prediction. The repair
-binds to what is really called, and where upstream still cannot read it, shows it as it is.
+Upstream binds the arguments to the signature of the class's ``forward``, and drops the first
+parameter only if it is named ``self``. So it crashes where that has another name, where ``forward``
+is static or partial, and where the module instance has a ``forward`` of its own; and where a
+decorator passes on other arguments than its signature says, or a ``Predict`` returns something
+other than a prediction. The repair binds to the method that is really called. Where upstream still
+cannot read the arguments, it shows them unbound.
 """
 
 from collections.abc import Callable
@@ -19,90 +20,90 @@ MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Guard what upstream reads."""
+    """Wrap the functions of upstream that read arguments and outputs."""
     return wrap_functions(
         "openinference.instrumentation.dspy",
         {
-            "_ModuleForwardWrapper.__call__": _bound_to("forward"),
-            "_ModuleAforwardWrapper.__call__": _bound_to("aforward"),
-            "_PredictForwardWrapper._prediction_to_output_dict": _outputs,
-            "_PredictAforwardWrapper._prediction_to_output_dict": _outputs,
+            "_ModuleForwardWrapper.__call__": _bind_to_actual("forward"),
+            "_ModuleAforwardWrapper.__call__": _bind_to_actual("aforward"),
+            "_PredictForwardWrapper._prediction_to_output_dict": _output_dict,
+            "_PredictAforwardWrapper._prediction_to_output_dict": _output_dict,
             "_get_input_value": _input_value,
-            "_bind_arguments": _bound_arguments,
+            "_bind_arguments": _bind_arguments,
         },
     )
 
 
-class _Class:
-    """Stands in for the class of a module; its ``forward`` is the one that will be called."""
+class _ClassStandIn:
+    """Stand-in for the class of a module, with the ``forward`` that will be called."""
 
     def __init__(self, name: str, **method: Any) -> None:
         self.__name__ = name
         vars(self).update(method)
 
 
-class _Module(ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
-    """A module whose class, when asked for, has the ``forward`` that will be called."""
+class _ModuleProxy(ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """Proxy for a module whose ``__class__`` has the ``forward`` that will be called."""
 
     def __init__(self, module: Any, method: str) -> None:
         super().__init__(module)
         self._self_method = method
 
-    @property  # type: ignore[misc]  # a stand-in, which is only read
+    @property  # type: ignore[misc]  # it is only read
     def __class__(self) -> Any:
         module, name = self.__wrapped__, self._self_method
         try:
-            # Without dspy's own __getattribute__, which warns of whoever asks for a ``forward``.
+            # Not through dspy's own __getattribute__, which warns when ``forward`` is read.
             method = object.__getattribute__(module, name) if hasattr(type(module), name) else None
             own = vars(module).get(name)
-            return _Class(type(module).__name__, **{name: own or method})
+            return _ClassStandIn(type(module).__name__, **{name: own or method})
         except Exception:
-            contain("finding what a module of DSPy's will call")
+            contain("finding the method that a DSPy module will call")
             return type(module)
 
 
-def _bound_to(name: str) -> Callable[..., Any]:
-    def call(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
-        method, module, given, named = arguments
+def _bind_to_actual(name: str) -> Callable[..., Any]:
+    def wrapper(wrapped: Any, _instance: Any, args: Any, _kwargs: Any) -> Any:
+        method, module, method_args, method_kwargs = args
         try:
-            module = _Module(module, name)
+            module = _ModuleProxy(module, name)
         except Exception:
-            contain("finding what a module of DSPy's will call")
-        return upstream(method, module, given, named)
+            contain("finding the method that a DSPy module will call")
+        return wrapped(method, module, method_args, method_kwargs)
 
-    return call
+    return wrapper
 
 
-def _outputs(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+def _output_dict(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
     try:
-        return upstream(*arguments, **named)
-    except Exception:  # Not a prediction, as the application may have it
+        return wrapped(*args, **kwargs)
+    except Exception:  # The application may return something other than a prediction
         return {}
 
 
-def _input_value(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+def _input_value(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
     try:
-        return upstream(*arguments, **named)
-    except Exception:  # The call itself will tell whether it can be made
-        return _shown(_as_they_are(arguments[1:], named))
+        return wrapped(*args, **kwargs)
+    except Exception:  # If the arguments are wrong, the call itself will raise
+        return _as_json(_unbound(args[1:], kwargs))
 
 
-def _bound_arguments(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+def _bind_arguments(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
     try:
-        return upstream(*arguments, **named)
+        return wrapped(*args, **kwargs)
     except Exception:
-        return _as_they_are(arguments[1:], named)
+        return _unbound(args[1:], kwargs)
 
 
-def _shown(arguments: dict[str, Any]) -> str:
+def _as_json(arguments: dict[str, Any]) -> str:
     from openinference.instrumentation import safe_json_dumps
 
     try:
         return safe_json_dumps(arguments)
     except Exception:
-        contain("showing the arguments of a call")
+        contain("serializing the arguments of a call")
         return ""
 
 
-def _as_they_are(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-    return {**({"args": list(given)} if given else {}), **named}
+def _unbound(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {**({"args": list(args)} if args else {}), **kwargs}

@@ -1,8 +1,8 @@
-"""DSPy: the worker behind ``Embeddings`` searches for everybody in its maker's session.
+"""DSPy: the worker thread of ``Embeddings`` runs every search in the session of its creator.
 
-``Unbatchify`` puts the calls of all threads into one queue, and one thread, begun when it was made,
-works them off in batches. The repair begins that thread in no session, lets each call bring its
-context along, and has a batch worked off once for each session that is in it.
+``Unbatchify`` queues the calls of all threads, and one thread, started when the object was created,
+processes them in batches. The repair starts that thread in no session, passes each call's context
+along with it, and processes a batch once for each session in it.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from clew.patching.wrap import Patches, wrap_functions
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
 _MODULE = "dspy.utils.unbatchify"
-_MENDED = "_clew_mended"
+_REPAIRED = "_clew_repaired"
 
-_calls: list[Patches] = []
-"""The wrapper of ``__call__``, once it is on. It stays on: the workers of those that were made
-meanwhile expect a context with each call. It changes nothing for others."""
+_call_patches: list[Patches] = []
+"""The wrapper of ``__call__``, once there is one. It is never removed: workers that were created
+while the repair was active expect a context with each call. It changes nothing for others."""
 
 
-class _Brought:
-    """One call's input, with the context that the call was made in."""
+class _ItemWithContext:
+    """The input of one call, with the context in which the call was made."""
 
     __slots__ = ("context", "item", "session")
 
@@ -35,50 +35,52 @@ class _Brought:
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Let each call bring its context along."""
+    """Pass the context of each call to the worker thread."""
     from dspy.utils.unbatchify import Unbatchify
 
-    if not _calls:
+    if not _call_patches:
         patches = Patches()
-        patches.wrap_now([(Unbatchify, "__call__", _call)])
-        _calls.append(patches)
-    return wrap_functions(_MODULE, {"Unbatchify.__init__": _init})
+        patches.wrap_now([(Unbatchify, "__call__", _pass_context)])
+        _call_patches.append(patches)
+    return wrap_functions(_MODULE, {"Unbatchify.__init__": _start_without_session})
 
 
-def _init(wrapped: Any, instance: Any, arguments: Any, named: Any) -> None:
-    def begin(batch_fn: Any, *others: Any, **options: Any) -> None:
-        wrapped(_by_session(batch_fn), *others, **options)
+def _start_without_session(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> None:
+    def init(batch_fn: Any, *args: Any, **kwargs: Any) -> None:
+        wrapped(_by_session(batch_fn), *args, **kwargs)
 
-    setattr(instance, _MENDED, True)
+    setattr(instance, _REPAIRED, True)
     token = attach(Context())
     try:
-        begin(*arguments, **named)
+        init(*args, **kwargs)
     finally:
         detach(token)
 
 
-def _call(wrapped: Any, instance: Any, arguments: Any, named: Any) -> Any:
-    if not getattr(instance, _MENDED, False):
-        return wrapped(*arguments, **named)
+def _pass_context(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+    if not getattr(instance, _REPAIRED, False):
+        return wrapped(*args, **kwargs)
 
-    def bring(input_item: Any) -> Any:
-        return wrapped(_Brought(input_item))
+    def call(input_item: Any) -> Any:
+        return wrapped(_ItemWithContext(input_item))
 
-    return bring(*arguments, **named)
+    return call(*args, **kwargs)
 
 
-def _by_session(batch_fn: Callable[[list[Any]], Any]) -> Callable[[list[_Brought]], list[Any]]:
-    def work_off(batch: list[_Brought]) -> list[Any]:
+def _by_session(
+    batch_fn: Callable[[list[Any]], Any],
+) -> Callable[[list[_ItemWithContext]], list[Any]]:
+    def process(batch: list[_ItemWithContext]) -> list[Any]:
         outputs: list[Any] = [None] * len(batch)
         for session in dict.fromkeys(it.session for it in batch):
-            places = [place for place, it in enumerate(batch) if it.session == session]
-            token = attach(batch[places[0]].context)
+            indexes = [index for index, it in enumerate(batch) if it.session == session]
+            token = attach(batch[indexes[0]].context)
             try:
-                found = batch_fn([batch[place].item for place in places])
+                results = batch_fn([batch[index].item for index in indexes])
             finally:
                 detach(token)
-            for place, output in zip(places, found, strict=False):
-                outputs[place] = output
+            for index, output in zip(indexes, results, strict=False):
+                outputs[index] = output
         return outputs
 
-    return work_off
+    return process

@@ -1,9 +1,9 @@
-"""DSPy: a model of the application's own, a ``class Mine(dspy.BaseLM)``, has no span.
+"""DSPy: a model that the application defines, ``class Mine(dspy.BaseLM)``, has no span.
 
-Upstream wraps ``dspy.LM`` alone. The repair has upstream's own wrappers put around the base class
-and around each subclass that overrides ``__call__`` or ``acall``, also those yet to be defined.
-That a call which comes through several of them has one span is seen to in `dspy_tokens`, which
-also reads the response's usage, and there the span is told what the innermost method was asked.
+Upstream wraps only ``dspy.LM``. The repair puts upstream's own wrappers around the base class and
+around each subclass that overrides ``__call__`` or ``acall``, also those defined later. `tokens`
+makes sure that a call which passes through several of them has one span; it also reads the usage
+of the response, and sets on the span what the innermost method was called with.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from clew.patching.wrap import wrap_functions, wrap_with_subclasses
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
 _WRAPPERS = {"__call__": "_LMCallWrapper", "acall": "_LMAcallWrapper"}
-_QUESTIONS = ("prompt", "messages")
+_INPUTS = ("prompt", "messages")
 
 
 def repair(instrumentor: Any) -> Callable[[], None]:
@@ -25,23 +25,23 @@ def repair(instrumentor: Any) -> Callable[[], None]:
     from dspy import BaseLM
     from openinference.instrumentation import dspy as upstream
 
-    tracer = instrumentor._tracer  # The tracer it was switched on with
-    wrappers = {name: getattr(upstream, kind)(tracer) for name, kind in _WRAPPERS.items()}
-    forget = wrap_with_subclasses(BaseLM, wrappers)
-    undo = wrap_functions(
+    tracer = instrumentor._tracer  # The tracer it was activated with
+    wrappers = {name: getattr(upstream, cls)(tracer) for name, cls in _WRAPPERS.items()}
+    unwrap_models = wrap_with_subclasses(BaseLM, wrappers)
+    unwrap_readers = wrap_functions(
         "openinference.instrumentation.dspy",
-        {"_llm_input_messages": _input_messages, "_llm_output_messages": _messages},
+        {"_llm_input_messages": _input_messages, "_llm_output_messages": _output_messages},
     )
-    return partial(undo_all, [forget, undo], "unwrapping DSPy's classes")
+    return partial(undo_all, [unwrap_models, unwrap_readers], "unwrapping DSPy's classes")
 
 
-def said_when_asked(
-    model: Any, method: Any, given: tuple[Any, ...], named: dict[str, Any]
+def input_attributes(
+    model: Any, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the attributes by which upstream says what *model* is asked in one call."""
+    """Return upstream's attributes for the input of one call of *model*."""
     from openinference.instrumentation import dspy as upstream
 
-    bound = upstream._bind_arguments(method, *given, **named)
+    bound = upstream._bind_arguments(method, *args, **kwargs)
     arguments = upstream._normalize_lm_arguments(bound)
     return {
         **dict(upstream._llm_input_messages(arguments)),
@@ -49,26 +49,26 @@ def said_when_asked(
     }
 
 
-def said_when_answered(response: Any) -> dict[str, Any]:
-    """Return the attributes by which upstream says what a model has answered."""
+def output_attributes(response: Any) -> dict[str, Any]:
+    """Return upstream's attributes for the response of a model."""
     from openinference.instrumentation import dspy as upstream
 
     return dict(upstream._llm_output_messages(response))
 
 
-def _input_messages(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+def _input_messages(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
     """Find the prompt or the messages, whatever the parameters of a ``__call__`` are named."""
     try:
-        bound = arguments[0] if arguments else named["arguments"]
-        return iter([*upstream(_with_question(bound))])
+        bound = args[0] if args else kwargs["arguments"]
+        return iter([*wrapped(_with_known_names(bound))])
     except Exception:
-        contain("reading what a model of DSPy's is asked")
+        contain("reading the input of a DSPy model")
         return iter(())
 
 
-def _with_question(arguments: Any) -> Any:
-    """Return *arguments* with a prompt or messages: without either, the first one given is it."""
-    if any(arguments.get(name) is not None for name in _QUESTIONS):
+def _with_known_names(arguments: Any) -> Any:
+    """Return *arguments* with a prompt or messages: the first argument, if neither is named."""
+    if any(arguments.get(name) is not None for name in _INPUTS):
         return arguments
     for value in arguments.values():
         first = value[0] if isinstance(value, tuple) and value else value
@@ -76,25 +76,25 @@ def _with_question(arguments: Any) -> Any:
             return {"prompt": first}
         if isinstance(first, list):
             return {"messages": first}
-        if isinstance(first, dict) and first.keys() & set(_QUESTIONS):
+        if isinstance(first, dict) and first.keys() & set(_INPUTS):
             return first
-        if first:  # An object of the application's own; what follows it are options.
+        if first:  # An object of the application's own; the rest are options.
             break
     return arguments
 
 
-def _messages(upstream: Any, _instance: Any, arguments: Any, named: Any) -> Any:
-    """Show what a ``__call__`` of any make returns; upstream takes everything for a list.
+def _output_messages(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+    """Read whatever a ``__call__`` returns; upstream treats everything as a list.
 
-    It would take a string to pieces, and read a stream to its end before its reader does.
+    It would split a string into characters, and consume a stream before the application does.
     """
     try:
-        response = arguments[0] if arguments else named.get("response")
+        response = args[0] if args else kwargs.get("response")
         outputs = [response] if isinstance(response, str) else response
         if not isinstance(outputs, list | tuple):
             return iter(())
         texts = [it.get("text") if isinstance(it, dict) else it for it in outputs]
-        return iter([*upstream(texts)])
+        return iter([*wrapped(texts)])
     except Exception:
-        contain("reading what a model of DSPy's has answered")
+        contain("reading the response of a DSPy model")
         return iter(())

@@ -1,10 +1,10 @@
 """DSPy: a ``class Mine(dspy.Predict)`` breaks the instrumentor, or has no span of its own.
 
-Upstream looks for every subclass of ``Predict`` by its name in the package ``dspy``, raises where
-an application has one, and leaves half of its patches. Of the subclasses that come later it wraps
-no ``forward``, and one without a ``forward`` of its own it takes for one that has. The repair hides
-the subclasses from it, and has upstream's wrapper put around each ``forward``, whose outermost is
-the one that counts.
+Upstream looks up every subclass of ``Predict`` by its name in the package ``dspy``, so it raises if
+an application has one, and leaves half of its patches in place. Of subclasses defined later it
+wraps no ``forward``, and it treats one without a ``forward`` of its own as if it had one. The
+repair hides the subclasses from it, puts upstream's wrapper around each ``forward``, and makes a
+span only for the outermost.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ _WRAPPERS = {"forward": "_PredictForwardWrapper", "aforward": "_PredictAforwardW
 
 
 @contextmanager
-def instrumenting(_instrumentor: Any) -> Iterator[None]:
-    """Let upstream see no subclass, which it asks for while it is switched on."""
+def around_instrument(_instrumentor: Any) -> Iterator[None]:
+    """Hide the subclasses from upstream while it is activated."""
     from dspy import Predict
 
     owner: Any = Predict
@@ -36,47 +36,47 @@ def instrumenting(_instrumentor: Any) -> Iterator[None]:
 
 
 def repair(instrumentor: Any) -> Callable[[], None]:
-    """Wrap each ``forward``, and let the outermost one have the span."""
+    """Wrap each ``forward``, and make a span only for the outermost one."""
     from dspy import Predict
     from openinference.instrumentation import dspy as upstream
 
-    tracer = instrumentor._tracer  # The tracer it was switched on with
-    wrappers = {name: getattr(upstream, kind)(tracer) for name, kind in _WRAPPERS.items()}
-    forget = wrap_with_subclasses(Predict, wrappers)
-    undo = wrap_functions(
+    tracer = instrumentor._tracer  # The tracer it was activated with
+    wrappers = {name: getattr(upstream, cls)(tracer) for name, cls in _WRAPPERS.items()}
+    unwrap_predictors = wrap_with_subclasses(Predict, wrappers)
+    unwrap_upstream = wrap_functions(
         "openinference.instrumentation.dspy",
-        {f"{kind}.__call__": _outermost(name, Predict) for name, kind in _WRAPPERS.items()},
+        {f"{cls}.__call__": _only_outermost(name, Predict) for name, cls in _WRAPPERS.items()},
     )
-    return partial(undo_all, [forget, undo], "unwrapping DSPy's classes")
+    return partial(undo_all, [unwrap_predictors, unwrap_upstream], "unwrapping DSPy's classes")
 
 
-def _outermost(name: str, predict: Any) -> Callable[..., Any]:
-    def call(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
-        method, predictor, given, named = arguments
+def _only_outermost(name: str, predict: Any) -> Callable[..., Any]:
+    def wrapper(wrapped: Any, _instance: Any, args: Any, _kwargs: Any) -> Any:
+        method, predictor, method_args, method_kwargs = args
         try:
             forward = method
             if type(predictor) is not predict:
-                forward = _told_apart(method, type(predictor), name)
+                forward = _as_outermost(method, type(predictor), name)
         except Exception:
-            contain("telling a predictor's methods apart")
+            contain("finding the outermost method of a predictor")
             forward = None
         if forward is None:
-            return method(*given, **named)
-        return upstream(forward, predictor, given, named)
+            return method(*method_args, **method_kwargs)
+        return wrapped(forward, predictor, method_args, method_kwargs)
 
-    return call
+    return wrapper
 
 
-def _told_apart(method: Any, cls: Any, name: str) -> Callable[..., Any] | None:
-    """Return *method* under a name that upstream knows it by, or None if another is outermost."""
+def _as_outermost(method: Any, cls: Any, name: str) -> Callable[..., Any] | None:
+    """Return *method* renamed so that upstream traces it, or None if another one is outermost."""
     if _function(getattr(cls, name)) is not _function(method):
         return None
 
     @wraps(method)
-    def forward(*given: Any, **named: Any) -> Any:
-        return method(*given, **named)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return method(*args, **kwargs)
 
-    # By this name upstream tells the method of ``Predict`` from one that overrides it.
+    # By this name upstream distinguishes an override from the method of ``Predict``.
     forward.__qualname__ = f"{cls.__qualname__}.{name}"
     return forward
 

@@ -1,13 +1,13 @@
-"""DSPy: the span of a model's call says nothing of tokens, nor whether DSPy's cache answered.
+"""DSPy: the span of a model call has no tokens, and does not show that DSPy's cache answered.
 
-Upstream sees the texts that a model returns, not the response they were taken from. The repair
-notes the usage where DSPy does its own accounting, and puts the sum onto the span when the call
-ends: also of a call that failed after it was paid for. An answer out of the cache cost nothing.
+Upstream sees only the texts that a model returns, not the response they were taken from. The repair
+records the usage where DSPy does its own accounting, and sets the sum on the span when the call
+ends, also if the call failed after it was paid for. An answer from the cache costs nothing.
 
-A model's methods call each other (an override its ``super``, ``acall`` the synchronous one): the
-outermost has the span. It says what the innermost was asked, which is where upstream has its span:
-an override may take a question under another name, put a system message before it, set a
-temperature, or return an object. And a model that only hands its question on is a chain.
+A model's methods call each other (an override calls ``super``, ``acall`` the synchronous method):
+the outermost has the span. Its attributes are those of the innermost call, where upstream would
+have its span: an override may take the prompt under another name, prepend a system message, set a
+temperature, or return an object. And a model that only passes its input on to another is a chain.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from typing import Any
 from opentelemetry.trace import Span, get_current_span
 
 from clew.core.containment import contain
-from clew.instrument.repairs.dspy.models import said_when_answered, said_when_asked
+from clew.instrument.repairs.dspy.models import input_attributes, output_attributes
 from clew.patching.wrap import wrap_in_modules
 from clew.spans.model_calls import CACHE_HIT, NO_TOKENS
 
@@ -32,26 +32,26 @@ _INPUT_MESSAGES = "llm.input_messages."
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Note what DSPy accounts for, and put it onto the span of the call it belongs to."""
+    """Record the usage that DSPy accounts for, and set it on the span of its call."""
     hooks: dict[str, dict[str, Any]] = {
         "openinference.instrumentation.dspy": {
             "_LMCallWrapper.__call__": _call,
             "_LMAcallWrapper.__call__": _acall,
         },
         "dspy.clients.base_lm": {
-            "BaseLM._process_lm_response": _reading(_response),  # before 3.4
-            "BaseLM._finalize_lm_response": _reading(_typed_response),  # in 3.3
+            "BaseLM._process_lm_response": _recording(_record_response),  # before 3.4
+            "BaseLM._finalize_lm_response": _recording(_record_typed_response),  # in 3.3
         },
         "dspy.clients.execution": {  # from 3.4 on
-            "finalize": _reading(_result),
-            "_account_failed_call": _reading(_failed),
+            "finalize": _recording(_record_result),
+            "_account_failed_call": _recording(_record_failed_call),
         },
     }
     return wrap_in_modules({module: _existing(module, names) for module, names in hooks.items()})
 
 
 def _existing(module: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Return those of *names* that this release of DSPy has."""
+    """Return those of *names* that the installed DSPy has."""
     try:
         parent = import_module(module)
     except ImportError:
@@ -65,234 +65,240 @@ def _existing(module: str, names: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Call:
-    """A model being asked, and what is known of its answer."""
+    """A running call of a model, and what is known of its responses."""
 
     def __init__(self, model: Any, span: Span, outer: "_Call | None") -> None:
-        self.model, self.outer, self.over = model, outer, False
+        self.model, self.outer, self.ended = model, outer, False
         self._span = span
-        self._said: dict[int, tuple[Any, Counter[str], bool]] = {}
-        self._asked: Counter[str] | None = None
-        """What other models spent that this one has asked."""
-        self._answered_inside: dict[str, Any] = {}
-        """What would be said of the answer that the method which this one calls has returned."""
+        self._responses: dict[int, tuple[Any, Counter[str], bool]] = {}
+        self._delegated: Counter[str] | None = None
+        """The tokens of other models that this one has called; None if it has called none."""
+        self._inner_output: dict[str, Any] = {}
+        """The output attributes of what the inner method has returned."""
 
-    def asked_inside(self, method: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-        """Say what another method of the same model is asked, in the course of this call."""
+    def set_inner_input(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Set the input of another method of the same model, which this call has called."""
         try:
-            said = said_when_asked(self.model, method, given, named)
+            attributes = input_attributes(self.model, method, args, kwargs)
             known = getattr(self._span, "attributes", None) or {}
-            # A span cannot take an attribute back, so fewer messages do not replace more.
-            if any(key.startswith(_INPUT_MESSAGES) and key not in said for key in known):
-                said = {key: said[key] for key in said if not key.startswith(_INPUT_MESSAGES)}
-            self._span.set_attributes(said)
+            # An attribute cannot be removed from a span, so fewer messages do not replace more.
+            if any(key.startswith(_INPUT_MESSAGES) and key not in attributes for key in known):
+                attributes = {
+                    key: value
+                    for key, value in attributes.items()
+                    if not key.startswith(_INPUT_MESSAGES)
+                }
+            self._span.set_attributes(attributes)
         except Exception:
-            contain("reading what a model of DSPy's is asked")
+            contain("reading the input of a DSPy model")
 
-    def answered_inside(self, response: Any) -> None:
-        """Remember what that method has answered."""
+    def keep_inner_output(self, response: Any) -> None:
+        """Keep the output of that method."""
         try:
-            self._answered_inside = said_when_answered(response) or self._answered_inside
+            self._inner_output = output_attributes(response) or self._inner_output
         except Exception:
-            contain("reading what a model of DSPy's has answered")
+            contain("reading the response of a DSPy model")
 
-    def answered(self, response: Any) -> None:
-        """Say what the answer inside was, where upstream can say nothing of this one."""
+    def set_output(self, response: Any) -> None:
+        """Set the output of the inner method, if upstream cannot read *response*."""
         try:
-            if self._answered_inside and not said_when_answered(response):
-                self._span.set_attributes(self._answered_inside)
+            if self._inner_output and not output_attributes(response):
+                self._span.set_attributes(self._inner_output)
         except Exception:
-            contain("reading what a model of DSPy's has answered")
+            contain("reading the response of a DSPy model")
 
-    def note(self, response: Any, usage: Any, *, cache_hit: bool = False) -> None:
-        """Add what *response* says it has cost."""
-        self._said[id(response)] = (response, Counter() if cache_hit else _counts(usage), cache_hit)
+    def add_usage(self, response: Any, usage: Any, *, cache_hit: bool = False) -> None:
+        """Record the usage of *response*."""
+        counts = Counter[str]() if cache_hit else _counts(usage)
+        self._responses[id(response)] = (response, counts, cache_hit)
 
-    def settle(self) -> None:
-        """Put it onto the span."""
+    def set_tokens(self) -> None:
+        """Set the tokens of all responses on the span."""
         spent = Counter[str]()
-        for _response, counts, _cache_hit in self._said.values():
+        for _response, counts, _cache_hit in self._responses.values():
             spent.update(counts)
-        if self._asked is not None and (not any(spent.values()) or spent == self._asked):
+        if self._delegated is not None and (not any(spent.values()) or spent == self._delegated):
             self._span.set_attribute("openinference.span.kind", "CHAIN")
-            spent = self._asked
-        elif self._said and all(cache_hit for *_, cache_hit in self._said.values()):
+            spent = self._delegated
+        elif self._responses and all(cache_hit for *_, cache_hit in self._responses.values()):
             self._span.set_attributes({CACHE_HIT: True, **NO_TOKENS})
         else:
             self._span.set_attributes({_TOKENS + name: count for name, count in spent.items()})
         if self.outer is not None:
-            self.outer._asked = self.outer._asked or Counter()  # One of us
-            self.outer._asked.update(spent)
+            self.outer._delegated = self.outer._delegated or Counter()  # Also a `_Call`
+            self.outer._delegated.update(spent)
 
 
-_under_way: ContextVar[_Call | None] = ContextVar("clew_dspy_call", default=None)
+_call_variable: ContextVar[_Call | None] = ContextVar("clew_dspy_call", default=None)
 
 
 def _current() -> _Call | None:
-    call = _under_way.get()
-    return None if call is None or call.over else call
+    call = _call_variable.get()
+    return None if call is None or call.ended else call
 
 
 # --- the calls ---
 
 
 @contextmanager
-def _noting(model: Any, around: Span, outer: _Call | None) -> Iterator[_Call | None]:
-    call = _begun(model, around, outer)
+def _counting(model: Any, outer_span: Span, outer: _Call | None) -> Iterator[_Call | None]:
+    call = _new_call(model, outer_span, outer)
     if call is None:
         yield None
         return
-    _under_way.set(call)
+    _call_variable.set(call)
     try:
         yield call
     finally:
-        call.over = True
-        _under_way.set(outer)  # No token is kept: a coroutine may end in another context.
+        call.ended = True
+        _call_variable.set(outer)  # Not by a token: a coroutine may end in another context.
         try:
-            call.settle()
+            call.set_tokens()
         except Exception:
             contain("counting the tokens of a call")
 
 
-def _begun(model: Any, around: Span, outer: _Call | None) -> _Call | None:
+def _new_call(model: Any, outer_span: Span, outer: _Call | None) -> _Call | None:
     try:
         span = get_current_span()
-        # Upstream has opened none where it is suppressed.
-        return None if span is around else _Call(model, span, outer)
+        # Upstream opens no span while instrumentation is suppressed.
+        return None if span is outer_span else _Call(model, span, outer)
     except Exception:
         contain("counting the tokens of a call")
         return None
 
 
-def _call(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
-    method, model, given, named = arguments
-    outer, around = _current(), get_current_span()
+def _call(wrapped: Any, _instance: Any, args: Any, _kwargs: Any) -> Any:
+    method, model, method_args, method_kwargs = args
+    outer, outer_span = _current(), get_current_span()
     if outer is not None and outer.model is model:
-        outer.asked_inside(method, given, named)
-        response = method(*given, **named)
-        outer.answered_inside(response)
+        outer.set_inner_input(method, method_args, method_kwargs)
+        response = method(*method_args, **method_kwargs)
+        outer.keep_inner_output(response)
         return response
 
     @wraps(method)
-    def noted(*given: Any, **named: Any) -> Any:
-        with _noting(model, around, outer) as call:
-            response = method(*given, **named)
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        with _counting(model, outer_span, outer) as call:
+            response = method(*args, **kwargs)
             if call is not None:
-                call.answered(response)
+                call.set_output(response)
             return response
 
-    return upstream(noted, model, given, named)
+    return wrapped(counted, model, method_args, method_kwargs)
 
 
-async def _acall(upstream: Any, _instance: Any, arguments: Any, _named: Any) -> Any:
-    method, model, given, named = arguments
-    outer, around = _current(), get_current_span()
+async def _acall(wrapped: Any, _instance: Any, args: Any, _kwargs: Any) -> Any:
+    method, model, method_args, method_kwargs = args
+    outer, outer_span = _current(), get_current_span()
     if outer is not None and outer.model is model:
-        outer.asked_inside(method, given, named)
-        response = await method(*given, **named)
-        outer.answered_inside(response)
+        outer.set_inner_input(method, method_args, method_kwargs)
+        response = await method(*method_args, **method_kwargs)
+        outer.keep_inner_output(response)
         return response
 
     @wraps(method)
-    async def noted(*given: Any, **named: Any) -> Any:
-        with _noting(model, around, outer) as call:
-            response = await method(*given, **named)
+    async def counted(*args: Any, **kwargs: Any) -> Any:
+        with _counting(model, outer_span, outer) as call:
+            response = await method(*args, **kwargs)
             if call is not None:
-                call.answered(response)
+                call.set_output(response)
             return response
 
-    return await upstream(noted, model, given, named)
+    return await wrapped(counted, model, method_args, method_kwargs)
 
 
-# --- what DSPy accounts for ---
+# --- the usage that DSPy accounts for ---
 
 
-def _reading(note: Callable[..., None]) -> Callable[..., Any]:
-    """Return a wrapper that lets *note* see what DSPy's function is called with."""
+def _recording(record: Callable[..., None]) -> Callable[..., Any]:
+    """Return a wrapper that calls *record* with what DSPy's function is called with."""
 
-    def wrapper(account: Any, _instance: Any, arguments: Any, named: Any) -> Any:
+    def wrapper(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         try:
             if call := _current():
-                note(call, *arguments, **named)
+                record(call, *args, **kwargs)
         except Exception:
             contain("counting the tokens of a response")
-        return account(*arguments, **named)
+        return wrapped(*args, **kwargs)
 
     return wrapper
 
 
-def _result(call: _Call, _lm: Any, _prepared: Any, result: Any) -> None:
-    if not _estimated(result.raw, result.usage):
-        call.note(result, result.usage, cache_hit=result.cache_hit or _from_cache(result.raw))
+def _record_result(call: _Call, _lm: Any, _prepared: Any, result: Any) -> None:
+    if not _is_estimated(result.raw, result.usage):
+        cache_hit = result.cache_hit or _is_cache_hit(result.raw)
+        call.add_usage(result, result.usage, cache_hit=cache_hit)
 
 
-def _failed(call: _Call, _lm: Any, results: Any, _error: Any) -> None:
+def _record_failed_call(call: _Call, _lm: Any, results: Any, _error: Any) -> None:
     for result in results:
-        call.note(result, result.usage, cache_hit=result.cache_hit)
+        call.add_usage(result, result.usage, cache_hit=result.cache_hit)
 
 
-def _response(call: _Call, response: Any, *_others: Any, **_named: Any) -> None:
+def _record_response(call: _Call, response: Any, *_args: Any, **_kwargs: Any) -> None:
     usage = _value(response, "usage")
-    if not _estimated(response, usage):
-        call.note(response, usage, cache_hit=_from_cache(response))
+    if not _is_estimated(response, usage):
+        call.add_usage(response, usage, cache_hit=_is_cache_hit(response))
 
 
-def _typed_response(call: _Call, _request: Any, response: Any) -> None:
+def _record_typed_response(call: _Call, _request: Any, response: Any) -> None:
     raw = response.provider_response
-    if not _estimated(raw, response.usage):
-        said = response if raw is None else raw
-        call.note(said, response.usage, cache_hit=bool(response.cache_hit))
+    if not _is_estimated(raw, response.usage):
+        source = response if raw is None else raw
+        call.add_usage(source, response.usage, cache_hit=bool(response.cache_hit))
 
 
-def _from_cache(response: Any) -> bool:
-    """Whether *response* was not asked for: by DSPy's mark, or LiteLLM's, or (3.0.0) by neither."""
+def _is_cache_hit(response: Any) -> bool:
+    """Whether *response* is from a cache: by DSPy's mark, LiteLLM's, or (3.0.0) without one."""
     hidden = _value(response, "_hidden_params")
     return bool(
         _value(response, "cache_hit")
         or _value(hidden, "cache_hit")
-        or (_by_litellm(response) and _value(response, "usage") == {})
+        or (_is_litellm(response) and _value(response, "usage") == {})
     )
 
 
-def _by_litellm(response: Any) -> bool:
+def _is_litellm(response: Any) -> bool:
     return type(response).__module__.startswith("litellm")
 
 
-def _estimated(response: Any, usage: Any) -> bool:
-    """Whether LiteLLM has counted for itself, because the provider's stream said nothing."""
+def _is_estimated(response: Any, usage: Any) -> bool:
+    """Whether LiteLLM has estimated *usage*, because the provider's stream had none."""
     from dspy.dsp.utils.settings import settings
 
     return (
         settings.send_stream is not None
-        and _by_litellm(response)
-        and not _from_cache(response)
+        and _is_litellm(response)
+        and not _is_cache_hit(response)
         and _value(usage, "prompt_tokens_details") is None
     )
 
 
 def _counts(usage: Any) -> Counter[str]:
-    """Return the counts of *usage*, in OpenAI's form or that of its Responses, by our names."""
+    """Return the counts of *usage*, given as OpenAI's Chat Completions or Responses have it."""
     prompt = _first(usage, "prompt_tokens", "input_tokens")
     completion = _first(usage, "completion_tokens", "output_tokens")
     total = _first(usage, "total_tokens")
     if total is None and prompt is not None and completion is not None:
         total = prompt + completion
-    asked = _first(usage, "prompt_tokens_details", "input_tokens_details")
-    answered = _first(usage, "completion_tokens_details", "output_tokens_details")
-    found = {
+    prompt_details = _first(usage, "prompt_tokens_details", "input_tokens_details")
+    completion_details = _first(usage, "completion_tokens_details", "output_tokens_details")
+    counts = {
         "prompt": prompt,
         "completion": completion,
         "total": total,
-        "prompt_details.cache_read": _first(asked, "cached_tokens"),
-        "prompt_details.cache_write": _first(asked, "cache_creation_tokens"),
-        "prompt_details.audio": _first(asked, "audio_tokens"),
-        "completion_details.reasoning": _first(answered, "reasoning_tokens"),
-        "completion_details.audio": _first(answered, "audio_tokens"),
+        "prompt_details.cache_read": _first(prompt_details, "cached_tokens"),
+        "prompt_details.cache_write": _first(prompt_details, "cache_creation_tokens"),
+        "prompt_details.audio": _first(prompt_details, "audio_tokens"),
+        "completion_details.reasoning": _first(completion_details, "reasoning_tokens"),
+        "completion_details.audio": _first(completion_details, "audio_tokens"),
     }
-    return Counter({name: count for name, count in found.items() if isinstance(count, int)})
+    return Counter({name: count for name, count in counts.items() if isinstance(count, int)})
 
 
 def _first(holder: Any, *names: str) -> Any:
-    return next((it for name in names if (it := _value(holder, name)) is not None), None)
+    return next((value for name in names if (value := _value(holder, name)) is not None), None)
 
 
 def _value(holder: Any, name: str) -> Any:

@@ -1,9 +1,8 @@
-"""DSPy: ``uninstrument`` strips DSPy's own decorators with its wrappers.
+"""DSPy: ``uninstrument`` removes DSPy's own decorators together with upstream's wrappers.
 
-Upstream's ``unwrap_object`` follows ``__wrapped__`` to the end of the chain, through the
-``with_callbacks`` decorator of DSPy itself: afterwards no callback of the application fires.
-The repair puts back what stood there before, one step down the chain; also where ``instrument``
-raises half-way.
+Upstream's ``unwrap_object`` follows ``__wrapped__`` to the end of the chain, through DSPy's own
+``with_callbacks`` decorator: afterwards no callback of the application is called. The repair puts
+back what was there before, one step down the chain; also where ``instrument`` raises half-way.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,8 +16,8 @@ MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
 
 @contextmanager
-def instrumenting(instrumentor: Any) -> Iterator[None]:
-    """Take the wrappers off again that were put on before ``instrument`` raised."""
+def around_instrument(instrumentor: Any) -> Iterator[None]:
+    """If ``instrument`` raises, remove the wrappers that it has put on until then."""
     try:
         yield
     except BaseException:
@@ -27,7 +26,7 @@ def instrumenting(instrumentor: Any) -> Iterator[None]:
 
 
 def repair(instrumentor: Any) -> Callable[[], None]:
-    """Remember what each wrapper stands before."""
+    """Remember each wrapper and where it is."""
     patched = []
     for module, path in instrumentor._originals:  # The only list of the patches
         parent, attribute, wrapper = resolve_path(module, path)
@@ -36,17 +35,17 @@ def repair(instrumentor: Any) -> Callable[[], None]:
     def restore() -> None:
         for parent, attribute, wrapper in reversed(patched):
             if vars(parent).get(attribute) is not wrapper:
-                continue  # Somebody else wrapped it since; taking theirs away is not ours to do.
+                continue  # Another library has wrapped it since, and its wrapper has to stay.
             original = wrapper.__wrapped__
-            # Inherited, also where another repair has a wrapper of its own around it.
-            if any(_is(original, vars(base).get(attribute)) for base in parent.__mro__[1:]):
+            # It was inherited, perhaps with another repair's wrapper around it.
+            if any(_same(original, vars(base).get(attribute)) for base in parent.__mro__[1:]):
                 delattr(parent, attribute)
             else:
                 setattr(parent, attribute, original)
-        instrumentor._originals.clear()  # Nothing is left for upstream to strip
+        instrumentor._originals.clear()  # Nothing is left for upstream to unwrap
 
     return restore
 
 
-def _is(one: Any, other: Any) -> bool:
+def _same(one: Any, other: Any) -> bool:
     return other is not None and unwrap(one) is unwrap(other)

@@ -1,7 +1,7 @@
-"""LangChain: an answer from the cache spends the same tokens again, or leaves no span.
+"""LangChain: a cached answer counts its tokens again, or has no span.
 
-A cached message still says what it once cost, and upstream reads it there; a text model whose
-answers are all cached starts no run at all. The repair says of both that they were hits.
+A cached message still has the usage of the original call, and upstream reads it from there. A text
+model whose answers are all cached starts no run at all. The repair marks both as cache hits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,45 +20,45 @@ _MODELS = "langchain_core.language_models"
 
 
 def repair(instrumentor: Any) -> Callable[[], None]:
-    """Follow what reads a cache."""
+    """Wrap the functions that read a cache."""
     tracer = instrumentor._tracer._tracer  # The tracer behind upstream's handler
 
-    def converting(wrapped: Any, _model: Any, arguments: Any, named: Any) -> Any:
+    def mark_hit(wrapped: Any, _model: Any, args: Any, kwargs: Any) -> Any:
         try:
             if (span := current_run_span()) is not None:
                 set_cache_hit(span)
         except Exception:
-            contain("saying what a cache answered")
-        return wrapped(*arguments, **named)
+            contain("tracing a cache hit")
+        return wrapped(*args, **kwargs)
 
-    def looking_up(wrapped: Any, _: Any, arguments: Any, named: Any) -> Any:
-        found = wrapped(*arguments, **named)
-        _say_hits(tracer, arguments, named, found)
+    def trace_hits(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+        found = wrapped(*args, **kwargs)
+        _trace_hits(tracer, args, kwargs, found)
         return found
 
-    async def looking_up_async(wrapped: Any, _: Any, arguments: Any, named: Any) -> Any:
-        found = await wrapped(*arguments, **named)
-        _say_hits(tracer, arguments, named, found)
+    async def trace_hits_async(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+        found = await wrapped(*args, **kwargs)
+        _trace_hits(tracer, args, kwargs, found)
         return found
 
     patches = Patches()
-    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel", "_convert_cached_generations", converting)
-    patches.wrap(f"{_MODELS}.llms", "get_prompts", looking_up)
-    patches.wrap(f"{_MODELS}.llms", "aget_prompts", looking_up_async)
+    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel", "_convert_cached_generations", mark_hit)
+    patches.wrap(f"{_MODELS}.llms", "get_prompts", trace_hits)
+    patches.wrap(f"{_MODELS}.llms", "aget_prompts", trace_hits_async)
     return patches.undo
 
 
-def _say_hits(tracer: Any, arguments: Sequence[Any], named: Mapping[str, Any], found: Any) -> None:
-    """Make a span for each prompt whose answer was cached."""
+def _trace_hits(tracer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], found: Any) -> None:
+    """Make a span for each prompt whose answer was in the cache."""
     try:
-        given = dict(zip(("params", "prompts"), arguments, strict=False)) | dict(named)
-        for place, generations in found[0].items():
-            _say_hit(tracer, given["params"], given["prompts"][place], generations[0].text)
+        bound = dict(zip(("params", "prompts"), args, strict=False)) | dict(kwargs)
+        for index, generations in found[0].items():
+            _trace_hit(tracer, bound["params"], bound["prompts"][index], generations[0].text)
     except Exception:
-        contain("saying what a cache answered")
+        contain("tracing a cache hit")
 
 
-def _say_hit(tracer: Any, params: Mapping[str, Any], prompt: str, answer: str) -> None:
+def _trace_hit(tracer: Any, params: Mapping[str, Any], prompt: str, answer: str) -> None:
     attributes = {
         KIND: LLM,
         "input.value": prompt,

@@ -1,9 +1,9 @@
-"""LangChain: what is called inside a run is not a child of the run's span.
+"""LangChain: the spans of calls inside a run are not children of the run's span.
 
-Upstream does not attach the span of a run to the context, so that a provider's span starts a trace
-of its own. It says only at the end that a run was a model call, and in asynchronous programs its
-callbacks run in another thread. The repair runs them in place, says what a run is when it starts,
-and notes it where the seam looks for a parent.
+Upstream does not attach the span of a run to the context, so a provider's span starts a trace of
+its own. It sets the kind of a run only at the end, and in asynchronous programs its callbacks run
+in another thread. The repair runs them in the caller's thread, announces the kind of a run when it
+starts, and notes the run where clew's tracer looks for a parent.
 """
 
 from collections.abc import Callable
@@ -30,12 +30,12 @@ _MODELS = "langchain_core.language_models"
 
 
 def repair(instrumentor: Any) -> Callable[[], None]:
-    """Note the runs that upstream's tracer is told of."""
+    """Note the runs that upstream's tracer starts, and forget those that it ends."""
     tracer = instrumentor._tracer  # Upstream's callback handler
     start, end = tracer._start_trace, tracer._end_trace  # Its two hooks
 
-    def started(run: Any) -> None:
-        token = attach(_for_a_run_to_begin_in())
+    def start_and_note(run: Any) -> None:
+        token = attach(_context_for_new_run())
         try:
             start(run)
         finally:
@@ -44,39 +44,39 @@ def repair(instrumentor: Any) -> Callable[[], None]:
             span = tracer.get_span(run.id)
             if span is not None:
                 kind = run.run_type.upper()
-                announce_kind(span, kind, partial(_to_be_said, span, run))
+                announce_kind(span, kind, partial(_input_attributes, span, run))
                 attach_run(run.id, partial(tracer.get_span, run.id), is_waiting=kind == LLM)
         except Exception:
-            contain("noting a run of LangChain's")
+            contain("noting a LangChain run")
 
-    def ended(run: Any) -> None:
+    def end_and_forget(run: Any) -> None:
         end(run)
         try:
             end_run(run.id)
         except Exception:
-            contain("forgetting a run of LangChain's")
+            contain("forgetting a LangChain run")
 
-    def asking(wrapped: Any, _model: Any, arguments: Any, named: Any) -> Any:
-        token = attach(_of_its_own_run(tracer, arguments, named))
+    def in_own_run(wrapped: Any, _model: Any, args: Any, kwargs: Any) -> Any:
+        token = attach(_context_of_own_run(tracer, args, kwargs))
         try:
-            return wrapped(*arguments, **named)
+            return wrapped(*args, **kwargs)
         finally:
             detach(token)
 
-    async def asking_async(wrapped: Any, _model: Any, arguments: Any, named: Any) -> Any:
-        token = attach(_of_its_own_run(tracer, arguments, named))
+    async def in_own_run_async(wrapped: Any, _model: Any, args: Any, kwargs: Any) -> Any:
+        token = attach(_context_of_own_run(tracer, args, kwargs))
         try:
-            return await wrapped(*arguments, **named)
+            return await wrapped(*args, **kwargs)
         finally:
             detach(token)
 
-    vars(tracer).update(run_inline=True, _start_trace=started, _end_trace=ended)
+    vars(tracer).update(run_inline=True, _start_trace=start_and_note, _end_trace=end_and_forget)
     patches = Patches()
-    # These ask the provider for one of perhaps several runs, which all have begun before.
-    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel", "_generate_with_cache", asking)
-    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel", "_agenerate_with_cache", asking_async)
-    patches.wrap(f"{_MODELS}.llms:BaseLLM", "_generate_helper", asking)
-    patches.wrap(f"{_MODELS}.llms:BaseLLM", "_agenerate_helper", asking_async)
+    # These call the provider for one of perhaps several runs, which have all started before.
+    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel", "_generate_with_cache", in_own_run)
+    patches.wrap(f"{_MODELS}.chat_models:BaseChatModel", "_agenerate_with_cache", in_own_run_async)
+    patches.wrap(f"{_MODELS}.llms:BaseLLM", "_generate_helper", in_own_run)
+    patches.wrap(f"{_MODELS}.llms:BaseLLM", "_agenerate_helper", in_own_run_async)
 
     def undo() -> None:
         patches.undo()
@@ -86,12 +86,12 @@ def repair(instrumentor: Any) -> Callable[[], None]:
     return undo
 
 
-def _to_be_said(span: Any, run: Any) -> dict[str, Any]:
-    """Return those attributes of a model's run that are known before it has an answer."""
-    from openinference.instrumentation.langchain import _tracer as upstream  # Traced
+def _input_attributes(span: Any, run: Any) -> dict[str, Any]:
+    """Return the attributes of a model's run that are known before the response."""
+    from openinference.instrumentation.langchain import _tracer as upstream  # Loaded by now
 
     known = chain(
-        upstream._prompts(run.inputs),  # What upstream does with a run that is over
+        upstream._prompts(run.inputs),  # Upstream calls these when a run has ended
         upstream._input_messages(run.inputs),
         upstream._prompt_template(run),
         upstream._invocation_parameters(run),
@@ -104,24 +104,24 @@ def _to_be_said(span: Any, run: Any) -> dict[str, Any]:
     return masked_facts(span, dict(upstream._flatten(known)))
 
 
-def _for_a_run_to_begin_in() -> Context:
-    """Return the context in which, of several runs begun at once, none is inside another."""
+def _context_for_new_run() -> Context:
+    """Return a context in which runs that start at the same time do not become nested."""
     try:
         return context_outside_waiting_runs()
     except Exception:
-        contain("beginning a run of LangChain's")
+        contain("starting a LangChain run")
         return get_current()
 
 
-def _of_its_own_run(tracer: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Context:
-    """Return the context in which the run is stored that the arguments name."""
+def _context_of_own_run(tracer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context:
+    """Return a context in which the run that the arguments name is the current one."""
     try:
-        managers = [*arguments, named.get("run_manager"), *(named.get("run_managers") or ())]
+        managers = [*args, kwargs.get("run_manager"), *(kwargs.get("run_managers") or ())]
         for manager in managers:
             first = manager[0] if isinstance(manager, list) and manager else manager
             run_id = getattr(first, "run_id", None)
             if run_id is not None and tracer.get_span(run_id) is not None:
                 return context_with_run(run_id, partial(tracer.get_span, run_id))
     except Exception:
-        contain("finding a run of LangChain's")
+        contain("finding a LangChain run")
     return get_current()

@@ -1,8 +1,9 @@
 """LlamaIndex: the spans of a streaming query that is abandoned half-way never end.
 
-Upstream ends them when the stream is exhausted, closed or raises; not when it is forgotten, and
-where it is closed it calls that a success. The repair ends them when the stream is collected, as
-Python closes a forgotten generator, and leaves the status of either unset.
+Upstream ends them when the stream is exhausted, is closed or raises, but not when it is garbage
+collected; and if it is closed, upstream sets the status to OK. The repair ends the spans when the
+stream is collected, as Python closes an abandoned generator, and leaves the status unset in both
+cases.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from clew.core.containment import contain
-from clew.instrument.repairs.llamaindex.streams import mark_left
+from clew.instrument.repairs.llamaindex.streams import mark_unfinished
 from clew.patching.import_hooks import undo_all
 from clew.patching.wrap import wrap_functions
 
@@ -21,43 +22,43 @@ MADE_FOR = (
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Give upstream's stream a finalizer, and let it know when it is closed."""
+    """Give upstream's stream class a finalizer, and mark streams that are closed."""
     from openinference.instrumentation.llama_index import (
         _stream as streams,
     )
 
-    owner: Any = streams._ResponseStream
-    methods = {"_finish": _finish, "_close": _close, "_aclose": _close}
+    stream_class: Any = streams._ResponseStream
+    wrappers = {"_finish": _on_finish, "_close": _on_close, "_aclose": _on_close}
     unwrap = wrap_functions(
-        streams, {f"_ResponseStream.{name}": it for name, it in methods.items()}
+        streams, {f"_ResponseStream.{name}": it for name, it in wrappers.items()}
     )
-    owner.__del__ = _forget
+    stream_class.__del__ = _on_collected
 
     def undo() -> None:
-        if vars(owner).get("__del__") is _forget:
-            del owner.__del__
+        if vars(stream_class).get("__del__") is _on_collected:
+            del stream_class.__del__
 
-    return partial(undo_all, [undo, unwrap], "forgetting LlamaIndex's streams")
-
-
-def _close(upstream: Any, stream: Any, arguments: Any, named: Any) -> Any:
-    stream._self_left = True  # Ours, on upstream's proxy
-    return upstream(*arguments, **named)
+    return partial(undo_all, [undo, unwrap], "undoing the repair of LlamaIndex's streams")
 
 
-def _finish(upstream: Any, stream: Any, arguments: Any, named: Any) -> Any:
-    error = arguments[0] if arguments else named.get("exception")
+def _on_close(wrapped: Any, stream: Any, args: Any, kwargs: Any) -> Any:
+    stream._self_unfinished = True  # clew's attribute on upstream's proxy
+    return wrapped(*args, **kwargs)
+
+
+def _on_finish(wrapped: Any, stream: Any, args: Any, kwargs: Any) -> Any:
+    error = args[0] if args else kwargs.get("exception")
     try:
-        if getattr(stream, "_self_left", False) or isinstance(error, GeneratorExit):
-            mark_left(stream._self_finish.__self__)  # Upstream's span
+        if getattr(stream, "_self_unfinished", False) or isinstance(error, GeneratorExit):
+            mark_unfinished(stream._self_finish.__self__)  # Upstream's span
     except Exception:
-        contain("leaving a stream")
-    return upstream(*arguments, **named)
+        contain("marking an abandoned stream")
+    return wrapped(*args, **kwargs)
 
 
-def _forget(stream: Any) -> None:
+def _on_collected(stream: Any) -> None:
     try:
-        stream._self_left = True
-        stream._finish()  # Upstream's own end, which happens once
+        stream._self_unfinished = True
+        stream._finish()  # Upstream's own method, which acts once
     except Exception:
         contain("ending an abandoned stream")

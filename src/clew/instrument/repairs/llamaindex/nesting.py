@@ -1,9 +1,10 @@
-"""LlamaIndex: a provider's span inside a model call cannot know that it is part of it.
+"""LlamaIndex: a provider's span inside a model call cannot be recognised as part of it.
 
-Upstream keeps to itself until the end of what kind a span is, and takes every method of a model for
-a model call, one that only puts a request together as well, and what a chat engine does with a
-stream, which another span is there for. And the request of a streaming call is made when the stream
-is first read, when its span is no longer the current one.
+Upstream sets the kind of a span only at its end. And it treats every method of a model as a model
+call, also one that only prepares a request, and what a chat engine does with a stream, which has
+another span. The request of a streaming call is made when the stream is first read; by then its
+span is no longer the current one. The repair reports the kind of a span when it starts, corrects
+it, and notes the spans that wait for a stream.
 """
 
 from collections.abc import Callable
@@ -22,43 +23,43 @@ MADE_FOR = (
 )
 
 _HANDLER = "openinference.instrumentation.llama_index._handler:_SpanHandler"
-_NO_MODEL_CALLS = ("._prepare_chat_with_tools", "write_response_to_history")
+_NOT_MODEL_CALLS = ("._prepare_chat_with_tools", "write_response_to_history")
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Follow the start of upstream's spans, and those that wait for a stream."""
+    """Announce upstream's spans when they start, and note those that wait for a stream."""
     patches = Patches()
-    patches.wrap(_HANDLER, "new_span", _starting)
-    patches.wrap(_HANDLER, "prepare_to_exit_span", _leaving)
+    patches.wrap(_HANDLER, "new_span", _new_span)
+    patches.wrap(_HANDLER, "prepare_to_exit_span", _prepare_to_exit_span)
     return patches.undo
 
 
-def _starting(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:
-    started = wrapped(*arguments, **named)
+def _new_span(wrapped: Any, _handler: Any, args: Any, kwargs: Any) -> Any:
+    upstream_span = wrapped(*args, **kwargs)
     try:
-        if started is not None:
-            _tell_kind(started)
+        if upstream_span is not None:
+            _announce(upstream_span)
     except Exception:
         contain("reading the kind of a LlamaIndex span")
-    return started
+    return upstream_span
 
 
-def _tell_kind(started: Any) -> None:
-    span = started._otel_span  # Upstream's span around OpenTelemetry's
-    kind = started._span_kind
-    if merges_duplicates() and getattr(span, "name", "").endswith(_NO_MODEL_CALLS):
-        kind = started._span_kind = CHAIN
-    held_back = started._attributes  # Upstream says it all when the span ends
-    announce_kind(span, kind, partial(masked_facts, span, held_back))
+def _announce(upstream_span: Any) -> None:
+    span = upstream_span._otel_span
+    kind = upstream_span._span_kind
+    if merges_duplicates() and getattr(span, "name", "").endswith(_NOT_MODEL_CALLS):
+        kind = upstream_span._span_kind = CHAIN
+    attributes = upstream_span._attributes  # Upstream sets them when the span ends
+    announce_kind(span, kind, partial(masked_facts, span, attributes))
 
 
-def _leaving(wrapped: Any, _handler: Any, arguments: Any, named: Any) -> Any:
-    left = wrapped(*arguments, **named)
+def _prepare_to_exit_span(wrapped: Any, _handler: Any, args: Any, kwargs: Any) -> Any:
+    upstream_span = wrapped(*args, **kwargs)
     try:
-        if left is not None and left.waiting_for_streaming:
-            # The stream is read in this very context, see `frameworks.py`.
-            span = left._otel_span
-            attach_run(left.id_, lambda: span if span.is_recording() else None)
+        if upstream_span is not None and upstream_span.waiting_for_streaming:
+            # The stream is read in this context, see `core/frameworks.py`.
+            span = upstream_span._otel_span
+            attach_run(upstream_span.id_, lambda: span if span.is_recording() else None)
     except Exception:
-        contain("noting a stream of LlamaIndex's")
-    return left
+        contain("noting a span that waits for a LlamaIndex stream")
+    return upstream_span

@@ -1,8 +1,9 @@
 """LlamaIndex: the span of a model that LlamaIndex does not know never ends, and stays current.
 
 Upstream opens the span, makes it the current one and then reads the model's metadata, which raises
-``ValueError`` where the name is unknown. LlamaIndex swallows that, and nobody knows the span any
-more: what the application traces next becomes its child. The repair reads what can be read.
+``ValueError`` if the model's name is unknown. LlamaIndex swallows that error, and nothing refers to
+the span any more: what the application traces next becomes its child. The repair reads only the
+model's name then.
 """
 
 from collections.abc import Callable
@@ -17,16 +18,16 @@ MADE_FOR = (
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Let upstream's span be known, whatever its model says of itself."""
+    """Let upstream register the span even if the metadata of its model cannot be read."""
     from openinference.instrumentation.llama_index import (
         _handler as handler,
     )
 
-    def process_instance(original: Any, span: Any, arguments: Any, named: Any) -> None:
+    def process_instance(wrapped: Any, span: Any, args: Any, kwargs: Any) -> None:
         try:
-            original(*arguments, **named)
-        except Exception:  # The model's own code; the call itself will raise it
-            name = getattr(arguments[0], "model", None)
+            wrapped(*args, **kwargs)
+        except Exception:  # From the model's own code; a call that needs it raises it again
+            name = getattr(args[0], "model", None)
             if isinstance(name, str):
                 span["llm.model_name"] = name
 

@@ -1,8 +1,8 @@
 """Mistral: the span of a call that is cancelled never ends.
 
-Upstream ends it when the call returns or raises an ``Exception``, which a cancellation is not. The
-repair starts upstream's spans in its stead, and ends those that anything else makes end. What it
-puts into the context it takes out again even where the call is left in another one.
+Upstream ends it when the call returns or raises an ``Exception``; ``CancelledError`` is none. The
+repair starts upstream's spans itself, and ends them also on any other ``BaseException``. It uses no
+token to restore the previous context, so the call may end in another ``contextvars`` context.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,16 +14,16 @@ from opentelemetry.context import attach, get_current
 from opentelemetry.trace import INVALID_SPAN, Status, StatusCode, set_span_in_context
 
 from clew.core.containment import contain
-from clew.instrument.repairs import expect
+from clew.instrument.repairs import check_parameters
 from clew.patching.wrap import wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-mistralai>=2.2.2,<3", "mistralai>=2,<4")
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
-    """Start upstream's spans."""
+    """Replace the method that starts upstream's spans."""
     from openinference.instrumentation.mistralai import (
-        _chat_wrapper as wrappers,
+        _chat_wrapper as chat_wrapper,
     )
     from openinference.instrumentation.mistralai._with_span import (
         _WithSpan,
@@ -41,31 +41,31 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
             tracer = wrapper._tracer
             span = tracer.start_span(span_name, attributes=dict(extra_attributes))
         except Exception:
-            contain("starting a span of Mistral's")
+            contain("starting a Mistral span")
             span = INVALID_SPAN
         with_span = _WithSpan(span, dict(context_attributes), dict(attributes))
-        before, inside = get_current(), set_span_in_context(span)
-        attach(inside)
+        outer_context, span_context = get_current(), set_span_in_context(span)
+        attach(span_context)
         try:
             yield with_span
         except BaseException as error:
-            with_span.record_exception(cast("Exception", error))  # It takes any.
+            with_span.record_exception(cast("Exception", error))  # It accepts any BaseException
             status = Status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
             with_span.finish_tracing(status)
             raise
         finally:
-            if get_current() is inside:
-                attach(before)
+            if get_current() is span_context:
+                attach(outer_context)
 
-    owner: Any = wrappers._WithTracer
-    found = owner._start_as_current_span
-    expect(found, "self", *list(signature(start).parameters)[1:])
+    mixin: Any = chat_wrapper._WithTracer
+    method = mixin._start_as_current_span
+    check_parameters(method, "self", *list(signature(start).parameters)[1:])
 
-    def called(upstreams: Any, wrapper: Any, arguments: Any, named: Any) -> Any:
+    def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         try:
-            return start(wrapper, *arguments, **named)
+            return start(instance, *args, **kwargs)
         except Exception:
-            contain("starting a span of Mistral's")
-            return upstreams(*arguments, **named)
+            contain("starting a Mistral span")
+            return wrapped(*args, **kwargs)
 
-    return wrap_functions(wrappers, {"_WithTracer._start_as_current_span": called})
+    return wrap_functions(chat_wrapper, {"_WithTracer._start_as_current_span": wrapper})
