@@ -11,9 +11,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from clew.instrument import repairs
-from tests.diagnosis.conftest import clew, doctor, surroundings
+from tests.diagnosis.conftest import clew, doctor, make_environment
 
-__all__ = ["clew", "doctor", "surroundings"]
+__all__ = ["clew", "doctor", "make_environment"]
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
