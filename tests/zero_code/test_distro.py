@@ -81,7 +81,7 @@ def test_ids_on_every_span_of_every_library(instrumented, collector):
     names = {span.name for span in collector.seen}
     with_httpx = find_spec("opentelemetry.instrumentation.httpx") is not None
     assert names == {"manual", "ChatCompletion", *(["POST"] if with_httpx else [])}
-    assert collector.count().twice == 0
+    assert collector.count().duplicates == 0
     assert len(collector.seen) == len(names)
     for span in collector.seen:
         assert span.attributes["session.id"] == "chat-1"

@@ -141,7 +141,7 @@ def test_opentelemetrys_own_distro(instrumented, collector, distro, provider):
         **chosen,
     )
     assert [span.name for span in collector.seen] == ["a"]
-    assert collector.count().twice == 0
+    assert collector.count().duplicates == 0
 
 
 @pytest.mark.slow
