@@ -265,7 +265,7 @@ def test_live_wants_a_clone(tmp_path):
     app = shutil.copytree(ROOT / "examples" / "openai", tmp_path / "a" / "b") / "app.py"
     done = run(sys.executable, str(app), "--live", folder=tmp_path)
     assert (done.status, done.output) == (1, "")
-    assert done.errors.endswith("needs the example in a clone of clew; run it there, or with --replay\n")
+    assert done.errors.endswith("in a clone of clew; run it there, or with --replay\n")
 
 
 def test_live_on_the_provider_server(tmp_path):
