@@ -1,22 +1,46 @@
-"""Private. The command ``clew``: one module for each of its commands, imported when it is used."""
+"""Private. The command ``clew``: one module for each of its commands, imported when it is used.
 
+A module whose name begins with ``_`` is no command. One whose name would be a keyword of Python
+ends with ``_``, which is not part of the command's name.
+"""
+
+import sqlite3
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 import click
+
+from clew.core.errors import ClewError
 
 
 class _Commands(click.Group):
     """Lists this package's modules as commands; each defines a click command ``command``."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return sorted(module.name for module in iter_modules(__path__))
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_modules())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+        if (module := _modules().get(cmd_name)) is None:
             return None
-        command: click.Command = import_module(f"{__name__}.{cmd_name}").command
+        command: click.Command = import_module(f"{__name__}.{module}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; say what is wrong in one line where clew or SQLite knows it."""
+        try:
+            return super().invoke(ctx)
+        except ClewError as error:
+            raise click.ClickException(str(error)) from error
+        except sqlite3.Error as error:
+            message = f"the store cannot be used: {error}"
+            raise click.ClickException(message) from error
+
+
+def _modules() -> dict[str, str]:
+    """Return the module of each command."""
+    names = (module.name for module in iter_modules(__path__))
+    return {name.rstrip("_"): name for name in names if not name.startswith("_")}
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -16,7 +16,10 @@ from clew.doctor.render import as_data, as_text, counted
 from clew.doctor.subject import App, Examined
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(
+    short_help="Find out whether calls are traced, and if not, why.",
+    context_settings={"allow_interspersed_args": False},
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option(
     "-o",

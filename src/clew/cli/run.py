@@ -28,6 +28,7 @@ replaces this process, so signals reach it and its exit code is the exit code.
 
 @click.command(
     help=_HELP,
+    short_help="Run an application with tracing, its code unchanged.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     options_metavar="",
 )

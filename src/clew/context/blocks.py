@@ -1,10 +1,10 @@
 """Blocks: ``with``, ``async with`` and decorators that change the OpenTelemetry context.
 
 What is known of an entry into a block is kept in the context that was entered. So it goes where
-that context goes, is undone where it was done, and never falls out of step with it.
+that context goes, is undone where it was done, and is always in step with it.
 
 One rule says which entries apply: all that are open, except those of a generator's body that is not
-on the stack; and where such a body is resumed, its own apply over what its consumer has entered.
+on the stack. Where such a body is resumed, its own apply over what its consumer has entered.
 """
 
 import sys
@@ -14,153 +14,164 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from opentelemetry.context import Context, attach, get_current
 
-from clew.context.generator_bodies import Home, Opened, Place, known_body, place_of, warn
-from clew.context.request_span import tell_root
+from clew.context.generator_bodies import (
+    BlockEntry,
+    OpenBodies,
+    find_body,
+    warn_inexact,
+)
+from clew.context.generators import GeneratorFrame, find_generator
+from clew.context.request_span import add_ids_to_request_span
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-IN_A_BODY = "clew.in-a-body"
-"""In a context in which a block was entered in a generator's body: the `Home` of such bodies."""
+OPEN_BODIES = "clew.open-bodies"
+"""The context key of the `OpenBodies`, where a block was entered in a generator's body."""
 
-_ENTRY = "clew.entry"
+_TOP = "clew.entry"
+"""The context key of the innermost block's `_StackItem`."""
+
 ABSENT = object()
+"""Stands in `Changes` for: the context has no such key."""
+
 Changes = Mapping[str, object]
 
 
-class _Entry(NamedTuple):
+class _StackItem(NamedTuple):
     """The innermost block of a context, and the context without it."""
 
-    opened: Opened
+    entry: BlockEntry
     before: Context
 
 
-_CAPTURED = _Entry(Opened(None, {}), Context())
+_CAPTURED = _StackItem(BlockEntry(None, {}), Context())
 """Stands for the blocks of a context that was captured: nobody can leave them there."""
 
 
-def changed(context: Context, changes: Changes) -> Context:
-    """Return *context* with *changes*; what is ABSENT there is taken out."""
+def with_changes(context: Context, changes: Changes) -> Context:
+    """Return *context* with *changes*; a key whose value is ABSENT is removed."""
     values = {**context, **changes}
     return Context({key: value for key, value in values.items() if value is not ABSENT})
 
 
-def inside(context: Context, changes: Changes) -> Context:
-    """Return *context* with the *changes* of a block, which tells them to its request."""
-    context = changed(context, changes)
-    tell_root(context, changes)
+def context_inside(context: Context, changes: Changes) -> Context:
+    """Return the context inside a block with *changes*; give its ids to the request's span."""
+    context = with_changes(context, changes)
+    add_ids_to_request_span(context, changes)
     return context
 
 
-def in_block(context: Context) -> bool:
+def is_in_block(context: Context) -> bool:
     """Whether *context* descends from a block."""
-    return _ENTRY in context
+    return _TOP in context
 
 
-def captured() -> Context:
+def capture_context() -> Context:
     """Return the current context for later use elsewhere: what applies now, for good."""
     context = get_current()
-    if IN_A_BODY not in context:
+    if OPEN_BODIES not in context:
         return context
-    context = as_it_applies(context)
-    entry = _CAPTURED if _ENTRY in context else ABSENT
-    return changed(context, {_ENTRY: entry, IN_A_BODY: ABSENT})
+    context = resolve_context(context)
+    top = _CAPTURED if _TOP in context else ABSENT
+    return with_changes(context, {_TOP: top, OPEN_BODIES: ABSENT})
 
 
-def as_it_applies(context: Context) -> Context:
-    """Return *context* with the generators' blocks that apply here and now, and no other ones."""
-    home = context.get(IN_A_BODY)
-    if not isinstance(home, Home):
+def resolve_context(context: Context) -> Context:
+    """Return *context* with only those of the generators' blocks that apply here and now."""
+    open_bodies = context.get(OPEN_BODIES)
+    if not isinstance(open_bodies, OpenBodies):
         return context
-    entries, running = _entries(context), home.running()
-    gone = [entry.opened for entry in entries if not entry.opened.applies(running)]
-    if gone:
-        context = _without(context, entries, set(gone))
-    there = {entry.opened for entry in entries} if running else ()
+    stack, running = _stack(context), open_bodies.running()
+    suspended = [item.entry for item in stack if not item.entry.applies(running)]
+    if suspended:
+        context = _without(context, stack, set(suspended))
+    in_context = {item.entry for item in stack} if running else ()
     for body in running:
-        for opened in [opened for opened in body.opened if opened not in there]:
-            context = changed(context, {**opened.changes, _ENTRY: _Entry(opened, context)})
+        for entry in [entry for entry in body.entries if entry not in in_context]:
+            context = with_changes(context, {**entry.changes, _TOP: _StackItem(entry, context)})
     return context
 
 
-def _entries(context: Context) -> list[_Entry]:
+def _stack(context: Context) -> list[_StackItem]:
     """Return the entries of *context*, the innermost first."""
-    found = []
-    entry = context.get(_ENTRY)
-    while isinstance(entry, _Entry):
-        found.append(entry)
-        entry = entry.before.get(_ENTRY)
-    return found
+    stack = []
+    item = context.get(_TOP)
+    while isinstance(item, _StackItem):
+        stack.append(item)
+        item = item.before.get(_TOP)
+    return stack
 
 
-def _without(context: Context, entries: Sequence[_Entry], gone: Collection[Opened]) -> Context:
-    """Return *context* as it would be had the blocks *gone* never been entered.
+def _without(
+    context: Context, stack: Sequence[_StackItem], removed: Collection[BlockEntry]
+) -> Context:
+    """Return *context* as it would be had the blocks *removed* never been entered.
 
     Blocks entered since, and what else was attached since, stay as they are.
     """
-    lowest = max(index for index, entry in enumerate(entries) if entry.opened in gone)
+    lowest = max(index for index, item in enumerate(stack) if item.entry in removed)
     undone: dict[str, tuple[object, object]] = {}
-    above = entries[lowest].before.get(_ENTRY, ABSENT)
-    for opened, before in reversed(entries[: lowest + 1]):
-        without = _undo(before, undone, above)
-        if opened in gone:
-            undone |= {k: (v, without.get(k, ABSENT)) for k, v in opened.changes.items()}
+    top = stack[lowest].before.get(_TOP, ABSENT)
+    for entry, before in reversed(stack[: lowest + 1]):
+        without = _undo(before, undone, top)
+        if entry in removed:
+            undone |= {k: (v, without.get(k, ABSENT)) for k, v in entry.changes.items()}
         else:
-            undone = {k: v for k, v in undone.items() if k not in opened.changes}
-            above = _Entry(opened, without)
-    return _undo(context, undone, above)
+            undone = {k: v for k, v in undone.items() if k not in entry.changes}
+            top = _StackItem(entry, without)
+    return _undo(context, undone, top)
 
 
-def _undo(context: Context, undone: Mapping[str, tuple[object, object]], entry: object) -> Context:
+def _undo(context: Context, undone: Mapping[str, tuple[object, object]], top: object) -> Context:
     """Return *context* with the values from before, where nobody has set another one since."""
-    back = {
-        key: instead
-        for key, (value, instead) in undone.items()
-        if context.get(key, ABSENT) is value
+    restored = {
+        key: before for key, (value, before) in undone.items() if context.get(key, ABSENT) is value
     }
-    return changed(context, {**back, _ENTRY: entry})
+    return with_changes(context, {**restored, _TOP: top})
 
 
-def _settled(context: Context) -> Context:
-    """Return what is to be current: *context* as it applies, and no trace of what is over."""
-    home = context.get(IN_A_BODY)
-    if isinstance(home, Home):
-        context = as_it_applies(context)
-        if not home.any_open():
-            context = changed(context, {IN_A_BODY: ABSENT})
+def _cleaned(context: Context) -> Context:
+    """Return *context* as it applies now, without anything of blocks that are over."""
+    open_bodies = context.get(OPEN_BODIES)
+    if isinstance(open_bodies, OpenBodies):
+        context = resolve_context(context)
+        if not open_bodies.any_open():
+            context = with_changes(context, {OPEN_BODIES: ABSENT})
     # A task that starts the next one inside a block, and so on, would keep all entries alive.
-    top: Any = context.get(_ENTRY)
-    if top is None or not top.opened.left:
+    top: Any = context.get(_TOP)
+    if top is None or not top.entry.left:
         return context
-    while top is not ABSENT and top.opened.left:
-        top = top.before.get(_ENTRY, ABSENT)
-    return changed(context, {_ENTRY: top})
+    while top is not ABSENT and top.entry.left:
+        top = top.before.get(_TOP, ABSENT)
+    return with_changes(context, {_TOP: top})
 
 
 class Block:
-    """A piece of code in which the context is another: ``with``, ``async with`` or a decorator.
+    """A piece of code with a changed context: ``with``, ``async with`` or a decorator.
 
-    A block keeps nothing about its entries on itself, so that one object can be entered many
-    times: again inside itself, and in any number of tasks and threads at once. What has to be
-    undone is kept where it was done: in the context that was entered.
+    A block stores nothing about its entries on itself, so one object can be entered many times:
+    again inside itself, and in any number of tasks and threads at once. What has to be undone is
+    stored in the context that was entered.
     """
 
     __slots__ = ()
 
     def _changes(self) -> Changes:
-        """Return what is different in the context inside the block."""
+        """Return what the block changes in the context."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self._enter(sys._getframe(1))
 
     def _enter(self, frame: FrameType) -> Self:
-        before = _settled(get_current())
-        opened = Opened(self, self._changes())
-        changes = {**opened.changes, _ENTRY: _Entry(opened, before)}
-        if (place := place_of(frame)) is not None:
-            home = before.get(IN_A_BODY)
-            changes[IN_A_BODY] = opened.belong_to(place, home if isinstance(home, Home) else None)
-        attach(inside(before, changes))
+        before = _cleaned(get_current())
+        entry = BlockEntry(self, self._changes())
+        changes = {**entry.changes, _TOP: _StackItem(entry, before)}
+        if (generator := find_generator(frame)) is not None:
+            known: Any = before.get(OPEN_BODIES)
+            open_bodies = known if isinstance(known, OpenBodies) else None
+            changes[OPEN_BODIES] = entry.add_to_body(generator, open_bodies)
+        attach(context_inside(before, changes))
         return self
 
     def __exit__(
@@ -172,51 +183,53 @@ class Block:
         self._leave(sys._getframe(1))
 
     def _leave(self, frame: FrameType) -> None:
-        current, place = get_current(), place_of(frame)
-        innermost: Any = current.get(_ENTRY)
-        home = current.get(IN_A_BODY)
-        if place is None and home is None and innermost and innermost.opened.block is self:
-            innermost.opened.left = True  # As nearly always.
-            before = innermost.before
-            attach(before if IN_A_BODY not in before else _settled(before))
+        current, generator = get_current(), find_generator(frame)
+        top: Any = current.get(_TOP)
+        open_bodies = current.get(OPEN_BODIES)
+        if generator is None and open_bodies is None and top and top.entry.block is self:
+            top.entry.left = True  # As nearly always.
+            before = top.before
+            attach(before if OPEN_BODIES not in before else _cleaned(before))
             return
-        opened = self._opened(current, place)
-        if place is not None:
-            body = None if opened is None else opened.body
-            if body is None or not isinstance(home, Home) or not home.knows(body):
-                line = place.line if opened is None or body is None else opened.line
-                warn(line, "each of its steps runs in a context of its own")
-        if opened is None:
+        entry = self._find_entry(current, generator)
+        if generator is not None:
+            body = None if entry is None else entry.body
+            known = isinstance(open_bodies, OpenBodies) and body and open_bodies.includes(body)
+            if not known:
+                line = generator.line if entry is None or body is None else entry.line
+                warn_inexact(line, "each of its steps runs in a context of its own")
+        if entry is None:
             return  # Left in another context than it was entered in: there is nothing to undo.
-        opened.leave()
-        if opened.body is None and innermost and innermost.opened is opened:
-            left = innermost.before
-            if isinstance(home, Home) and left.get(IN_A_BODY) is not home:
-                left = changed(left, {IN_A_BODY: home})  # For generators begun inside the block.
+        entry.leave()
+        if entry.body is None and top and top.entry is entry:
+            after = top.before
+            if isinstance(open_bodies, OpenBodies) and after.get(OPEN_BODIES) is not open_bodies:
+                # For generators begun inside the block.
+                after = with_changes(after, {OPEN_BODIES: open_bodies})
         else:
             # What was attached since stays: in a generator's body it may be the consumer's.
-            entries = _entries(current)
-            there = any(entry.opened is opened for entry in entries)
-            left = _without(current, entries, {opened}) if there else current
-        left = _settled(left)
-        if left is not current:
-            attach(left)
+            stack = _stack(current)
+            in_context = any(item.entry is entry for item in stack)
+            after = _without(current, stack, {entry}) if in_context else current
+        after = _cleaned(after)
+        if after is not current:
+            attach(after)
 
-    def _opened(self, current: Context, place: Place | None) -> Opened | None:
-        """Return which of the entries into this block is left by the body at *place*, or here."""
-        body = None if place is None else known_body(place)
+    def _find_entry(self, current: Context, generator: GeneratorFrame | None) -> BlockEntry | None:
+        """Return the entry into this block that is left by *generator*, or by a plain function."""
+        body = None if generator is None else find_body(generator)
         if body is not None:
-            for opened in reversed(body.opened):
-                if opened.block is self:
-                    return opened
-        entry = current.get(_ENTRY)
+            for entry in reversed(body.entries):
+                if entry.block is self:
+                    return entry
+        item = current.get(_TOP)
         of_a_body = None
-        while isinstance(entry, _Entry):
-            if entry.opened.block is self:
-                if entry.opened.body is None:
-                    return entry.opened
-                of_a_body = of_a_body or entry.opened
-            entry = entry.before.get(_ENTRY)
+        while isinstance(item, _StackItem):
+            if item.entry.block is self:
+                if item.entry.body is None:
+                    return item.entry
+                of_a_body = of_a_body or item.entry
+            item = item.before.get(_TOP)
         return of_a_body
 
     async def __aenter__(self) -> Self:
@@ -232,6 +245,6 @@ class Block:
 
     def __call__(self, function: F) -> F:
         """Decorate a function, coroutine function, generator or asynchronous generator."""
-        from clew.context.decorators import decorated  # wrapt is loaded by its users only
+        from clew.context.decorators import decorate  # Only decorators need wrapt.
 
-        return decorated(function, lambda *_: inside(captured(), self._changes()))
+        return decorate(function, lambda *_: context_inside(capture_context(), self._changes()))

@@ -1,7 +1,7 @@
-"""Turns a function into one that runs in another context, whatever kind of function it is.
+"""Turns a function of any kind into one that runs in another context.
 
 The context is chosen when the function is called, not when the generator or coroutine that it
-returns takes its first step: what is made inside a block belongs to that block.
+returns takes its first step: a generator that is created inside a block belongs to that block.
 """
 
 import inspect
@@ -11,18 +11,23 @@ from typing import Any, TypeVar, cast
 
 from opentelemetry.context import Context, attach, detach, get_current
 
-from clew.context.stepping import awaited, handed_on, stepped, stepped_async
+from clew.context.stepping import (
+    async_generator_in_context,
+    coroutine_in_context,
+    generator_in_context,
+    result_in_context,
+)
 from clew.core.containment import contain
 from clew.core.errors import IdentityTypeError
 from clew.patching.wrap import PicklableWrapper
 
 F = TypeVar("F", bound=Callable[..., Any])
-Inside = Callable[[tuple[Any, ...], Mapping[str, Any]], Context]
+ContextOfCall = Callable[[tuple[Any, ...], Mapping[str, Any]], Context]
 Runner = Callable[[Callable[[], Any], Context], Any]
 
 
-def decorated(function: F, inside: Inside) -> F:
-    """Return *function*, each call of which runs in the context that *inside* returns for it."""
+def decorate(function: F, context_of_call: ContextOfCall) -> F:
+    """Return *function* so that each call runs in the context that *context_of_call* returns."""
     if inspect.isclass(function):
         message = (
             f"a class cannot be decorated ({function.__qualname__}); "
@@ -34,11 +39,11 @@ def decorated(function: F, inside: Inside) -> F:
     def wrapper(
         wrapped: Callable[..., Any],
         instance: Any,
-        arguments: tuple[Any, ...],
-        named: dict[str, Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Any:
-        passed = arguments if instance is None else (instance, *arguments)
-        return run(partial(wrapped, *arguments, **named), inside(passed, named))
+        passed = args if instance is None else (instance, *args)
+        return run(partial(wrapped, *args, **kwargs), context_of_call(passed, kwargs))
 
     return cast("F", PicklableWrapper(function, wrapper))
 
@@ -46,13 +51,13 @@ def decorated(function: F, inside: Inside) -> F:
 def _runner(function: Callable[..., Any]) -> Runner:
     plain = getattr(function, "__func__", function)
     if not inspect.isroutine(plain) and not isinstance(plain, partial):
-        plain = type(plain).__call__  # An object that can be called.
+        plain = type(plain).__call__  # A callable object.
     if inspect.isgeneratorfunction(plain):
-        return stepped
+        return generator_in_context
     if inspect.isasyncgenfunction(plain):
-        return stepped_async
+        return async_generator_in_context
     if inspect.iscoroutinefunction(plain):
-        return awaited
+        return coroutine_in_context
     return _run
 
 
@@ -61,36 +66,36 @@ def _run(call: Callable[[], Any], context: Context) -> Any:
     try:
         result = call()
     finally:
-        context = get_current()  # With what the call has put there.
+        context = get_current()  # With what the call has attached.
         detach(token)
-    return handed_on(result, context)
+    return result_in_context(result, context)
 
 
-def runner_of(function: Callable[..., Any]) -> Runner:
-    """Return what runs a call of *function*, of whatever kind, in a context, to its very end.
+def runner_for(function: Callable[..., Any]) -> Runner:
+    """Return a `Runner` for *function*: it runs a call in a context until all its work is done.
 
-    To find out the kind takes longer than a call: ask once for each function.
+    Finding out the kind of a function takes longer than a call, so ask once for each function.
     """
     try:
         return _runner(function)
     except Exception:
-        contain("telling what kind of function is called")
+        contain("determining the kind of a decorated function")
         return _run
 
 
-def computed_from(source: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what computes an id from a call of *function*.
+def id_computer(source: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that computes an id from the ``args`` and ``kwargs`` of a call.
 
     A *source* whose parameters are all named like parameters of *function* gets those; any other
     gets the call's arguments as they are.
     """
     if not callable(source):
-        return lambda _arguments, _named: source
+        return lambda _args, _kwargs: source
     try:
         signature = inspect.signature(getattr(function, "__func__", function))
         wanted = inspect.signature(source).parameters
-    except ValueError:  # Some of what is built in does not say.
-        return lambda arguments, named: source(*arguments, **named)
+    except ValueError:  # Some built-in functions have no signature.
+        return lambda args, kwargs: source(*args, **kwargs)
     nameable = {
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -101,10 +106,10 @@ def computed_from(source: Any, function: Callable[..., Any]) -> Callable[..., An
         for name, parameter in wanted.items()
     )
 
-    def compute(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+    def compute(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if not by_name:
-            return source(*arguments, **named)
-        bound = signature.bind(*arguments, **named)
+            return source(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         values = {name: bound.arguments[name] for name in wanted}
         positional = [

@@ -9,25 +9,25 @@ from opentelemetry import trace
 logger = logging.getLogger("clew")
 
 _warned: set[tuple[str, int]] = set()
-_MOST_LINES = 100
+_MAX_WARNED_LINES = 100
 
 tracing_is_unchecked = True
-"""Whether nobody has looked yet if the ids of a block are put on any span."""
+"""Whether it has not been checked yet that the ids of a block are put on spans."""
 
 
-def ids_are_used() -> None:
-    """Note that something puts the ids on spans, so that nobody has to be warned."""
-    global tracing_is_unchecked  # Looked at once in a process
+def note_ids_are_used() -> None:
+    """Note that something puts the ids on spans, so that no warning is needed."""
+    global tracing_is_unchecked  # Checked once in a process
     tracing_is_unchecked = False
 
 
 def check_tracing() -> None:
-    """Warn, once in a process, where ids are set and nothing at all is traced.
+    """Warn, once in a process, if ids are set and nothing at all is traced.
 
-    With a tracer provider of the application's own, an instrumentation of its own may use them,
-    and so does a text log with clew's filter.
+    If the application has set a tracer provider, its own instrumentation may use them; a text log
+    with clew's filter uses them too.
     """
-    ids_are_used()
+    note_ids_are_used()
     in_logs = "clew.logging.text" in sys.modules
     if not in_logs and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         logger.warning(
@@ -37,15 +37,15 @@ def check_tracing() -> None:
 
 
 def warn_of_unused(name: str, frame: FrameType | None) -> None:
-    """Warn, once for each line, of a block that was dropped in *frame* without being entered."""
+    """Warn, once for each line, of a block that *frame* discarded without entering it."""
     if frame is None or sys.is_finalizing():
-        return  # The interpreter clears away what the program has kept until its end.
+        return  # At exit, the interpreter discards what the program has kept.
     line = (frame.f_code.co_filename, frame.f_lineno)
-    if line in _warned or len(_warned) >= _MOST_LINES:
+    if line in _warned or len(_warned) >= _MAX_WARNED_LINES:
         return
     _warned.add(line)
     logger.warning(
-        "clew: %s(...) was made and never entered, so it has no effect (%s:%d): "
+        "clew: %s(...) was created and never entered, so it has no effect (%s:%d): "
         'write "with %s(...):" around the code, or put it before a function as a decorator',
         name,
         line[0],

@@ -1,7 +1,7 @@
-"""A request that is being served: its context, put back where an instrumentation loses it.
+"""Restores the context of a request that is being served, where an instrumentation loses it.
 
-OpenTelemetry's instrumentations of web servers open their span in a context that they make from
-the request's headers alone. What a middleware around them had put into the context is gone there.
+OpenTelemetry's instrumentations of web servers start their span in a context that is made from the
+request's headers alone. What a middleware around them had put into the context is missing there.
 """
 
 from collections.abc import Iterator
@@ -12,41 +12,41 @@ from dataclasses import dataclass
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import SpanKind
 
-from clew.context.blocks import in_block
+from clew.context.blocks import is_in_block
 
 
 @dataclass(slots=True, eq=False)
 class _Request:
     context: Context | None
-    """None once it was put back, and when the request is over."""
+    """None once it was restored, and when the request is over."""
 
 
 _request: ContextVar[_Request | None] = ContextVar("clew.request", default=None)
 
 
 @contextmanager
-def served() -> Iterator[None]:
-    """Remember the current context, in a block around it, as that of a request."""
+def remember_request_context() -> Iterator[None]:
+    """Remember the current context as that of a request, until the ``with`` block ends."""
     request, before = _Request(get_current()), _request.get()
     _request.set(request)
     try:
         yield
     finally:
-        request.context = None  # Also for tasks that were started meanwhile and go on.
+        request.context = None  # Also for tasks that were started inside and are still running.
         if _request.get() is request:
             _request.set(before)
 
 
-def put_back(kind: object) -> None:
-    """Put the request's context under the current one, where that has lost it.
+def restore_request_context(kind: object) -> None:
+    """Merge the request's context into the current one, if *kind* is SERVER and it is missing.
 
-    What is attached here is undone by the instrumentation, when it detaches what it attached a
-    moment before, and at the latest by the middleware. Once for each request: another SERVER span
-    that starts from an empty context belongs to something else.
+    The instrumentation undoes this when it detaches what it attached a moment before; if it does
+    not, the middleware does. It is done once for each request: another SERVER span that starts from
+    an empty context belongs to something else.
     """
     if kind is not SpanKind.SERVER or (request := _request.get()) is None:
         return
-    lost, now = request.context, get_current()
-    if lost is not None and not in_block(now):
+    context, current = request.context, get_current()
+    if context is not None and not is_in_block(current):
         request.context = None
-        attach(Context({**lost, **now}))
+        attach(Context({**context, **current}))

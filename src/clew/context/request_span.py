@@ -1,8 +1,8 @@
-"""The span that a request or a message was opened with, and how it learns its ids late.
+"""The span of a request or a message, which gets its ids after it was started.
 
-It is opened before anybody knows the session. So it is told when a block is entered further down:
-a SERVER or CONSUMER span without a local parent, never an INTERNAL one, under which a job may
-handle many sessions.
+It starts before the session is known, and gets the ids when a block is entered further down. This
+is for SERVER and CONSUMER spans without a local parent, never for an INTERNAL one, under which a
+job may handle many sessions.
 """
 
 from collections.abc import Mapping
@@ -11,77 +11,79 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, get_current_span
 
-from clew.context.identity import IDS, SESSION_ID, USER_ID, carried_ids, default_ids
+from clew.context.ids import IDS, SESSION_ID, USER_ID, default_ids, id_attributes
 from clew.core.containment import contain
 
 INBOUND = "clew.inbound"
-"""In a context: the ids that a request has brought from another service, by their keys."""
+"""The context key of the ids that a request brought from another service, by their keys."""
 
 _KINDS = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
 _IDS = frozenset(IDS)
 
 _any_seen = False
-"""Whether this process has ever opened such a span. One that has not pays for none of this."""
+"""Whether this process ever started such a span. If not, nothing here takes any time."""
 
 
-def know_root(span: Any, parent_context: Context | None) -> bool:
-    """Let *span*, which starts now, know the root that it is under; whether it is one itself.
+def link_request_span(span: Any, parent_context: Context | None) -> bool:
+    """Remember on *span*, which starts now, the request's span above it; whether it is one itself.
 
-    A span holds its root itself, because nothing else leads there exactly: a trace may have several
-    open roots in one process, and a thread may take along the context without its variables.
+    It is remembered on the span because nothing else leads there exactly: a trace may have several
+    open request spans in one process, and a thread may take over the context without its variables.
     """
     global _any_seen  # It only ever becomes true
     parent = span.parent
     if parent is None or parent.is_remote:
         if span.kind not in _KINDS:
             return False
-        _any_seen = span.clew_root = True
+        _any_seen = span.clew_request_span = True
         if parent_context is not None and (ids := parent_context.get(INBOUND)):
             span.clew_inbound = ids
         return True
     if _any_seen:
         above = get_current_span(parent_context)
-        root = getattr(above, "clew_root", None)
-        if root is not None:
-            span.clew_root = above if root is True else root
+        request_span = getattr(above, "clew_request_span", None)
+        if request_span is not None:
+            span.clew_request_span = above if request_span is True else request_span
     return False
 
 
-def tell_root(context: Context, changes: Mapping[str, object]) -> None:
-    """Give the ids of *context*, which is entered now, to the root that it is under.
+def add_ids_to_request_span(context: Context, changes: Mapping[str, object]) -> None:
+    """Set the ids of *context*, which is entered now, on the request's span above it.
 
-    Only what the root does not say; and nothing where it belongs to another session or user.
+    Only ids that it does not have yet; and none if it belongs to another session or user.
     """
     if not _any_seen or _IDS.isdisjoint(changes):
         return
     try:
         span: Any = get_current_span(context)
-        root = getattr(span, "clew_root", None)
-        root = span if root is True else root
-        if root is None or not root.is_recording():
+        request_span = getattr(span, "clew_request_span", None)
+        request_span = span if request_span is True else request_span
+        if request_span is None or not request_span.is_recording():
             return
         try:
-            ids = carried_ids(context.get(SESSION_ID), context.get(USER_ID)).attributes
-        except TypeError:  # What others put there may not be hashable.
-            ids = carried_ids.__wrapped__(context.get(SESSION_ID), context.get(USER_ID)).attributes
-        said = said_by_the_application(root)
+            ids = id_attributes(context.get(SESSION_ID), context.get(USER_ID)).attributes
+        except TypeError:  # A value that cannot be hashed cannot be cached.
+            ids = id_attributes.__wrapped__(
+                context.get(SESSION_ID), context.get(USER_ID)
+            ).attributes
+        own = application_attributes(request_span)
         if default := default_ids().attributes:
-            said = {key: value for key, value in said.items() if default.get(key) != value}
-        if all(said.get(key, value) == value for key, value in ids.items()):
+            own = {key: value for key, value in own.items() if default.get(key) != value}
+        if all(own.get(key, value) == value for key, value in ids.items()):
             for key, value in ids.items():
-                if key not in said:
-                    root.set_attribute(key, value)
+                if key not in own:
+                    request_span.set_attribute(key, value)
     except Exception:
-        contain("stamping the span of a request")
+        contain("setting the ids on the span of a request")
 
 
-def said_by_the_application(span: Any) -> Mapping[str, object]:
-    """Return what *span* says, less the ids that only the request has brought.
+def application_attributes(span: Any) -> Mapping[str, object]:
+    """Return the attributes of *span*, less the ids that only the request has brought.
 
-    The application's own word on a request, which comes later, counts more. A span of another make
-    may not tell what it says.
+    What the application says about a request, which comes later, takes precedence over those. A
+    span of another library may have no attributes that can be read.
     """
-    said = getattr(span, "clew_kept", None) or getattr(span, "attributes", None) or {}
-    if not (brought := getattr(span, "clew_inbound", None)):
-        return said
-    return {key: value for key, value in said.items() if brought.get(key) != value}
+    attributes = getattr(span, "clew_kept", None) or getattr(span, "attributes", None) or {}
+    if not (inbound := getattr(span, "clew_inbound", None)):
+        return attributes
+    return {key: value for key, value in attributes.items() if inbound.get(key) != value}

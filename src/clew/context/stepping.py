@@ -1,20 +1,21 @@
-"""Re-enters a context on every step of a generator or coroutine, and leaves it between the steps.
+"""Runs each step of a generator or coroutine in a context of its own, left between the steps.
 
 Python runs the body of a generator in whatever context its consumer happens to have, step by step.
-What is wrapped here runs each step in a context of its own instead: what the body attaches stays
-with the body, the consumer sees none of it, and because each step leaves what it entered, it makes
-no difference from which thread or task the next step comes.
+Here a driver runs each step of the body in the body's own context instead: what the body attaches
+stays with the body, and the consumer sees none of it. Because each step leaves what it entered, the
+next step can come from any thread or task.
 
-A body is made after what drives it. Where both end up in a cycle of garbage, the collector then
+The driver is created before the body. Where both end up in a cycle of garbage, the collector then
 closes the driver first, which lets the body clean up inside its context.
 """
 
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry.context import Context, attach, detach, get_current
+
+from clew.context.generators import first_step_unknown_to_loop
 
 Y = TypeVar("Y")
 S = TypeVar("S")
@@ -29,7 +30,7 @@ class _Steps(Protocol):
     def close(self) -> None: ...
 
 
-class Held:
+class SteppedContext:
     """A context that is entered for one step at a time, and keeps what the step attached to it."""
 
     __slots__ = ("context",)
@@ -37,76 +38,82 @@ class Held:
     def __init__(self, context: Context) -> None:
         self.context = context
 
-    def run(self, step: Callable[..., R], *arguments: Any) -> R:
+    def run(self, step: Callable[..., R], *args: Any) -> R:
         """Call *step* inside the context."""
         token = attach(self.context)
         try:
-            return step(*arguments)
+            return step(*args)
         finally:
             self.context = get_current()
             detach(token)
 
 
-def stepped(make: Callable[[], Generator[Y, S, R]], context: Context) -> Generator[Y, S, R]:
-    """Drive the generator that *make* returns, each of its steps inside *context*."""
-    held, body = Held(context), list[_Steps]()
-    driver = _driven(body, held)
-    body.append(held.run(make))
+def generator_in_context(
+    create: Callable[[], Generator[Y, S, R]], context: Context
+) -> Generator[Y, S, R]:
+    """Return a generator that runs each step of the one that *create* returns inside *context*."""
+    stepped, bodies = SteppedContext(context), list[_Steps]()
+    driver = _drive(bodies, stepped)
+    bodies.append(stepped.run(create))
     return driver
 
 
-def awaited(make: Callable[[], Awaitable[R]], context: Context) -> Coroutine[Any, Any, R]:
-    """Await what *make* returns, each of its steps inside *context*."""
-    held, body = Held(context), list[Awaitable[R]]()
-    driver = _driven_await(body, held)
+def coroutine_in_context(
+    create: Callable[[], Awaitable[R]], context: Context
+) -> Coroutine[Any, Any, R]:
+    """Return a coroutine that awaits what *create* returns, each of its steps inside *context*."""
+    stepped, bodies = SteppedContext(context), list[Awaitable[R]]()
+    driver = _drive_coroutine(bodies, stepped)
     try:
-        body.append(held.run(make))
+        bodies.append(stepped.run(create))
     except BaseException:
         driver.close()
         raise
     return driver
 
 
-async def _driven_await(bodies: list[Awaitable[R]], held: Held) -> R:
+async def _drive_coroutine(bodies: list[Awaitable[R]], stepped: SteppedContext) -> R:
     (body,) = bodies
-    result: R = handed_on(await _InSteps(body, held), held.context)
+    result: R = result_in_context(await _AwaitInContext(body, stepped), stepped.context)
     return result
 
 
-def handed_on(result: Any, context: Context) -> Any:
-    """Let *result*, where it works step by step, do so inside *context*.
+def result_in_context(result: Any, context: Context) -> Any:
+    """Return *result*; if it is a generator or coroutine, as one that runs inside *context*.
 
-    A function may hand on what another has made, as the wrappers of other decorators do; and a
-    coroutine may come to an asynchronous generator.
+    A function may return a generator that another one created, as the wrappers of other decorators
+    do, and a coroutine may return an asynchronous generator.
     """
     if isinstance(result, GeneratorType):
-        return stepped(lambda: result, context)
+        return generator_in_context(lambda: result, context)
     if isinstance(result, AsyncGeneratorType):
-        return stepped_async(lambda: result, context)
+        return async_generator_in_context(lambda: result, context)
     if isinstance(result, CoroutineType):
-        return awaited(lambda: result, context)
+        return coroutine_in_context(lambda: result, context)
     return result
 
 
-def stepped_async(
-    make: Callable[[], AsyncGenerator[Y, S]], context: Context
+def async_generator_in_context(
+    create: Callable[[], AsyncGenerator[Y, S]], context: Context
 ) -> AsyncGenerator[Y, S]:
-    """Drive the asynchronous generator that *make* returns, each of its steps inside *context*."""
-    held, body = Held(context), list[AsyncGenerator[Y, S]]()
-    driver = _driven_async(body, held)
-    body.append(held.run(make))
+    """As `generator_in_context`, for an asynchronous generator."""
+    stepped, bodies = SteppedContext(context), list[AsyncGenerator[Y, S]]()
+    driver = _drive_async_generator(bodies, stepped)
+    bodies.append(stepped.run(create))
     return driver
 
 
-async def _driven_async(bodies: list[AsyncGenerator[Y, S]], held: Held) -> AsyncGenerator[Y, S]:
+async def _drive_async_generator(
+    bodies: list[AsyncGenerator[Y, S]], stepped: SteppedContext
+) -> AsyncGenerator[Y, S]:
     (body,) = bodies
     step: Callable[[Any], Awaitable[Y]] = body.asend
     argument: Any = None
-    first = _unknown_to_the_loop(body)
+    first = first_step_unknown_to_loop(body)
     try:
         while True:
             try:
-                item = await _InSteps(first or step(argument), held)
+                item = await _AwaitInContext(first or step(argument), stepped)
             except StopAsyncIteration:
                 return
             first = None
@@ -115,62 +122,43 @@ async def _driven_async(bodies: list[AsyncGenerator[Y, S]], held: Held) -> Async
                 step = body.asend
             except GeneratorExit:
                 raise
-            except BaseException as error:  # It is thrown on into the body
+            except BaseException as error:  # It is thrown into the body
                 step, argument = body.athrow, error
     finally:
-        await _InSteps(body.aclose(), held)
+        await _AwaitInContext(body.aclose(), stepped)
 
 
-def _unknown_to_the_loop(body: AsyncGenerator[Y, S]) -> Awaitable[Y] | None:
-    """Take the first step of *body* without telling the event loop that it exists.
+class _AwaitInContext(Awaitable[R]):
+    """Awaits *awaitable*, each step of it inside the context."""
 
-    A loop closes the asynchronous generators that it knows when they are forgotten, or when it
-    ends. It knows the driver, which closes the body in its turn, inside its context. Without any
-    finalizer, the collector would close the body itself.
-    """
-    firstiter, finalizer = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, _leave_it_to_the_driver)
-    try:
-        return body.asend(None)  # type: ignore[arg-type]  # the first value sent is always None
-    finally:
-        sys.set_asyncgen_hooks(firstiter, finalizer)
+    __slots__ = ("_awaitable", "_stepped")
 
-
-def _leave_it_to_the_driver(_body: AsyncGenerator[Any, Any]) -> None:
-    """Do nothing when a body is collected."""
-
-
-class _InSteps(Awaitable[R]):
-    """Awaits *awaitable*, each step of it inside the held context."""
-
-    __slots__ = ("_awaitable", "_held")
-
-    def __init__(self, awaitable: Awaitable[R], held: Held) -> None:
+    def __init__(self, awaitable: Awaitable[R], stepped: SteppedContext) -> None:
         self._awaitable = awaitable
-        self._held = held
+        self._stepped = stepped
 
     def __await__(self) -> Generator[Any, Any, R]:
         steps = self._awaitable.__await__()
         if not hasattr(steps, "throw"):  # a bare iterator, as an awaitable may return
             return (yield from steps)
-        result: R = yield from _driven([steps], self._held)
+        result: R = yield from _drive([steps], self._stepped)
         return result
 
 
-def _driven(bodies: list[_Steps], held: Held) -> Generator[Any, Any, Any]:
+def _drive(bodies: list[_Steps], stepped: SteppedContext) -> Generator[Any, Any, Any]:
     (body,) = bodies
     step: Callable[[Any], Any] = body.send
     argument: Any = None
     while True:
         try:
-            item = held.run(step, argument)
+            item = stepped.run(step, argument)
         except StopIteration as stop:
             return stop.value
         try:
             argument = yield item
             step = body.send
         except GeneratorExit:
-            held.run(body.close)
+            stepped.run(body.close)
             raise
-        except BaseException as error:  # It is thrown on into the body
+        except BaseException as error:  # It is thrown into the body
             step, argument = body.throw, error

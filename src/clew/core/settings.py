@@ -111,6 +111,17 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _positive(text: str) -> float:
+    allowed = "give a number greater than 0"
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(allowed) from None
+    if not 0 < number < float("inf"):
+        raise ValueError(allowed)
+    return number
+
+
 def _key(text: str) -> bytes:
     return os.fsencode(text)
 
@@ -146,6 +157,17 @@ def _switch(text: str) -> bool:
         return False
     message = "give 1 or 0"
     raise ValueError(message)
+
+
+def _address(text: str) -> str:
+    scheme, found, rest = text.partition("://")
+    if scheme not in {"http", "https"} or not found or not rest.strip("/"):
+        message = "give the address of the page, such as http://127.0.0.1:4319"
+        raise ValueError(message)
+    if any(it in text for it in "?#@") or not text.isprintable() or " " in text:
+        message = "give the address of the page alone, without a token or other secrets"
+        raise ValueError(message)
+    return text.rstrip("/")
 
 
 ONLY: Setting[tuple[str, ...] | None] = Setting(
@@ -246,6 +268,31 @@ TRUST_INBOUND: Setting[bool] = Setting(
     default=False,
     help="1: use the ids that a request brings as W3C baggage. Only behind callers you trust.",
 )
+STORE: Setting[str] = Setting(
+    "CLEW_STORE",
+    str,
+    default=".clew/sessions.db",
+    help="The file in which spans are kept where no exporter is configured; off: they are written "
+    "to standard error instead.",
+)
+STORE_MAX_MB: Setting[float] = Setting(
+    "CLEW_STORE_MAX_MB",
+    _positive,
+    default=1000.0,
+    help="Megabytes that the store may take; beyond them its oldest sessions are deleted.",
+)
+STORE_MAX_DAYS: Setting[float | None] = Setting(
+    "CLEW_STORE_MAX_DAYS",
+    _positive,
+    default=None,
+    help="Days after whose last span a session is deleted from the store. Unset: it is kept.",
+)
+VIEW_URL: Setting[str] = Setting(
+    "CLEW_VIEW_URL",
+    _address,
+    default="http://127.0.0.1:4319",
+    help="The address of the page of clew view, with which those that clew.url() returns begin.",
+)
 
 SETTINGS: tuple[Setting[Any], ...] = (
     ONLY,
@@ -263,6 +310,10 @@ SETTINGS: tuple[Setting[Any], ...] = (
     EXIT_TIMEOUT,
     PROPAGATE_TO,
     TRUST_INBOUND,
+    STORE,
+    STORE_MAX_MB,
+    STORE_MAX_DAYS,
+    VIEW_URL,
 )
 
 _NOT_SETTINGS = frozenset({"CLEW_RECORDINGS"})

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from clew.doctor import destinations, installed, probe, running, startup, variables
+from clew.doctor import destinations, installed, kept, probe, running, startup, variables
 from clew.doctor.findings import Finding, warning
 from clew.doctor.subject import Examined
 
@@ -36,6 +36,8 @@ SECTIONS: dict[str, tuple[Check, ...]] = {
         destinations.check_exporters,
         destinations.check_endpoint,
         probe.check_answers,
+        kept.check_store,
+        kept.check_permissions,
     ),
     "The app": (
         running.check_watched,

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from urllib.parse import urlsplit
 
+from clew.core.settings import STORE
 from clew.doctor.findings import Finding, error, note, ok, warning
 from clew.doctor.subject import Examined
+from clew.store.location import store_path
 
 GROUP = "opentelemetry_traces_exporter"
 HTTP = "otlp_proto_http"
@@ -31,6 +33,11 @@ class Destination:
     url: str
     variable: str
     """The variable that sets the URL, or the one to set where it is the default."""
+
+
+def uses_store(examined: Examined) -> bool:
+    """Whether no exporter is configured, so that the store is the default, if it is not off."""
+    return not examined.variable(*_ANY)
 
 
 def requested_exporters(examined: Examined) -> list[str]:
@@ -63,11 +70,13 @@ def destinations(examined: Examined) -> Iterator[Destination]:
 
 def check_exporters(examined: Examined) -> Iterator[Finding]:
     """Report which exporters are configured, and find those that are unknown or not installed."""
-    if not examined.variable(*_ANY):
+    if uses_store(examined):
+        path = store_path(examined.variable(STORE.name))
+        where = "kept in the store" if path else "written to standard error (CLEW_STORE=off)"
         yield note(
             "exporter",
-            "no exporter is configured: spans are written to standard error",
-            fix="OTEL_EXPORTER_OTLP_ENDPOINT=http://...:4318",
+            f"no exporter is configured: spans are {where}",
+            fix="OTEL_EXPORTER_OTLP_ENDPOINT=http://...:4318, to send them to a collector instead",
         )
         return
     protocol = examined.variable(*_PROTOCOL)

@@ -15,13 +15,14 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import StatusCode
-from wrapt import wrap_function_wrapper
 
 from clew import __version__
-from clew.context.identity import SESSION_ID, USER_ID
+from clew.context.ids import SESSION_ID, USER_ID
+from clew.core import otel_private
 from clew.doctor.provisional import TracingStart
 from clew.doctor.subject import FOLDER
 from clew.export.stats import stats
+from clew.patching.wrap import wrap_functions
 from clew.propagation.threads import threads_are_instrumented
 
 _MODEL_CALLS = {"LLM", "EMBEDDING"}
@@ -53,11 +54,12 @@ class _Watch(SpanProcessor):
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
         self._hook, sys.excepthook = sys.excepthook, self._on_uncaught
-        wrap_function_wrapper(TracerProvider, "__init__", self._on_provider_init)
-        wrap_function_wrapper(TracerProvider, "add_span_processor", self._on_processor_added)
+        wrap_functions(
+            TracerProvider,
+            {"__init__": self._on_provider_init, "add_span_processor": self._on_processor_added},
+        )
         if isinstance(provider := trace.get_tracer_provider(), TracerProvider):
-            active = getattr(provider, "_active_span_processor", None)
-            for processor in getattr(active, "_span_processors", ()):
+            for processor in otel_private.span_processors(provider):
                 self._count_exports(processor)
             provider.add_span_processor(self)
         self.tracing = TracingStart()
@@ -89,19 +91,19 @@ class _Watch(SpanProcessor):
         exporter = getattr(processor, "span_exporter", None)
         if exporter is None:
             return
-        export = exporter.export
         counts = self._exporters.setdefault(type(exporter).__name__, Counter())
 
-        def counting_export(spans: Any, *args: Any, **kwargs: Any) -> Any:
+        def export(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
             result = None
             try:
-                result = export(spans, *args, **kwargs)
+                result = wrapped(*args, **kwargs)
             finally:
                 delivered = result is SpanExportResult.SUCCESS
+                spans = args[0] if args else kwargs["spans"]
                 counts["exported" if delivered else "export failed"] += len(spans)
             return result
 
-        exporter.export = counting_export
+        wrap_functions(exporter, {"export": export})
 
     def _on_uncaught(
         self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
@@ -161,8 +163,7 @@ def _provider() -> dict[str, Any] | None:
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
         return None
-    limits = getattr(provider, "_span_limits", None)
     return {
-        "attribute_limit": getattr(limits, "max_span_attributes", None),
+        "attribute_limit": otel_private.attribute_limit(provider),
         "sampler": provider.sampler.get_description(),
     }

@@ -14,11 +14,11 @@ from types import FrameType
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.util._once import Once
-from wrapt import wrap_function_wrapper
 
+from clew.core import otel_private
 from clew.instrument import api
 from clew.instrument.report import Report
+from clew.patching.wrap import wrap_in_modules
 
 _EXPORT_VARIABLES = (
     "OTEL_TRACES_EXPORTER",
@@ -43,9 +43,15 @@ class TracingStart:
         self.refused_provider = False
         self._start = api.instrument_all
         self._doctor_is_acting = False
-        wrap_function_wrapper(api, "instrument_all", self._on_instrument_all)
-        wrap_function_wrapper(api, "uninstrument_all", self._on_uninstrument_all)
-        wrap_function_wrapper(trace, "_set_tracer_provider", self._on_provider_set)
+        wrap_in_modules(
+            {
+                api: {
+                    "instrument_all": self._on_instrument_all,
+                    "uninstrument_all": self._on_uninstrument_all,
+                },
+                trace: {otel_private.SET_TRACER_PROVIDER: self._on_provider_set},
+            }
+        )
         if (running := api._running) is not None:  # noqa: SLF001 - nothing public says it
             self.by, self.report = "environment", running.activator.report
 
@@ -88,7 +94,7 @@ class TracingStart:
             if trace.get_tracer_provider() is self._provisional:
                 self._allow_another_provider(forget=True)
             else:
-                trace._TRACER_PROVIDER_SET_ONCE.do_once(lambda: None)  # noqa: SLF001 - set as before
+                otel_private.refuse_another_tracer_provider()
         caller = _caller()
         self.report = wrapped(*args, **kwargs)
         self.last_states = None
@@ -117,15 +123,14 @@ class TracingStart:
     def _allow_another_provider(self, *, forget: bool = False) -> None:
         """Let the app set a tracer provider, which OpenTelemetry would refuse after clew's."""
         self._provisional = trace.get_tracer_provider()
-        module = vars(trace)
-        module["_TRACER_PROVIDER_SET_ONCE"] = Once()
+        otel_private.allow_another_tracer_provider()
         if forget:
-            module["_TRACER_PROVIDER"] = None
+            otel_private.forget_tracer_provider()
 
 
 @contextmanager
 def _no_default_export() -> Iterator[None]:
-    """Keep spans off the app's standard error, where they go if no exporter is configured."""
+    """Keep spans out of the store, where they go if no exporter is configured."""
     if any(os.environ.get(name, "").strip() for name in _EXPORT_VARIABLES):
         yield
         return

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-from clew.context.identity import default_id_fault
+from clew.context.ids import default_id_fault
 from clew.core.settings import COST, EXCLUDE, ONLY, SESSION_ID, SETTINGS, USER_ID, Setting, misspelt
 from clew.doctor.findings import Finding, error, note, warning
 from clew.doctor.subject import Examined

@@ -1,7 +1,7 @@
 """Makes the tracer provider, with its exporters, for an application that has set none.
 
-The OTEL_* variables choose the exporters. Without any of them, spans are written to standard error
-for now, one line of JSON each, until the embedded store replaces that.
+The OTEL_* variables choose the exporters. Without any of them, spans are kept in the embedded
+store, or, if ``CLEW_STORE=off``, written to standard error, one line of JSON each.
 """
 
 import logging
@@ -18,9 +18,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
 from clew.core.weak_map import WeakById
-from clew.export.default_exporter import StandardError
 from clew.export.delivery_processor import Delivery
 from clew.export.span_limits import MAX_ATTRIBUTES, attributes_are_limited, span_limits
+from clew.export.standard_error import StandardError
+from clew.export.store_exporter import StoreExporter
+from clew.store.location import store_path
 
 logger = logging.getLogger("clew")
 
@@ -105,13 +107,22 @@ def exporters() -> list[SpanExporter]:
 
 def default_exporter(reason: str) -> SpanExporter:
     """Return the exporter used if no configured one works, and log the *reason*."""
+    path = store_path()
+    if path is None:
+        logger.warning(
+            "clew: %s, and CLEW_STORE=off, so spans are written to standard error; "
+            "set OTEL_EXPORTER_OTLP_ENDPOINT=http://... to send them to a collector, "
+            "or OTEL_TRACES_EXPORTER=none to drop them",
+            reason,
+        )
+        return StandardError()
     logger.warning(
-        "clew: %s, so spans are written to standard error; "
-        "set OTEL_EXPORTER_OTLP_ENDPOINT=http://... to send them to a collector, "
-        "or OTEL_TRACES_EXPORTER=none to drop them",
+        "clew: %s, so spans are kept in %s; "
+        "look at the conversations with: clew view, or clew sessions",
         reason,
+        path,
     )
-    return StandardError()
+    return StoreExporter(path)
 
 
 def _exporter(name: str) -> SpanExporter:

@@ -36,7 +36,12 @@ class Delivery(SpanProcessor):
         delay = _number(OTEL_BSP_SCHEDULE_DELAY, 5000) / 1000
         self.span_exporters = tuple(exporters)
         self._queues = [
-            ExporterQueue(exporter, max_size=max_size, batch_size=batch_size, delay=delay)
+            ExporterQueue(
+                exporter,
+                max_size=max_size,
+                batch_size=batch_size,
+                delay=min(delay, getattr(exporter, "schedule_delay", delay)),
+            )
             for exporter in exporters
         ]
         self._is_shut_down = self._has_warned = False
@@ -48,7 +53,7 @@ class Delivery(SpanProcessor):
                 for queue in self._queues:
                     queue.put(span)
         except Exception:
-            contain("taking a span to its exporter")
+            contain("queueing a span for export")
 
     def force_flush(self, timeout_millis: int | None = None) -> bool:
         """Export the spans that have ended; return whether all were exported in time."""

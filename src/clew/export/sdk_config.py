@@ -14,6 +14,7 @@ from typing import Any
 from opentelemetry.sdk import environment_variables
 from opentelemetry.sdk.trace import TracerProvider
 
+from clew.core import otel_private
 from clew.export import default_provider
 
 logger = logging.getLogger("clew")
@@ -41,17 +42,13 @@ def is_needed() -> bool:
 
 def configure(**options: Any) -> None:
     """Let the SDK configure itself, and set up clew's export for its tracer provider."""
-    from opentelemetry.sdk._configuration import _OTelSDKConfigurator
-
-    class Configurator(_OTelSDKConfigurator):
-        """The SDK's configurator, which has to be subclassed."""
-
     try:
+        configurator = _configurator()
         if _FILE and os.environ.get(_FILE):
-            Configurator().configure(**options)
+            configurator.configure(**options)
             return  # The file configures the export of spans too.
         with _environment(default_provider.variables_for_sdk()):
-            Configurator().configure(**options)
+            configurator.configure(**options)
     except Exception as error:  # Other packages' plugins run in it
         logger.warning(
             "clew: OpenTelemetry's SDK is not configured as the OTEL_* variables say: %s: %s",
@@ -63,6 +60,15 @@ def configure(**options: Any) -> None:
         default_provider.set_up_export(provider)
     else:
         default_provider.make_provider()
+
+
+def _configurator() -> Any:
+    of_the_sdk = otel_private.sdk_configurator()
+    if of_the_sdk is None:
+        message = "this release of the SDK has no configurator"
+        raise NotImplementedError(message)
+    # It has to be subclassed.
+    return type("Configurator", (of_the_sdk,), {})()
 
 
 @contextmanager

@@ -21,26 +21,28 @@ def facts_and_time(span: Span) -> str:
     return f"{facts(span)}  {span.seconds * 1000:7.1f} ms{failed}"
 
 
-def session(spans: Sequence[Span], columns: Facts = facts_and_time) -> Iterator[str]:
-    """Yield the lines that show one session: each of its traces is a turn."""
+def session(
+    spans: Sequence[Span], columns: Facts = facts_and_time, *, word: str = "turn"
+) -> Iterator[str]:
+    """Yield the lines that show one session, trace by trace; *word* is what a trace is called."""
     turns: defaultdict[bytes, list[Span]] = defaultdict(list)
     for span in sorted(spans, key=lambda span: span.start):
         turns[span.trace].append(span)
     for ids in sorted({(span.session or "-", span.user or "-") for span in spans}):
         yield "session {} · user {}".format(*ids)
-    yield " · ".join(_totals(len(turns), spans))
+    yield " · ".join(_totals(number_of(len(turns), word), spans))
     trees = [(turn, list(_rows(_children(turn), None, ""))) for turn in turns.values()]
     width = max((len(label) for _, rows in trees for label, _ in rows), default=0)
     for number, (turn, rows) in enumerate(trees, 1):
         yield ""
-        yield f"turn {number} · {_tokens(turn)} tokens"
+        yield f"{word} {number} · {_tokens(turn)} tokens"
         for label, span in rows:
             yield f"  {label:{width}}  {columns(span)}".rstrip()
 
 
-def _totals(turns: int, spans: Sequence[Span]) -> Iterator[str]:
+def _totals(turns: str, spans: Sequence[Span]) -> Iterator[str]:
     with_both = sum(bool(span.session and span.user) for span in spans)
-    yield number_of(turns, "turn")
+    yield turns
     yield f"{number_of(len(spans), 'span')}, {with_both} of them with both ids"
     yield number_of(sum(span.kind == "LLM" for span in spans), "model call")
     yield f"{_tokens(spans)} tokens"

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 _PACKAGED = Path(__file__).parent
 _CLONE = Path(__file__).parents[4]
 _INSTALLED = (_PACKAGED / "cassettes").is_dir()  # An editable install has none.
-CASSETTES = _PACKAGED / "cassettes" if _INSTALLED else _CLONE / "tests" / "cassettes"
+CASSETTES = _PACKAGED / "cassettes" if _INSTALLED else _CLONE / "tests" / "support" / "cassettes"
 EXAMPLES = _PACKAGED / "examples" if _INSTALLED else _CLONE / "examples"
 
 
@@ -82,7 +82,7 @@ def live(app: Path) -> Iterator[None]:
     """Serve the answers of a small model on this machine, inside the block."""
     sys.path.append(str(app.parents[2]))
     try:
-        sources = import_module("tests.recorder.sources")
+        sources = import_module("tests.support.recorder.sources")
     except ImportError:
         sys.exit("--live needs the example in a clone of clew; run it there, or with --replay")
     with sources.Local() as local, serving(local) as url, environment(url):

@@ -1,12 +1,8 @@
-"""The part of a span that is shown, and where the spans of a session are kept."""
+"""The part of a span that is shown."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode
+from clew.store.record import ERROR, SpanRecord
 
 
 @dataclass(frozen=True)
@@ -32,52 +28,23 @@ class Span:
         return (self.end - self.start) / 1e9
 
 
-class Spans(Protocol):
-    """A store of spans. `Memory` is one; a store on disk can be another."""
-
-    def of_session(self, session: str) -> Sequence[Span]:
-        """Return the spans of one session."""
-
-    def without_session(self) -> Sequence[Span]:
-        """Return the spans that have no session."""
-
-
-class Memory:
-    """Keeps the spans of this process in memory."""
-
-    def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
-
-    def of_session(self, session: str) -> Sequence[Span]:
-        """Return the spans of one session."""
-        return [span for span in self._all() if span.session == session]
-
-    def without_session(self) -> Sequence[Span]:
-        """Return the spans that have no session."""
-        return [span for span in self._all() if span.session is None]
-
-    def _all(self) -> Sequence[Span]:
-        return [_shown(span) for span in self.exporter.get_finished_spans()]
-
-
-def _shown(span: ReadableSpan) -> Span:
-    attributes = span.attributes or {}
+def span_of(record: SpanRecord) -> Span:
+    """Return what is shown of a stored span."""
 
     def text(name: str) -> str | None:
-        return str(attributes[name]) if name in attributes else None
+        return str(record.attributes[name]) if name in record.attributes else None
 
-    failed = span.status.status_code is StatusCode.ERROR
-    total = attributes.get("llm.token_count.total")
+    total = record.attributes.get("llm.token_count.total")
     return Span(
-        trace=span.context.trace_id.to_bytes(16),
-        id=span.context.span_id.to_bytes(8),
-        parent=span.parent.span_id.to_bytes(8) if span.parent else None,
-        name=span.name,
+        trace=record.trace_id,
+        id=record.span_id,
+        parent=record.parent_id,
+        name=record.name,
         kind=text("openinference.span.kind") or "",
         session=text("session.id"),
         user=text("user.id"),
         tokens=total if isinstance(total, int) else None,
-        start=span.start_time or 0,
-        end=span.end_time or 0,
-        error=(span.status.description or "failed") if failed else None,
+        start=record.start,
+        end=record.end,
+        error=(record.status_message or "failed") if record.status == ERROR else None,
     )

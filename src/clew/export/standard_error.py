@@ -1,4 +1,4 @@
-"""The exporter used if no other is configured: one line of JSON per span, on standard error."""
+"""The exporter used with ``CLEW_STORE=off``: one line of JSON per span, on standard error."""
 
 import os
 import sys

@@ -1,0 +1,113 @@
+"""The options that several commands have in common."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from clew.sessions.listing import Order, Rated
+from clew.store.database import StoreError
+from clew.store.location import store_path
+
+_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGO = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})")
+
+
+def moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    """Return the moment that *text* names: an ISO date, or how long ago it was."""
+    if text is None:
+        return None
+    try:
+        if ago := _AGO.fullmatch(text.strip().lower()):
+            span = timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+            return datetime.now().astimezone() - span
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError):
+        message = (
+            f"{text!r} is no time; write 30m, 2h or 3d (ago), or a date such as 2026-01-31, "
+            "with or without 14:30 after a T"
+        )
+        raise click.BadParameter(message) from None
+
+
+def pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str] | None:
+    """Return the names and values that are *given* as ``name=value``."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            message = f"{text!r} is no name and value; write release=1.2"
+            raise click.BadParameter(message)
+        found[name] = value
+    return found or None
+
+
+def _place(_: click.Context, __: click.Parameter, given: Path | None) -> Path:
+    place = store_path() if given is None else given
+    if place is None:
+        message = "CLEW_STORE=off: there is no store; name one with --store FILE"
+        raise StoreError(message)
+    return place
+
+
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    callback=_place,
+    help="The store to use.  [default: CLEW_STORE, or .clew/sessions.db]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+order_option = click.option(
+    "--order-by",
+    "--order",
+    "order_by",
+    type=click.Choice(get_args(Order)),
+    default="last",
+    show_default=True,
+    help="What to sort by, the highest first: last is when the last turn ended, latency what 95 % "
+    "of the turns did not exceed, worst the share of turns that failed, then errors, then latency.",
+)
+
+_FILTERS = (
+    click.option("--user", metavar="ID", help="Only sessions of this user."),
+    click.option("--text", metavar="WORDS", help="Only where all these words were said in a turn."),
+    click.option("--model", metavar="NAME", help="Only where this model was called."),
+    click.option("--framework", metavar="NAME", help="Only where this framework was used."),
+    click.option("--tool", metavar="NAME", help="Only where this tool was called."),
+    click.option("--tag", metavar="TAG", help="Only with a turn that has this tag."),
+    click.option(
+        "--metadata",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=pairs,
+        help="Only with a turn whose metadata has this.",
+    ),
+    click.option(
+        "--since",
+        metavar="TIME",
+        callback=moment,
+        help="Only with a turn after: 2h, 3d or 2026-01-31.",
+    ),
+    click.option(
+        "--until", metavar="TIME", callback=moment, help="Only those that began before: as --since."
+    ),
+    click.option(
+        "--errors/--no-errors", default=None, help="Only where something failed, or nothing did."
+    ),
+    click.option(
+        "--rated",
+        type=click.Choice(get_args(Rated)),
+        help="Only what a person rated on the page as good or bad, or said any thing about.",
+    ),
+)
+
+
+def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which sessions are wanted."""
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command

@@ -1,0 +1,166 @@
+"""``clew export``: gives the spans of the store to another program."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clew.cli import _data, _terminal
+from clew.cli._lookup import find, stored_user
+from clew.cli._options import filter_options, json_option, store_option
+from clew.cli.export.addresses import is_url
+from clew.cli.export.result import Result, Source
+from clew.cli.export.selection import all_spans, sessions_like, spans_of
+from clew.core.wording import number_of
+from clew.sessions.store import SessionStore
+from clew.store.database import connect
+
+_HELP = """Give spans to another program: to an OTLP endpoint, or in a file.
+
+\b
+    clew export --to otlp --endpoint http://localhost:6006     to Phoenix, say
+    clew export --to jsonl spans.jsonl.gz                      OTLP JSON lines; - for a pipe
+    clew export --to parquet spans.parquet --since 7d          a table; needs pyarrow
+
+Without further options all spans are exported, otherwise those of the sessions that are chosen. For
+otlp and jsonl it is kept beside the store what a target has been given, so that an export that was
+interrupted goes on where it stopped, and one that is repeated adds what is new.
+
+It exits with 1 if the target did not take every span.
+"""
+
+
+def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and not is_url(text):
+        message = f"{text!r} is no URL; write http://host:4318"
+        raise click.BadParameter(message)
+    return text
+
+
+def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> Mapping[str, str]:
+    pairs = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            message = "write NAME=VALUE"  # Not what was given: it may be a secret.
+            raise click.BadParameter(message)
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+@click.command(help=_HELP, short_help="Give spans to an OTLP endpoint, or write them to a file.")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--to", required=True, type=click.Choice(["otlp", "jsonl", "parquet"]))
+@click.option(
+    "--endpoint", metavar="URL", callback=_url, help="Of otlp: such as http://localhost:6006."
+)
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_pairs,
+    help="Of otlp: a header to send along, with a key, say. It can be given several times.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where it is kept what was delivered.  [default: beside the store]",
+)
+@store_option
+@json_option
+@click.option("--session", metavar="ID", help="Only this session.")
+@filter_options
+def command(
+    *,
+    file: Path | None,
+    to: str,
+    endpoint: str | None,
+    headers: Mapping[str, str],
+    state: Path | None,
+    store: Path,
+    as_json: bool,
+    session: str | None,
+    **search: Any,
+) -> None:
+    """Export spans."""
+    _check(to, file, endpoint, headers)
+    state = state or store.with_name(f"{store.name}-exported")
+    with SessionStore(store) as opened:
+        search["user"] = stored_user(opened, search["user"])
+        chosen = None if session is None else iter([find(opened, session).id])
+        if chosen is None and any(value is not None for value in search.values()):
+            chosen = sessions_like(opened, search)
+        with closing(connect(store, read_only=True)) as connection:
+            ids = all_spans(connection) if chosen is None else spans_of(connection, chosen)
+            result = _export(Source(connection, ids), to, file, state, (endpoint, headers))
+    to_pipe = str(file) == "-"
+    if as_json and not to_pipe:
+        _data.write(asdict(result))
+    else:
+        for line in _told(result):
+            _terminal.write(line, err=to_pipe)
+    sys.exit(0 if result.complete else 1)
+
+
+def _export(
+    source: Source,
+    to: str,
+    file: Path | None,
+    state: Path,
+    address: tuple[str | None, Mapping[str, str]],
+) -> Result:
+    from clew.cli.export import runs
+    from clew.cli.export.otlp import Endpoint
+
+    endpoint, headers = address
+    if endpoint is not None:
+        return runs.to_otlp(source, Endpoint(endpoint, headers), state)
+    path = Path(str(file))
+    if to == "parquet":
+        return runs.to_parquet(source, path)
+    if str(file) == "-":
+        return runs.to_standard_output(source)
+    return runs.to_json_lines(source, path, state)
+
+
+def _check(to: str, file: Path | None, endpoint: str | None, headers: object) -> None:
+    """Raise an error if the options do not fit the target."""
+    if to == "otlp":
+        if file is not None or endpoint is None:
+            message = "--to otlp needs --endpoint http://host:4318, and no file"
+            raise click.UsageError(message)
+        return
+    if endpoint is not None or headers:
+        message = "--endpoint and --header belong to --to otlp"
+        raise click.UsageError(message)
+    if file is None or (to == "parquet" and str(file) == "-"):
+        message = f"--to {to} needs a file: clew export --to {to} spans.{to}"
+        raise click.UsageError(message)
+
+
+def _told(result: Result) -> Iterator[str]:
+    """Yield lines that say what became of the spans."""
+    already = f"; it had {number_of(result.already, 'span')} already" if result.already else ""
+    yield f"Exported {number_of(result.exported, 'span')} to {result.to}{already}."
+    if result.rejected:
+        yield click.style(
+            f"{number_of(result.rejected, 'span')} rejected: the target does not store them, and "
+            "they are not sent again.",
+            fg="red",
+        )
+    if result.refused:
+        yield click.style(
+            f"{number_of(result.refused, 'span')} refused: the next export sends them again.",
+            fg="red",
+        )
+    for reason in result.reasons:
+        yield f"  {_terminal.line(reason)}"
+    if result.error:
+        yield click.style(f"It ended too early: {_terminal.line(result.error)}", fg="red")
+        yield "The same command goes on from there."

@@ -1,0 +1,162 @@
+"""Writes spans to a Parquet file: a row for each, by day and session."""
+
+import json
+import os
+import sqlite3
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from clew.cli.export.errors import ExportError
+from clew.store.columns import split
+from clew.store.encoding import tagged, to_json
+from clew.store.reader import spans_with_ids
+from clew.store.record import KINDS, SpanRecord
+
+PIP_LINE = "python -m pip install pyarrow"
+_DAY = 86_400 * 10**9
+_ROWS_PER_READ = 1000
+_ROWS_PER_GROUP = 50_000
+_TEXT_PER_GROUP = 32_000_000
+"""A group is kept in memory until it is written: of long conversations, fewer rows."""
+_STATUSES = ("UNSET", "OK", "ERROR")
+_COLUMNS = {
+    "day": "date32",
+    "session_id": "string",
+    "user_id": "string",
+    "trace_id": "string",
+    "span_id": "string",
+    "parent_id": "string",
+    "name": "string",
+    "kind": "string",
+    "span_kind": "string",
+    "start": "time",
+    "end": "time",
+    "seconds": "float64",
+    "status": "string",
+    "status_message": "string",
+    "model": "string",
+    "provider": "string",
+    "prompt_tokens": "int64",
+    "completion_tokens": "int64",
+    "total_tokens": "int64",
+    "cached_tokens": "int64",
+    "reasoning_tokens": "int64",
+    "cost": "float64",
+    "service": "string",
+    "scope": "string",
+    "attributes": "string",
+    "events": "string",
+    "resource": "string",
+}
+_ATTRIBUTES = list(_COLUMNS).index("attributes")
+
+
+def write(
+    connection: sqlite3.Connection, ids: "array[int]", path: Path, wrote: Callable[[int], None]
+) -> int:
+    """Write the spans with these *ids* to *path*, at once when it is complete; return how many.
+
+    *wrote* is told of each number of rows that have been written.
+    """
+    try:
+        pyarrow: Any = import_module("pyarrow")
+        parquet: Any = import_module("pyarrow.parquet")
+    except ImportError as error:
+        message = f"--to parquet needs pyarrow; {PIP_LINE}"
+        raise ExportError(message) from error
+    types = {"date32": pyarrow.date32(), "time": pyarrow.timestamp("ns", "UTC")}
+    schema = pyarrow.schema(
+        [(name, types.get(kind) or getattr(pyarrow, kind)()) for name, kind in _COLUMNS.items()]
+    )
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    written = 0
+    try:
+        with parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
+            for rows in _groups(_rows(connection, ids, wrote)):
+                columns = list(map(list, zip(*rows, strict=True)))
+                arrays = [
+                    pyarrow.array(values, field.type)
+                    for values, field in zip(columns, schema, strict=True)
+                ]
+                writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
+                written += len(rows)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return written
+
+
+def _groups(rows: Iterable[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    group: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += len(row[_ATTRIBUTES])
+        if len(group) == _ROWS_PER_GROUP or size > _TEXT_PER_GROUP:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _rows(
+    connection: sqlite3.Connection, ids: "array[int]", wrote: Callable[[int], None]
+) -> Iterator[tuple[Any, ...]]:
+    ordered = _by_day_and_session(connection, ids)
+    for start in range(0, len(ordered), _ROWS_PER_READ):
+        part = ordered[start : start + _ROWS_PER_READ]
+        found = dict(spans_with_ids(connection, part))
+        for number in part:
+            if number in found:  # It may have been deleted meanwhile.
+                yield _row(found[number])
+        wrote(len(part))
+
+
+def _by_day_and_session(connection: sqlite3.Connection, ids: "array[int]") -> "array[int]":
+    """Return *ids* in the order of the rows: by day (UTC), session and start."""
+    connection.execute("CREATE TEMP TABLE chosen (id INTEGER PRIMARY KEY)")
+    connection.executemany("INSERT INTO chosen VALUES (?)", ((number,) for number in ids))
+    query = """
+        SELECT span.id FROM chosen CROSS JOIN span ON span.id = chosen.id
+        ORDER BY start_ns / ?, session_id, start_ns, span.id
+    """
+    return array("q", (number for (number,) in connection.execute(query, (_DAY,))))
+
+
+def _row(record: SpanRecord) -> tuple[Any, ...]:
+    values, _ = split(record.attributes)
+    session, user, kind, model, provider, *tokens, cost = values
+    return (
+        record.start // _DAY,
+        session,
+        user,
+        record.trace_id.hex(),
+        record.span_id.hex(),
+        record.parent_id.hex() if record.parent_id else None,
+        record.name,
+        kind,
+        KINDS[record.kind] if record.kind < len(KINDS) else str(record.kind),
+        record.start,
+        record.end,
+        (record.end - record.start) / 1e9,
+        _STATUSES[record.status] if record.status < len(_STATUSES) else str(record.status),
+        record.status_message or None,
+        model,
+        provider,
+        *tokens,
+        cost,
+        _text(record.resource.attributes.get("service.name")),
+        record.scope.name or None,
+        to_json(tagged(record.attributes)),
+        json.dumps([[it.name, it.time, tagged(it.attributes)] for it in record.events])
+        if record.events
+        else None,
+        to_json(tagged(record.resource.attributes)),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

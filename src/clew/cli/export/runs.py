@@ -1,0 +1,97 @@
+"""Runs an export to each kind of target, batch by batch, with a progress bar on a terminal."""
+
+import sys
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from clew.cli.export import parquet
+from clew.cli.export.delivered import Delivered
+from clew.cli.export.errors import ExportError
+from clew.cli.export.jsonl import JsonLines
+from clew.cli.export.otlp import Endpoint, Outcome
+from clew.cli.export.result import Result, Source
+from clew.store.otlp import to_json
+from clew.store.reader import spans_with_ids
+from clew.store.record import SpanRecord
+
+_PER_BATCH = 512
+_REFUSALS = 3
+"""After so many batches of which no span was taken, there is no hope for the next one."""
+
+
+def to_otlp(source: Source, endpoint: Endpoint, state: Path) -> Result:
+    """Send what the endpoint has not been given; note each batch once it was answered."""
+    with Delivered(state, source.connection, f"otlp {endpoint.name}") as delivered:
+        missing = delivered.missing(source.ids)
+        result = Result(endpoint.name, already=len(source.ids) - len(missing))
+        outcome = Outcome()
+        refusals = 0
+        try:
+            for ids, records in _batches(source, missing):
+                if not records or endpoint.send(records, outcome):
+                    delivered.add(ids)
+                else:
+                    refusals += 1
+                if refusals >= _REFUSALS and not outcome.accepted:
+                    break
+        except ExportError as error:
+            result.error = str(error)
+    result.exported, result.rejected = outcome.accepted, outcome.rejected
+    result.refused, result.reasons = outcome.refused, list(outcome.reasons)
+    return result
+
+
+def to_json_lines(source: Source, path: Path, state: Path) -> Result:
+    """Append to a file what it does not contain yet."""
+    with (
+        Delivered(state, source.connection, f"jsonl {path.absolute()}") as delivered,
+        JsonLines(path, delivered) as file,
+    ):
+        missing = delivered.missing(source.ids)
+        result = Result(str(path), already=len(source.ids) - len(missing))
+        for ids, records in _batches(source, missing):
+            if records:
+                file.write(ids, records)
+            result.exported += len(records)
+    return result
+
+
+def to_standard_output(source: Source) -> Result:
+    """Print all as OTLP JSON lines."""
+    result = Result("standard output")
+    for _, records in _batches(source, source.ids):
+        if records:
+            sys.stdout.buffer.write(to_json(records) + b"\n")
+            sys.stdout.buffer.flush()
+        result.exported += len(records)
+    return result
+
+
+def to_parquet(source: Source, path: Path) -> Result:
+    """Write all into a new file."""
+    with _progress(len(source.ids)) as advance:
+        written = parquet.write(source.connection, source.ids, path, advance)
+    return Result(str(path), exported=written)
+
+
+def _batches(source: Source, ids: "array[int]") -> Iterator[tuple["array[int]", list[SpanRecord]]]:
+    """Yield these spans with their ids, some at a time; a deleted one has no record."""
+    with _progress(len(ids)) as advance:
+        for start in range(0, len(ids), _PER_BATCH):
+            part = ids[start : start + _PER_BATCH]
+            yield part, [record for _, record in spans_with_ids(source.connection, part)]
+            advance(len(part))
+
+
+@contextmanager
+def _progress(length: int) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how far it is; yield what is told of each further number of spans."""
+    if not length or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=length, label="Exporting", file=sys.stderr) as bar:
+        yield bar.update

@@ -1,0 +1,46 @@
+"""Which spans are exported: their ids in the store, in the order in which they were stored."""
+
+import sqlite3
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from clew.sessions.store import SessionStore
+
+_PER_PAGE = 1000
+
+
+def sessions_like(store: SessionStore, search: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the ids of all sessions that are wanted."""
+    after = None
+    while True:
+        page = store.list(order_by="first", after=after, limit=_PER_PAGE, **search)
+        yield from (session.id for session in page)
+        if len(page) < _PER_PAGE:
+            return
+        after = page[-1].id
+
+
+def all_spans(connection: sqlite3.Connection) -> "array[int]":
+    """Return the ids of all spans, those outside of any session included."""
+    return array(
+        "q", (number for (number,) in connection.execute("SELECT id FROM span ORDER BY id"))
+    )
+
+
+def spans_of(connection: sqlite3.Connection, sessions: Iterable[str]) -> "array[int]":
+    """Return the ids of the spans of these sessions, and of those without one in their traces."""
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (session_id TEXT PRIMARY KEY)")
+    connection.execute("DELETE FROM wanted")
+    connection.executemany(
+        "INSERT OR IGNORE INTO wanted VALUES (?)", ((session,) for session in sessions)
+    )
+    query = """
+        SELECT span.id FROM span
+        WHERE trace_id IN (
+            SELECT span.trace_id FROM wanted JOIN span ON span.session_id = wanted.session_id
+        )
+        AND (session_id IS NULL OR session_id IN (SELECT session_id FROM wanted))
+        ORDER BY span.id
+    """
+    return array("q", (number for (number,) in connection.execute(query)))

@@ -1,0 +1,115 @@
+"""``clew sessions``: lists the conversations in the store, or shows one as text."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clew.cli import _data, _figures, _terminal
+from clew.cli._conversation import conversation
+from clew.cli._lookup import find, stored_user
+from clew.cli._options import filter_options, json_option, order_option, store_option
+from clew.cli._table import Column, table
+from clew.sessions.plain import session_data
+from clew.sessions.session import Session
+from clew.sessions.store import SessionStore
+
+_COLUMNS = (
+    Column("ID", shortest=14),
+    Column("USER", needed=2, shortest=10),
+    Column("WHEN"),
+    Column("TURNS", right=True, needed=6),
+    Column("DURATION", right=True, needed=1),
+    Column("TOKENS", right=True, needed=4),
+    Column("COST", right=True, needed=3),
+    Column("ERRORS", right=True, needed=5, alarming=True),
+    Column("FIRST MESSAGE", needed=7, shortest=18),
+)
+
+_HELP = """List the sessions in the store, or show one as a conversation.
+
+ID: the id of a session, or the beginning of it.
+
+\b
+    clew sessions                          the ones used last
+    clew sessions chat-42                  what was said in this one
+    clew sessions --errors --since 2h      where something has failed
+    clew sessions --text "order A-17"      where this was said
+    clew sessions --order-by cost          the most expensive ones
+"""
+
+
+@click.command(help=_HELP, short_help="List conversations, or show one.")
+@click.argument("session", required=False, metavar="[ID]")
+@store_option
+@json_option
+@click.option("--full", is_flag=True, help="Of one session: also arguments, results, documents.")
+@filter_options
+@order_option
+@click.option("--ascending", is_flag=True, help="The lowest figure first.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=25, show_default=True, help="How many to list."
+)
+@click.option("--after", metavar="ID", help="Go on after this session, the last one of a list.")
+def command(
+    *, session: str | None, store: Path, as_json: bool, full: bool, after: str | None, **search: Any
+) -> None:
+    """List the sessions, or show one."""
+    with SessionStore(store) as opened:
+        if session is not None:
+            _show(find(opened, session), as_json=as_json, full=full)
+            return
+        if full:
+            message = "--full shows one session: name it"
+            raise click.UsageError(message)
+        search["user"] = stored_user(opened, search["user"])
+        _list(opened, opened.list(after=after, **search), as_json=as_json, limit=search["limit"])
+
+
+def _show(session: Session, *, as_json: bool, full: bool) -> None:
+    if as_json:
+        _data.write(session_data(session, turns=True))
+        return
+    for line in conversation(session, full=full, width=_terminal.width(of_text=True)):
+        _terminal.write(line)
+
+
+def _list(store: SessionStore, found: Sequence[Session], *, as_json: bool, limit: int) -> None:
+    if as_json:
+        _data.write([session_data(session) for session in found])
+        return
+    if not found:
+        _terminal.write(_nothing(store), err=True)
+        return
+    width = _terminal.width()
+    now = datetime.now().astimezone()
+    rows = [_row(session, None if width is None else now) for session in found]
+    for line in table(_COLUMNS, rows, width):
+        _terminal.write(line)
+    if len(found) == limit and width is not None:
+        more = f"There may be more: --after {_terminal.line(found[-1].id)}, or --limit"
+        _terminal.write(click.style(more, dim=True), err=True)
+
+
+def _nothing(store: SessionStore) -> str:
+    (counted,) = store.sql("SELECT count(*) AS number FROM sessions")
+    if counted["number"]:
+        return "No session is like that."
+    return f"There is no session in {store.path} yet."
+
+
+def _row(session: Session, now: datetime | None) -> tuple[str, ...]:
+    """Return the cells of one session; with *now*, how long ago it was."""
+    return (
+        session.id,
+        session.user_id or _figures.NOTHING,
+        _figures.when(session.last, now) if now else f"{session.last:%Y-%m-%d %H:%M:%S}",
+        f"{len(session.turns):,}",
+        _figures.duration(session.seconds),
+        _figures.number(session.tokens.total),
+        _figures.cost(session.cost),
+        f"{session.errors:,}",
+        session.first_message,
+    )

@@ -1,0 +1,123 @@
+"""``clew view``: shows conversations of the store in the browser, or writes them into a file."""
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clew.cli import _terminal
+from clew.cli._lookup import find, stored_user
+from clew.cli._options import filter_options, order_option, store_option
+from clew.core.errors import ClewError
+from clew.core.install_command import pip_line
+from clew.core.wording import number_of
+from clew.sessions.store import SessionStore
+
+_NEEDED = ("starlette", "uvicorn", "jinja2", "markdown_it", "nh3")
+_MOST_SAID = 10
+"""Sessions of which it is said that they are not complete."""
+
+
+class ViewMissingError(ClewError, ImportError):
+    """A package of the extra ``view`` is not installed."""
+
+
+class NothingToExportError(ClewError):
+    """No session is like the one that was asked for."""
+
+
+_HELP = """Show the conversations in the browser, and receive spans of other programs, until Ctrl-C.
+
+Spans are received over OTLP/HTTP at 127.0.0.1:4318, if that port is free, and at the page's own
+address; both at /v1/traces.
+
+With --export, write conversations into one HTML file that needs nothing else, to attach it to an
+issue; nothing is served.
+
+\b
+    clew view --export . chat-42                  this one
+    clew view --export report --errors --since 2h those in which something has failed
+"""
+
+
+@click.command(help=_HELP, short_help="Show the conversations in the browser.")
+@click.argument("sessions", nargs=-1, metavar="[ID]...")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0: any that is free.  [default: 4319, or any that is free]",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on. Any but this machine's own needs a token, which is printed.",
+)
+@click.option("--no-browser", is_flag=True, help="Do not open the browser.")
+@store_option
+@click.option(
+    "--export",
+    "directory",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write sessions into a new file there. The options below choose them.",
+)
+@filter_options
+@order_option
+@click.option("--limit", type=click.IntRange(min=1), help="How many to write.  [default: 25]")
+def command(
+    *,
+    sessions: Sequence[str],
+    port: int | None,
+    host: str,
+    no_browser: bool,
+    store: Path,
+    directory: Path | None,
+    **search: Any,
+) -> None:
+    """Show the page, or write a file."""
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        message = f"clew view needs {', '.join(missing)}: {pip_line('view')}"
+        raise ViewMissingError(message)
+    chosen = {name: value for name, value in search.items() if value not in {None, ()}}
+    if chosen == {"order_by": "last"}:
+        chosen = {}
+    if directory is not None:
+        _export(store, directory, sessions, chosen)
+        return
+    if sessions or chosen:
+        message = "sessions are chosen for --export DIR; the page has filters of its own"
+        raise click.UsageError(message)
+    from clew.viewer.serve import serve
+
+    def say(line: str) -> None:
+        _terminal.write(line, err=True)
+
+    serve(store, host=host, port=port, browser=not no_browser, say=say)
+
+
+def _export(
+    store: Path, directory: Path, sessions: Sequence[str], search: Mapping[str, Any]
+) -> None:
+    from clew.viewer.exporting import export
+
+    if sessions and search:
+        message = "name sessions, or choose them with options, but not both"
+        raise click.UsageError(message)
+    with SessionStore(store) as opened:
+        ids = list(dict.fromkeys(find(opened, typed).id for typed in sessions))
+        if not sessions:
+            wanted = {"limit": 25, **search, "user": stored_user(opened, search.get("user"))}
+            ids = [session.id for session in opened.list(**wanted)]
+    if not ids:
+        message = "no session is like that, so nothing was written"
+        raise NothingToExportError(message)
+    done = export(store, directory, ids)
+    for line in done.left_out[:_MOST_SAID]:
+        _terminal.write(f"Not complete: {_terminal.line(line)}", err=True)
+    if (more := len(done.left_out) - _MOST_SAID) > 0:
+        _terminal.write(f"Not complete: {number_of(more, 'session')} more", err=True)
+    _terminal.write(f"{number_of(done.sessions, 'session')} in this file:", err=True)
+    _terminal.write(str(done.path))

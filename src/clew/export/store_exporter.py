@@ -1,0 +1,86 @@
+"""StoreExporter: writes spans to the embedded store, from the thread of its queue."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from clew.core.containment import contain
+from clew.export.exit_deadline import is_exiting, seconds_left
+
+if TYPE_CHECKING:
+    from clew.sessions.maintenance import Maintenance
+    from clew.store.file_writer import FileWriter
+
+logger = logging.getLogger("clew")
+
+_MAINTENANCE_SECONDS = 0.2
+"""How long the store is summarised after a batch, how long compressed, and how long cleaned. What
+is left is done after the next batch: spans are waiting meanwhile, and only so many may wait."""
+
+
+class StoreExporter(SpanExporter):
+    """Writes spans to an SQLite file, which is opened when the first ones have ended."""
+
+    schedule_delay = 1.0
+    """Seconds that a span may wait: somebody may be watching the conversation."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: FileWriter | None = None
+        self._maintenance: Maintenance | None = None
+        self._next_maintenance = 0.0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Write *spans* and commit them; raise an error if they cannot be written."""
+        from sqlite3 import Error
+
+        from clew.store.database import explained
+        from clew.store.file_writer import FileWriter
+        from clew.store.sdk import record_of
+
+        if self._file is None:
+            self._file = FileWriter(self.path)
+        timeout = min(5.0, seconds_left()) if is_exiting() else 5.0
+        try:
+            self._file.add([record_of(span) for span in spans], timeout=timeout)
+        except Error as error:
+            self.shutdown()  # The next spans find a file that is mended, or another one.
+            raise explained(self.path, error) from error
+        if not is_exiting():
+            self._maintain()
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Close the file. It is opened again if there are spans after all."""
+        if self._file is not None:
+            self._file.close()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Return True: whatever was exported is written."""
+        return True
+
+    def _maintain(self) -> None:
+        """Bring the summaries up to date and keep the file small, unless others are doing it."""
+        from sqlite3 import OperationalError
+
+        from clew.sessions.maintenance import Maintenance
+
+        begun = monotonic()
+        writer = self._file.writer if self._file else None
+        if writer is None or begun < self._next_maintenance:
+            return
+        if self._maintenance is None:
+            self._maintenance = Maintenance()
+        try:
+            self._maintenance.run(writer.connection, _MAINTENANCE_SECONDS)
+        except OperationalError:  # Another process is writing, or the disk is full. Later, then.
+            logger.debug("clew: the store is not summarised now", exc_info=True)
+        except Exception:
+            contain("summarising the store")
+        # However long it takes, the thread has most of its time for spans.
+        self._next_maintenance = monotonic() + 3 * (monotonic() - begun)

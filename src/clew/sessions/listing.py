@@ -1,0 +1,208 @@
+"""Finds sessions: by what is in them, in the order that is wanted, page by page."""
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from time import time_ns
+from typing import Any, Literal, NamedTuple, Self
+
+from clew.core.errors import ConfigurationError
+from clew.sessions.figures import metadata_kind, metadata_value
+
+Rated = Literal["good", "bad", "any"]
+Order = Literal[
+    "last", "first", "turns", "duration", "tokens", "cost", "errors", "latency", "worst"
+]
+
+_KEYS: dict[str, str] = {
+    "last": "last_ns",
+    "first": "first_ns",
+    "turns": "turns",
+    "duration": "duration_ns",
+    "tokens": "tokens_order",
+    "cost": "cost_order",
+    "errors": "errors",
+    "latency": "latency_p95_ns",
+    "worst": "trouble",  # What that is says store/migrations/0003.sql.
+}
+"""What each order sorts by: a column of the table `session` with an index. In the index of an
+expression, SQLite would not begin in the middle."""
+_RATED: dict[str, str] = {
+    "good": "name = 'thumbs' AND label = 'good' AND annotator_kind = 'HUMAN'",
+    "bad": "name = 'thumbs' AND label = 'bad' AND annotator_kind = 'HUMAN'",
+    "any": "annotator_kind = 'HUMAN'",
+}
+"""What a person has said about the session or one of its turns."""
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_MAX_FOUND = 1000
+"""How many sessions a search for text considers: those in which it was said last."""
+_FEW = 1000
+"""Up to so many sessions that meet a condition are looked up; with more, the sessions are gone
+through in their order until enough are found that meet it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """Which sessions are wanted, and in which order."""
+
+    order_by: Order = "last"
+    ascending: bool = False
+    user: str | None = None
+    model: str | None = None
+    framework: str | None = None
+    tool: str | None = None
+    tag: str | None = None
+    metadata: Mapping[str, str | float] | None = None
+    text: str | None = None
+    since: datetime | timedelta | None = None
+    until: datetime | None = None
+    errors: bool | None = None
+    rated: Rated | None = None
+    limit: int = 100
+    after: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.order_by not in _KEYS:
+            message = f"order_by={self.order_by!r} is not known; there are {', '.join(_KEYS)}"
+            raise ConfigurationError(message)
+        if self.rated not in {None, *_RATED}:
+            message = f"rated={self.rated!r} is not known; there are {', '.join(_RATED)}"
+            raise ConfigurationError(message)
+        for name, value in (self.metadata or {}).items():
+            if metadata_value(value) is None:
+                message = f"metadata={{{name!r}: {value!r}}}: it must be a text, a number or a bool"
+                raise ConfigurationError(message)
+        if self.limit < 1:
+            message = f"limit={self.limit!r} must be at least 1"
+            raise ConfigurationError(message)
+
+    @property
+    def key(self) -> str:
+        """What is sorted by."""
+        return _KEYS[self.order_by]
+
+    def conditions(self) -> Iterator["Condition"]:
+        """Yield the conditions that a session has to meet."""
+        for kind in ("user", "model", "framework", "tool", "tag"):
+            if (value := getattr(self, kind)) is not None:
+                yield Condition.value(kind, value)
+        for name, given in (self.metadata or {}).items():
+            yield Condition.value(metadata_kind(name), metadata_value(given))
+        if self.since is not None:
+            yield Condition.simple("last_ns >= ?", _nanoseconds(self.since))
+        if self.until is not None:
+            yield Condition.simple("first_ns < ?", _nanoseconds(self.until))
+        if self.errors is not None:
+            yield Condition.simple(f"errors {'>' if self.errors else '='} ?", 0)
+        if self.rated is not None:
+            said = _RATED[self.rated]
+            yield Condition(
+                f"SELECT session_id FROM current_evaluation WHERE {said}",
+                "EXISTS (SELECT 1 FROM current_evaluation AS said "
+                # Found by the session: the plus keeps an index of names from being used.
+                f"WHERE said.session_id = session.session_id AND +{said})",
+                (),
+            )
+
+
+class Condition(NamedTuple):
+    """What a session has to meet, in the two forms in which SQLite can be asked."""
+
+    lookup: str
+    """A query for the ids of all sessions that meet it; an index serves it."""
+    test: str
+    """An expression for one row of ``session``, which uses no index of it."""
+    parameters: tuple[Any, ...]
+
+    @classmethod
+    def value(cls, kind: str, value: str | None) -> Self:
+        """Return the condition that a session has this *value* of this *kind*."""
+        return cls(
+            "SELECT session_id FROM session_value WHERE kind = ? AND value = ?",
+            "EXISTS (SELECT 1 FROM session_value AS other WHERE "
+            "other.session_id = session.session_id AND kind = ? AND value = ?)",
+            (kind, value),
+        )
+
+    @classmethod
+    def simple(cls, expression: str, value: Any) -> Self:
+        """Return a condition for one column of ``session``, with which *expression* begins."""
+        return cls(f"SELECT session_id FROM session WHERE {expression}", f"+{expression}", (value,))
+
+    def best(self, connection: sqlite3.Connection) -> str:
+        """Return the form that is answered fast: few sessions meet it, or many do."""
+        count = f"SELECT count(*) FROM ({self.lookup} LIMIT {_FEW + 1})"
+        (number,) = connection.execute(count, self.parameters).fetchone()
+        return f"session_id IN ({self.lookup})" if number <= _FEW else self.test
+
+
+def find_sessions(
+    connection: sqlite3.Connection, columns: Sequence[str], search: Search
+) -> list[tuple[Any, ...]]:
+    """Return these *columns* of the sessions that are wanted."""
+    conditions: list[tuple[str, Sequence[Any]]] = [
+        (condition.best(connection), condition.parameters) for condition in search.conditions()
+    ]
+    if search.text is not None:
+        found = _sessions_with(connection, search.text)
+        conditions.append((f"session_id IN ({', '.join('?' * len(found))})", found))
+    if search.after is not None:
+        position = _position(connection, search.key, search.after)
+        sign = ">" if search.ascending else "<"
+        conditions.append((f"({search.key}, session_id) {sign} (?, ?)", (position, search.after)))
+    where = f"WHERE {' AND '.join(text for text, _ in conditions)}" if conditions else ""
+    direction = "ASC" if search.ascending else "DESC"
+    query = (
+        f"SELECT {', '.join(columns)} FROM session {where} "
+        f"ORDER BY {search.key} {direction}, session_id {direction} LIMIT ?"
+    )
+    parameters = [value for _, values in conditions for value in values]
+    return connection.execute(query, (*parameters, search.limit)).fetchall()
+
+
+def _position(connection: sqlite3.Connection, key: str, session_id: str) -> Any:
+    query = f"SELECT {key} FROM session WHERE session_id = ?"
+    row = connection.execute(query, (session_id,)).fetchone()
+    if row is None:
+        message = f"after={session_id!r}: there is no session of this id in the store"
+        raise ConfigurationError(message)
+    return row[0]
+
+
+def _sessions_with(connection: sqlite3.Connection, text: str) -> list[str]:
+    """Return the sessions in which all words of *text* were said in one turn, the last first."""
+    words = re.findall(r"\w+", text)
+    if not words:
+        return []
+    query = " ".join(f'"{word}"' for word in words)
+    found = dict.fromkeys(_matching(connection, query))
+    # The last word may be half typed. What begins with it takes long to find only if it is frequent
+    # itself; and one letter is not looked for at the start of every word.
+    if len(found) < _MAX_FOUND and (len(words[-1]) > 1 or not words[-1].isascii()):
+        found |= dict.fromkeys(_matching(connection, f"{query}*"))
+    return list(islice(found, _MAX_FOUND))
+
+
+def _matching(connection: sqlite3.Connection, query: str) -> Iterator[str]:
+    """Yield the sessions that match a query to the full-text index, the last first."""
+    found = set[str]()
+    cursor = connection.execute(
+        "SELECT turn.session_id FROM turn_text JOIN turn ON turn.id = turn_text.rowid "
+        "WHERE turn_text MATCH ? ORDER BY turn_text.rowid DESC",
+        (query,),
+    )
+    for (session,) in cursor:
+        if session and session not in found:
+            found.add(session)
+            yield session
+            if len(found) >= _MAX_FOUND:
+                return
+
+
+def _nanoseconds(moment: "datetime | timedelta") -> int:
+    if isinstance(moment, timedelta):
+        return time_ns() - moment // _MICROSECOND * 1000
+    return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND * 1000

@@ -1,0 +1,53 @@
+"""FileWriter: writes spans to the file of a store, wherever the process and the file have gone."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from clew.store.database import connect
+from clew.store.location import file_identity
+from clew.store.record import SpanRecord
+from clew.store.writer import Writer
+
+_of_parents: list[Writer] = []
+"""Writers that were open when this process was forked. SQLite forbids even to close their files."""
+
+
+class FileWriter:
+    """Opens the file when the first spans come, and again after a fork or if it was replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer: Writer | None = None
+        self._opened_by = 0
+        self._file: tuple[int, int] | None = None
+
+    def add(self, records: Sequence[SpanRecord], *, timeout: float = 5.0) -> int:
+        """Write *records* and commit them; return how many of them are new.
+
+        The *timeout* is how long to wait for others that write, in seconds. It counts from when
+        the file is opened.
+        """
+        return self._open(timeout).add(records)
+
+    @property
+    def writer(self) -> Writer | None:
+        """What writes to the file that is open; None if none is."""
+        return self._writer
+
+    def close(self) -> None:
+        """Close the file. It is opened again if there are spans after all."""
+        if self._writer is not None and self._opened_by == os.getpid():
+            self._writer.connection.close()
+        self._writer = None
+
+    def _open(self, timeout: float) -> Writer:
+        if self._writer is not None and self._opened_by != os.getpid():
+            _of_parents.append(self._writer)
+            self._writer = None
+        if self._writer is not None and file_identity(self.path) != self._file:
+            self.close()
+        if self._writer is None:
+            self._writer = Writer(connect(self.path, create=True, timeout=timeout))
+            self._opened_by, self._file = os.getpid(), file_identity(self.path)
+        return self._writer

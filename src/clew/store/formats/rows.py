@@ -1,0 +1,144 @@
+"""Reads the rows of a file one after the other: lines of JSON, a JSON array, CSV or Parquet."""
+
+import csv
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from clew.core.errors import ClewError
+from clew.store.otlp import MalformedError
+from clew.store.otlp.json_decoder import parse_json
+
+_GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+_ROWS_AT_ONCE = 1000
+PIP_LINE = "python -m pip install pyarrow"
+
+
+class FormatError(ClewError, ValueError):
+    """A file that cannot be read as any known format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file, or what is wrong with it."""
+
+    line: int
+    value: object = None
+    error: str = ""
+
+
+def rows_of(path: Path) -> Iterator[Row]:
+    """Yield the rows of the file at *path*."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+            file.seek(0)
+            if start == _ZSTD:
+                message = f"{path} is compressed with zstd; decompress it first: zstd -d {path}"
+                raise FormatError(message)
+            if start == _PARQUET:
+                yield from _of_parquet(file, path)
+            elif start[:2] == _GZIP:
+                with gzip.open(file) as inside:
+                    yield from _of_text(io.BufferedReader(inside), path)
+            else:
+                yield from _of_text(file, path)
+    except (OSError, EOFError, csv.Error, zlib.error) as error:
+        message = f"{path} cannot be read: {error}"
+        raise FormatError(message) from error
+
+
+def _of_text(file: IO[bytes], path: Path) -> Iterator[Row]:
+    lines = enumerate(_without_mark(file), 1)
+    first_number, first = next(((at, line) for at, line in lines if line.strip()), (0, b""))
+    first = first.strip()
+    if not first:
+        return
+    if first.startswith(b"[") or first == b"{":
+        yield from _of_document(first + b"\n" + file.read(), path)
+    elif first.startswith(b"{"):
+        yield _row(first_number, first)
+        yield from (_row(number, line) for number, line in lines if line.strip())
+    elif b"trace_id" in first:
+        text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
+        yield from _of_csv(first.decode(errors="replace"), text)
+    else:
+        message = (
+            f"{path} has no known format: its first line is neither JSON nor the head of a CSV file"
+            " with the column trace_id. The Collector's file exporter has to write format: json."
+        )
+        raise FormatError(message)
+
+
+def _without_mark(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of *file* without the mark that Windows puts before a text in UTF-8."""
+    for first in file:
+        yield first.removeprefix(b"\xef\xbb\xbf")
+        break
+    yield from file
+
+
+def _row(number: int, line: bytes) -> Row:
+    try:
+        return Row(number, parse_json(line))
+    except MalformedError as error:
+        return Row(number, error=str(error))
+
+
+def _of_document(document: bytes, path: Path) -> Iterator[Row]:
+    try:
+        value = parse_json(document)
+    except MalformedError as error:
+        message = f"{path} is {error}"
+        raise FormatError(message) from error
+    values = value if isinstance(value, list) else [value]
+    yield from (Row(number, each) for number, each in enumerate(values, 1))
+
+
+def _of_csv(head: str, lines: Iterable[str]) -> Iterator[Row]:
+    csv.field_size_limit(sys.maxsize)  # What is said to a model is longer than a field usually is.
+    columns = next(csv.reader([head]))
+    reader = csv.reader(lines)
+    line = 2
+    for cells in reader:
+        if len(cells) == len(columns):
+            yield Row(line, dict(zip(columns, cells, strict=True)))
+        elif cells:
+            yield Row(line, error=f"{len(cells)} cells instead of {len(columns)}")
+        line = reader.line_num + 2
+
+
+def _of_parquet(file: IO[bytes], path: Path) -> Iterator[Row]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        message = f"reading {path} needs pyarrow: {PIP_LINE}"
+        raise FormatError(message) from error
+    number = 0
+    try:
+        for batch in parquet.ParquetFile(file).iter_batches(_ROWS_AT_ONCE):
+            for value in _plain_times(batch).to_pylist():
+                number += 1
+                yield Row(number, value)
+    except pa.ArrowException as error:
+        message = f"{path} cannot be read: {error}"
+        raise FormatError(message) from error
+
+
+def _plain_times(batch: Any) -> Any:
+    """Return *batch* with times as nanoseconds, for which pandas is not needed."""
+    import pyarrow as pa
+
+    for at, column in enumerate(batch.schema):
+        if pa.types.is_timestamp(column.type):
+            in_utc = pa.timestamp("ns", column.type.tz)
+            batch = batch.set_column(
+                at, column.name, batch.column(at).cast(in_utc).cast(pa.int64())
+            )
+    return batch

@@ -1,0 +1,109 @@
+"""The store is kept within its limits: the oldest sessions go first, and the file shrinks."""
+
+from dataclasses import replace
+
+import pytest
+
+from clew.sessions.deletion import keep_within
+from clew.sessions.summaries import bring_up_to_date
+from clew.store.database import connect, file_size
+from clew.store.record import SpanRecord
+from clew.store.writer import Writer
+from tests.support.conversations import Conversations
+
+
+@pytest.fixture
+def store(tmp_path):
+    path = tmp_path / "spans.db"
+    connection = connect(path, create=True)
+    yield connection, path
+    connection.close()
+
+
+def fill(connection, number=60):
+    """Write sessions; return their spans by session, the one that ended first at the beginning."""
+    made = list(Conversations(users=5).sessions(number))
+    for session in made:
+        Writer(connection).add(session)
+    by_end = sorted(made, key=lambda spans: max(span.end for span in spans))
+    return {spans[0].attributes["session.id"]: spans for spans in by_end}
+
+
+def left(connection):
+    return dict(connection.execute("SELECT session_id, count(*) FROM span GROUP BY session_id"))
+
+
+def test_the_oldest_sessions_go_whole_until_it_is_small_enough(store):
+    connection, path = store
+    made = fill(connection)
+    bring_up_to_date(connection)
+    most = file_size(connection) // 2
+    assert keep_within(connection, most, None)
+    kept = left(connection)
+    assert kept == {session: len(made[session]) for session in list(made)[-len(kept) :]}
+    assert 0 < len(kept) < 60
+    assert file_size(connection) > 0.5 * most  # No more than need be is deleted.
+    assert file_size(connection) <= most
+    assert path.stat().st_size <= most
+    assert path.with_name("spans.db-wal").stat().st_size == 0
+    assert {row[0] for row in connection.execute("SELECT session_id FROM session")} == set(kept)
+
+
+def test_sessions_are_deleted_some_time_after_their_last_span(store):
+    connection, _ = store
+    made = fill(connection)
+    moment = max(span.end for span in list(made.values())[20])
+    assert keep_within(connection, float("inf"), moment)
+    assert left(connection) == {name: len(made[name]) for name in list(made)[20:]}
+
+
+def test_within_the_limits_nothing_is_deleted(store):
+    connection, _ = store
+    made = fill(connection, 5)
+    assert keep_within(connection, 1e9, 0)
+    assert keep_within(connection, 1e9, None)
+    assert len(left(connection)) == len(made)
+
+
+@pytest.mark.parametrize("attributes", [{}, {"session.id": "s"}, {"input.value": "alone"}])
+def test_traces_that_are_no_conversations_are_deleted_too(store, attributes):
+    connection, path = store
+    spans = [
+        SpanRecord(
+            trace_id=number.to_bytes(16, "big"),
+            span_id=number.to_bytes(8, "big"),
+            parent_id=None,
+            name="GET /",
+            start=number,
+            end=number + 1,
+            attributes={"url": "http://localhost/" + "x" * 500, **attributes},
+        )
+        for number in range(1, 1000)
+    ]
+    Writer(connection).add(spans)
+    most = 360_000
+    assert keep_within(connection, most, None)
+    assert path.stat().st_size <= most
+    (number, first) = connection.execute("SELECT count(*), min(start_ns) FROM span").fetchone()
+    assert 100 * ("session.id" not in attributes) < number < 600
+    assert first == 1000 - number
+
+
+def test_it_stops_when_its_time_is_over_and_goes_on_later(store):
+    connection, _ = store
+    made = fill(connection)
+    bring_up_to_date(connection)
+    steps = 0
+    while not keep_within(connection, 0, None, seconds=0):
+        steps += 1
+        assert len(left(connection)) == len(made) - steps
+    assert left(connection) == {}
+    assert file_size(connection) < 400_000
+
+
+def test_spans_of_any_time_can_be_deleted(store):
+    connection, _ = store
+    (spans,) = Conversations().sessions(1)
+    Writer(connection).add([replace(span, end=2**64 - 1) for span in spans])
+    assert keep_within(connection, 0, None)
+    assert left(connection) == {}
