@@ -1,0 +1,131 @@
+"""Adds evaluations to the store, and reads those that count, or all that were ever made."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from time import time_ns
+from typing import Any
+
+from clew.evaluations.evaluation import Evaluation, check
+from clew.sessions.store import SessionStore
+from clew.store.database import connect, explained, transaction
+from clew.store.encoding import is_utf8
+
+_COLUMNS = (
+    "session_id",
+    "trace_id",
+    "root_id",
+    "span_id",
+    "name",
+    "annotator_kind",
+    "identifier",
+    "score",
+    "label",
+    "explanation",
+    "metadata",
+    "made_ns",
+)
+_INSERT = (
+    f"INSERT INTO evaluation ({', '.join(_COLUMNS)}) "
+    f"VALUES ({', '.join('?' * len(_COLUMNS))}) RETURNING id"
+)
+_SECONDS = 5.0
+"""How long to wait for others who write to the store."""
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+
+
+def add(store: SessionStore, *given: Evaluation) -> list[int]:
+    """Add evaluations, all of them or none; return their numbers in the store.
+
+    Nothing is overwritten: of the same target, name and identifier the last one counts, and
+    `history` returns them all. What they are about need not be in the store yet.
+
+    >>> add(store, Evaluation("solved", score=1, session_id="chat-42"))  # doctest: +SKIP
+    """
+    rows = [_row(it) for it in given]  # Before others have to wait for this transaction.
+    try:
+        with closing(connect(store.path, timeout=_SECONDS)) as added, transaction(added):
+            return [int(added.execute(_INSERT, row).fetchone()[0]) for row in rows]
+    except sqlite3.Error as error:
+        raise explained(store.path, error) from error
+
+
+def current(
+    store: SessionStore,
+    *,
+    session_id: str | None = None,
+    name: str | None = None,
+    since: datetime | None = None,
+) -> list[Evaluation]:
+    """Return the evaluations that count, in the order in which they were added.
+
+    Args:
+        store: Where they are.
+        session_id: Only those of this session and its turns.
+        name: Only those of this name.
+        since: Only those that were made after that time.
+    """
+    return read_where(store, *_condition(session_id, name, since))
+
+
+def history(
+    store: SessionStore,
+    *,
+    session_id: str | None = None,
+    name: str | None = None,
+    since: datetime | None = None,
+) -> list[Evaluation]:
+    """Return all evaluations, with those that were replaced or withdrawn, as `current` does."""
+    return read_where(store, *_condition(session_id, name, since), current_ones=False)
+
+
+def read_where(
+    store: SessionStore, condition: str, parameters: Sequence[Any], *, current_ones: bool = True
+) -> list[Evaluation]:
+    """Return the evaluations that meet a condition in SQL, in the order of their being added."""
+    table = "current_evaluation" if current_ones else "evaluation"
+    query = f"SELECT id, {', '.join(_COLUMNS)} FROM {table} WHERE {condition} ORDER BY id"
+    return [_evaluation(row) for row in store.sql(query, parameters)]
+
+
+def _condition(
+    session_id: str | None, name: str | None, since: datetime | None
+) -> tuple[str, list[Any]]:
+    conditions: list[tuple[str, Any]] = []
+    if session_id is not None:
+        conditions.append(("session_id = ?", session_id))
+    if name is not None:
+        conditions.append(("name = ?", name))
+    if since is not None:
+        nanoseconds = (since.astimezone(UTC) - _EPOCH) // _MICROSECOND * 1000
+        conditions.append(("made_ns >= ?", nanoseconds))
+    condition = " AND ".join(text for text, _ in conditions) or "1"
+    return condition, [value for _, value in conditions]
+
+
+def _evaluation(row: dict[str, Any]) -> Evaluation:
+    return Evaluation(**{**row, "metadata": json.loads(row["metadata"])})
+
+
+def _row(it: Evaluation) -> Sequence[Any]:
+    check(it)
+    return (
+        _storable(it.session_id),
+        it.trace_id,
+        it.root_id,
+        it.span_id,
+        _storable(it.name),
+        _storable(it.annotator_kind),
+        _storable(it.identifier),
+        None if it.score is None else float(it.score),
+        None if it.label is None else _storable(it.label),
+        None if it.explanation is None else _storable(it.explanation),
+        json.dumps(dict(it.metadata)),
+        time_ns() if it.made_ns is None else it.made_ns,
+    )
+
+
+def _storable(text: str) -> str:
+    return text if is_utf8(text) else text.encode("utf-8", "replace").decode()

@@ -1,0 +1,12 @@
+"""asks_back: the assistant asks what the user means."""
+
+from collections.abc import Iterator
+
+from clew.evaluations.signals.conversation import Conversation
+from clew.evaluations.signals.finding import Finding
+from clew.evaluations.signals.said import by_assistant
+
+
+def find(conversation: Conversation) -> Iterator[Finding]:
+    """Yield the turns in which the assistant says so."""
+    return by_assistant(conversation, "asks_back")
