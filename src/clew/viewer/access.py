@@ -1,0 +1,121 @@
+"""Who may read: checks the host's name and the token, and adds headers that protect the browser.
+
+A page of another site could give its own name the address 127.0.0.1, and then read what is served
+there. Its requests name the other site as their host, and are refused.
+"""
+
+from collections.abc import Iterable
+from hmac import compare_digest
+from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_COOKIE = "clew_token"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "media-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+"""What the page may load and do: nothing of another site, and no script or style inside of it."""
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class Access:
+    """Refuses requests that are not for this server, or without its token where it has one."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = (), token: str = "") -> None:
+        self._app = app
+        self._hosts = {host.lower() for host in hosts} | {"localhost"}
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or have the application answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "private, no-cache")
+            await send(message)
+
+        answer = self._refusal(scope) or self._app
+        await answer(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = query.pop("token", [""])[0]
+        # Who has the token was given it; a page of another site was not, under whichever name.
+        has_token = bool(self._token) and self._carries_token(given, headers)
+        if not has_token and not self._is_here(headers.get("host", "")):
+            message = "This server is not reached under this name; open the address it printed."
+            return PlainTextResponse(message, 403)
+        # Browsers say from which site a request comes; programs say nothing.
+        if headers.get("sec-fetch-site", "none") == "cross-site" and not _is_navigation(headers):
+            return PlainTextResponse("Other sites may not read this.", 403)
+        if not self._token:
+            return None
+        if not has_token:
+            message = "Open the address with the token that was printed when the server started."
+            return PlainTextResponse(message, 401, {"WWW-Authenticate": "Bearer"})
+        return self._with_cookie(scope["path"], query) if self._matches(given) else None
+
+    def _with_cookie(self, path: str, query: dict[str, list[str]]) -> Response:
+        """Send the browser to the same address without the token, which it then has as a cookie."""
+        rest = urlencode(query, doseq=True)
+        answer = RedirectResponse(f"{path}{'?' if rest else ''}{rest}", 303)
+        answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
+        return answer
+
+    def _carries_token(self, given: str, headers: Headers) -> bool:
+        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        return any(map(self._matches, (given, _cookie(headers.get("cookie", "")), bearer)))
+
+    def _matches(self, given: str) -> bool:
+        return compare_digest(given.encode("utf-8", "replace"), self._token.encode())
+
+    def _is_here(self, host: str) -> bool:
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        except ValueError:
+            return False
+        if name in self._hosts:
+            return True
+        try:
+            address = ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or bool(self._token)  # A site cannot take over an address.
+
+
+def _is_navigation(headers: Headers) -> bool:
+    """Whether somebody has followed a link to here."""
+    return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") in {
+        "document",
+        None,
+    }
+
+
+def _cookie(header: str) -> str:
+    cookies = SimpleCookie()
+    try:
+        cookies.load(header)
+    except CookieError:
+        return ""
+    return cookies[_COOKIE].value if _COOKIE in cookies else ""

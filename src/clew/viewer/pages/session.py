@@ -1,0 +1,193 @@
+"""One session: the conversation as people read one, and where it went wrong."""
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from clew.sessions.model import Turn
+from clew.viewer.contents import one_line
+from clew.viewer.conversation import TurnView, turn_views
+from clew.viewer.pictures import Mark, gathered, turns_picture
+from clew.viewer.ratings import Ratings, person
+from clew.viewer.readers import Reader, readers_of
+from clew.viewer.rendering import href, page
+from clew.viewer.running import ids_of, recently, running
+
+_PER_PAGE = 25
+_SPANS_PER_PAGE = 400
+"""Spans after which a page ends, so that turns with very many do not make it slow."""
+_SECONDS_PER_PAGE = 0.04
+"""After which a page ends, too: calls that were sent a long history take long to read."""
+_FEWEST = 3
+_MOST_MARKS = 120
+SLOW = 10.0
+"""Seconds after which people stop waiting."""
+
+# Once for all pages and files of a session: their numbers of turns are the same.
+# A turn in which nothing was said is shown only where it failed or is still running, or where
+# nothing else is.
+_TURNS = """
+SELECT lower(hex(trace_id)) AS trace, lower(hex(root_id)) AS root, start_ns, end_ns, errors, spans,
+    said OR errors > 0 AS shown
+FROM turn WHERE session_id = :session AND {which}
+ORDER BY start_ns, trace_id, root_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """One line of the list of turns beside the conversation."""
+
+    number: int
+    label: str
+    trouble: str
+    is_bad: bool
+    """Whether somebody has rated it bad."""
+
+
+def session(request: Request) -> Response:
+    """Answer a request to the page of a session."""
+    session_id = request.query_params.get("id", "")
+    with readers_of(request).lend() as reader:
+        found = reader.sessions.get(session_id)
+        rows = turn_rows(reader, session_id)
+        marks = [
+            Mark(number, (row["end_ns"] - row["start_ns"]) / 1e9, row["errors"])
+            for number, row in enumerate(rows, 1)
+        ]
+        failed = [mark.number for mark in marks if mark.errors]
+        if request.query_params.get("failed") == "first" and failed:
+            return RedirectResponse(_address(session_id, failed[0]), 303)
+        start = _first_number(request, len(rows))
+        token = request.app.state.form_token
+        ratings = Ratings(reader.sessions, session_id, person(request), token, start)
+        bad = ratings.rated_bad(_key(row) for row in rows)
+        if request.query_params.get("rated") == "bad":
+            return RedirectResponse(_first_bad(session_id, bad), 303)
+        views = list(turn_views(_turns(reader, rows, start)))
+        ratings.read(view.turn.trace_id for view in views)
+        going = running(reader, rows[start - 1 : start - 1 + len(views)])
+    last = views[-1].number if views else start
+    for view in views:
+        view.labels = labels(view, found.latency_p50)
+        if (view.turn.trace_id, view.turn.root_id) in going:
+            view.labels = [*view.labels, "running"]
+
+    def at(number: int) -> str:
+        """Return the address of a turn."""
+        if start <= number <= last:
+            return f"#turn-{number}"
+        return _address(session_id, number)
+
+    shared = gathered(marks, _MOST_MARKS)
+    values: dict[str, Any] = {
+        "session": found,
+        "turns": views,
+        "start": start,
+        "last": last,
+        "total": len(rows),
+        "picture": turns_picture(
+            marks,
+            most=_MOST_MARKS,
+            hrefs=[at(mark.number) for mark in shared],
+            scale=1.0 if len(shared) > _MOST_MARKS // 2 else 1.6,
+        ),
+        "first_failed": at(failed[0]) if failed else "",
+        "failed": failed,
+        "slowest": _slowest(marks, at),
+        "rating": ratings.session(),
+        "ratings": {view.number: ratings.turn(view.turn, view.number) for view in views},
+        "first_bad": at(bad[0]) if bad else "",
+        "bad": bad,
+        "outline": [
+            Outline(
+                view.number,
+                one_line(view.turn.input.text, 60),
+                marks[view.number - 1].trouble,
+                view.number in bad,
+            )
+            for view in views
+        ],
+        "previous": href("/session", id=session_id, turn=max(1, start - _PER_PAGE))
+        if start > 1
+        else "",
+        "next": href("/session", id=session_id, turn=last + 1) if last < len(rows) else "",
+    }
+    return page(request, "session.html", **values)
+
+
+def _key(row: dict[str, Any]) -> tuple[bytes, bytes]:
+    return bytes.fromhex(row["trace"]), bytes.fromhex(row["root"])
+
+
+def _first_bad(session_id: str, bad: list[int]) -> str:
+    """Return the address of the first turn rated bad; of the session's own rating without one."""
+    if not bad:
+        return f"{href('/session', id=session_id)}#rating"
+    return _address(session_id, bad[0])
+
+
+def _address(session_id: str, number: int) -> str:
+    """Return the address of a turn that may be on any page of its session."""
+    return f"{href('/session', id=session_id, turn=number)}#turn-{number}"
+
+
+def turn_rows(reader: Reader, session_id: str) -> list[dict[str, Any]]:
+    """Return the ids and figures of the turns of a session that are shown, in their order."""
+    values = {"session": session_id, "recent": recently()}
+    which = "(said OR errors > 0 OR end_ns > :recent)"
+    found = reader.rows(_TURNS.format(which=which), values)
+    silent = running(reader, [row for row in found if not row["shown"]])
+    rows = [row for row in found if row["shown"] or ids_of(row) in silent]
+    return rows or reader.rows(_TURNS.format(which="1"), values)
+
+
+def _first_number(request: Request, total: int) -> int:
+    """Return the number of the turn that the page begins with."""
+    text = request.query_params.get("turn", "1")
+    wanted = int(text) if text.isdecimal() and len(text) < 9 else 1
+    wanted = min(max(1, wanted), max(1, total))
+    if total <= _PER_PAGE:
+        return 1
+    return min(wanted, total)
+
+
+def _turns(reader: Reader, rows: list[dict[str, Any]], start: int) -> list[tuple[int, Turn]]:
+    """Return the turns of the page that begins with this number."""
+    turns: list[tuple[int, Turn]] = []
+    known: dict[str, dict[bytes, Turn]] = {}
+    spans, until = 0, monotonic() + _SECONDS_PER_PAGE
+    for number, row in enumerate(rows[start - 1 : start - 1 + _PER_PAGE], start):
+        if row["trace"] not in known:
+            found = reader.turns(bytes.fromhex(row["trace"]))
+            known[row["trace"]] = {turn.root_id: turn for turn in found}
+        turn = known[row["trace"]].get(bytes.fromhex(row["root"]))
+        if turn is None:  # It has changed since the list of turns was read.
+            continue
+        turns.append((number, turn))
+        spans += row["spans"]
+        if spans >= _SPANS_PER_PAGE or (len(turns) >= _FEWEST and monotonic() > until):
+            break
+    return turns
+
+
+def _slowest(marks: list[Mark], at: Any) -> tuple[str, float] | None:
+    """Return the address of the slowest turn and its seconds, if it is slow."""
+    if len(marks) < 2:
+        return None
+    worst = max(marks, key=lambda mark: mark.seconds)
+    return (at(worst.number), worst.seconds) if worst.seconds >= SLOW else None
+
+
+def labels(view: TurnView, usual: float) -> list[str]:
+    """Return what is beside the ordinary about a turn, given what is *usual* in its session."""
+    found = []
+    seconds = view.turn.seconds
+    if seconds >= SLOW or (seconds >= SLOW / 3 and seconds >= 3 * usual):
+        found.append("slow")
+    if not view.turn.output.text and not view.turn.output.media:
+        found.append("no answer")
+    return found

@@ -1,0 +1,136 @@
+"""Starts the server of the page, and the second address at which it receives spans."""
+
+import logging
+import signal
+import socket
+import webbrowser
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import IPv4Address, ip_address
+from pathlib import Path
+from secrets import token_urlsafe
+from threading import Thread, current_thread, main_thread
+
+import uvicorn
+
+from clew.core.errors import ClewError
+from clew.store.http_server import HOST, PORT, OtlpServer
+from clew.store.intake import Intake
+from clew.store.receiver import PATH, Receiver
+from clew.viewer.app import create_app
+
+DEFAULT_PORT = 4319
+_ALL_ADDRESSES = {str(IPv4Address(0)), "::", ""}
+
+
+class ServerError(ClewError):
+    """The server cannot be started."""
+
+
+def serve(
+    store: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    browser: bool = True,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve the page until Ctrl-C. Without a *port*, any is taken if the usual one is not free.
+
+    Where the *host* is not this machine alone, a token is needed, which is printed in the address.
+    """
+    listening = _listen(host, port)
+    token = "" if _is_loopback(host) else token_urlsafe(16)
+    number = listening.getsockname()[1]
+    name = "127.0.0.1" if host in _ALL_ADDRESSES else host
+    shown = f"[{name}]" if ":" in name else name
+    address = f"http://{shown}:{number}/{f'?token={token}' if token else ''}"
+    intake = Intake(store)
+    door = _second_door(intake, say)
+    app = create_app(store, hosts=[host], token=token, intake=intake)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=1,
+        server_header=False,
+    )  # fmt: skip
+    server = _Server(config, app, lambda: webbrowser.open(address) if browser else None)
+    if current_thread() is main_thread():
+        # Until the server has handlers of its own; Python's raises an error, which could get lost.
+        signal.signal(signal.SIGINT, server.stop)
+    say(f"Showing {store} at {address}")
+    if token:
+        say("Everybody who has this address can read the conversations.")
+    say("Ctrl-C ends it.")
+    try:
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+    finally:
+        if door is not None:
+            door.shutdown()
+            door.server_close()
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of events when it is to end: they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, app: object, ready: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._app = app
+        self._ready = ready
+        self._is_stopped = False
+
+    def stop(self, *_: object) -> None:
+        """End as soon as it has started."""
+        self._is_stopped = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._is_stopped:
+            self.should_exit = True
+        elif self.started:
+            Thread(target=self._ready, daemon=True).start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._app.state.changes.close()  # type: ignore[attr-defined]
+        await super().shutdown(sockets)
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for number in (DEFAULT_PORT, 0) if port is None else (port,):
+        listening = socket.socket(family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, number))
+        except OSError as error:
+            listening.close()
+            if port is not None or number == 0:
+                message = f"cannot listen on {host}:{number}: {error.strerror or error}; try --port"
+                raise ServerError(message) from error
+        else:
+            return listening
+    raise AssertionError
+
+
+def _second_door(intake: Intake, say: Callable[[str], None]) -> OtlpServer | None:
+    """Receive spans where exporters send them unless told otherwise, if that port is free."""
+    try:
+        server = OtlpServer(Receiver(intake), (HOST, PORT))
+    except OSError as error:
+        logging.getLogger("clew").debug("Port %s: %s", PORT, error)
+        say(
+            f"Port {PORT} is taken by another program, so spans are received at the page's own "
+            f"address only ({PATH})."
+        )
+        return None
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+    say(f"Receiving spans at http://{HOST}:{PORT}{PATH}")
+    return server
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

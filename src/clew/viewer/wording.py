@@ -1,0 +1,70 @@
+"""Formats durations, costs, numbers and times for the page."""
+
+from datetime import datetime, timedelta
+
+NOTHING = "\N{EN DASH}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return ``340 ms``, ``2.1 s``, ``3m07s`` or ``2h05m``."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 0.9995:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for unit, part, size, of in (("m", "s", 60, 1), ("h", "m", 3600, 60), ("d", "h", 86400, 3600)):
+        if unit == "d" or whole < size * (60 if unit == "m" else 24):
+            return f"{whole // size}{unit}{whole % size // of:02}{part}"
+    raise AssertionError
+
+
+def number(value: float | None) -> str:
+    """Return ``1,759``, ``12.3k`` from 10,000 on, and a dash for what is not known."""
+    if value is None:
+        return NOTHING
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
+        if value >= size:
+            short = value / (1000 if letter == "k" else size)
+            return f"{short:.0f}{letter}" if short >= 100 else f"{short:.1f}{letter}"
+    return f"{value:,.0f}"
+
+
+def cost(dollars: float | None) -> str:
+    """Return ``$12.30``, ``$0.012`` or ``$0.000042``, and a dash for what is not known."""
+    if dollars is None:
+        return NOTHING
+    if dollars == 0 or abs(dollars) >= 1:
+        return f"${dollars:,.2f}"
+    if abs(dollars) >= 0.001:
+        return f"${dollars:.3f}"
+    return f"${dollars:.10f}".rstrip("0") if abs(dollars) >= 1e-9 else f"${dollars:.1g}"
+
+
+def short_cost(dollars: float | None) -> str:
+    """Return a cost as `cost` does, with two significant digits where it is small."""
+    if dollars is None or dollars == 0 or abs(dollars) >= 0.001:
+        return cost(dollars)
+    return "<$0.0001" if abs(dollars) < 0.0001 else f"${dollars:.4f}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return ``3 min ago``; the date, if that is more than six days."""
+    passed = now - moment
+    if passed < timedelta(0):
+        return f"{moment:%Y-%m-%d %H:%M}"
+    if passed < timedelta(minutes=1):
+        return "just now"
+    if passed < timedelta(hours=1):
+        return f"{passed.seconds // 60} min ago"
+    if passed < timedelta(days=1):
+        return f"{passed.seconds // 3600} h ago"
+    if passed < timedelta(days=7):
+        return f"{passed.days} d ago"
+    return f"{moment:%Y-%m-%d}"
+
+
+def moment_of(nanoseconds: int) -> datetime:
+    """Return the local time of so many nanoseconds since 1970."""
+    return datetime.fromtimestamp(nanoseconds / 1e9).astimezone()
