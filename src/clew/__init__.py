@@ -1,4 +1,4 @@
-"""clew: one thread, ``session.id`` and ``user.id``, through every span of an LLM application.
+"""clew: ``session.id`` and ``user.id`` on every span of an LLM application.
 
     from clew import instrument_all, using_session
 
@@ -6,8 +6,7 @@
     with using_session("chat-42", user_id="ada"):
         ...
 
-This file re-exports. Each name is loaded when it is first used, so that ``import clew`` costs
-next to nothing.
+Each name is loaded when it is first used, so that ``import clew`` takes almost no time.
 """
 
 from importlib import import_module
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from clew.context.api import using_user as using_user
     from clew.context.carry import carry as carry
     from clew.context.identity import Identity as Identity
+    from clew.context.page_address import url as url
     from clew.core.errors import ActivationError as ActivationError
     from clew.core.errors import ClewError as ClewError
     from clew.core.errors import ConfigurationError as ConfigurationError
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from clew.instrument.report import State as State
     from clew.propagation.pools import carry_initializer as carry_initializer
 
-_HOMES = {
+_MODULES = {
     "ActivationError": "core.errors",
     "Activation": "instrument.report",
     "ClewError": "core.errors",
@@ -60,6 +60,7 @@ _HOMES = {
     "isolated": "context.api",
     "stats": "export.stats",
     "uninstrument_all": "instrument.api",
+    "url": "context.page_address",
     "using_attributes": "context.api",
     "using_metadata": "context.api",
     "using_prompt_template": "context.api",
@@ -68,13 +69,13 @@ _HOMES = {
     "using_user": "context.api",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above, said once
+__all__ = sorted(_MODULES)  # noqa: PLE0605 - the names above, listed once
 __version__ = "0.1.0.dev0"
 
 
 def __getattr__(name: str) -> object:
-    if home := _HOMES.get(name):
-        value = getattr(import_module(f"clew.{home}"), name)
+    if module := _MODULES.get(name):
+        value = getattr(import_module(f"clew.{module}"), name)
         globals()[name] = value
         return value
     message = f"module 'clew' has no attribute {name!r}"

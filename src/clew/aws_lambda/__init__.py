@@ -28,6 +28,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from clew.core import settings
 from clew.core.containment import contain
 from clew.core.weak_map import WeakById
+from clew.patching.undo import UndoStack
 from clew.spans.other_providers import add_processor
 
 __all__ = ["flushed"]
@@ -59,19 +60,21 @@ def flushed(handler: Callable[P, R]) -> Callable[P, R]:
     return flushing
 
 
-def flush_before_answers(provider: Any) -> Callable[[], None]:
-    """In a Lambda function, flush *provider* at each outermost span's end; return what undoes it.
+def flush_before_answers(provider: Any, undo: UndoStack) -> None:
+    """In a Lambda function, flush *provider* at each outermost span's end.
 
     To be called after its other processors are added: each is called for a span in that order.
     """
     if not os.environ.get("AWS_LAMBDA_RUNTIME_API") or not hasattr(provider, "add_span_processor"):
-        return lambda: None
+        return
     processor = _processors.get(provider)
-    if processor is None:
-        _processors[provider] = processor = _FlushingProcessor()
+    is_new = processor is None
+    processor = processor or _FlushingProcessor()
+    undo.add(partial(setattr, processor, "active", False))  # noqa: FBT003 - as setattr wants it
+    if is_new:
         add_processor(provider, processor)
+        _processors[provider] = processor
     processor.active = True
-    return partial(setattr, processor, "active", False)  # noqa: FBT003 - as setattr wants it
 
 
 class _FlushingProcessor(SpanProcessor):
@@ -86,7 +89,7 @@ class _FlushingProcessor(SpanProcessor):
         if self.active and outermost and not _flushed_later.get():
             _flush(settings.EXIT_TIMEOUT.read())
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Do nothing: this processor keeps no spans."""
         return True
 

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import get_current_span, set_span_in_context
 
-from clew.context.api import carried
-from clew.context.carry import Attributes, Parcel, packed, unpacked
-from clew.context.identity import CARRIED, TAGS, USER_ID, Pseudonym
+from clew.context.carry import Attributes, PackedContext, pack_context, unpack_context
+from clew.context.ids import CONTEXT_KEYS, TAGS, USER_ID
+from clew.context.lookup import find_attributes
+from clew.context.pseudonyms import Pseudonym
 from clew.core import counters
 from clew.core.containment import contain
 from clew.propagation.fork import flush_last_spans
@@ -88,7 +89,7 @@ def _contained(receiver: Callable[..., None]) -> Callable[..., None]:
         try:
             receiver(**kwargs)
         except Exception:
-            contain(f"Celery called {receiver.__name__}")
+            contain(f"handling a signal of Celery in {receiver.__name__}")
 
     return contained
 
@@ -99,9 +100,9 @@ def clew_before_publish(headers: Any = None, **_: Any) -> None:
     if not isinstance(headers, dict):
         return  # The message protocol before version 2 has no headers.
     headers.pop(HEADER, None)  # The message of a retried task is made from the one received.
-    parcel = packed(get_current())
-    if any(parcel):
-        headers[HEADER] = _as_text(parcel)
+    packed = pack_context(get_current())
+    if any(packed):
+        headers[HEADER] = _as_text(packed)
 
 
 @_contained
@@ -111,16 +112,16 @@ def clew_before_task(task: Any = None, **_: Any) -> None:
     if request.is_eager or request.called_directly:
         return
     header = getattr(request, HEADER, None)
-    context = Context() if header is None else unpacked(_read(header))
+    context = Context() if header is None else unpack_context(_read(header))
     before, span = get_current(), get_current_span()
     if not span.is_recording():
         setattr(request, _CONTEXT_BEFORE, before)
         attach(context)
         return
     # Another instrumentation has started the task's span, and will detach its context as well.
-    rest = {key: value for key, value in before.items() if key not in CARRIED}
+    rest = {key: value for key, value in before.items() if key not in CONTEXT_KEYS}
     attach(set_span_in_context(span, Context({**rest, **context})))
-    for key, value in carried().attributes.items():
+    for key, value in find_attributes().attributes.items():
         span.set_attribute(key, value)
 
 
@@ -144,29 +145,29 @@ def clew_worker_shutdown(**_: Any) -> None:
     flush_last_spans()
 
 
-def _as_text(parcel: Parcel) -> str:
-    """Return *parcel* as text, for all brokers: its numbers would be too long for some of them."""
-    pseudonym = any(isinstance(part.get(USER_ID), Pseudonym) for part in parcel[:2])
-    return json.dumps([*parcel, pseudonym])
+def _as_text(packed: PackedContext) -> str:
+    """Return *packed* as text, for all brokers: its numbers would be too long for some of them."""
+    pseudonym = any(isinstance(part.get(USER_ID), Pseudonym) for part in packed[:2])
+    return json.dumps([*packed, pseudonym])
 
 
-def _read(header: object) -> Parcel:
-    """Return the parcel in *header*; what cannot be used is dropped and counted."""
+def _read(header: object) -> PackedContext:
+    """Return the packed in *header*; what cannot be used is dropped and counted."""
     try:
         attributes, inherited, parent, pseudonym = json.loads(str(header))
         if parent is not None:
             trace_id, span_id, flags, state = parent
             state = tuple((str(key), str(value)) for key, value in state)
             parent = (int(trace_id), int(span_id), int(flags), state)
-        return Parcel(_usable(attributes, pseudonym), _usable(inherited, pseudonym), parent)
+        return PackedContext(_usable(attributes, pseudonym), _usable(inherited, pseudonym), parent)
     except (AttributeError, TypeError, ValueError):
         counters.count("task headers that cannot be used")
-        return Parcel({}, {}, None)
+        return PackedContext({}, {}, None)
 
 
 def _usable(sent: Mapping[str, Any], pseudonym: object) -> Attributes:
     used: dict[str, AttributeValue] = {}
-    for key in CARRIED:
+    for key in CONTEXT_KEYS:
         value = sent.get(key)
         if isinstance(value, str):
             used[key] = Pseudonym(value) if key == USER_ID and pseudonym is True else value

@@ -34,13 +34,12 @@ from clew.instrument.repairs import around_instrument, repairs_for
 from clew.instrument.report import Activation, Report, State
 from clew.instrument.selection import disabled, resolve, source_of
 from clew.patching.import_hooks import (
-    Undo,
     is_being_imported,
     is_from_unfinished_import,
-    undo_all,
     wait_for_import,
     when_imported,
 )
+from clew.patching.undo import UndoStack
 
 logger = logging.getLogger("clew")
 
@@ -63,7 +62,7 @@ class Activator:
         self._lock = Lock()
         self._pending: set[str] = set()
         """The modules whose import hooks have not been called yet."""
-        self._hooks: list[Undo] = []
+        self._hooks = UndoStack("removing import hooks")
         self._open = True
         self.report = Report(self._activations)
 
@@ -109,9 +108,7 @@ class Activator:
         modules = dict.fromkeys(module for entry in waiting for module in entry.awaited)
         self._pending.update(modules)
         for module in modules:
-            self._hooks.append(when_imported(module, partial(self._on_import, module)))
-        if not self._open:  # Undone by another thread meanwhile.
-            undo_all(self._hooks, "removing import hooks")
+            when_imported(module, partial(self._on_import, module), self._hooks)
         self._activate_imported()
 
     def activate_for(self, module: str) -> None:
@@ -192,24 +189,24 @@ class Activator:
         """
         with self._lock:
             self._open = False
-        undo_all(self._hooks, "removing import hooks")
+        self._hooks.undo()
         for entry in self._entries.values():
             self._wait_for(entry)
         finished = [it for it in self._entries.values() if it.finished.is_set() or not it.claimed]
-        undo_all([partial(self._uninstrument, entry) for entry in finished], "uninstrumenting")
+        UndoStack("uninstrumenting", *(partial(self._uninstrument, it) for it in finished)).undo()
 
     def _uninstrument(self, entry: Entry) -> None:
-        with self._lock:  # Of two threads, the one that gets the instrumentor uninstruments it.
-            instrumentor, entry.instrumentor = entry.instrumentor, None
+        with self._lock:
             if entry.state is not State.EXCLUDED:
                 entry.claimed = True
                 entry.set_state(State.EXCLUDED, "uninstrument_all() was called")
-        if instrumentor is None:
-            return
-        steps, entry.before_uninstrument = entry.before_uninstrument, []
-        undo_all(
-            [instrumentor.uninstrument, *steps], f"uninstrumenting {entry.item.framework.name}"
-        )
+        self._undo(entry)
+
+    def _undo(self, entry: Entry) -> None:
+        with self._lock:  # Of two threads, the one that gets the steps runs them.
+            undo, entry.undo = entry.undo, None
+        if undo is not None:
+            undo.undo()
 
     def _activate_imported(self) -> None:
         """Activate what is imported although its hook was not called.
@@ -248,6 +245,15 @@ class Activator:
                 wait_for_import(trigger)
         if not self._claim(entry):
             return
+        try:
+            self._activate_claimed(entry)
+        except BaseException:  # Ctrl-C, most likely, in the application's import
+            self._undo(entry)
+            entry.set_state(State.FAILED, "its activation was interrupted")
+            entry.finished.set()
+            raise
+
+    def _activate_claimed(self, entry: Entry) -> None:
         error = self._try_once(entry)
         if error is not None and is_from_unfinished_import(error) and self._open:
             entry.set_state(State.WAITING, "")
@@ -325,23 +331,26 @@ class Activator:
             options["config"] = self._config
         with around_instrument(item.framework.entry_point, instrumentor):
             instrumentor.instrument(skip_dep_check=True, **options)
-        entry.instrumentor = instrumentor
+        undo = UndoStack(f"uninstrumenting {item.framework.name}", instrumentor.uninstrument)
+        entry.undo = undo
         try:
             for repair in repairs_for(item.framework.entry_point):
-                self._apply(entry, repair)
+                self._apply(repair, instrumentor, undo)
         except Exception:  # Without repairs the framework is traced all the same
             contain(f"finding the repairs for {item.framework.name}")
         try:
             # Around the wrappers of instrumentor and repairs, and removed before them.
-            entry.before_uninstrument.append(wrap_calls(item.framework.context_methods))
+            wrap_calls(item.framework.context_methods, undo)
         except Exception:
             contain(f"wrapping the calls of {item.framework.name}")
         entry.set_state(State.ACTIVE, versions)
 
     @staticmethod
-    def _apply(entry: Entry, repair: Callable[[Any], Callable[[], None]]) -> None:
+    def _apply(
+        repair: Callable[[Any], Callable[[], None]], instrumentor: Any, undo: UndoStack
+    ) -> None:
         try:
-            entry.before_uninstrument.append(repair(entry.instrumentor))
+            undo.add(repair(instrumentor))
         except Exception:
             contain(f"applying {repair.__module__}")
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.instrument.discovery import Candidate
 from clew.instrument.report import Activation, State
+
+if TYPE_CHECKING:
+    from clew.patching.undo import UndoStack
 
 
 class Entry:
@@ -16,8 +19,8 @@ class Entry:
         self.state = State.EXCLUDED if excluded else State.WAITING
         self.reason = excluded or ""
         self.error: BaseException | None = None
-        self.instrumentor: Any = None
-        self.before_uninstrument: list[Any] = []
+        self.undo: UndoStack | None = None
+        """What undoes its activation."""
         self.logged = ""
         """The reason that was logged last."""
         self.options: Mapping[str, Any] = {}

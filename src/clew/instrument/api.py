@@ -2,14 +2,15 @@
 
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import TracerProvider
 
 from clew.aws_lambda import flush_before_answers
-from clew.context import identity
+from clew.context import ids
 from clew.core import settings
 from clew.core.backend_names import Alias
 from clew.core.errors import ConfigurationError
@@ -19,8 +20,8 @@ from clew.instrument.activation import Activator
 from clew.instrument.report import Activation, Report
 from clew.instrument.selection import select
 from clew.instrument.start_lock import StartLock
-from clew.logging.providers import follow_logs
-from clew.patching.import_hooks import undo_all
+from clew.logging.providers import stamp_global_logs
+from clew.patching.undo import UndoStack
 from clew.propagation.fork import support_child_processes
 from clew.propagation.install import install_propagator
 from clew.propagation.logfire import instrument_logfire
@@ -76,8 +77,8 @@ class _Running:
 
     activator: Activator
     options: _Options
-    undo: tuple[Callable[[], None], ...]
-    by_application: bool = True
+    undo: UndoStack
+    by_application: bool = False
     """Whether the application has called it, and not only ``opentelemetry-instrument``."""
 
 
@@ -179,11 +180,16 @@ def _start_or_reuse(
                 ", ".join(_differing(options, _running)),
             )
         is_new = _running is None
-        running = _running = _running or _start(options, strict=strict)
-        running.by_application = by_application or (not is_new and running.by_application)
+        running = _running = _running or _all_or_nothing(options, strict=strict)
+        running.by_application |= by_application
     finally:
         _start_lock.release()
-    running.activator.start() if is_new else running.activator.wait_and_retry()
+    try:
+        running.activator.start() if is_new else running.activator.wait_and_retry()
+    except BaseException:
+        if is_new:
+            uninstrument_all()
+        raise
     return running.activator, is_new
 
 
@@ -212,18 +218,30 @@ def _stop() -> None:
     global _running
     running, _running = _running, None
     if running is not None:
-        running.activator.undo()
-        undo_all(running.undo, "undoing instrument_all()")
+        running.undo.undo()
 
 
-def _start(options: _Options, *, strict: bool) -> _Running:
+def _all_or_nothing(options: _Options, *, strict: bool) -> _Running:
+    """Start; if any step of that raises, undo those before it."""
+    undo = UndoStack("undoing instrument_all()")
+    try:
+        return _start(options, undo, strict=strict)
+    except BaseException:
+        undo.undo()
+        raise
+
+
+def _start(options: _Options, undo: UndoStack, *, strict: bool) -> _Running:
     _check(options.tracer_provider, options.config)
     aliases = settings.ALIASES_TO_WRITE.read()
     rate = settings.SESSION_SAMPLE_RATE.read()
     settings.EXIT_TIMEOUT.read()  # Used at the end, but a wrong value is logged now.
     settings.PROPAGATE_TO.read()  # As above.
     settings.TRUST_INBOUND.read()
-    identity.read_key()
+    settings.STORE_MAX_MB.read()
+    settings.VIEW_URL.read()
+    settings.STORE_MAX_DAYS.read()
+    ids.read_user_id_key()
     model_calls.read_duplicates_setting()
     cost.read_cost_setting()
     _warn_of_misspelt_settings()
@@ -235,47 +253,43 @@ def _start(options: _Options, *, strict: bool) -> _Running:
     if options.only:
         activator.require(options.only, strict=strict)
     # Nothing was changed until here. A tracer provider that is set from here on cannot be removed.
-    undo: list[Callable[[], None]] = []
-    try:
-        _switch_on(options, activator, undo, aliases=aliases, rate=rate, disabled=disabled)
-    except BaseException:
-        undo_all(undo, "undoing a start that failed")
-        raise
-    return _Running(activator, options, tuple(undo))
+    _switch_on(options, activator, undo, aliases=aliases, rate=rate, disabled=disabled)
+    undo.add(activator.undo)
+    return _Running(activator, options, undo)
 
 
 def _switch_on(  # noqa: PLR0913 - what `_start` has read
     options: _Options,
     activator: Activator,
-    undo: list[Callable[[], None]],
+    undo: UndoStack,
     *,
     aliases: tuple[Alias, ...],
     rate: float | None,
     disabled: Collection[str],
 ) -> None:
-    """Switch everything on, and add to *undo* what undoes each step."""
-    undo.append(extend_runtime_context())
-    undo.append(instrument_pools())
-    undo.append(identity.read_default())
-    undo.append(flush_at_server_shutdown())
-    undo.append(follow_logs())
+    """Switch everything on. Each step adds to *undo* what undoes it, before it changes anything."""
+    extend_runtime_context(undo)
+    instrument_pools(undo)
+    ids.read_default_ids(undo)
+    flush_at_server_shutdown(undo)
+    stamp_global_logs(undo)
     of_the_application = default_provider.provider_of_the_application()
     provider = options.tracer_provider or of_the_application or default_provider.make_provider()
     activator.tracer_provider = ClewTracerProvider(provider)
     other = of_the_application
     for each in (provider,) if other is None or other is provider else (provider, other):
         high_limit = any(each is it for it in default_provider.WITH_HIGH_LIMIT)
-        undo.append(_add_identity_processor(each, aliases, high_limit=high_limit))
-        undo.append(support_child_processes(each))
-        undo.append(flush_before_answers(each))
+        _add_identity_processor(each, aliases, undo, high_limit=high_limit)
+        support_child_processes(each, undo)
+        flush_before_answers(each, undo)
         if rate is not None:
-            undo.append(sample_sessions(each, rate))
+            sample_sessions(each, rate, undo)
     if options.threads and not {"*", "threading"} & set(disabled):
-        undo.append(instrument_threads())
+        instrument_threads(undo)
     if default_provider.EXPORT_SET_UP.get(provider):
-        undo.append(warn_of_later_provider(provider))
-    undo.append(install_propagator())
-    undo.append(instrument_logfire())
+        warn_of_later_provider(provider, undo)
+    install_propagator(undo)
+    instrument_logfire(undo)
 
 
 _warned: set[str] = set()
@@ -307,23 +321,20 @@ def _check(tracer_provider: Any, config: Any) -> None:
 
 
 def _add_identity_processor(
-    provider: Any, aliases: tuple[Alias, ...], *, high_limit: bool
-) -> Callable[[], None]:
+    provider: Any, aliases: tuple[Alias, ...], undo: UndoStack, *, high_limit: bool
+) -> None:
     processor = _processors.get(provider)
-    if processor is None:
-        processor = IdentityProcessor(aliases, high_limit=high_limit)
-        if not hasattr(provider, "add_span_processor"):
-            logger.warning(
-                "clew: %s takes no span processors; only the spans of instrumentors carry ids",
-                type(provider).__name__,
-            )
-            return lambda: None
+    is_new = processor is None
+    if is_new and not hasattr(provider, "add_span_processor"):
+        logger.warning(
+            "clew: %s takes no span processors; only the spans of instrumentors carry ids",
+            type(provider).__name__,
+        )
+        return
+    processor = processor or IdentityProcessor(aliases, high_limit=high_limit)
+    undo.add(partial(setattr, processor, "active", False))  # noqa: FBT003 - as setattr wants it
+    if is_new:
         add_processor(provider, processor)
         _processors[provider] = processor
     processor.configure(aliases, high_limit=high_limit)
     processor.active = True
-
-    def stop() -> None:
-        processor.active = False
-
-    return stop

@@ -14,7 +14,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import wrapt
 from opentelemetry.instrumentation import auto_instrumentation
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.instrumentation.distro import BaseDistro
@@ -24,6 +23,7 @@ from clew.core.errors import ClewError
 from clew.export import default_provider
 from clew.instrument.api import instrument_automatically
 from clew.instrument.discovery import instrumentors
+from clew.patching.wrap import wrap_in_modules
 
 logger = logging.getLogger("clew")
 
@@ -116,8 +116,7 @@ class ClewConfigurator:
 def arm() -> None:
     """Call `instrument_all`, as the hook ``opentelemetry_pre_instrument``, under any distro."""
     try:
-        for owner in _distros():
-            wrapt.wrap_function_wrapper(owner, "load_instrumentor", _load_instrumentor)
+        wrap_in_modules({owner: {"load_instrumentor": _load_instrumentor} for owner in _distros()})
         instrument_automatically()
     except ClewError as error:
         logger.warning("clew: %s", error)

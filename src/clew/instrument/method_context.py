@@ -15,37 +15,41 @@ from typing import Any
 
 from opentelemetry.context import Context, get_current
 
-from clew.context.api import carried, entered
-from clew.context.blocks import captured
-from clew.context.decorators import runner_of
-from clew.context.identity import SESSION_ID, Identity, admitted_id
+from clew.context.blocks import capture_context, with_changes
+from clew.context.decorators import runner_for
+from clew.context.identity import Identity
+from clew.context.ids import SESSION_ID, external_id
+from clew.context.lookup import find_attributes
 from clew.core import counters
 from clew.core.containment import contain
 from clew.core.frameworks import ContextMethods
-from clew.patching.subclasses import Undo, change_with_subclasses
+from clew.patching.subclasses import change_with_subclasses
+from clew.patching.undo import Undo, UndoStack
 from clew.patching.wrap import Patches, PicklableWrapper, is_active
 
 
-def wrap_calls(calls: Sequence[ContextMethods]) -> Undo:
-    """Let *calls* run in the context in which they are made; return what undoes it.
+def wrap_calls(calls: Sequence[ContextMethods], undo: UndoStack) -> None:
+    """Let *calls* run in the context in which they are made.
 
     Nothing is imported for it: a framework loads its modules when they are used, and the methods in
     each are wrapped from then on.
     """
     patches = Patches(_MethodWrapper)
+    undo.add(patches.undo)
     for call in calls:
         patches.when_loaded(call.owner, partial(_wrap_owner, call=call, patches=patches))
-    return patches.undo
 
 
 def _wrap_owner(owner: Any, call: ContextMethods, patches: Patches) -> Iterator[Undo]:
     wrap = partial(_wrap, call=call, patches=patches)
     unwrap = partial(_unwrap, call=call, patches=patches)
     if inspect.isclass(owner):
-        yield change_with_subclasses(owner, wrap, unwrap)
+        undo = UndoStack(f"unwrapping the methods of {call.owner}")
+        yield undo.undo
+        change_with_subclasses(owner, wrap, unwrap, undo)
     else:
-        wrap(owner)
         yield partial(unwrap, owner)
+        wrap(owner)
 
 
 class _MethodWrapper(PicklableWrapper):
@@ -66,7 +70,7 @@ def _unwrap(owner: Any, call: ContextMethods, patches: Patches) -> None:
 
 def _wrapper(method: Callable[..., Any], call: ContextMethods) -> Callable[..., Any]:
     paths = tuple(_ArgumentPath(method, path) for path in call.conversation_paths)
-    run = runner_of(method)
+    run = runner_for(method)
 
     def wrapper(
         wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -77,7 +81,7 @@ def _wrapper(method: Callable[..., Any], call: ContextMethods) -> Callable[..., 
             return _remembered(wrapped(*args, **kwargs))
         context = get_current()
         try:
-            context = captured()
+            context = capture_context()
             if paths:
                 conversation = _conversation_in(paths, instance, args, kwargs)
                 context = _with_conversation(context, conversation)
@@ -89,14 +93,14 @@ def _wrapper(method: Callable[..., Any], call: ContextMethods) -> Callable[..., 
 
 
 def _in_the_context_of_each_call(function: Callable[..., Any]) -> Callable[..., Any]:
-    run = runner_of(function)
+    run = runner_for(function)
 
     def wrapper(
         wrapped: Callable[..., Any], _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         context = get_current()
         try:
-            context = captured()
+            context = capture_context()
         except Exception:
             contain("choosing the context of a call")
         return run(partial(wrapped, *args, **kwargs), context)
@@ -136,7 +140,7 @@ def _conversation_in(
 ) -> str | None:
     for path in paths:
         value = path.read(instance, args, kwargs)
-        if isinstance(value, str | int) and value and (usable := admitted_id(value)):
+        if isinstance(value, str | int) and value and (usable := external_id(value)):
             return _chains.first(usable)
     return None
 
@@ -145,10 +149,10 @@ def _with_conversation(context: Context, conversation: str | None) -> Context:
     """Return *context* with the framework's own id, unless the application has set a session."""
     if conversation is None:
         return context
-    found = carried()
+    found = find_attributes()
     session = found.attributes.get(SESSION_ID)
     if session is None or SESSION_ID in found.inherited:
-        return entered(context, Identity(session_id=conversation))
+        return with_changes(context, Identity(session_id=conversation).attributes())
     if session != conversation:
         counters.count("conversations of a framework overruled by the application's session")
     return context
@@ -181,7 +185,7 @@ class _ResponseChains:
         before = before or getattr(fields.get("conversation"), "id", None)
         if not (isinstance(response, str) and isinstance(before, str)):
             return
-        if usable := admitted_id(before):
+        if usable := external_id(before):
             with self._lock:
                 self._first[response] = self.first(usable)
                 while len(self._first) > self._max_responses:
@@ -195,5 +199,5 @@ def _remembered(received: Any) -> Any:
     try:
         _chains.remember(received)
     except Exception:
-        contain("remembering a response of a conversation")
+        contain("recording a response of a conversation")
     return received

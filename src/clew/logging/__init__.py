@@ -1,6 +1,6 @@
-"""The session and the user on what an application logs.
+"""The session and the user on log records.
 
-OpenTelemetry's log records are stamped by `instrument_all()`. Text logs take a line each:
+`instrument_all()` puts the ids on OpenTelemetry's log records. Each text log takes one line:
 
     handler.addFilter(clew.logging.SessionFilter())            # logging: %(session_id)s %(user_id)s
     structlog.configure(processors=[clew.logging.add_ids, ...])
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clew.logging.text import add_ids as add_ids
     from clew.logging.text import patch_ids as patch_ids
 
-_HOMES = {
+_MODULES = {
     "IdentityLogProcessor": "processor",
     "SessionFilter": "text",
     "add_ids": "text",
@@ -25,12 +25,12 @@ _HOMES = {
     "stamp_logs_of": "providers",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above, said once
+__all__ = sorted(_MODULES)  # noqa: PLE0605 - the names above, listed once
 
 
 def __getattr__(name: str) -> Any:
-    if home := _HOMES.get(name):
-        value = getattr(import_module(f"{__name__}.{home}"), name)
+    if module := _MODULES.get(name):
+        value = getattr(import_module(f"{__name__}.{module}"), name)
         globals()[name] = value
         return value
     message = f"module {__name__!r} has no attribute {name!r}"

@@ -1,20 +1,20 @@
-"""Ids that were noted on a record of ``logging`` when it was made.
+"""The type of ids that clew stores on a record of ``logging`` when it is created.
 
-A handler may see the record later, in another thread, where the context is another. If it is
-OpenTelemetry's, it takes whatever the record holds for attributes, these notes as well; their type
-tells them from what the application gave.
+A handler may see the record later, in another thread with another context. OpenTelemetry's handler
+turns everything on the record into attributes, also these ids; their type distinguishes them from
+what the application set.
 """
 
 from typing import Any
 
-from clew.context.identity import SESSION_ID, USER_ID
+from clew.context.ids import SESSION_ID, USER_ID
 
 NAMES = {SESSION_ID: "session_id", USER_ID: "user_id"}
-"""What the ids are called where a name has no dot: in the formats of text logs."""
+"""The names of the ids where a name cannot have a dot: in the formats of text logs."""
 
 
-class Noted(str):
-    """An id, noted by clew. It stays what it is when a limit on the length of values cuts it."""
+class StoredId(str):
+    """An id stored by clew. It keeps its type when a limit on the length of values cuts it."""
 
     __slots__ = ()
 
@@ -22,7 +22,7 @@ class Noted(str):
         return type(self)(super().__getitem__(key))
 
 
-class NotedOutside(Noted):
-    """What stands for an id outside of blocks."""
+class NoId(StoredId):
+    """The text that is logged in place of an id outside of blocks."""
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""IdentityLogProcessor, for who puts a logger provider together by hand."""
+"""IdentityLogProcessor, for applications that set up a logger provider themselves."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from clew.logging.stamp import stamp
 
 
 class IdentityLogProcessor(LogRecordProcessor):
-    """Stamps every log record of the logger provider that it is added to.
+    """Puts the ids on every log record of the logger provider that it is added to.
 
     Add it before the processors that export. With `instrument_all()` it is not needed.
 
@@ -27,19 +27,19 @@ class IdentityLogProcessor(LogRecordProcessor):
         try:
             stamp(log_record.log_record)
         except Exception:
-            contain("stamping a log record")
+            contain("setting the ids on a log record")
 
     def enabled(self, **_: Any) -> bool:
-        """Say no: whether a record is wanted is for the processors to say that export it."""
+        """Return False: only a processor that exports records decides whether one is wanted."""
         return False
 
     def stop(self) -> None:
-        """Change no record any more."""
+        """Stop changing records."""
         self.active = False
 
     def shutdown(self) -> None:
-        """Have nothing to shut down."""
+        """Do nothing: there is nothing to shut down."""
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's
-        """Have nothing to flush."""
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Do nothing: there is nothing to flush."""
         return True

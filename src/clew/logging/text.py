@@ -1,4 +1,4 @@
-"""The ids in text logs, for the standard library's ``logging``, for structlog and for loguru."""
+"""Puts the ids into text logs, of the standard library's ``logging``, structlog and loguru."""
 
 import logging
 import os
@@ -6,64 +6,65 @@ import threading
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from clew.context.api import carried
-from clew.context.identity import IDS, USER_ID, pseudonymised
+from clew.context.ids import IDS, USER_ID
+from clew.context.lookup import find_attributes
+from clew.context.pseudonyms import pseudonymise
 from clew.core.containment import contain
-from clew.logging.marks import NAMES, Noted, NotedOutside
+from clew.logging.marks import NAMES, NoId, StoredId
 
 OUTSIDE = "-"
-"""What stands for an id where there is none, as in the log of a web server."""
+"""The text in place of an id where there is none, as in the log of a web server."""
 
 
 class SessionFilter(logging.Filter):
-    """Gives every record ``session_id`` and ``user_id``, for use in a format.
+    """Sets ``session_id`` and ``user_id`` on every record, for use in a format.
 
-    Put it on the handler, and where a queue lies between, on the `QueueHandler`: the ids are those
-    of the moment at which it sees the record.
+    Add it to the handler, or if there is a queue, to the `QueueHandler`: the ids are those of the
+    moment at which the filter sees the record.
 
     >>> handler = logging.StreamHandler()
     >>> handler.addFilter(SessionFilter())
     >>> handler.setFormatter(logging.Formatter("%(session_id)s %(user_id)s %(message)s"))
 
     Args:
-        name: As in `logging.Filter`: let only the records of this logger, and those below it, pass.
-        outside: What the two are outside of blocks.
+        name: As in `logging.Filter`: only records of this logger, and of those below it, pass.
+        outside: The text in place of both ids outside of blocks.
     """
 
     def __init__(self, name: str = "", *, outside: str = OUTSIDE) -> None:
         super().__init__(name)
-        self._outside = NotedOutside(outside)
+        self._outside = NoId(outside)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Note the ids on *record*, but for those that are on it; let it pass."""
+        """Set the ids on *record*, except those that it has; return whether it passes."""
         try:
-            said = _ids_of(record)
+            ids = _ids_of(record)
         except Exception:
-            said = {}
-            contain("noting the ids on a log record")
+            ids = {}
+            contain("adding the ids to a log record")
         finally:
             for key, name in NAMES.items():
                 if name not in vars(record):
-                    value = said.get(key)
-                    setattr(record, name, self._outside if value is None else Noted(value))
+                    value = ids.get(key)
+                    setattr(record, name, self._outside if value is None else StoredId(value))
         return super().filter(record)
 
 
 def _ids_of(record: logging.LogRecord) -> Mapping[str, object]:
     """Return the ids for *record*: those given with it, else those of the current context.
 
-    A record that comes out of a queue was made in another thread; the context of this one says
-    nothing about it, and no id is better than a wrong one.
+    A record from a queue was created in another thread. The context of this one does not belong to
+    it, and no id is better than a wrong one.
     """
     here = record.thread in {None, threading.get_ident()} and record.process in {None, os.getpid()}
     given = {key: str(value) for key, value in vars(record).items() if key in NAMES and value}
     if USER_ID in given:
-        given[USER_ID] = pseudonymised(given[USER_ID])
+        given[USER_ID] = pseudonymise(given[USER_ID])
     return {**_ids(), **given} if here else given
 
 
 def _ids() -> Mapping[str, Any]:
-    found = carried().attributes
+    found = find_attributes().attributes
     return {key: found[key] for key in IDS if key in found}
 
 
@@ -72,7 +73,7 @@ def add_ids(
     method_name: str,  # noqa: ARG001 - as above
     event_dict: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
-    """Give a structlog event ``session_id`` and ``user_id``; outside of blocks it gets none.
+    """Add ``session_id`` and ``user_id`` to a structlog event, or nothing outside of blocks.
 
     >>> structlog.configure(processors=[add_ids, structlog.processors.JSONRenderer()])
     """
@@ -80,22 +81,22 @@ def add_ids(
         for key, value in _ids().items():
             event_dict.setdefault(NAMES[key], value)
     except Exception:
-        contain("giving the ids to an event of structlog")
+        contain("adding the ids to an event of structlog")
     return event_dict
 
 
 def patch_ids(record: Any) -> None:
-    """Give a loguru record the extras ``session_id`` and ``user_id``, ``-`` outside of blocks.
+    """Add the extras ``session_id`` and ``user_id`` to a loguru record, ``-`` outside of blocks.
 
     >>> loguru.logger.configure(patcher=patch_ids)
     >>> loguru.logger.add(sys.stderr, format="{extra[session_id]} {extra[user_id]} {message}")
     """
     extra = record["extra"]
-    said: Mapping[str, Any] = {}
+    ids: Mapping[str, Any] = {}
     try:
-        said = _ids()
+        ids = _ids()
     except Exception:
-        contain("giving the ids to a record of loguru")
+        contain("adding the ids to a record of loguru")
     finally:
         for key, name in NAMES.items():
-            extra.setdefault(name, said.get(key, OUTSIDE))
+            extra.setdefault(name, ids.get(key, OUTSIDE))

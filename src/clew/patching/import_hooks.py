@@ -7,7 +7,6 @@ is switched on and off, and its callbacks are kept here, where they can be remov
 import logging
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from threading import Lock
@@ -17,10 +16,10 @@ from typing import Any
 from wrapt import register_post_import_hook
 
 from clew.core.containment import contain
+from clew.patching.undo import Undo, UndoStack
 
 logger = logging.getLogger("clew")
 
-Undo = Callable[[], None]
 Callback = Callable[[Any], None]
 
 _lock = Lock()  # Held only to access _callbacks, never while anything is imported or called.
@@ -28,11 +27,13 @@ _callbacks: dict[str, list[Callback]] = {}
 """What is called when each module is imported. A module with a hook stays here until then."""
 
 
-def when_imported(name: str, callback: Callback) -> Undo:
+def when_imported(name: str, callback: Callback, undo: UndoStack) -> None:
     """Call *callback* with the module *name* right after its import; at once if it is imported.
 
-    Return a function that removes *callback*, which must not raise: that import would fail.
+    *callback* must not raise: that import would fail. *undo* removes it.
     """
+    remove = partial(_remove_callback, name, callback)
+    undo.add(remove)
     with _lock:
         has_hook = name in _callbacks
         _callbacks.setdefault(name, []).append(callback)
@@ -40,7 +41,8 @@ def when_imported(name: str, callback: Callback) -> Undo:
         register_post_import_hook(partial(_run_callbacks, name), name)
     elif (module := sys.modules.get(name)) is not None and not is_being_imported(module):
         _run_callbacks(name, module)  # Its import had begun before the hook was registered.
-    return partial(_remove_callback, name, callback)
+    if not undo.is_open:  # Undone by another thread meanwhile.
+        remove()
 
 
 def is_being_imported(module: Any) -> bool:
@@ -82,7 +84,7 @@ def _run_callbacks(name: str, module: Any) -> None:
         try:
             callback(module)
         except Exception:
-            contain(f"following the import of {name}")
+            contain(f"running the import hook of {name}")
 
 
 def _remove_callback(name: str, callback: Callback) -> None:
@@ -92,40 +94,26 @@ def _remove_callback(name: str, callback: Callback) -> None:
             callbacks.remove(callback)
 
 
-def undo_all(steps: Iterable[Undo], doing: str) -> None:
-    """Run every step, the last one first, even if one of them raises."""
-    with ExitStack() as stack:
-        for step in steps:
-            stack.callback(_contained, step, doing)
-
-
-def _contained(step: Undo, doing: str) -> None:
-    try:
-        step()
-    except Exception:
-        contain(doing)
-
-
 class ImportCallbacks:
     """Callbacks for the imports of several modules, with what undoes their effects."""
 
-    def __init__(self, doing: str) -> None:
+    def __init__(self, doing: str, undo: UndoStack) -> None:
+        """Add what undoes the effects to *undo*; after it was used, no callback is run any more."""
         self._doing = doing
-        self._lock = Lock()
-        self._open = True
-        self._steps: list[Undo] = []
+        self._undo = undo
 
     def when_loaded(self, owner: str, callback: Callable[[Any], Iterable[Undo]]) -> None:
         """Call *callback* with *owner*, ``module:Class`` or ``module``, when it is imported.
 
-        *callback* returns functions that undo its effects.
+        *callback* returns functions that undo its effects, each made before or after it is
+        returned, and each of which may be called twice.
         """
         module = owner.partition(":")[0]
-        self._add_steps([when_imported(module, partial(self._run, owner, callback))])
+        when_imported(module, partial(self._run, owner, callback), self._undo)
 
     def _run(self, owner: str, callback: Callable[[Any], Iterable[Undo]], module: Any) -> None:
         """Run *callback* right after the import of *module*. Must not raise: it would fail."""
-        if not self._open:
+        if not self._undo.is_open:
             return
         name = owner.partition(":")[2]
         try:
@@ -136,17 +124,13 @@ class ImportCallbacks:
             contain(f"{self._doing} {owner}")
 
     def _add_steps(self, steps: Iterable[Undo]) -> None:
-        """Keep *steps* for `undo`; run them now if that was called meanwhile."""
+        """Add *steps*; if all was undone meanwhile, run them, and make no more changes."""
+        added = []
         for step in steps:
-            with self._lock:
-                if self._open:
-                    self._steps.append(step)
-                    continue
-            step()
-
-    def undo(self) -> None:
-        """Undo everything, and run no callback any more."""
-        with self._lock:
-            self._open = False
-            steps, self._steps = self._steps, []
-        undo_all(steps, f"taking back: {self._doing}")
+            self._undo.add(step)
+            if not self._undo.is_open:
+                break
+            added.append(step)
+        if not self._undo.is_open:
+            for step in reversed(added):  # Once more: the change may have been made since.
+                step()

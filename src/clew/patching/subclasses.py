@@ -5,28 +5,30 @@ imported after it, and applications define their own models and modules.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from clew.core.containment import contain
+from clew.patching.undo import UndoStack
 
 _ABSENT = object()
-Undo = Callable[[], None]
 
 
 def change_with_subclasses(
-    owner: Any, change: Callable[[Any], object], change_back: Callable[[Any], object]
-) -> Undo:
-    """Apply *change* to *owner* and every subclass; return what applies *change_back* to them."""
+    owner: Any,
+    change: Callable[[Any], object],
+    change_back: Callable[[Any], object],
+    undo: UndoStack,
+) -> None:
+    """Apply *change* to *owner* and every subclass; *undo* applies *change_back* to them."""
+    undo.add(partial(_apply, owner, change_back))
+    _apply(owner, change)
+    _change_new_subclasses(owner, change, undo)
+
+
+def _apply(owner: Any, change: Callable[[Any], object]) -> None:
     for cls in [owner, *_subclasses(owner)]:
         change(cls)
-    stop = _change_new_subclasses(owner, change)
-
-    def undo() -> None:
-        stop()
-        for cls in [owner, *_subclasses(owner)]:
-            change_back(cls)
-
-    return undo
 
 
 def _subclasses(cls: Any) -> Iterator[Any]:
@@ -35,7 +37,7 @@ def _subclasses(cls: Any) -> Iterator[Any]:
         yield from _subclasses(subclass)
 
 
-def _change_new_subclasses(owner: Any, change: Callable[[Any], object]) -> Undo:
+def _change_new_subclasses(owner: Any, change: Callable[[Any], object], undo: UndoStack) -> None:
     original = vars(owner).get("__init_subclass__", _ABSENT)
     active = True
 
@@ -48,12 +50,11 @@ def _change_new_subclasses(owner: Any, change: Callable[[Any], object]) -> Undo:
             if active:
                 change(cls)
         except Exception:
-            contain(f"following the subclasses of {owner.__qualname__}")
+            contain(f"wrapping the subclasses of {owner.__qualname__}")
 
     replacement = classmethod(init_subclass)
-    type.__setattr__(owner, "__init_subclass__", replacement)
 
-    def undo() -> None:
+    def change_back() -> None:
         nonlocal active
         active = False
         if vars(owner).get("__init_subclass__") is not replacement:
@@ -63,4 +64,5 @@ def _change_new_subclasses(owner: Any, change: Callable[[Any], object]) -> Undo:
         else:
             type.__setattr__(owner, "__init_subclass__", original)
 
-    return undo
+    undo.add(change_back)
+    type.__setattr__(owner, "__init_subclass__", replacement)

@@ -8,16 +8,18 @@ wrapped stays in place, but only passes calls on.
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from inspect import getattr_static
+from types import ModuleType
 from typing import Any
 
 from wrapt import BoundFunctionWrapper, FunctionWrapper, resolve_path
 
-from clew.patching.import_hooks import ImportCallbacks, Undo, undo_all
+from clew.patching.import_hooks import ImportCallbacks
 from clew.patching.subclasses import change_with_subclasses
+from clew.patching.undo import Undo, UndoStack
 
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 Place = tuple[Any, str, Wrapper]
-"""A class or module, the name of a function in it, and the wrapper for that."""
+"""A class, module or object, the name of a function in it, and the wrapper for that."""
 
 
 _INHERITED = "_self_inherited"
@@ -40,8 +42,8 @@ class Patches:
         """Make each wrapper a *wrapper_class*, which is `wrapt.FunctionWrapper` or a subclass."""
         self._wrapper_class = wrapper_class
         self._switch = _Switch([None])
-        self._callbacks = ImportCallbacks(doing)
-        self._places: list[tuple[Any, str]] = []
+        self._undo = UndoStack(f"undoing: {doing}")
+        self._callbacks = ImportCallbacks(doing, self._undo)
 
     def wrap(self, owner: str, name: str, wrapper: Wrapper) -> None:
         """Wrap the function *name* of *owner*, ``module:Class`` or ``module``, if it has that.
@@ -58,8 +60,8 @@ class Patches:
         """Wrap all *places*, or none: if one cannot be wrapped, those before it are unwrapped."""
         try:
             for owner, name, wrapper in places:
+                self._undo.add(partial(self.unwrap_one, owner, name))
                 self.wrap_one(owner, name, wrapper)
-                self._places.append((owner, name))
         except BaseException:
             self.undo()
             raise
@@ -68,7 +70,9 @@ class Patches:
         """Wrap one function; the caller has to call `unwrap_one` at the end."""
         if not self._switch:
             return
-        found = getattr_static(owner, name)  # getattr would bind the method of a class.
+        # Of a class, the function itself is wrapped; of an object, its bound method.
+        find = getattr_static if isinstance(owner, type | ModuleType) else getattr
+        found = find(owner, name)
         original, inherited = _skip_inactive(found)
         new = self._wrapper_class(original, wrapper, self._switch)
         setattr(new, _INHERITED, inherited or name not in vars(owner))
@@ -78,21 +82,23 @@ class Patches:
 
     def unwrap_one(self, owner: Any, name: str) -> None:
         """Remove the wrapper, if it is one of these and nobody has wrapped it."""
-        found = _unbound(vars(owner).get(name))
-        if _switch_of(found) is not self._switch:
+        if not self.wraps(owner, name):
             return
+        found = _unbound(vars(owner).get(name))
         original, inherited = _skip_inactive(found.__wrapped__)
         if inherited or getattr(found, _INHERITED):
             delattr(owner, name)
         else:
             setattr(owner, name, original)
 
+    def wraps(self, owner: Any, name: str) -> bool:
+        """Tell whether the outermost wrapper of the function is one of these."""
+        return _switch_of(vars(owner).get(name)) is self._switch
+
     def undo(self) -> None:
         """Make all of the wrappers inactive, and remove those that are outermost."""
         self._switch.clear()
-        places, self._places = self._places, []
-        steps = [partial(self.unwrap_one, *place) for place in places]
-        undo_all([*steps, self._callbacks.undo], "unwrapping")
+        self._undo.undo()
 
     def _wrap_own(self, owner: Any, name: str, wrapper: Wrapper) -> Iterable[Undo]:
         if vars(owner).get(name) is not None:
@@ -172,8 +178,13 @@ def wrap_with_subclasses(owner: Any, wrappers: Mapping[str, Any]) -> Callable[[]
     """Wrap methods of *owner* and of all its subclasses, given their wrappers by name."""
     patches = Patches(PicklableWrapper)
     wrap, unwrap = partial(_wrap, patches, wrappers), partial(_unwrap, patches, wrappers)
-    undo = change_with_subclasses(owner, wrap, unwrap)
-    return partial(undo_all, [undo, patches.undo], "unwrapping the methods of subclasses")
+    undo = UndoStack("unwrapping the methods of subclasses", patches.undo)
+    try:
+        change_with_subclasses(owner, wrap, unwrap, undo)
+    except BaseException:
+        undo.undo()
+        raise
+    return undo.undo
 
 
 def _wrap(patches: Patches, wrappers: Mapping[str, Any], cls: Any) -> None:

@@ -12,18 +12,21 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import copy
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import wrapt
 from opentelemetry import trace
 
+from clew.core import otel_private
 from clew.core.containment import contain
 from clew.core.weak_map import WeakById
 from clew.export.delivery_processor import Delivery
 from clew.export.exit_deadline import begin_exit, seconds_left
+from clew.patching.undo import UndoStack
 
 _LOG_GRACE_SECONDS = 0.2
 """Added to the time of the flush, to log what did not arrive."""
@@ -54,7 +57,7 @@ class _ChildProcesses:
             util.register_after_fork(self, _ChildProcesses.flush_at_exit)
             self.flush_at_exit()
         except Exception:  # This runs in an import of the application's.
-            contain("preparing the processes of multiprocessing")
+            contain("preparing the child processes of multiprocessing")
 
     def flush_at_exit(self) -> None:
         """Flush when this process ends, if it is a child process of multiprocessing's."""
@@ -105,15 +108,11 @@ _connections_of_parent: list[object] = []
 """Kept alive: if they were collected, they would be closed under a lock that may be held."""
 
 
-def support_child_processes(provider: object) -> Callable[[], None]:
-    """Let the exporters of *provider* work in child processes; return what undoes it."""
+def support_child_processes(provider: object, undo: UndoStack) -> None:
+    """Let the exporters of *provider* work in child processes."""
+    undo.add(partial(_children.providers.discard, provider))
     _children.providers[provider] = True
     _children.register_hooks()
-
-    def stop() -> None:
-        _children.providers.discard(provider)
-
-    return stop
 
 
 def flush_last_spans() -> None:
@@ -161,9 +160,7 @@ def _before_fork() -> None:
 
 
 def _exporters(provider: Any) -> Iterator[Any]:
-    # There is no public way from a provider to its exporters.
-    processors = getattr(provider, "_active_span_processor", None)
-    for processor in getattr(processors, "_span_processors", ()):
+    for processor in otel_private.span_processors(provider):
         if isinstance(processor, Delivery):
             yield from processor.span_exporters
         elif (exporter := getattr(processor, "span_exporter", None)) is not None:
@@ -176,13 +173,13 @@ def _renew_connections(exporter: Any) -> None:
     The OTLP/HTTP exporter holds a ``requests.Session``, itself or in the transport of its client,
     or a ``urllib3.PoolManager`` there.
     """
-    transport = getattr(getattr(exporter, "_client", None), "_transport", exporter)
-    if (session := getattr(transport, "_session", None)) is not None:
+    if (session := otel_private.http_session(exporter)) is not None:
         for prefix, adapter in list(getattr(session, "adapters", {}).items()):
             _connections_of_parent.append(adapter)
             session.mount(prefix, copy(adapter))  # A copy has the settings, and no connection.
         session.cookies = copy(session.cookies)  # The cookie jar has a lock, too.
-    pool = getattr(transport, "_pool", None)
+    pool = otel_private.connection_pool(exporter)
     if pool is not None and hasattr(pool, "connection_pool_kw"):
         _connections_of_parent.append(pool)
-        transport._pool = type(pool)(headers=pool.headers, **pool.connection_pool_kw)  # noqa: SLF001 - as above
+        of_child = type(pool)(headers=pool.headers, **pool.connection_pool_kw)
+        otel_private.set_connection_pool(exporter, of_child)

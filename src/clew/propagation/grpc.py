@@ -11,19 +11,18 @@ from urllib.parse import unquote, urlsplit
 
 from opentelemetry.trace import Tracer
 
+from clew.core import otel_private
 from clew.core.containment import contain
 from clew.patching.wrap import Patches
 
 _TARGET = "_clew_target"
 
 
-def wrap_channels() -> Patches:
+def wrap_channels(patches: Patches) -> None:
     """Put the server's address on the spans of gRPC calls, for channels made from now on."""
-    patches = Patches()
     patches.wrap("grpc._channel:Channel", "__init__", _channel_init)
     patches.wrap("opentelemetry.instrumentation.grpc", "intercept_channel", _intercept_channel)
     patches.wrap("grpc.aio._channel:Channel", "__init__", _aio_channel_init)
-    return patches
 
 
 def _channel_init(wrapped: Any, channel: Any, args: tuple[Any, ...], kwargs: Any) -> None:
@@ -49,11 +48,10 @@ def _set_target(interceptors: Iterable[Any], target: object) -> None:
     try:
         attributes = server_attributes(str(target or ""))
         for interceptor in interceptors:
-            tracer = getattr(interceptor, "_tracer", None)
-            module = type(interceptor).__module__
-            of_opentelemetry = module.startswith("opentelemetry.instrumentation.grpc")
-            if attributes and of_opentelemetry and isinstance(tracer, Tracer):
-                interceptor._tracer = _AddressTracer(tracer, attributes)  # noqa: SLF001 - no other way
+            tracer = otel_private.tracer_of_interceptor(interceptor)
+            if attributes and isinstance(tracer, Tracer):
+                with_address = _AddressTracer(tracer, attributes)
+                otel_private.set_tracer_of_interceptor(interceptor, with_address)
     except Exception:
         contain("reading the target of a gRPC channel")
 

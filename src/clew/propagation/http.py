@@ -27,19 +27,13 @@ from opentelemetry.propagators.textmap import (
 )
 from opentelemetry.trace import get_current_span
 
-from clew.context.api import carried, entered
-from clew.context.blocks import IN_A_BODY, as_it_applies
-from clew.context.identity import (
-    IDS,
-    SESSION_ID,
-    USER_ID,
-    Identity,
-    Pseudonym,
-    admitted_id,
-    pseudonymised,
-)
+from clew.context.blocks import OPEN_BODIES, resolve_context, with_changes
+from clew.context.identity import Identity
+from clew.context.ids import IDS, SESSION_ID, USER_ID, external_id
+from clew.context.lookup import find_attributes
+from clew.context.pseudonyms import Pseudonym, pseudonymise
 from clew.context.request_span import INBOUND
-from clew.context.stepping import Held
+from clew.context.stepping import SteppedContext
 from clew.core import counters, settings, w3c_baggage
 from clew.core.containment import contain
 from clew.patching.wrap import Patches
@@ -152,8 +146,15 @@ if hasattr(os, "register_at_fork"):
 def instrument_clients() -> None:
     """Wrap the redirects of HTTP clients and the channels of gRPC, unless that is done already."""
     with _lock:
-        if not _patches:
-            _patches.extend((wrap_redirects(remove_ids), wrap_channels()))
+        if _patches:
+            return
+        try:
+            _patches.append(patches := Patches())
+            wrap_redirects(patches, remove_ids)
+            wrap_channels(patches)
+        except BaseException:
+            uninstrument_clients()
+            raise
 
 
 def uninstrument_clients() -> None:
@@ -171,7 +172,9 @@ def _replace(carrier: Any, old: BaggageHeader, text: str, setter: Setter[Any]) -
 def _with_ids(header: str, context: Context | None) -> str:
     """Return *header* with the ids that are not in it yet, if there is room for them."""
     # Of two contexts only the given one counts: the ids of the current may be another customer's.
-    attributes = (carried() if context is None else Held(context).run(carried)).attributes
+    attributes = (
+        find_attributes() if context is None else SteppedContext(context).run(find_attributes)
+    ).attributes
     present = {w3c_baggage.key_of(member) for member in w3c_baggage.members_of(header)}
     added = []
     for key in IDS:
@@ -240,14 +243,14 @@ def _extracted(carrier: Any, context: Context, getter: Getter[Any]) -> Context:
     if not settings.TRUST_INBOUND.read():
         return context
     current = get_current()
-    if IN_A_BODY in current:
-        current = as_it_applies(current)
+    if OPEN_BODIES in current:
+        current = resolve_context(current)
     present = {key for key in IDS for it in (context, current) if it.get(key) is not None}
     ids = _ids_in([_as_bytes(header) for header in headers], {*IDS} - present)
     if not ids:
         return context
     identity = Identity(session_id=ids.get(SESSION_ID), user_id=ids.get(USER_ID))
-    return Context({**entered(context, identity), INBOUND: ids})
+    return Context({**with_changes(context, identity.attributes()), INBOUND: ids})
 
 
 def _ids_in(headers: list[bytes], wanted: AbstractSet[str]) -> dict[str, str]:
@@ -256,11 +259,11 @@ def _ids_in(headers: list[bytes], wanted: AbstractSet[str]) -> dict[str, str]:
     ids: dict[str, str] = {}
     for key in wanted:
         value = w3c_baggage.single_value(read[key])
-        if value is not None and (usable := admitted_id(value)) is not None:
+        if value is not None and (usable := external_id(value)) is not None:
             ids[key] = usable
     if USER_ID in ids:
         user_id = Pseudonym(ids[USER_ID]) if USER_ID in read[PSEUDONYM] else ids[USER_ID]
-        ids[USER_ID] = pseudonymised(user_id)
+        ids[USER_ID] = pseudonymise(user_id)
     return ids
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.util.types import AttributeValue
 
-from clew.context.api import carried
+from clew.context.lookup import find_attributes
 from clew.core.containment import contain
+from clew.patching.undo import UndoStack
 from clew.patching.wrap import Patches
 
 _MODULES = (
@@ -27,17 +28,17 @@ _MODULES = (
 """The modules of Logfire that define the two functions, or import them."""
 
 
-def instrument_logfire() -> Callable[[], None]:
-    """Keep the ids with each context that Logfire carries; return what undoes it.
+def instrument_logfire(undo: UndoStack) -> None:
+    """Keep the ids with each context that Logfire carries.
 
     A module that imported a function which is wrapped already gets another wrapper around it,
     which finds the ids kept already, and does no harm.
     """
     patches = Patches()
+    undo.add(patches.undo)
     for module in _MODULES:
         for name, wrapper in _WRAPPERS.items():
             patches.wrap(module, name, wrapper)
-    return patches.undo
 
 
 class _Carrier(dict[str, Any]):
@@ -55,13 +56,13 @@ def _get_context(
 ) -> Any:
     carrier = wrapped(*args, **kwargs)
     try:
-        found = carried()
+        found = find_attributes()
         ids = {key: it for key, it in found.attributes.items() if key not in found.inherited}
         if ids and type(carrier) is dict:
             carrier = _Carrier(carrier)
             carrier.ids = ids
     except Exception:
-        contain("remembering the ids of a context of Logfire's")
+        contain("keeping the ids of a context of Logfire's")
     return carrier
 
 

@@ -9,6 +9,7 @@ from opentelemetry.context import Context, attach
 
 from clew.context.carry import carry
 from clew.core.containment import contain
+from clew.patching.undo import UndoStack
 from clew.patching.wrap import Patches
 from clew.propagation.fork import flush_when_ended
 
@@ -59,7 +60,7 @@ class _Initializer:
         try:
             flush_when_ended()
         except Exception:
-            contain("preparing a process of a pool")
+            contain("starting a worker of a process pool")
 
 
 _SUBMIT_METHODS = {
@@ -80,23 +81,26 @@ def _wrap_pools() -> None:
     _initializers_made = True
     if _patches:
         return
-    patches = Patches()
-    patches.wrap_now(
-        (getattr(import_module(module), name), method, _submit)
-        for module, (name, methods) in _SUBMIT_METHODS.items()
-        for method in methods
-    )
-    _patches.append(patches)
+    try:
+        _patches.append(patches := Patches())
+        patches.wrap_now(
+            (getattr(import_module(module), name), method, _submit)
+            for module, (name, methods) in _SUBMIT_METHODS.items()
+            for method in methods
+        )
+    except BaseException:
+        uninstrument_pools()
+        raise
 
 
-def instrument_pools() -> Callable[[], None]:
+def instrument_pools(undo: UndoStack) -> None:
     """Wrap the classes of pools again, if `carry_initializer` was called before an undo.
 
-    Return what undoes it, and also undoes what a later `carry_initializer` wraps.
+    *undo* also undoes what a later `carry_initializer` wraps.
     """
+    undo.add(uninstrument_pools)
     if _initializers_made:
         _wrap_pools()
-    return uninstrument_pools
 
 
 def uninstrument_pools() -> None:
@@ -115,5 +119,5 @@ def _submit(
             elif callable(function := kwargs.get("func")):
                 kwargs = {**kwargs, "func": carry(function)}
     except Exception:
-        contain("carrying a task into a pool")
+        contain("packing the context of a task for a process pool")
     return wrapped(*args, **kwargs)

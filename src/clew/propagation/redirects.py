@@ -19,14 +19,14 @@ Find = Callable[[tuple[Any, ...], dict[str, Any], Any], tuple[Any, object]]
 """Finds headers and URL in the arguments, or the result, of a client's method."""
 
 
-def wrap_redirects(remove_ids: RemoveIds) -> Patches:
+def wrap_redirects(patches: Patches, remove_ids: RemoveIds) -> None:
     """Have *remove_ids* called before each hop of a redirect, in the HTTP clients that are used."""
 
     def remove(find: Find, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         try:
             remove_ids(*find(args, kwargs, result))
         except Exception:
-            contain("following a redirect")
+            contain("removing the ids from a redirected request")
 
     def before(find: Find) -> Wrapper:
         def call(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -43,13 +43,11 @@ def wrap_redirects(remove_ids: RemoveIds) -> Patches:
 
         return call
 
-    patches = Patches()
     patches.wrap("requests.adapters:HTTPAdapter", "send", before(_requests))
     patches.wrap("urllib.request:AbstractHTTPHandler", "do_open", before(_urllib))
     patches.wrap("aiohttp.tracing:Trace", "send_request_redirect", before(_aiohttp))
     for httpx in ("httpx", "httpx2"):
         patches.wrap(f"{httpx}._client:BaseClient", "_redirect_headers", after(_httpx))
-    return patches
 
 
 def _requests(args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> tuple[Any, object]:

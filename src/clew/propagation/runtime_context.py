@@ -7,7 +7,6 @@ is so, what they attach is kept in a context variable of clew's. Any other runti
 as it is.
 """
 
-from collections.abc import Callable
 from contextvars import ContextVar, Token, copy_context
 from typing import Any, NamedTuple
 
@@ -15,31 +14,31 @@ from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
 
-from clew.context.identity import CARRIED
+from clew.context.ids import CONTEXT_KEYS
+from clew.core import otel_private
 from clew.core.containment import contain
+from clew.patching.undo import UndoStack
 
-_CARRIED = frozenset(CARRIED)
+_CARRIED = frozenset(CONTEXT_KEYS)
 _OWN_PREFIX = "clew."
 _PROBE = "clew.probe"
-_VARIABLE = "_RUNTIME_CONTEXT"
 
 _ids: ContextVar[Context | None] = ContextVar("clew.ids", default=None)
 
 
-def extend_runtime_context() -> Callable[[], None]:
-    """Let a runtime context that drops the ids keep them; return what undoes it."""
-    # There is no public way to the runtime context, which OpenTelemetry chooses once.
-    runtime = getattr(otel, _VARIABLE, None)
+def extend_runtime_context(undo: UndoStack) -> None:
+    """Let a runtime context that drops the ids keep them."""
+    runtime = otel_private.runtime_context()
     if runtime is None or copy_context().run(_keeps_any_key):
-        return lambda: None
+        return
     extended = RuntimeContextWithIds(runtime)
-    setattr(otel, _VARIABLE, extended)
 
     def stop() -> None:
-        if getattr(otel, _VARIABLE) is extended:
-            setattr(otel, _VARIABLE, runtime)
+        if otel_private.runtime_context() is extended:
+            otel_private.set_runtime_context(runtime)
 
-    return stop
+    undo.add(stop)
+    otel_private.set_runtime_context(extended)
 
 
 def _keeps_any_key() -> bool:
@@ -48,7 +47,7 @@ def _keeps_any_key() -> bool:
         otel.attach(otel.set_value(_PROBE, True))  # noqa: FBT003 - any value will do
         return otel.get_value(_PROBE) is True
     except Exception:  # Another product's code
-        contain("looking at the runtime context")
+        contain("checking the runtime context")
         return True
 
 

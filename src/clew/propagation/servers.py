@@ -12,24 +12,19 @@ from functools import partial
 from typing import Any
 
 from clew.core.containment import contain
-from clew.patching.import_hooks import ImportCallbacks, Undo
+from clew.patching.undo import Undo, UndoStack
 from clew.patching.wrap import Patches
 from clew.propagation.fork import flush_last_spans, flush_spans
 
 _UID = "clew: the last spans"
 
 
-def flush_at_server_shutdown() -> Callable[[], None]:
-    """Export the last spans of uvicorn and Celery, loaded now or later; return what undoes it."""
-    patches, parts = Patches(), ImportCallbacks("connecting to")
+def flush_at_server_shutdown(undo: UndoStack) -> None:
+    """Export the last spans of uvicorn and Celery, loaded now or later."""
+    patches = Patches(doing="connecting to")
+    undo.add(patches.undo)
     patches.wrap("uvicorn.server:Server", "shutdown", _shutdown)
-    parts.when_loaded("celery.signals", _connect_celery)
-
-    def stop() -> None:
-        patches.undo()
-        parts.undo()
-
-    return stop
+    patches.when_loaded("celery.signals", _connect_celery)
 
 
 async def _shutdown(
@@ -49,8 +44,8 @@ async def _shutdown(
 
 def _connect_celery(signals: Any) -> Iterator[Undo]:
     shutdown = signals.worker_process_shutdown
-    shutdown.connect(_worker_shutdown, weak=False, dispatch_uid=_UID)
     yield partial(shutdown.disconnect, dispatch_uid=_UID)
+    shutdown.connect(_worker_shutdown, weak=False, dispatch_uid=_UID)
 
 
 def _worker_shutdown(**_: Any) -> None:

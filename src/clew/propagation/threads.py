@@ -14,9 +14,10 @@ from typing import Any
 
 from opentelemetry.context import Context, attach, detach
 
-from clew.context.blocks import captured
+from clew.context.blocks import capture_context
+from clew.core import otel_private
 from clew.core.containment import contain
-from clew.patching.import_hooks import Undo
+from clew.patching.undo import UndoStack
 from clew.patching.wrap import Patches, Place
 
 _OPENTELEMETRYS = "opentelemetry.instrumentation.threading"
@@ -26,10 +27,16 @@ class _Instrumentation:
     """The wrappers that give threads their context, while they are on."""
 
     def __init__(self) -> None:
-        self._wrappers = _wrap()
-        self._patches = Patches()
+        self._wrappers, self._patches = Patches(), Patches()
+
+    def start(self) -> None:
+        """Put the wrappers on."""
+        _active.add(self)
+        self._wrappers.wrap_now(_places())
         self._patches.wrap(
-            f"{_OPENTELEMETRYS}:ThreadingInstrumentor", "_uninstrument", self._without_wrappers
+            f"{_OPENTELEMETRYS}:ThreadingInstrumentor",
+            otel_private.UNINSTRUMENT,
+            self._without_wrappers,
         )
 
     def _without_wrappers(
@@ -41,7 +48,8 @@ class _Instrumentation:
             wrapped(*args, **kwargs)
         finally:
             if self in _active:
-                self._wrappers = _wrap()
+                self._wrappers = Patches()
+                self._wrappers.wrap_now(_places())
 
     def stop(self) -> None:
         """Take the wrappers off."""
@@ -53,14 +61,11 @@ class _Instrumentation:
 _active: set[_Instrumentation] = set()
 
 
-def instrument_threads() -> Undo:
-    """Let new threads and the jobs of thread pools run in the context they are started from.
-
-    Return what undoes it.
-    """
+def instrument_threads(undo: UndoStack) -> None:
+    """Let new threads and the jobs of thread pools run in the context they are started from."""
     instrumentation = _Instrumentation()
-    _active.add(instrumentation)
-    return instrumentation.stop
+    undo.add(instrumentation.stop)
+    instrumentation.start()
 
 
 def threads_are_instrumented() -> bool:
@@ -68,12 +73,6 @@ def threads_are_instrumented() -> bool:
     instrumentor = getattr(sys.modules.get(_OPENTELEMETRYS), "ThreadingInstrumentor", None)
     by_opentelemetry = instrumentor is not None and instrumentor().is_instrumented_by_opentelemetry
     return bool(_active) or by_opentelemetry
-
-
-def _wrap() -> Patches:
-    patches = Patches()
-    patches.wrap_now(_places())
-    return patches
 
 
 def _places() -> Iterable[Place]:
@@ -93,9 +92,9 @@ def _start(
     wrapped: Callable[[], None], thread: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     try:
-        thread.clew_context = captured()
+        thread.clew_context = capture_context()
     except Exception:
-        contain("taking the context along into a thread")
+        contain("copying the context into a thread")
     wrapped(*args, **kwargs)
 
 
@@ -122,9 +121,9 @@ def _submit(
 ) -> Any:
     try:
         if args:  # Without a function, Python's own error says what is wrong.
-            args = (_run_in, captured(), *args)
+            args = (_run_in, capture_context(), *args)
     except Exception:
-        contain("taking the context along into a pool of threads")
+        contain("copying the context into a thread pool")
     return wrapped(*args, **kwargs)
 
 
@@ -133,7 +132,7 @@ def _run_in(context: Context, function: Callable[..., Any], /, *args: Any, **kwa
     try:
         token = attach(context)
     except Exception:
-        contain("running a job of a pool in its context")
+        contain("running a job of a thread pool in its context")
     try:
         return function(*args, **kwargs)
     finally:

@@ -9,13 +9,11 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from opentelemetry.sdk.trace import Span
-
 from clew.core import counters, settings
-from clew.core.containment import contain
-from clew.spans.kept_span import KeptSpan, add_class
+from clew.spans.kept_span import KeptSpan
 from clew.spans.price_list import NO_PRICES, PIP_LINE, prices_are_installed
 
+_KIND = "openinference.span.kind"
 _TOKENS = "llm.token_count."
 _COUNTS = {
     "input_tokens": _TOKENS + "prompt",
@@ -42,24 +40,14 @@ def read_cost_setting() -> None:
         import genai_prices  # noqa: F401 - half a second: now, not in the first call
 
 
-def set_cost_at_end(span: Span) -> None:
+def set_cost_at_end(span: KeptSpan) -> None:
     """Make *span*, an instrumentor's, set its cost when it ends, if costs are wanted."""
     if _enabled:
-        add_class(span, PricedSpan)
+        span.clew_set_cost(_cost_of_model_call)
 
 
-class PricedSpan(KeptSpan):
-    """Added to the class of a span that may get cost attributes."""
-
-    def end(self, end_time: int | None = None) -> None:
-        """Set what the call cost, then end the span."""
-        attributes = self.attributes or {}
-        if attributes.get("openinference.span.kind") == "LLM" and self.is_recording():
-            try:
-                self.set_attributes(cost_attributes(attributes))
-            except Exception:
-                contain("pricing a model call")
-        super().end(end_time)
+def _cost_of_model_call(attributes: Mapping[str, Any]) -> dict[str, float]:
+    return cost_attributes(attributes) if attributes.get(_KIND) == "LLM" else {}
 
 
 def cost_attributes(attributes: Mapping[str, Any]) -> dict[str, float]:

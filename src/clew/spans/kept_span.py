@@ -1,46 +1,49 @@
 """KeptSpan: a span that keeps its ids, tags and metadata until it ends.
 
-A span's class is exchanged for a subclass that does three things. An instrumentor cannot overwrite
-an id (LangGraph's ``thread_id`` would); the application can. An id that the SDK's attribute limit
-has evicted is set again when the span ends. And a user id is replaced by its pseudonym, if
-pseudonyms are on.
+A span's class is exchanged, once, for a subclass that does three things. An instrumentor cannot
+overwrite an id (LangGraph's ``thread_id`` would); the application can. An id that the SDK's
+attribute limit has evicted is set again when the span ends. And a user id is replaced by its
+pseudonym, if pseudonyms are on.
+
+The span of a model call has the same class, and asks its call (`model_calls.ModelCall`) which
+attributes it may have.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry.sdk.trace import ReadableSpan, Span
 from opentelemetry.util.types import AttributeValue
 
-from clew.context.api import echoed, same
-from clew.context.identity import (
-    CARRIED,
-    IDS,
-    SESSION_ID,
-    USER_ID,
-    Carried,
-    admitted_id,
-    pseudonymised,
-)
+from clew.context.ids import CONTEXT_KEYS, IDS, SESSION_ID, USER_ID, FoundAttributes, external_id
+from clew.context.lookup import is_in_current_context, is_same
+from clew.context.pseudonyms import pseudonymise
 from clew.core.backend_names import GENAI_OPERATIONS, GENAI_SPAN_KINDS, Alias
 from clew.core.containment import contain
 
 _INSTRUMENTORS = "openinference.instrumentation"
 _SPAN_PROXY = "openinference.instrumentation._spans"
-_CARRIED = frozenset(CARRIED)
+_CARRIED = frozenset(CONTEXT_KEYS)
 
 
-def keep(span: Span, carried: Carried, aliases: tuple[Alias, ...] = ()) -> None:
-    """Make *span* a `KeptSpan`, which keeps what it carries until it ends."""
+def keep(
+    span: Span, carried: FoundAttributes, aliases: tuple[Alias, ...] = ()
+) -> "KeptSpan | None":
+    """Make *span* a `KeptSpan`, which keeps what it carries until it ends; return it.
+
+    A span whose class is not the SDK's own cannot become one, and None is returned.
+    """
+    kept: Any = span
     try:
-        span.__class__ = _kept_class(type(span), aliases)
-    except TypeError:  # Not the SDK's own class, so the attributes from its start have to do.
+        kept.__class__ = _kept_class(type(span), aliases)
+    except TypeError:  # The attributes from its start have to do.
         span.set_attributes(_alias_attributes(aliases, carried.attributes, span))
-    else:
-        span._clew = carried  # type: ignore[attr-defined]  # noqa: SLF001 - it is a KeptSpan now
+        return None
+    kept.clew_carried = carried
+    return kept  # type: ignore[no-any-return]  # its class has just been set
 
 
 def written_by_an_instrumentor() -> bool:
@@ -54,67 +57,137 @@ def written_by_an_instrumentor() -> bool:
     return False
 
 
-def _value_to_set(carried: Carried, key: str, value: Any) -> Any:
+def _value_to_set(carried: FoundAttributes, key: str, value: Any) -> Any:
     """Return what to write when *key* is set to *value*, or None to change nothing."""
     known = None if key in carried.inherited else carried.attributes.get(key)
-    if same(value, known):
+    if is_same(value, known):
         return None
     if written_by_an_instrumentor():
         # It reads the current context as the span ends, which may be another session's by then.
-        is_echo = echoed(key, value)
+        is_echo = is_in_current_context(key, value)
         if key in IDS and (is_echo or known is not None):
             return None
         if is_echo and known is not None:
             return None
-        if key in IDS and (value := admitted_id(value)) is None:
+        if key in IDS and (value := external_id(value)) is None:
             return None
-    return pseudonymised(value) if key == USER_ID else value
+    return pseudonymise(value) if key == USER_ID else value
+
+
+CostFunction = Callable[[Mapping[str, Any]], Mapping[str, AttributeValue]]
+
+
+class OwnCall(Protocol):
+    """What a span asks the model call whose attributes are counted on it."""
+
+    checked: tuple[str, ...]
+    """Prefixes of the attributes that the span may not always have."""
+
+    def attributes_to_set(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return those of *attributes* that the span may have now."""
+
+    def finish(self) -> None:
+        """Write or pass on what the span knows, as it ends."""
 
 
 class KeptSpan(Span):
-    """Added to the class of a span that has ids."""
+    """The class of a span that has ids, combined with the class that it had before."""
 
-    _clew: Carried
+    clew_carried: FoundAttributes
     clew_aliases: tuple[Alias, ...] = ()
+    clew_own_call: OwnCall | None = None
+    """The call whose attributes are counted on this span. Besides, any span may have a
+    ``clew_call``, the call that it is part of."""
+    clew_cost: CostFunction | None = None
+    """Returns what the span's call cost, for the attributes that it ends with."""
+    clew_sets_at_end = False
+    """Whether something is to be set when the span ends, even if the limit evicts nothing."""
 
     @property
     def clew_kept(self) -> Mapping[str, AttributeValue]:
         """The attributes that the span carries, including those that the limit has evicted."""
-        return self._clew.attributes
+        return self.clew_carried.attributes
 
     def set_attribute(self, key: str, value: Any) -> None:
-        """Set one attribute; an instrumentor cannot overwrite an id."""
-        if key not in _CARRIED:
+        """Set one attribute, if the span may have it; an instrumentor cannot overwrite an id."""
+        call = self.clew_own_call
+        if call is not None and key.startswith(call.checked):
+            self.set_attributes({key: value})
+        elif key not in _CARRIED:
             super().set_attribute(key, value)
+        else:
+            self._clew_set_carried(key, value)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Set those that the span may have; an instrumentor cannot overwrite an id."""
+        call = self.clew_own_call
+        if call is None and _CARRIED.isdisjoint(attributes):
+            super().set_attributes(attributes)
             return
+        if call is not None:
+            try:
+                attributes = call.attributes_to_set(attributes)
+            except Exception:
+                contain("counting a model call")
+        self.clew_set_attributes(attributes)
+
+    def clew_set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Set several attributes without asking the span's call."""
+        if _CARRIED.isdisjoint(attributes):
+            super().set_attributes(attributes)
+            return
+        for key, value in attributes.items():
+            if key in _CARRIED:
+                self._clew_set_carried(key, value)
+            else:
+                super().set_attributes({key: value})
+
+    def _clew_set_carried(self, key: str, value: Any) -> None:
         try:
-            carried = self._clew
+            carried = self.clew_carried
             value = _value_to_set(carried, key, value)
             if value is None:
                 return
             kept = {**carried.attributes, key: value}
-            self._clew = Carried(kept, carried.inherited - {key})
+            self.clew_carried = FoundAttributes(kept, carried.inherited - {key})
         except Exception:
             contain("setting an attribute")
         # In older SDKs, super().set_attribute calls set_attributes of this class, which calls this.
         super().set_attributes({key: value})
 
-    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Set several attributes; an instrumentor cannot overwrite an id."""
-        if _CARRIED.isdisjoint(attributes):
-            super().set_attributes(attributes)
-            return
-        for key, value in attributes.items():
-            self.set_attribute(key, value)
+    def clew_count(self, call: OwnCall) -> None:
+        """Count the attributes of *call* on this span, which asks it from now on."""
+        self.clew_own_call = call
+        self.clew_sets_at_end = True
+
+    def clew_set_cost(self, cost: CostFunction) -> None:
+        """Set what *cost* returns for the attributes of the span when it ends."""
+        self.clew_cost = cost
+        self.clew_sets_at_end = True
 
     def end(self, end_time: int | None = None) -> None:
-        """Set again what the attribute limit has evicted, then end the span."""
-        if (self.dropped_attributes or self.clew_aliases) and self.is_recording():
-            try:
-                _set_last(self)
-            except Exception:
-                contain("ending a span")
+        """Set what is known only now, and what the attribute limit has evicted; end the span."""
+        if (self.clew_sets_at_end or self.dropped_attributes) and self.is_recording():
+            self._clew_set_at_end()
         super().end(end_time)
+
+    def _clew_set_at_end(self) -> None:
+        """Set the call's numbers, then what they cost, then the ids, so that these are newest."""
+        if self.clew_own_call is not None:
+            try:
+                self.clew_own_call.finish()
+            except Exception:
+                contain("counting a model call")
+        if self.clew_cost is not None:
+            try:
+                if cost := self.clew_cost(self.attributes or {}):
+                    self.set_attributes(cost)
+            except Exception:
+                contain("computing the cost of a model call")
+        try:
+            _set_last(self)
+        except Exception:
+            contain("ending a span")
 
 
 def _set_last(span: KeptSpan) -> None:
@@ -126,7 +199,7 @@ def _set_last(span: KeptSpan) -> None:
     kept = span.clew_kept
     last = _alias_attributes(span.clew_aliases, kept, span)
     if span.dropped_attributes or last:
-        last |= {key: kept[key] for key in CARRIED if key in kept}
+        last |= {key: kept[key] for key in CONTEXT_KEYS if key in kept}
         Span.set_attributes(span, last)
 
 
@@ -152,17 +225,11 @@ def _is_genai(attributes: Mapping[str, Any]) -> bool:
     )
 
 
-def add_class(span: Span, added: type[KeptSpan]) -> None:
-    """Make *span*, which is a `KeptSpan`, an instance of the class *added* as well."""
-    span.__class__ = _combined_class(type(span), added)
-
-
-@lru_cache(maxsize=64)
-def _combined_class(span_class: type[Span], added: type[KeptSpan]) -> type[Span]:
-    return type(span_class.__name__, (added, span_class), {"__module__": span_class.__module__})
-
-
 @lru_cache(maxsize=64)
 def _kept_class(span_class: type[Span], aliases: tuple[Alias, ...]) -> type[Span]:
-    namespace = {"__module__": span_class.__module__, "clew_aliases": aliases}
+    namespace = {
+        "__module__": span_class.__module__,
+        "clew_aliases": aliases,
+        "clew_sets_at_end": bool(aliases),
+    }
     return type(span_class.__name__, (KeptSpan, span_class), namespace)

@@ -18,9 +18,9 @@ from opentelemetry.trace import get_current_span
 from opentelemetry.util.types import AttributeValue
 
 from clew.core import settings
-from clew.core.containment import contain
 from clew.core.frameworks import Layer
-from clew.spans.kept_span import KeptSpan, add_class
+from clew.core.otel_private import max_attributes_of
+from clew.spans.kept_span import KeptSpan
 
 KIND = "openinference.span.kind"
 LLM, CHAIN = "LLM", "CHAIN"
@@ -31,8 +31,6 @@ _TOKENS = "llm.token_count."
 PROMPT, COMPLETION, TOTAL = (_TOKENS + name for name in ("prompt", "completion", "total"))
 NO_TOKENS = dict.fromkeys((PROMPT, COMPLETION, TOTAL), 0)
 _NUMBERS = (_TOKENS, "llm.cost.", "gen_ai.usage.")
-_CHECKED = (_TOKENS, "llm.cost.", "gen_ai.")
-"""Prefixes of attributes that a span may not always have."""
 _SHARED = (
     "llm.input_messages.",
     "llm.output_messages.",
@@ -72,7 +70,10 @@ _lock = Lock()
 class ModelCall:
     """What is known about one model call, from its own span and from the spans inside it."""
 
-    def __init__(self, span: Span, outer: "ModelCall | None", *, outer_counts: bool) -> None:
+    checked: tuple[str, ...] = (KIND, _TOKENS, "llm.cost.", "gen_ai.")
+    """Prefixes of the attributes that its span may not always have."""
+
+    def __init__(self, span: KeptSpan, outer: "ModelCall | None", *, outer_counts: bool) -> None:
         self.span = span
         self.outer = outer
         self.outer_counts = outer_counts
@@ -95,14 +96,22 @@ class ModelCall:
         """Whether its span has not ended."""
         return self.span.is_recording()
 
-    def effective_kind(self, kind: Any) -> Any:
+    def attributes_to_set(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of *attributes* that the span may have now."""
+        return {
+            key: self._effective_kind(value) if key == KIND else value
+            for key, value in attributes.items()
+            if self._may_set(key, value)
+        }
+
+    def _effective_kind(self, kind: Any) -> Any:
         """Return the kind that the span gets when its instrumentor sets *kind*."""
         if kind != LLM:
             return kind
         self.is_model_call = True
         return CHAIN if self.outer_counts or self.inner_counts else LLM
 
-    def may_set(self, key: str, value: Any) -> bool:
+    def _may_set(self, key: str, value: Any) -> bool:
         """Whether the span may have this attribute now. Any other number is kept for its end."""
         if not key.startswith(_NUMBERS):
             return not (self.outer_counts and key.startswith("gen_ai."))
@@ -128,7 +137,7 @@ class ModelCall:
         if len(self.inner_attributes) < _MAX_INNER_SPANS:
             self.inner_attributes += [inner.span.attributes or {}, *inner.inner_attributes]
         if self.inner_numbers and not (self.outer_counts or self.inner_counts):
-            _write(self.span, self.inner_numbers)
+            self.span.clew_set_attributes(self.inner_numbers)
         return True
 
     def add_shared_attributes(self) -> None:
@@ -137,7 +146,7 @@ class ModelCall:
         This is done when it ends, because most instrumentors set attributes only then. What a span
         around it will set after that cannot be known here.
         """
-        if (self.span.attributes or {}).get(KIND) != LLM:
+        if _kind_of(self.span) != LLM:
             return
         others = [*self.inner_attributes]
         outer = self.outer
@@ -147,32 +156,33 @@ class ModelCall:
                 others.append(outer.future_attributes())
             outer = outer.outer
         if others:
-            _write(self.span, _missing(others, self.span))
-
-    def release(self) -> None:
-        """Drop references that are not needed once the span has ended."""
-        self.inner_attributes, self.future_attributes = [], None
+            self.span.clew_set_attributes(_missing(others, self.span))
 
     def set_cache_hit(self) -> None:
         """Note that a cache has answered: no provider was asked, so no tokens are spent."""
         self.is_cache_hit = True
         self.inner_numbers = dict(NO_TOKENS)
-        _write(self.span, {CACHE_HIT: True, **self.inner_numbers})
+        self.span.clew_set_attributes({CACHE_HIT: True, **self.inner_numbers})
 
     def finish(self) -> None:
-        """Write the numbers onto the span, or pass them to the outer call, as the span ends."""
+        """Write or pass on what is known, as the span ends, and drop what is not needed then."""
+        self._write_or_pass_on()
+        self.inner_attributes, self.future_attributes = [], None
+
+    def _write_or_pass_on(self) -> None:
+        """Write the numbers onto the span, or pass them to the outer call."""
         if self.outer_counts:
             outer = self.outer
             if not self.is_model_call and not self.inner_numbers:  # An embedding, say.
-                _write(self.span, self.own_numbers)
+                self.span.clew_set_attributes(self.own_numbers)
             elif outer is None or not outer.add_inner(self):
-                _write(self.span, {**self.own_numbers, **self.inner_numbers, KIND: LLM})
+                self.span.clew_set_attributes({**self.own_numbers, **self.inner_numbers, KIND: LLM})
             return
         if self.inner_counts and self.own_numbers and not self.has_numbers_inside:
             # The call inside was not this one: this one asked a provider that is not traced.
-            _write(self.span, {**self.own_numbers, KIND: LLM})
+            self.span.clew_set_attributes({**self.own_numbers, KIND: LLM})
         elif self.inner_numbers and self.span.dropped_attributes:
-            _write(self.span, self.inner_numbers)
+            self.span.clew_set_attributes(self.inner_numbers)
         has_numbers = self.own_numbers or self.inner_numbers or self.has_numbers_inside
         if self.outer is not None and has_numbers:
             self.outer.has_numbers_inside = True
@@ -200,7 +210,7 @@ def _missing(
 ) -> dict[str, AttributeValue]:
     """Return the shared attributes of *others* that *span* lacks and has room for."""
     known = set(span.attributes or ())
-    limit = getattr(getattr(span, "_limits", None), "max_span_attributes", None)
+    limit = max_attributes_of(span)
     result: dict[str, AttributeValue] = {}
     for attributes in others:
         by_prefix: dict[str, dict[str, AttributeValue]] = {}
@@ -217,58 +227,16 @@ def _missing(
     return result
 
 
-def _write(span: Span, attributes: Mapping[str, AttributeValue]) -> None:
-    """Set attributes without the checks of `CountedSpan`."""
-    KeptSpan.set_attributes(span, attributes)  # type: ignore[arg-type]  # only these are counted
-
-
-class CountedSpan(KeptSpan):
-    """Added to the class of a span that is, or may be, a model call."""
-
-    clew_call: ModelCall
-
-    def set_attribute(self, key: str, value: Any) -> None:
-        """Set one attribute, if the span may have it now."""
-        if key == KIND or key.startswith(_CHECKED):
-            self.set_attributes({key: value})
-        else:
-            super().set_attribute(key, value)
-
-    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Set those of several attributes that the span may have now."""
-        try:
-            call = self.clew_call
-            attributes = {
-                key: call.effective_kind(value) if key == KIND else value
-                for key, value in attributes.items()
-                if call.may_set(key, value)
-            }
-        except Exception:
-            contain("counting a model call")
-        super().set_attributes(attributes)
-
-    def end(self, end_time: int | None = None) -> None:
-        """Write or pass on what the span knows, then end it."""
-        if self.is_recording():
-            try:
-                self.clew_call.finish()
-                self.clew_call.release()
-            except Exception:
-                contain("counting a model call")
-        super().end(end_time)
-
-
-def track_model_call(span: Span, context: Context | None, layer: Layer) -> None:
+def track_model_call(span: KeptSpan, context: Context | None, layer: Layer) -> None:
     """Connect *span*, which an instrumentor of that *layer* has just started, with its call."""
     outer = _enclosing_call(context)
-    kind = (span.attributes or {}).get(KIND)
     if outer is not None and layer is not Layer.ORCHESTRATOR and _merge_duplicates:
         _count(span, ModelCall(span, outer, outer_counts=True))
-        if kind is not None:
+        if (kind := _kind_of(span)) is not None:
             span.set_attribute(KIND, kind)
     elif layer is not Layer.PROVIDER:
         _set_call(span, outer)
-        if kind is not None:
+        if (kind := _kind_of(span)) is not None:
             announce_kind(span, kind)
 
 
@@ -285,11 +253,11 @@ def announce_kind(
     outer = _open_call_of(span)
     if kind in _SEPARATE_WORK:
         _set_call(span, None)
-    elif kind == LLM and not isinstance(span, CountedSpan):
+    elif kind == LLM and span.clew_own_call is None:
         if outer is not None and _merge_duplicates:
             outer.inner_counts = True
             if KIND in (outer.span.attributes or {}):
-                _write(outer.span, {KIND: CHAIN})
+                outer.span.clew_set_attributes({KIND: CHAIN})
         call = ModelCall(span, outer, outer_counts=False)
         call.future_attributes = future_attributes
         _count(span, call)
@@ -319,6 +287,10 @@ def merges_duplicates() -> bool:
     return _merge_duplicates
 
 
+def _kind_of(span: Span) -> Any:
+    return (span.attributes or {}).get(KIND)
+
+
 def _enclosing_call(context: Context | None) -> ModelCall | None:
     return _open_call_of(get_current_span(context)) if _any_call_seen else None
 
@@ -332,8 +304,8 @@ def _set_call(span: Any, call: ModelCall | None) -> None:
     span.clew_call = call
 
 
-def _count(span: Any, call: ModelCall) -> None:
+def _count(span: KeptSpan, call: ModelCall) -> None:
     global _any_call_seen  # It only ever becomes true
     _any_call_seen = True
     _set_call(span, call)
-    add_class(span, CountedSpan)
+    span.clew_count(call)

@@ -2,14 +2,15 @@
 
 import logging
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from opentelemetry import trace
 
-logger = logging.getLogger("clew")
+from clew.core.otel_private import SET_TRACER_PROVIDER, span_processor_of
+from clew.patching.undo import UndoStack
+from clew.patching.wrap import Patches
 
-_SETTER = "_set_tracer_provider"
+logger = logging.getLogger("clew")
 
 
 def add_processor(provider: Any, processor: Any) -> None:
@@ -32,7 +33,7 @@ def _uses_its_own_processors(provider: Any) -> bool:
     They do not if a subclass delegates everything to another provider.
     """
     used = getattr(provider.get_tracer("clew"), "span_processor", None)
-    return used is not None and used is getattr(provider, "_active_span_processor", None)
+    return used is not None and used is span_processor_of(provider)
 
 
 class _Global:
@@ -40,48 +41,46 @@ class _Global:
 
     made: Any = None
 
+    @classmethod
+    def forget(cls) -> None:
+        """Check no longer whether it is replaced."""
+        cls.made = None
 
+
+_BETWEEN = frozenset({"clew", "opentelemetry", "wrapt"})
+"""Packages that are called between the module that sets a provider and this one."""
 _WHAT_TO_DO = (
     "set it up before instrument_all(), or send clew's spans to its backend with "
     "OTEL_EXPORTER_OTLP_ENDPOINT"
 )
 
 
-def warn_of_later_provider(made: Any) -> Callable[[], None]:
+def warn_of_later_provider(made: Any, undo: UndoStack) -> None:
     """Warn when the application sets a tracer provider although *made* is the global one.
 
-    OpenTelemetry ignores the later one, and its warning does not tell what to do. Nothing public
-    reports the attempt, but both ways to set a provider call the function that is wrapped here.
+    OpenTelemetry ignores the later one, and its warning does not tell what to do.
     """
-    original = getattr(trace, _SETTER, None)
-    if original is None:
-        return lambda: None
-    active = True
-    _Global.made = made
 
-    def set_tracer_provider(tracer_provider: Any, *args: Any, **kwargs: Any) -> None:
-        original(tracer_provider, *args, **kwargs)
-        if active and tracer_provider is not made and trace.get_tracer_provider() is made:
+    def after_set(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = wrapped(*args, **kwargs)
+        later = args[0] if args else kwargs.get("tracer_provider")
+        if later is not made and trace.get_tracer_provider() is made:
             logger.warning(
                 "clew: %s was set as the tracer provider, by %s, after instrument_all() had made "
                 "one, so OpenTelemetry ignores it and its exporters get no spans; %s",
-                _name_of(tracer_provider),
+                _name_of(later),
                 _caller(),
                 _WHAT_TO_DO,
             )
+        return result
 
-    setattr(trace, _SETTER, set_tracer_provider)
-
-    def stop() -> None:
-        nonlocal active
-        active = False
-        if _Global.made is made:
-            _Global.made = None
-        # Otherwise somebody else has wrapped it.
-        if getattr(trace, _SETTER, None) is set_tracer_provider:
-            setattr(trace, _SETTER, original)
-
-    return stop
+    if not hasattr(trace, SET_TRACER_PROVIDER):
+        return
+    patches = Patches(doing="warning of later tracer providers")
+    undo.add(patches.undo)
+    undo.add(_Global.forget)
+    _Global.made = made
+    patches.wrap_now([(trace, SET_TRACER_PROVIDER, after_set)])
 
 
 def warn_of_replaced_provider() -> None:
@@ -113,7 +112,7 @@ def _caller() -> str:
     """Return the module that sets a tracer provider; the provider's class is mostly the SDK's."""
     frame = sys._getframe(1)  # Nothing public is as cheap
     module = __name__
-    while frame.f_back is not None and module.partition(".")[0] in {"clew", "opentelemetry"}:
+    while frame.f_back is not None and module.partition(".")[0] in _BETWEEN:
         frame = frame.f_back
         module = str(frame.f_globals.get("__name__", ""))
     return module

@@ -6,19 +6,12 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 from opentelemetry.util.types import AttributeValue
 
-from clew.context.api import carried, echoed, same
-from clew.context.identity import (
-    IDS,
-    USER_ID,
-    Carried,
-    Pseudonym,
-    count_unusable,
-    pseudonymised,
-    pseudonyms_are_on,
-)
-from clew.context.misuse import ids_are_used
-from clew.context.request import put_back
-from clew.context.request_span import know_root
+from clew.context.ids import IDS, USER_ID, FoundAttributes, count_unusable
+from clew.context.lookup import find_attributes, is_in_current_context, is_same
+from clew.context.misuse import note_ids_are_used
+from clew.context.pseudonyms import Pseudonym, pseudonymise, pseudonyms_are_on
+from clew.context.request import restore_request_context
+from clew.context.request_span import link_request_span
 from clew.core.backend_names import Alias
 from clew.core.containment import contain
 from clew.spans.kept_span import KeptSpan, keep, written_by_an_instrumentor
@@ -33,7 +26,7 @@ class IdentityProcessor(SpanProcessor):
         self.active = True
         """False after ``uninstrument_all()``: a provider has no way to remove a processor."""
         self.configure(aliases, high_limit=high_limit)
-        ids_are_used()
+        note_ids_are_used()
 
     def configure(self, aliases: tuple[Alias, ...], *, high_limit: bool) -> None:
         """Set the other names for the ids, and whether the attribute limit is too high to reach.
@@ -49,11 +42,11 @@ class IdentityProcessor(SpanProcessor):
         if not self.active:
             return
         try:
-            if know_root(span, parent_context):
-                put_back(span.kind)
+            if link_request_span(span, parent_context):
+                restore_request_context(span.kind)
             inherit_model_call(span, parent_context)
             mark_if_in_model_call(span, parent_context)
-            kept = missing = carried(parent_context)
+            kept = missing = find_attributes(parent_context)
             unusable = kept.unusable
             if attributes := span.attributes:
                 if isinstance(span, KeptSpan):
@@ -66,16 +59,16 @@ class IdentityProcessor(SpanProcessor):
             if attributes or self._keeps_all:
                 keep(span, kept, self.aliases)
         except Exception:
-            contain("stamping a span")
+            contain("setting the ids on a span")
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Return True. Older SDKs' own method returns None, and then no later one is flushed."""
         return True
 
 
 def _merge(
-    from_context: Carried, attributes: Mapping[str, AttributeValue]
-) -> tuple[Carried, Carried]:
+    from_context: FoundAttributes, attributes: Mapping[str, AttributeValue]
+) -> tuple[FoundAttributes, FoundAttributes]:
     """Return what the span is to keep, and what of that its *attributes* do not contain yet.
 
     The attributes that a span starts with are the application's, and take precedence, unless
@@ -89,17 +82,17 @@ def _merge(
         own = attributes.get(key)
         if own is None:
             kept[key] = missing[key] = value
-        elif same(own, value) or _is_truncated(own, value):
+        elif is_same(own, value) or _is_truncated(own, value):
             kept[key] = value
-        elif echoed(key, own) and written_by_an_instrumentor():
+        elif is_in_current_context(key, own) and written_by_an_instrumentor():
             kept[key] = missing[key] = value
         else:
             kept[key] = own
             inherited -= {key}
     user_id = kept.get(USER_ID)
-    if user_id is not None and (pseudonym := pseudonymised(user_id)) is not user_id:
+    if user_id is not None and (pseudonym := pseudonymise(user_id)) is not user_id:
         kept[USER_ID] = missing[USER_ID] = pseudonym
-    return Carried(kept, inherited), Carried(missing)
+    return FoundAttributes(kept, inherited), FoundAttributes(missing)
 
 
 def _is_truncated(own: object, value: object) -> bool:

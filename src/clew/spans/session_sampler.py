@@ -6,7 +6,7 @@ span. For spans outside a session the application's sampler decides.
 
 import gc
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any
@@ -16,10 +16,12 @@ from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import get_current_span
 
-from clew.context.api import carried
-from clew.context.identity import SESSION_ID
-from clew.context.request import put_back
+from clew.context.ids import SESSION_ID
+from clew.context.lookup import find_attributes
+from clew.context.request import restore_request_context
 from clew.core.containment import contain
+from clew.core.otel_private import span_processor_of, tracers_of
+from clew.patching.undo import UndoStack
 
 logger = logging.getLogger("clew")
 
@@ -31,17 +33,19 @@ def session_is_kept(session_id: str, rate: float) -> bool:
     return position < rate * 2**64
 
 
-def sample_sessions(provider: Any, rate: float) -> Callable[[], None]:
-    """Make *provider* keep the share *rate* of sessions; return a function that undoes it.
+def sample_sessions(provider: Any, rate: float, undo: UndoStack) -> None:
+    """Make *provider* keep the share *rate* of sessions; add to *undo* what undoes it.
 
     The provider and the tracers that it has made get a `SessionSampler` around their own sampler.
-    That one is not changed: the SDK gives the same object to all providers that specify none.
+    That one is not changed: the SDK gives the same object to all providers that specify none. The
+    tracers of the instrumentors (`ClewTracer`) read the provider's sampler for each span.
     """
     original = getattr(provider, "sampler", None)
     if isinstance(original, SessionSampler):
-        return lambda: None  # The caller that has set it removes it.
+        return  # The caller that has set it removes it.
     if original is not None:
         sampler = SessionSampler(original, rate)
+        undo.add(partial(_remove, provider, sampler))
         try:
             provider.sampler = sampler
         except AttributeError:  # A property, or a class that forbids assignment.
@@ -51,9 +55,8 @@ def sample_sessions(provider: Any, rate: float) -> Callable[[], None]:
             "clew: %s takes no sampler; CLEW_SESSION_SAMPLE_RATE does not apply to its spans",
             type(provider).__name__,
         )
-        return lambda: None
+        return
     _replace(provider, original, sampler)
-    return partial(_remove, provider, sampler)
 
 
 class SessionSampler(Sampler):
@@ -79,7 +82,7 @@ class SessionSampler(Sampler):
         decision = None
         if self.active:
             try:
-                put_back(kind)
+                restore_request_context(kind)
                 decision = _decide(parent_context, attributes, self.rate)
             except Exception:
                 contain("sampling a session")
@@ -103,12 +106,13 @@ class SessionSampler(Sampler):
 
 def _remove(provider: Any, sampler: SessionSampler) -> None:
     sampler.active = False
-    if provider.sampler is sampler:
+    if getattr(provider, "sampler", None) is sampler:
         provider.sampler = sampler.original
     _replace(provider, sampler, sampler.original)
 
 
 def _replace(provider: Any, old: Sampler, new: Sampler) -> None:
+    """Replace the sampler of the tracers that have copied it: all but clew's for instrumentors."""
     for tracer in _tracers_of(provider):
         if tracer.sampler is old:
             tracer.sampler = new
@@ -120,10 +124,10 @@ def _tracers_of(provider: Any) -> Iterable[Tracer]:
     Newer SDKs keep a list of them. In older ones, the garbage collector lists all objects of the
     class, and a provider's tracers are those that have its span processor.
     """
-    tracers = getattr(provider, "_tracers", None)
-    if isinstance(tracers, dict):
-        return list(tracers.values())
-    processor = getattr(provider, "_active_span_processor", None)
+    tracers = tracers_of(provider)
+    if tracers is not None:
+        return tracers
+    processor = span_processor_of(provider)
     return [
         obj
         for obj in gc.get_referrers(*_with_subclasses(Tracer))
@@ -140,7 +144,7 @@ def _with_subclasses(tracer_class: type[Tracer]) -> Iterator[type[Tracer]]:
 def _decide(parent_context: Context | None, attributes: Any, rate: float) -> Decision | None:
     session_id = (attributes or {}).get(SESSION_ID)
     if session_id is None:
-        session_id = carried(parent_context).attributes.get(SESSION_ID)
+        session_id = find_attributes(parent_context).attributes.get(SESSION_ID)
     if not isinstance(session_id, str):
         return None
     kept = session_is_kept(session_id, rate)

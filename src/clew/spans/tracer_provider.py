@@ -7,8 +7,9 @@ that samplers and processors see the right ones from the start.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from operator import attrgetter
 from secrets import randbits
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span as SDKSpan
@@ -17,10 +18,11 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.trace import Link, Span, SpanKind, Tracer, TracerProvider
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from clew.context.api import carried, echoed
-from clew.context.identity import CARRIED, IDS
+from clew.context.ids import CONTEXT_KEYS, IDS
+from clew.context.lookup import find_attributes, is_in_current_context
 from clew.core.containment import contain
 from clew.core.frameworks import FRAMEWORKS, Layer
+from clew.core.otel_private import READ_BY_START_SPAN, span_processor_of
 from clew.spans.cost import set_cost_at_end
 from clew.spans.framework_runs import context_inside_run
 from clew.spans.kept_span import KeptSpan, keep
@@ -47,7 +49,7 @@ class ClewTracerProvider(TracerProvider):
         )
         if not isinstance(real, SDKTracer):
             return real
-        return _tracer_class(_layer_of(instrumenting_module_name)).for_tracer(real)
+        return ClewTracer(real, self.real, _layer_of(instrumenting_module_name))
 
 
 def _layer_of(instrumentor: str) -> Layer:
@@ -57,35 +59,37 @@ def _layer_of(instrumentor: str) -> Layer:
     return Layer.UNKNOWN
 
 
-@lru_cache
-def _tracer_class(layer: Layer) -> type["ClewTracer"]:
-    """Return a class with this layer, as an instance shares all its state with the real tracer."""
-    return type("ClewTracer", (ClewTracer,), {"layer": layer})
+class ClewTracer(Tracer):
+    """One instrumentor's tracer: has a real one, and another way to start spans.
 
+    The SDK's own methods are called with this tracer as ``self``, so they read its ``sampler`` and
+    its ``id_generator``. Everything else is read from the real tracer, whenever it is needed.
+    """
 
-class ClewTracer(SDKTracer):
-    """One instrumentor's tracer: the SDK's and its state, with another way to start spans."""
+    def __init__(self, real: SDKTracer, provider: TracerProvider, layer: Layer) -> None:
+        self._real = real
+        self.layer = layer
+        """The layer of the framework whose spans it makes."""
+        made_by_provider = real.span_processor is span_processor_of(
+            provider
+        ) and real.sampler is getattr(provider, "sampler", None)
+        # A provider may return the tracers of another one, and not use its own sampler.
+        self._with_sampler: Any = provider if made_by_provider else real
 
-    layer = Layer.UNKNOWN
-    """The layer of the framework whose spans it makes."""
-
-    @classmethod
-    def for_tracer(cls, real: SDKTracer) -> "ClewTracer":
-        """Return a tracer that shares the state of *real*, including later changes."""
-        tracer = object.__new__(cls)
-        tracer.__dict__ = real.__dict__
-        return tracer
-
-    @property
-    def unwrapped(self) -> "ClewTracer":
-        """This tracer, even if it is read from the `OITracer` around it."""
-        return self
+    sampler = property(attrgetter("_with_sampler.sampler"))
+    """The sampler that the provider has now: for sessions, or set by the application."""
 
     @property
-    def id_generator(self) -> IdGenerator:  # type: ignore[override]  # it is never set here
+    def id_generator(self) -> IdGenerator:
         """A generator that ``random.seed()`` in the application cannot change, as `OITracer`'s."""
-        own: IdGenerator = self.__dict__["id_generator"]
+        own = self._real.id_generator
         return _UNSEEDED if type(own) is RandomIdGenerator else own
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the real tracer."""
+        if name == "_real":  # Not set yet, for example while this tracer is being copied.
+            raise AttributeError(name)
+        return getattr(self._real, name)
 
     def start_span(  # noqa: PLR0913, PLR0917 - OpenTelemetry's signature
         self,
@@ -101,8 +105,9 @@ class ClewTracer(SDKTracer):
         """Start a span with the ids that it carries, inside the model call that it is part of.
 
         `OITracer` calls this with itself as ``self``. The SDK's method is called with the tracer
-        inside it, so that the SDK does not read each of its own attributes through the proxy.
+        inside it, so that the SDK does not read each attribute through two objects.
         """
+        tracer = _unwrap(self)
         try:
             warn_of_replaced_provider()
             context = context_inside_run(context)
@@ -110,7 +115,7 @@ class ClewTracer(SDKTracer):
         except Exception:
             contain("starting a span")
         span = SDKTracer.start_span(
-            self.unwrapped,
+            tracer,  # type: ignore[arg-type]  # it has what is read there
             name,
             context,
             kind,
@@ -121,15 +126,32 @@ class ClewTracer(SDKTracer):
             set_status_on_exception,
         )
         try:
-            if isinstance(span, SDKSpan):
-                if not isinstance(span, KeptSpan):
-                    # Its framework may still set another session's id on it.
-                    keep(span, carried(context))
-                set_cost_at_end(span)
-                track_model_call(span, context, self.layer)
+            if isinstance(span, KeptSpan):
+                kept: KeptSpan | None = span
+            else:  # Its framework may still set another session's id on it.
+                kept = keep(span, find_attributes(context)) if isinstance(span, SDKSpan) else None
+            if kept is not None:
+                set_cost_at_end(kept)
+                track_model_call(kept, context, tracer.layer)
         except Exception:
             contain("starting a span")
         return span
+
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a span and make it the current one, in a block or around a function."""
+        return SDKTracer.start_as_current_span(self, *args, **kwargs)  # type: ignore[arg-type]
+
+
+# The SDK reads these for each span, several times as fast as through `__getattr__`.
+for _name in ("instrumentation_info", "resource", "span_processor", *READ_BY_START_SPAN):
+    setattr(ClewTracer, _name, property(attrgetter(f"_real.{_name}")))
+
+
+def _unwrap(tracer: Any) -> ClewTracer:
+    """Return the tracer inside an `OITracer`, through which reading an attribute is slow."""
+    while type(tracer) is not ClewTracer:
+        tracer = tracer.__wrapped__
+    return tracer
 
 
 class _Unseeded(RandomIdGenerator):
@@ -145,16 +167,18 @@ _UNSEEDED = _Unseeded()
 
 def _with_identity(attributes: Attributes, context: Context | None) -> Attributes:
     """Return *attributes* with what *context* carries, instead of what `OITracer` has set."""
-    from_context, inherited, _ = carried(context)
+    from_context, inherited, _ = find_attributes(context)
     if not attributes:
         return from_context
     result: dict[str, AttributeValue] = {**from_context, **attributes}
-    for key in CARRIED:
+    for key in CONTEXT_KEYS:
         if key not in attributes:
             continue
         own = attributes[key]
         # Read from the current context, or the framework's own id.
-        if echoed(key, own) or (key in IDS and key in from_context and key not in inherited):
+        if is_in_current_context(key, own) or (
+            key in IDS and key in from_context and key not in inherited
+        ):
             if key in from_context:
                 result[key] = from_context[key]
             else:

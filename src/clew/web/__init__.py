@@ -1,11 +1,11 @@
-"""Requests: which session and user one belongs to, for every ASGI and WSGI framework.
+"""The session and the user of web requests, for every ASGI and WSGI framework.
 
     from clew.web import from_header
     from clew.web.asgi import SessionMiddleware
 
     app.add_middleware(SessionMiddleware, session=from_header("x-session-id"))
 
-Pure protocol: no web framework is imported here.
+No web framework is imported here: the middlewares need only the protocols.
 """
 
 from clew.web.sources import from_baggage as from_baggage

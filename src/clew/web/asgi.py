@@ -1,12 +1,12 @@
-"""The session of a request, for ASGI: FastAPI, Starlette, Litestar, Quart, Django and others."""
+"""Middleware for ASGI: FastAPI, Starlette, Litestar, Quart, Django and others."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from inspect import isawaitable
 from typing import Any
 
-from clew.context.request import served
+from clew.context.request import remember_request_context
 from clew.core.containment import contain
-from clew.web.request_ids import READING, Identifying, Ids, InSession, Source, admit
+from clew.web.request_ids import READING_IDS, IdReader, Ids, RequestSession, Source, add_id
 
 __all__ = ["SessionMiddleware"]
 
@@ -16,7 +16,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_OPENS_A_RESPONSE = frozenset(
+_RESPONSE_STARTS = frozenset(
     {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 )
 
@@ -31,12 +31,12 @@ class SessionMiddleware:
 
     Args:
         app: The ASGI application.
-        session: Where the session's id stands in a request: ``from_header(...)``,
+        session: Where to find the session's id in a request: ``from_header(...)``,
             ``from_cookie(...)``, ``from_baggage()``, or a function, also an asynchronous one, that
             takes the scope and returns the id or None.
-        user: Where the user's id stands, likewise.
-        fresh: Make a new session for a request that names none that can be used.
-        response_header: The response header that tells the client of a session made for it.
+        user: Where to find the user's id, likewise.
+        fresh: Create a new session for a request without a usable session id.
+        response_header: The response header that tells the client the id of a new session.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SessionMiddleware:
         response_header: str = "x-session-id",
     ) -> None:
         self.app = app
-        self._identifying = Identifying(
+        self._id_reader = IdReader(
             session=session,
             user=user,
             fresh=fresh,
@@ -58,40 +58,42 @@ class SessionMiddleware:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application in the session that *scope* names."""
+        """Run the application in the session of the request."""
         if scope["type"] not in {"http", "websocket"}:  # The application's lifespan.
             await self.app(scope, receive, send)
             return
         ids = await self._read(scope)
-        if made := self._identifying.renew(ids):
-            send = _announcing(send, self._identifying.response_header.encode(), made.encode())
+        if session_id := self._id_reader.add_fresh_session(ids):
+            send = _adding_header(
+                send, self._id_reader.response_header.encode(), session_id.encode()
+            )
         if not ids:
             await self.app(scope, receive, send)
             return
-        with InSession(ids), served():
+        with RequestSession(ids), remember_request_context():
             await self.app(scope, receive, send)
 
     async def _read(self, scope: Scope) -> Ids:
         ids: Ids = {}
-        for key, source in self._identifying.sources.items():
+        for key, source in self._id_reader.sources.items():
             try:
                 found = source(scope)
                 if isawaitable(found):
                     found = await found
-                admit(ids, key, found)
+                add_id(ids, key, found)
             except Exception:  # The boundary to the application, and its own source
-                contain(READING)
+                contain(READING_IDS)
         return ids
 
 
-def _announcing(send: Send, name: bytes, value: bytes) -> Send:
-    """Return *send* with one more header on the response, unless the application sets it."""
+def _adding_header(send: Send, name: bytes, value: bytes) -> Send:
+    """Return a *send* that adds a header to the response, unless the application sets it."""
 
-    async def announce(message: Message) -> None:
-        if message["type"] in _OPENS_A_RESPONSE:
+    async def send_with_header(message: Message) -> None:
+        if message["type"] in _RESPONSE_STARTS:
             headers = list(message.get("headers") or ())
             if all(key.lower() != name for key, _ in headers):
                 message = {**message, "headers": [*headers, (name, value)]}
         await send(message)
 
-    return announce
+    return send_with_header

@@ -1,4 +1,4 @@
-"""What the two middlewares have in common: from the sources to the ids of one request."""
+"""Reads the ids of a request and runs it in their session, for both middlewares."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -8,23 +8,23 @@ from uuid import uuid4
 from opentelemetry.trace import get_current_span
 
 from clew.context.api import current, using_attributes
-from clew.context.identity import SESSION_ID, USER_ID, admitted_id, carried_ids
-from clew.context.request_span import said_by_the_application
+from clew.context.ids import SESSION_ID, USER_ID, external_id, id_attributes
+from clew.context.request_span import application_attributes
 from clew.core.containment import contain
 from clew.core.errors import ConfigurationError
 from clew.web.sources import Baggage, Request, header_name
 
 Source = Callable[[Any], Any]
-"""Takes the ASGI scope or the WSGI environ and returns an id, or None."""
+"""A function that takes the ASGI scope or the WSGI environ and returns an id, or None."""
 
 Ids = dict[str, str]
-"""What is known of one request, by the names of the attributes."""
+"""The ids of one request, by the names of the span attributes."""
 
-READING = "reading the ids of a request"
+READING_IDS = "reading the ids of a request"
 
 
-class Identifying:
-    """Reads session and user off a request, and opens the block that it runs in."""
+class IdReader:
+    """Reads the session and the user of a request from the configured sources."""
 
     def __init__(
         self,
@@ -44,23 +44,23 @@ class Identifying:
         self.sources: dict[str, Source] = {}
         for argument, key, source in (("session", SESSION_ID, session), ("user", USER_ID, user)):
             if source is not None:
-                self.sources[key] = _checked(argument, key, source, takes_async=takes_async)
+                self.sources[key] = _checked_source(argument, key, source, takes_async=takes_async)
         self._fresh = fresh
         self.response_header = header_name(response_header)
 
     def read(self, request: Request) -> Ids:
-        """Return the ids that *request* names. What cannot be used is dropped and counted."""
+        """Return the ids in *request*. What cannot be used is dropped and counted."""
         ids: Ids = {}
         for key, source in self.sources.items():
             try:
                 found = source(request)
-                admit(ids, key, found)
+                add_id(ids, key, found)
             except Exception:  # The boundary to the application, and its own source
-                contain(READING)
+                contain(READING_IDS)
         return ids
 
-    def renew(self, ids: Ids) -> str | None:
-        """Make a new session where there is none and one is wanted; return it."""
+    def add_fresh_session(self, ids: Ids) -> str | None:
+        """Add a new session to *ids* if there is none and ``fresh`` is on; return its id."""
         try:
             if not self._fresh or SESSION_ID in ids or current().session_id is not None:
                 return None
@@ -71,26 +71,26 @@ class Identifying:
             return None
 
 
-def admit(ids: Ids, key: str, found: object) -> None:
-    """Add what a source has found to *ids*, if it can be used."""
-    if found is not None and (usable := admitted_id(found)) is not None:
+def add_id(ids: Ids, key: str, found: object) -> None:
+    """Add the id that a source has *found* to *ids*, if it can be used."""
+    if found is not None and (usable := external_id(found)) is not None:
         ids[key] = usable
 
 
-class InSession:
-    """The block in which a request runs. A fault in it leaves the request without a session."""
+class RequestSession:
+    """The block in which a request runs. If clew fails, the request runs without a session."""
 
     def __init__(self, ids: Ids) -> None:
         self._ids = ids
         self._block: using_attributes | None = None
 
     def __enter__(self) -> None:
-        """Enter the block, and stamp the span that was opened for the request."""
+        """Enter the block, and set the ids on the span that was started for the request."""
         try:
             session_id, user_id = self._ids.get(SESSION_ID, ""), self._ids.get(USER_ID, "")
-            _stamp_current_span(carried_ids(session_id or None, user_id or None).attributes)
+            _stamp_current_span(id_attributes(session_id or None, user_id or None).attributes)
         except Exception:
-            contain("stamping the span of a request")
+            contain("setting the ids on the span of a request")
         try:
             block = using_attributes(session_id=session_id, user_id=user_id)
             block.__enter__()
@@ -108,21 +108,20 @@ class InSession:
 
 
 def _stamp_current_span(attributes: Mapping[str, Any]) -> None:
-    """Set what the current span does not say.
+    """Set those *attributes* on the current span that it does not have.
 
-    A server's own span, which its instrumentation opens before any middleware runs, knows nothing
-    of the request's session.
+    An instrumentation starts the span of a server before any middleware runs, without the session.
     """
     span = get_current_span()
     if not span.is_recording():
         return
-    said = said_by_the_application(span)
+    own = application_attributes(span)
     for key, value in attributes.items():
-        if key not in said:
+        if key not in own:
             span.set_attribute(key, value)
 
 
-def _checked(argument: str, key: str, source: object, *, takes_async: bool) -> Source:
+def _checked_source(argument: str, key: str, source: object, *, takes_async: bool) -> Source:
     if not callable(source):
         message = (
             f"{argument} must be a source, not {type(source).__name__}: "

@@ -1,7 +1,7 @@
-"""Where in a request an id stands. Each source reads an ASGI scope or a WSGI environ.
+"""Sources: where to find an id in a request, which is an ASGI scope or a WSGI environ.
 
-A source returns what it found, whatever that is. What is not one clean text comes back as it is,
-as bytes or as the list of the several values, and `admitted_id` drops and counts it.
+A source returns what it found, unchecked: one text, or bytes that are no UTF-8, or the list of
+several values, and `external_id` drops and counts what cannot be used.
 Nothing here raises because of what a client sent, and everything takes time linear in its size.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clew.context.identity import SESSION_ID
+from clew.context.ids import SESSION_ID
 from clew.core import w3c_baggage
 from clew.core.errors import ConfigurationError
 
@@ -17,16 +17,16 @@ Request = Mapping[str, Any]
 """An ASGI scope or a WSGI environ."""
 
 MAX_COOKIES = 65_536
-"""Characters of cookies that are looked through; servers allow a fraction of that by default."""
+"""How many characters of cookies are read; servers allow a fraction of that by default."""
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
-"""What a header's name is made of (RFC 9110), in lower case."""
+"""The characters of a header's name (RFC 9110), in lower case."""
 
 
 def from_header(name: str) -> "Header":
     """Read the id from a request header.
 
-    One that came more than once is dropped: which of them counts would be a guess. WSGI servers
+    A header that came more than once is dropped: which value counts would be a guess. WSGI servers
     join the values of such a header with commas, so an id with a comma in it is dropped as well.
 
     >>> from_header("x-session-id")({"type": "http", "headers": [(b"x-session-id", b"chat-42")]})
@@ -36,7 +36,7 @@ def from_header(name: str) -> "Header":
 
 
 def from_cookie(name: str) -> "Cookie":
-    """Read the id from a cookie. One that is sent with two different values is dropped.
+    """Read the id from a cookie. A cookie that is sent with two different values is dropped.
 
     >>> from_cookie("sid")({"type": "http", "headers": [(b"cookie", b"a=b; sid=chat-42")]})
     'chat-42'
@@ -57,7 +57,7 @@ def from_baggage(key: str | None = None) -> "Baggage":
 
 
 def header_name(name: str) -> str:
-    """Return *name* in lower case, if a header can have it."""
+    """Return *name* in lower case, or raise an error if it cannot be the name of a header."""
     if not _is_token(name):
         message = f"{name!r} cannot be the name of a header"
         raise ConfigurationError(message)
@@ -70,12 +70,12 @@ def _is_token(name: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A source: see `from_header`."""
+    """The source that `from_header` returns."""
 
     name: str
 
     def __call__(self, request: Request) -> object:
-        """Return the id that *request* names, or what stands in its place."""
+        """Return what *request* has as the id, usable or not."""
         values = _values(request, self.name)
         if not values:
             return None
@@ -87,15 +87,15 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A source: see `from_cookie`."""
+    """The source that `from_cookie` returns."""
 
     name: str
 
     def __call__(self, request: Request) -> object:
-        """Return the id that *request* names, or what stands in its place."""
+        """Return what *request* has as the id, usable or not."""
         found: list[str | bytes] = []
         left = MAX_COOKIES
-        for value in _values(request, "cookie"):  # HTTP/2 sends one header for each.
+        for value in _values(request, "cookie"):  # HTTP/2 sends one header for each cookie.
             if (left := left - len(value)) < 0:
                 return value
             for cookie in value.split(b";"):
@@ -109,12 +109,12 @@ class Cookie:
 
 @dataclass(frozen=True, slots=True)
 class Baggage:
-    """A source: see `from_baggage`."""
+    """The source that `from_baggage` returns."""
 
     key: str | None = None
 
     def __call__(self, request: Request) -> object:
-        """Return the id that *request* names, or what stands in its place."""
+        """Return what *request* has as the id, usable or not."""
         key = self.key or SESSION_ID
         return w3c_baggage.single_value(
             w3c_baggage.read(_values(request, w3c_baggage.HEADER), (key,))[key]
@@ -122,18 +122,18 @@ class Baggage:
 
 
 def _values(request: Request, name: str) -> list[bytes]:
-    """Return the values of a header, as they came over the wire."""
+    """Return the values of a header, as the client sent them."""
     if "REQUEST_METHOD" in request:  # Every WSGI environ has it, no ASGI scope does.
         value = request.get("HTTP_" + name.upper().replace("-", "_"))
-        return [] if value is None else [_wire(value)]
+        return [] if value is None else [_latin1_bytes(value)]
     wanted = name.encode()
     headers = request.get("headers") or ()
     return [bytes(value) for key, value in headers if key == wanted or key.lower() == wanted]
 
 
-def _wire(value: str) -> bytes:
-    """Return the bytes that a WSGI server has decoded as latin-1, as it has to."""
+def _latin1_bytes(value: str) -> bytes:
+    """Return the bytes that a WSGI server has decoded as latin-1, as PEP 3333 demands."""
     try:
         return value.encode("latin-1")
-    except UnicodeEncodeError:  # Another decoding, by something between the server and here.
+    except UnicodeEncodeError:  # Another middleware has decoded it otherwise.
         return value.encode("utf-8", "surrogatepass")

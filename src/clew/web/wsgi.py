@@ -1,8 +1,8 @@
-"""The session of a request, for WSGI: Flask, Django, Bottle, Pyramid and others.
+"""Middleware for WSGI: Flask, Django, Bottle, Pyramid and others.
 
-A WSGI server calls the application, reads what it returned after the call, and closes it. Each of
-these steps runs in the request's context, and leaves it: between two steps the server's thread
-knows nothing of the session, and it makes no difference from which thread a step comes.
+A WSGI server calls the application, then reads the body that it returned, and closes it. Each of
+these steps enters the request's context and leaves it: between two steps the server's thread is not
+in the session, and each step can come from another thread.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import get_current
 
-from clew.context.request import served
-from clew.context.stepping import Held
-from clew.web.request_ids import Identifying, InSession, Source
+from clew.context.request import remember_request_context
+from clew.context.stepping import SteppedContext
+from clew.web.request_ids import IdReader, RequestSession, Source
 
 __all__ = ["SessionMiddleware"]
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SessionMiddleware:
-    """Runs each request in its session, the reading and the closing of its response included.
+    """Runs each request in its session, also while its response is read and closed.
 
     >>> from clew.web import from_cookie, from_header
     >>> app.wsgi_app = SessionMiddleware(  # doctest: +SKIP
@@ -32,12 +32,12 @@ class SessionMiddleware:
 
     Args:
         app: The WSGI application.
-        session: Where the session's id stands in a request: ``from_header(...)``,
+        session: Where to find the session's id in a request: ``from_header(...)``,
             ``from_cookie(...)``, ``from_baggage()``, or a function that takes the environ and
             returns the id or None.
-        user: Where the user's id stands, likewise.
-        fresh: Make a new session for a request that names none that can be used.
-        response_header: The response header that tells the client of a session made for it.
+        user: Where to find the user's id, likewise.
+        fresh: Create a new session for a request without a usable session id.
+        response_header: The response header that tells the client the id of a new session.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SessionMiddleware:
         response_header: str = "x-session-id",
     ) -> None:
         self.app = app
-        self._identifying = Identifying(
+        self._id_reader = IdReader(
             session=session,
             user=user,
             fresh=fresh,
@@ -61,45 +61,49 @@ class SessionMiddleware:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Run the application in the session that *environ* names."""
-        ids = self._identifying.read(environ)
-        if made := self._identifying.renew(ids):
-            start_response = _announcing(start_response, self._identifying.response_header, made)
+        """Run the application in the session of the request."""
+        ids = self._id_reader.read(environ)
+        if session_id := self._id_reader.add_fresh_session(ids):
+            start_response = _adding_header(
+                start_response, self._id_reader.response_header, session_id
+            )
         if not ids:
             return self.app(environ, start_response)
-        held = Held(get_current())
-        held.run(InSession(ids).__enter__)
-        body = held.run(_called, self.app, environ, start_response)
-        return _within(held, body, environ.get("wsgi.file_wrapper"))
+        stepped = SteppedContext(get_current())
+        stepped.run(RequestSession(ids).__enter__)
+        body = stepped.run(_call_app, self.app, environ, start_response)
+        return _body_in_context(stepped, body, environ.get("wsgi.file_wrapper"))
 
 
-def _called(
+def _call_app(
     app: "WSGIApplication", environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
-    """Call *app*, within which an instrumentation may lose the context."""
-    with served():
+    """Call *app*, and remember the context, which an instrumentation inside may lose."""
+    with remember_request_context():
         return app(environ, start_response)
 
 
-def _within(held: Held, body: Iterable[bytes], file_wrapper: object) -> Iterable[bytes]:
-    """Return *body* as something that is read and closed inside the held context."""
-    if type(body) in {list, tuple}:  # Nothing of the application runs while it is read.
+def _body_in_context(
+    stepped: SteppedContext, body: Iterable[bytes], file_wrapper: object
+) -> Iterable[bytes]:
+    """Return *body* so that it is read and closed inside the context."""
+    if type(body) in {list, tuple}:  # Reading it runs no code of the application.
         return body
     if isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
         # The server knows its own wrapper, and sends the file without reading it.
         with suppress(AttributeError):
-            body.close = partial(held.run, body.close)  # type: ignore[attr-defined]  # if it has one
+            body.close = partial(stepped.run, body.close)  # type: ignore[attr-defined]  # if it has one
         return body
-    return _Body(held, body)
+    return _Body(stepped, body)
 
 
 class _Body:
-    """The body of a response, each step of which runs inside the held context."""
+    """The body of a response, each step of which runs inside the context."""
 
-    __slots__ = ("_body", "_held", "_iterator")
+    __slots__ = ("_body", "_iterator", "_stepped")
 
-    def __init__(self, held: Held, body: Iterable[bytes]) -> None:
-        self._held = held
+    def __init__(self, stepped: SteppedContext, body: Iterable[bytes]) -> None:
+        self._stepped = stepped
         self._body = body
         self._iterator: Iterator[bytes] | None = None
 
@@ -108,22 +112,22 @@ class _Body:
 
     def __next__(self) -> bytes:
         if self._iterator is None:
-            self._iterator = self._held.run(iter, self._body)
-        chunk: bytes = self._held.run(self._iterator.__next__)
+            self._iterator = self._stepped.run(iter, self._body)
+        chunk: bytes = self._stepped.run(self._iterator.__next__)
         return chunk
 
     def close(self) -> None:
-        """Close the body, if it is one that has to be closed."""
+        """Close the body, if it has a ``close`` method."""
         if (close := getattr(self._body, "close", None)) is not None:
-            self._held.run(close)
+            self._stepped.run(close)
 
 
-def _announcing(start_response: "StartResponse", name: str, value: str) -> "StartResponse":
-    """Return *start_response* with one more header, unless the application sets it."""
+def _adding_header(start_response: "StartResponse", name: str, value: str) -> "StartResponse":
+    """Return a *start_response* that adds a header, unless the application sets it."""
 
-    def announce(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+    def start_with_header(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
         if all(key.lower() != name for key, _ in headers):
             headers = [*headers, (name, value)]
         return start_response(status, headers, *error)
 
-    return announce
+    return start_with_header

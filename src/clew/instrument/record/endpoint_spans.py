@@ -10,13 +10,13 @@ from opentelemetry.context import attach, detach
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, set_span_in_context
 
-from clew.context.stepping import awaited
+from clew.context.stepping import coroutine_in_context
 from clew.core.containment import contain
 from clew.instrument.record import attributes
 from clew.instrument.record.attributes import Json, Message
 from clew.instrument.record.stream_watch import Watcher, is_stream, stream_status, watch
 from clew.instrument.record.to_json import to_json
-from clew.patching.import_hooks import Undo
+from clew.patching.undo import Undo
 from clew.patching.wrap import Patches, PicklableWrapper, is_active
 
 
@@ -128,7 +128,7 @@ async def _run_async(
         return await call()
     try:
         # Attached only while a step runs, so that an unfinished call leaves the context clean.
-        response = await awaited(call, call_span.context)
+        response = await coroutine_in_context(call, call_span.context)
     except BaseException as error:
         call_span.end(error)
         raise

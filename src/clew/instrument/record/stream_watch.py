@@ -72,7 +72,7 @@ def watch(stream: Any, watcher: Watcher) -> Any:
         stream._clew_watcher = watcher  # noqa: SLF001 - clew's own attribute
         stream.__class__ = _watched_class(stream.__class__)
     except Exception:
-        contain("watching a stream")
+        contain("wrapping a stream")
         watcher.end()
     return stream
 

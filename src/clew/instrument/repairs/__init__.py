@@ -53,7 +53,7 @@ def around_instrument(entry_point: str, instrumentor: Any) -> Iterator[None]:
                     except Exception:  # Most applications do not need it
                         contain(f"preparing {module.__name__}")
             yield
-    except Exception:
+    except BaseException:
         try:
             # The public ``uninstrument`` does nothing if ``instrument`` did not complete.
             instrumentor._uninstrument()  # Every instrumentor has this method

@@ -11,8 +11,8 @@ from typing import Any
 
 from opentelemetry.context import get_current
 
-from clew.context.blocks import captured
-from clew.context.decorators import runner_of
+from clew.context.blocks import capture_context
+from clew.context.decorators import runner_for
 from clew.core.containment import contain
 from clew.patching.wrap import wrap_functions
 
@@ -39,13 +39,13 @@ def _instrument_client(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> 
 
 
 def _in_callers_context(method: Callable[..., Any]) -> Callable[..., Any]:
-    run = runner_of(method)
+    run = runner_for(method)
 
     @wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
         context = get_current()
         try:
-            context = captured()
+            context = capture_context()
         except Exception:
             contain("capturing the context of a call")
         return run(partial(method, *args, **kwargs), context)

@@ -17,7 +17,7 @@ from typing import Any
 from weakref import WeakSet
 
 from clew.core.containment import contain
-from clew.patching.import_hooks import undo_all
+from clew.patching.undo import UndoStack
 from clew.patching.wrap import Patches
 
 MADE_FOR = ("openinference-instrumentation-bedrock>=0.1.61,<0.2", "botocore>=1.40,<2")
@@ -42,7 +42,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
     classes = [cls for cls in _client_classes(BaseClient) if cls not in known]
     patches = Patches()
     patches.wrap_now((cls, _CALL, _wrapper(cls, early)) for cls in classes)
-    return partial(undo_all, [early.restore, patches.undo], "unwrapping early Bedrock clients")
+    return UndoStack("unwrapping early Bedrock clients", early.restore, patches.undo).undo
 
 
 def _client_classes(base: Any) -> Iterator[Any]:
@@ -59,7 +59,7 @@ def _wrapper(cls: Any, early: "_EarlyClients") -> Callable[..., Any]:
         try:
             method = early.traced_method(instance, cls, operation)
         except Exception:
-            contain("tracing an early Bedrock client")
+            contain("tracing a Bedrock client that was made earlier")
         if method is not None:
             return method(**parameters)
         return wrapped(*args, **kwargs)

@@ -14,7 +14,7 @@ import wrapt
 from opentelemetry.context import get_current
 from opentelemetry.trace import get_current_span
 
-from clew.context.stepping import Held, awaited
+from clew.context.stepping import SteppedContext, coroutine_in_context
 from clew.core.containment import contain
 from clew.instrument.repairs.bedrock.call_errors import mark_failed
 from clew.patching.wrap import wrap_functions
@@ -50,7 +50,7 @@ class _Recorder:
         self._closed = closed
         self._span = get_current_span()
         self._ended = False
-        self.held = Held(get_current())
+        self.held = SteppedContext(get_current())
 
     def add_event(self, event: Any) -> None:
         """Pass an event to upstream. Does not raise."""
@@ -140,7 +140,9 @@ class _AsyncEvents(wrapt.ObjectProxy):  # type: ignore[type-arg]  # as above
 
     def __anext__(self) -> Awaitable[Any]:
         recorder = self._self_recorder
-        return _record_event(awaited(self.__wrapped__.__anext__, recorder.held.context), recorder)
+        return _record_event(
+            coroutine_in_context(self.__wrapped__.__anext__, recorder.held.context), recorder
+        )
 
 
 async def _record_event(awaitable: Awaitable[Any], recorder: _Recorder) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry.context import Context, attach, detach, get_current
 
-from clew.context.api import carried
+from clew.context.lookup import find_attributes
 from clew.patching.wrap import Patches, wrap_functions
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
@@ -31,7 +31,7 @@ class _ItemWithContext:
     def __init__(self, item: Any) -> None:
         self.item = item
         self.context = get_current()
-        self.session = tuple(sorted(map(str, carried().attributes.items())))
+        self.session = tuple(sorted(map(str, find_attributes().attributes.items())))
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:

@@ -7,11 +7,10 @@ of the response, and sets on the span what the innermost method was called with.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from clew.core.containment import contain
-from clew.patching.import_hooks import undo_all
+from clew.patching.undo import UndoStack
 from clew.patching.wrap import wrap_functions, wrap_with_subclasses
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
@@ -32,7 +31,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
         "openinference.instrumentation.dspy",
         {"_llm_input_messages": _input_messages, "_llm_output_messages": _output_messages},
     )
-    return partial(undo_all, [unwrap_models, unwrap_readers], "unwrapping DSPy's classes")
+    return UndoStack("unwrapping DSPy's classes", unwrap_models, unwrap_readers).undo
 
 
 def input_attributes(

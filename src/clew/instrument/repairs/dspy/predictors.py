@@ -9,12 +9,12 @@ span only for the outermost.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial, wraps
+from functools import wraps
 from inspect import unwrap
 from typing import Any
 
 from clew.core.containment import contain
-from clew.patching.import_hooks import undo_all
+from clew.patching.undo import UndoStack
 from clew.patching.wrap import wrap_functions, wrap_with_subclasses
 
 MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
@@ -47,7 +47,7 @@ def repair(instrumentor: Any) -> Callable[[], None]:
         "openinference.instrumentation.dspy",
         {f"{cls}.__call__": _only_outermost(name, Predict) for name, cls in _WRAPPERS.items()},
     )
-    return partial(undo_all, [unwrap_predictors, unwrap_upstream], "unwrapping DSPy's classes")
+    return UndoStack("unwrapping DSPy's classes", unwrap_predictors, unwrap_upstream).undo
 
 
 def _only_outermost(name: str, predict: Any) -> Callable[..., Any]:

@@ -6,9 +6,11 @@ in another thread. The repair runs them in the caller's thread, announces the ki
 starts, and notes the run where clew's tracer looks for a parent.
 """
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
+from types import FrameType
 from typing import Any
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -27,6 +29,10 @@ from clew.spans.model_calls import LLM, announce_kind
 MADE_FOR = ("openinference-instrumentation-langchain>=0.1.80,<0.2", "langchain-core>=1,<2")
 
 _MODELS = "langchain_core.language_models"
+_RUNNABLES = "langchain_core.runnables.base"
+_BATCHES = frozenset({"batch", "_batch_with_config"})
+"""The methods of `_RUNNABLES` that start all runs first. The asynchronous ones start each in a task
+of its own, whose context the others do not see."""
 
 
 def repair(instrumentor: Any) -> Callable[[], None]:
@@ -45,16 +51,17 @@ def repair(instrumentor: Any) -> Callable[[], None]:
             if span is not None:
                 kind = run.run_type.upper()
                 announce_kind(span, kind, partial(_input_attributes, span, run))
-                attach_run(run.id, partial(tracer.get_span, run.id), is_waiting=kind == LLM)
+                is_waiting = kind == LLM or _begins_in_a_batch()
+                attach_run(run.id, partial(tracer.get_span, run.id), is_waiting=is_waiting)
         except Exception:
-            contain("noting a LangChain run")
+            contain("recording the start of a LangChain run")
 
     def end_and_forget(run: Any) -> None:
         end(run)
         try:
             end_run(run.id)
         except Exception:
-            contain("forgetting a LangChain run")
+            contain("recording the end of a LangChain run")
 
     def in_own_run(wrapped: Any, _model: Any, args: Any, kwargs: Any) -> Any:
         token = attach(_context_of_own_run(tracer, args, kwargs))
@@ -84,6 +91,16 @@ def repair(instrumentor: Any) -> Callable[[], None]:
             vars(tracer).pop(name, None)
 
     return undo
+
+
+def _begins_in_a_batch() -> bool:
+    """Tell whether LangChain is starting the runs of a whole batch, before any of them works."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") != _RUNNABLES:
+        frame = frame.f_back
+    if frame is not None and frame.f_code.co_name == "<listcomp>":  # Until Python 3.11
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_name in _BATCHES
 
 
 def _input_attributes(span: Any, run: Any) -> dict[str, Any]:

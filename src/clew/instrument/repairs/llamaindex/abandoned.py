@@ -7,12 +7,11 @@ cases.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from clew.core.containment import contain
 from clew.instrument.repairs.llamaindex.streams import mark_unfinished
-from clew.patching.import_hooks import undo_all
+from clew.patching.undo import UndoStack
 from clew.patching.wrap import wrap_functions
 
 MADE_FOR = (
@@ -38,7 +37,7 @@ def repair(_instrumentor: Any) -> Callable[[], None]:
         if vars(stream_class).get("__del__") is _on_collected:
             del stream_class.__del__
 
-    return partial(undo_all, [undo, unwrap], "undoing the repair of LlamaIndex's streams")
+    return UndoStack("undoing the repair of LlamaIndex's streams", undo, unwrap).undo
 
 
 def _on_close(wrapped: Any, stream: Any, args: Any, kwargs: Any) -> Any:

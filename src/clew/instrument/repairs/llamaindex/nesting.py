@@ -61,5 +61,5 @@ def _prepare_to_exit_span(wrapped: Any, _handler: Any, args: Any, kwargs: Any) -
             span = upstream_span._otel_span
             attach_run(upstream_span.id_, lambda: span if span.is_recording() else None)
     except Exception:
-        contain("noting a span that waits for a LlamaIndex stream")
+        contain("recording a span that waits for a LlamaIndex stream")
     return upstream_span

@@ -42,7 +42,7 @@ def _prepare_to_exit_span(wrapped: Any, _handler: Any, args: Any, kwargs: Any) -
         if isinstance(stream, Generator | AsyncGenerator) and span is not None and span.active:
             finalize(stream, _end_unfinished, span)
     except Exception:
-        contain("watching a stream")
+        contain("wrapping a stream")
     return span
 
 

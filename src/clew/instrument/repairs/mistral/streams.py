@@ -13,7 +13,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import set_span_in_context
 
-from clew.context.stepping import awaited
+from clew.context.stepping import coroutine_in_context
 from clew.instrument.record.stream_watch import Watcher, is_stream, stream_status, watch
 from clew.instrument.repairs import check_parameters
 from clew.patching.wrap import wrap_functions
@@ -48,7 +48,7 @@ def _finalize(wrapped: Any, _instance: Any, _args: Any, kwargs: Any) -> Any:
 
 async def _watch_awaited(response: Any, watcher: Watcher, context: Context) -> Any:
     try:
-        stream = await awaited(lambda: response, context)
+        stream = await coroutine_in_context(lambda: response, context)
     except BaseException as error:
         watcher.end(error)
         raise
