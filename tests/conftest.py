@@ -1,21 +1,22 @@
 """What every test gets: no environment of the developer's, and clew's own errors raised."""
 
 import os
-import subprocess
 import sys
 import textwrap
 
 import hypothesis
 import pytest
 
-from clew.context import identity
+from clew.context import ids
 from clew.core import containment
+from tests.support.commands import run_command
 
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "CLEW_", "OPENINFERENCE_"))]:
     if _name != "CLEW_RECORDINGS":
         del os.environ[_name]
 # The SDKs of some frameworks report home, or fetch price lists, unless told not to.
 os.environ |= {
+    "CLEW_STORE": "off",  # Those of the store name a file.
     "LITELLM_LOCAL_MODEL_COST_MAP": "true",
     "LANGSMITH_TRACING": "false",
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -34,6 +35,7 @@ hypothesis.settings.load_profile("clew")
 def pytest_addoption(parser):
     parser.addoption("--landing-table", help="write what landed to this file, as Markdown")
     parser.addoption("--servers-table", help="write what servers sent to this file, as Markdown")
+    parser.addoption("--phoenix-table", help="write clicks here and in Phoenix to this file")
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,7 @@ def _leaves_no_trace():
 def _no_provider_is_told_an_id():
     """In no test does the provider server get a header that holds a session or a user."""
     yield
-    secrecy = sys.modules.get("tests.providers.secrecy")
+    secrecy = sys.modules.get("tests.support.providers.secrecy")
     assert secrecy is None or secrecy.taken() == []
 
 
@@ -57,10 +59,10 @@ def _no_provider_is_told_an_id():
 def user_id_key(monkeypatch):
     """Pseudonyms are on."""
     monkeypatch.setenv("CLEW_USER_ID_KEY", "a key of the tests")
-    identity.read_key()
+    ids.read_user_id_key()
     yield b"a key of the tests"
     monkeypatch.delenv("CLEW_USER_ID_KEY", raising=False)
-    identity.read_key()
+    ids.read_user_id_key()
 
 
 @pytest.fixture
@@ -69,15 +71,9 @@ def python(tmp_path):
 
     def run(code, *arguments, **environment):
         path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-        done = subprocess.run(
+        return run_command(
             [sys.executable, "-c", textwrap.dedent(code), *arguments],
             env={"OTEL_TRACES_EXPORTER": "none", **os.environ, "PYTHONPATH": path, **environment},
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
 
     return run

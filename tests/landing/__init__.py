@@ -1,4 +1,4 @@
-"""The landing table: every span lands with its ids, whichever way it was made."""
+"""The landing table: each way of calling a framework, and the ids on the spans that it makes."""
 
 import pytest
 

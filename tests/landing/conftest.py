@@ -11,14 +11,15 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from clew import instrument_all, uninstrument_all
 from tests.landing.calls import LOOP
-from tests.landing.ledger import LEDGER
-from tests.landing.reading import READING
+from tests.landing.recording_results import RECORDING_RESULTS
+from tests.landing.results import RESULTS
+from tests.landing.said import WORDS
 from tests.landing.ways import WAYS
-from tests.providers import ProviderServer
+from tests.support.providers import ProviderServer
 
 
 class Started(SpanProcessor):
-    """Keeps every span from its start on, so that one which never ends is seen as well."""
+    """Keeps every span when it starts, so that one that never ends is kept too."""
 
     def __init__(self):
         self.spans = []
@@ -47,7 +48,7 @@ def started():
 
 @pytest.fixture(scope="package")
 def report(started, _instrumented_http_clients):
-    """Everybody may be told the ids; the provider server looks that it never is."""
+    """Instrument all, with every host listed; the provider server checks that it gets no ids."""
     os.environ["CLEW_PROPAGATE_TO"] = "*"
     with LOOP:
         yield instrument_all()
@@ -57,8 +58,8 @@ def report(started, _instrumented_http_clients):
 
 @pytest.fixture(scope="package")
 def _instrumented_http_clients():
-    """Spans of other libraries carry the ids too, where their instrumentations are installed."""
-    switched_on = []
+    """Instrument HTTP clients where their instrumentations are installed."""
+    instrumentors = []
     for name, instrumentor in (
         ("httpx", "HTTPXClientInstrumentor"),
         ("requests", "RequestsInstrumentor"),
@@ -66,27 +67,31 @@ def _instrumented_http_clients():
     ):
         module = f"opentelemetry.instrumentation.{name}"
         if find_spec(module) is not None and find_spec(name) is not None:
-            switched_on.append(getattr(import_module(module), instrumentor)())
-            switched_on[-1].instrument()
+            instrumentors.append(getattr(import_module(module), instrumentor)())
+            instrumentors[-1].instrument()
     yield
-    for instrumentor in switched_on:
+    for instrumentor in instrumentors:
         instrumentor.uninstrument()
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    if READING.read or READING.unread:
+    if RECORDING_RESULTS.read or RECORDING_RESULTS.unread:
         terminalreporter.section("recordings")
-        terminalreporter.write_line(READING.summary())
-        for line in READING.reasons():
+        terminalreporter.write_line(RECORDING_RESULTS.summary())
+        for line in RECORDING_RESULTS.reasons():
             terminalreporter.write_line(line)
-    if not LEDGER.rows:
+    if WORDS.turns:
+        terminalreporter.section("words")
+        for line in WORDS.summary():
+            terminalreporter.write_line(line)
+    if not RESULTS.rows:
         return
     terminalreporter.section("landing")
-    terminalreporter.write_line(LEDGER.summary())
-    for line in LEDGER.unended():
+    terminalreporter.write_line(RESULTS.summary())
+    for line in RESULTS.unended():
         terminalreporter.write_line(f"unended: {line}")
     if file := config.getoption("--landing-table"):
-        LEDGER.write(Path(file), [way.__name__ for way in WAYS])
+        RESULTS.write(Path(file), [way.__name__ for way in WAYS])
 
 
 @pytest.fixture(scope="session")

@@ -8,16 +8,16 @@ from typing import Any
 from urllib.parse import unquote
 
 from clew.cli.demo.replay_server import ApiResponse, serving
-from tests.providers.recordings import Recording
+from tests.support.providers.recordings import Recording
 
 
 @contextmanager
 def answering(recording: Recording) -> Iterator[str]:
-    """Serve the recorded response to whatever is asked; yield the server's URL."""
-    told = ApiResponse(
+    """Answer every request with the recorded response; yield the server's URL."""
+    response = ApiResponse(
         recording.status, {"content-type": recording.content_type}, recording.response
     )
-    with serving(lambda _: told) as url:
+    with serving(lambda _: response) as url:
         yield url
 
 

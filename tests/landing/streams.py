@@ -1,4 +1,4 @@
-"""What can be made inside a block and read, or awaited, outside it."""
+"""Streams and coroutines that are made inside a block and read, or awaited, outside it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ QUESTION = "Where does the thread lead?"
 
 
 class Stream(NamedTuple):
-    """One thing that a framework makes now and works on later."""
+    """A stream or coroutine of a framework."""
 
     framework: str
     name: str
@@ -25,13 +25,13 @@ STREAMS: list[Stream] = []
 
 
 def stream(framework, kind, *needs):
-    """Enter a maker into the table: of an iterator, an asynchronous one, or a coroutine."""
+    """Register a function that makes an iterator, an asynchronous iterator or a coroutine."""
 
-    def enter(make):
+    def register(make):
         STREAMS.append(Stream(framework, make.__name__, kind, make, needs))
         return make
 
-    return enter
+    return register
 
 
 @stream("openai", "iterator", "openai")

@@ -1,4 +1,4 @@
-"""What is asserted of every cell, whatever it calls."""
+"""Makes a call inside and outside a session, and checks the spans of both."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from opentelemetry import trace
 
 from clew import current, using_session
-from tests.landing.ledger import LEDGER
+from tests.landing.results import RESULTS
 from tests.landing.ways import Way, inside
 
 SESSION, USER = "chat-42", "ada"
@@ -15,17 +15,17 @@ SESSION, USER = "chat-42", "ada"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The spans made inside the block, and those that have nothing to do with it."""
+    """The spans made inside the block, and those made outside it."""
 
     made: Sequence[Any]
     outside: Sequence[Any]
 
-    def enter(self, framework: str, mode: str) -> None:
-        """Enter it into the ledger, and assert that nothing is wrong with it."""
+    def record(self, framework: str, mode: str) -> None:
+        """Add it to the results, and assert that no span is at fault."""
         missing = [it for it in self.made if None in ids(it)]
         wrong = [it for it in self.made if None not in ids(it) != (SESSION, USER)]
         leaked = [it for it in self.outside if {SESSION, USER} & set(ids(it))]
-        row = LEDGER.row(framework, mode)
+        row = RESULTS.row(framework, mode)
         row.cells += 1
         row.spans += [*self.made, *self.outside]
         row.missing += len(missing)
@@ -37,11 +37,13 @@ class Outcome:
         assert any(map(of_an_instrumentor, self.made)), "the call made no span: a vacuous cell"
 
 
-def land(call: Callable[[], None], spans: list[Any], way: Way = inside) -> Outcome:
-    """Make *call* inside a session and again outside; return what that made.
+def call_inside_and_outside(
+    call: Callable[[], None], spans: list[Any], way: Way = inside
+) -> Outcome:
+    """Make *call* inside a session and again outside; return the spans of both.
 
     *spans* is the list to which every started span is added. Spans of the application's own, made
-    right before, inside and right after the block, are held to the same.
+    right before, inside and right after the block, are checked in the same way.
     """
     tracer = trace.get_tracer("an-application")
     first = len(spans)

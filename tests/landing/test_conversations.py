@@ -1,4 +1,4 @@
-"""The framework's own conversation is the session where the application has named none."""
+"""The framework's own conversation id is the session where the application names none."""
 
 import asyncio
 
@@ -150,7 +150,7 @@ def sessions(call, server, started):
 
 
 @each_call
-def test_on_all_spans_of_the_call(call, server, started, report):
+def test_all_spans_of_the_call_have_the_conversation_id(call, server, started, report):
     assert sessions(call, server, started) == {OWN}
     with using_user("ada"):
         begin = len(started.spans)
@@ -159,12 +159,12 @@ def test_on_all_spans_of_the_call(call, server, started, report):
 
 
 @each_call
-def test_the_applications_own_session_wins(call, server, started, report):
+def test_the_applications_session_has_precedence(call, server, started, report):
     with using_session("chat-42"):
         assert sessions(call, server, started) == {"chat-42"}
 
 
-def test_mistrals_conversation_on_what_is_made_inside_its_calls(server, started, report):
+def test_mistrals_conversation_id_on_spans_inside_its_calls(server, started, report):
     if not installed("mistralai.client"):
         pytest.skip("mistralai is not installed here")
     tracer = trace.get_tracer("an-application")
@@ -185,7 +185,7 @@ def test_mistrals_conversation_on_what_is_made_inside_its_calls(server, started,
     assert sent == [OWN, "chat-42"]
 
 
-def test_what_a_chain_returns_is_left_as_it_is(report):
+def test_the_result_of_a_chain_is_unchanged(report):
     if not installed("langchain_core"):
         pytest.skip("langchain is not installed here")
     from langchain_core.runnables import RunnableLambda

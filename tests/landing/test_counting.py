@@ -1,20 +1,20 @@
-"""One model call, one LLM span, and the provider's own numbers: the roads that are not plain."""
+"""One LLM span per model call with the provider's token counts, in less common ways of calling."""
 
 import pytest
 
 from clew.spans.model_calls import CACHE_HIT
 from tests.landing.calls import dspy, installed, langchain, llama_index, openai, run
 from tests.landing.table import of_an_instrumentor
-from tests.landing.tokens import kind, on, said_by, said_twice
+from tests.landing.tokens import counted_on, double_counted, kind, stated_by
 
 QUESTION = "Where does the thread lead?"
 DETAILED = "cached-reasoner"
-"""The provider server says of a model with such a name that it reads a cache, and reasons."""
+"""For a model of this name the provider server states cached and reasoning tokens."""
 
 
 @pytest.fixture
 def counted(server, started, report):
-    """Make a call; return its spans, after the tokens on them were held against the answers."""
+    """Make a call; compare the tokens on its spans with the provider's answers, and return them."""
 
     def count(call, *, needs, calls=None, traces=1):
         for module in needs:
@@ -24,10 +24,10 @@ def counted(server, started, report):
         server.clear()
         call()
         made = [span for span in started.spans[begin:] if of_an_instrumentor(span)]
-        told, found = said_by(server.exchanges), on(made)
-        assert found.usage == told.usage
-        assert found.calls == (told.calls if calls is None else calls)
-        assert said_twice(made) == []
+        stated, found = stated_by(server.exchanges), counted_on(made)
+        assert found.usage == stated.usage
+        assert found.calls == (stated.calls if calls is None else calls)
+        assert double_counted(made) == []
         assert traces in {None, len({span.context.trace_id for span in made})}
         return made
 
@@ -49,7 +49,7 @@ OPENAI = ("langchain_openai",)
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream", "batch", "abatch"])
-def test_langchain_with_every_detail_of_the_usage(server, counted, way, streaming):
+def test_langchain_copies_cached_and_reasoning_tokens(server, counted, way, streaming):
     def call():
         chain = langchain.model(
             server, model=DETAILED, streaming=streaming, stream_usage=True
@@ -58,9 +58,9 @@ def test_langchain_with_every_detail_of_the_usage(server, counted, way, streamin
 
     made = counted(call, needs=OPENAI, traces=2 if "batch" in way else 1)
     assert set(names(made)) == {"ask"}
-    spent = on(made).usage
-    assert spent.cached
-    assert spent.reasoning
+    usage = counted_on(made).usage
+    assert usage.cached
+    assert usage.reasoning
 
 
 def _ask(model, way):
@@ -97,8 +97,8 @@ several = pytest.mark.filterwarnings("ignore:Unexpected type for token usage")  
 
 
 @several
-def test_langchain_asked_for_several_at_once(server, counted):
-    """Their runs have all begun when the first of them asks the provider."""
+def test_langchain_batch_with_generate(server, counted):
+    """All runs have started when the first of them calls the provider."""
 
     def call():
         assert len(langchain.model(server).generate(_two()).generations) == 2
@@ -109,7 +109,7 @@ def test_langchain_asked_for_several_at_once(server, counted):
 
 
 @several
-def test_langchain_asked_for_several_at_once_asynchronously(server, counted):
+def test_langchain_batch_with_generate_asynchronously(server, counted):
     async def main():
         assert len((await langchain.model(server).agenerate(_two())).generations) == 2
 
@@ -192,8 +192,8 @@ def test_a_direct_call_between_the_parts_of_a_stream_stays_on_its_own(server, co
     assert len([it for it in made if kind(it) == "LLM" and "openai" in _scope(it)]) == 2
 
 
-def test_langchain_over_a_provider_that_nobody_traces(server, started, report):
-    """It says itself what it took; what it asks beside, in a chain of its own, does not count."""
+def test_langchain_over_a_provider_that_is_not_traced(server, started, report):
+    """It states its own tokens; the call that it makes besides, in a run of its own, has none."""
     if not installed("langchain_openai"):
         pytest.skip("langchain is not installed here")
     from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
@@ -209,7 +209,7 @@ def test_langchain_over_a_provider_that_nobody_traces(server, started, report):
     Guarded(messages=iter([AIMessage("out", usage_metadata=usage)])).invoke(QUESTION)
     outer, inner = started.spans[begin:]
     assert (kind(outer), kind(inner)) == ("LLM", "LLM")
-    assert on([outer, inner]).usage.total == 7
+    assert counted_on([outer, inner]).usage.total == 7
 
 
 def test_one_langchain_model_inside_another_is_one_call(server, counted):
@@ -236,7 +236,7 @@ def test_one_langchain_model_inside_another_is_one_call(server, counted):
 
 
 @pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
-def test_langchains_cache_hit_spends_nothing(server, counted, way):
+def test_a_langchain_cache_hit_has_no_tokens(server, counted, way):
     def call():
         from langchain_core.caches import InMemoryCache
 
@@ -272,7 +272,7 @@ LLAMA = ("llama_index.llms.openai",)
 
 
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "o4-mini"])
-def test_llama_indexs_wrappers_are_no_second_call(server, counted, model):
+def test_llama_index_wrappers_are_not_counted_twice(server, counted, model):
     def call():
         from llama_index.core.prompts import PromptTemplate
 
@@ -287,12 +287,12 @@ def test_llama_indexs_wrappers_are_no_second_call(server, counted, model):
     counted(call, needs=LLAMA, traces=4)
 
 
-def test_llama_indexs_agent_asks_as_often_as_its_model_is_asked(server, counted):
+def test_a_llama_index_agent_has_one_llm_span_per_model_call(server, counted):
     counted(lambda: llama_index.function_agent(server), needs=LLAMA)
 
 
 @pytest.mark.parametrize("way", ["chat", "stream_chat", "achat", "astream_chat"])
-def test_llama_indexs_chat_engine_keeps_a_history_that_is_no_call(server, counted, way):
+def test_a_llama_index_chat_engine_has_one_llm_span_per_model_call(server, counted, way):
     def call():
         from llama_index.core.chat_engine import SimpleChatEngine
 
@@ -314,7 +314,7 @@ def test_llama_indexs_chat_engine_keeps_a_history_that_is_no_call(server, counte
 
 
 @pytest.mark.parametrize("way", ["stream_chat", "astream_chat", "stream_complete"])
-def test_llama_indexs_streams_say_what_they_took(server, counted, way):
+def test_llama_index_streams_have_token_counts(server, counted, way):
     def call():
         options = {"stream_options": {"include_usage": True}}
         llm = llama_index.llm(server, additional_kwargs=options)
@@ -331,10 +331,10 @@ def test_llama_indexs_streams_say_what_they_took(server, counted, way):
             run(main())
 
     made = counted(call, needs=LLAMA)
-    assert on(made).usage.total
+    assert counted_on(made).usage.total
 
 
-def test_spans_of_the_applications_own_do_not_come_between(server, counted):
+def test_a_span_of_the_application_between_the_two_changes_nothing(server, counted):
     def call():
         from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
         from opentelemetry import trace
@@ -360,7 +360,7 @@ def test_spans_of_the_applications_own_do_not_come_between(server, counted):
     assert names(made) == ["Own.complete"] or "Own" in names(made)[0]
 
 
-def test_what_the_inner_span_knows_moves_to_the_outer_one(server, counted):
+def test_attributes_of_the_inner_span_are_copied_to_the_outer_one(server, counted):
     made = counted(lambda: llama_index.chat(server), needs=LLAMA)
     outer, inner = made
     assert kind(inner) == "CHAIN"
@@ -372,4 +372,4 @@ def test_what_the_inner_span_knows_moves_to_the_outer_one(server, counted):
 def test_dspy_through_litellm_is_one_call(server, counted, way):
     made = counted(lambda: way(server), needs=("dspy", "litellm"))
     assert names(made) == ["LM.__call__"] or names(made) == ["LM.acall"]
-    assert on(made).usage.total
+    assert counted_on(made).usage.total

@@ -1,7 +1,7 @@
-"""A generator of the application's whose body enters the session and reads a framework's stream.
+"""A generator of the application whose body enters the session and reads a framework's stream.
 
-What is made in its body belongs to the session; what its consumer makes between two items, while it
-waits, does not: wherever it is finished, and however many there are.
+Spans made in its body belong to the session, and spans that its consumer makes between two items do
+not, wherever the generator is finished, and however many there are.
 """
 
 import asyncio
@@ -155,4 +155,4 @@ def test_generators_with_a_block_in_their_body(stream, body, how, server, starte
     assert not current()
     ours = {span.get_span_context().span_id for span in consumer.own}
     made = [it for it in started.spans[begin:] if it.get_span_context().span_id not in ours]
-    Outcome(made, consumer.own).enter(stream.framework, "generator with a block in its body")
+    Outcome(made, consumer.own).record(stream.framework, "generator with a block in its body")

@@ -1,7 +1,7 @@
 """The landing table: frameworks by modes. Every span made inside the block carries both ids.
 
-A span is counted from its start, so one that never ends cannot hide. A cell whose framework makes
-no span at all fails: it would prove nothing.
+A span is counted when it starts, so that one that never ends is found too. A cell whose framework
+makes no span at all fails: it would prove nothing.
 """
 
 import pytest
@@ -9,9 +9,9 @@ import pytest
 from clew import State
 from clew.core.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS, MODES
-from tests.landing.ledger import LEDGER
-from tests.landing.table import land, of_an_instrumentor
-from tests.landing.tokens import behind_an_agent, on, said_by, said_twice
+from tests.landing.results import RESULTS
+from tests.landing.table import call_inside_and_outside, of_an_instrumentor
+from tests.landing.tokens import behind_an_agent, counted_on, double_counted, stated_by
 from tests.landing.ways import WAYS, first_is_fast
 
 NOT_IN_THE_SDK = {
@@ -36,26 +36,26 @@ def test_landing(cell, way, server, started, report):
         cell.call(server)
         answered.append(server.exchanges)
 
-    outcome = land(call, started.spans, way)
-    outcome.enter(cell.framework, cell.mode)
+    outcome = call_inside_and_outside(call, started.spans, way)
+    outcome.record(cell.framework, cell.mode)
     assert report[cell.framework].state is State.ACTIVE
     count(outcome, answered[0], cell)
 
 
 def count(outcome, exchanges, cell):
-    """Assert that each model call is one LLM span, and its tokens are what the provider said."""
-    told, counted = said_by(exchanges), on(outcome.made)
-    LEDGER.row(cell.framework, cell.mode).count(told, counted)
-    assert counted.usage == told.usage
-    assert said_twice(filter(of_an_instrumentor, outcome.made)) == []
+    """Assert that each model call is one LLM span, with the tokens that the provider stated."""
+    stated, counted = stated_by(exchanges), counted_on(outcome.made)
+    RESULTS.row(cell.framework, cell.mode).count(stated, counted)
+    assert counted.usage == stated.usage
+    assert double_counted(filter(of_an_instrumentor, outcome.made)) == []
     if cell.mode.startswith(("error", "timeout")):
         asked = [it for it in exchanges if "embed" not in it.path]
         assert counted.calls <= max(1, len(asked))  # One for each try, or the SDK's tries are one.
         assert counted.calls or not asked
     elif not exchanges:
-        assert counted.calls <= 1  # A stream that was never read has asked nobody.
+        assert counted.calls <= 1  # A stream that was never read makes no request.
     elif not behind_an_agent(exchanges):
-        assert counted.calls == told.calls
+        assert counted.calls == stated.calls
 
 
 def test_every_framework_has_every_mode():

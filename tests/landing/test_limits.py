@@ -1,4 +1,4 @@
-"""A long conversation outgrows the SDK's limit of 128 attributes; the ids survive it.
+"""A long conversation exceeds the SDK's limit of 128 attributes; its spans keep the ids.
 
 The tracer provider is the application's, with default limits. Each call makes several hundred
 attributes, of which the SDK drops the oldest.
@@ -10,7 +10,7 @@ import logging
 import pytest
 
 from tests.landing.calls import bedrock, dspy, langchain, llama_index, mistralai, openai
-from tests.landing.table import land, of_an_instrumentor
+from tests.landing.table import call_inside_and_outside, of_an_instrumentor
 
 TURNS, INPUTS, TOOLS = 300, 500, 200
 
@@ -116,11 +116,11 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda it: it.__name__)
-def test_the_ids_survive_the_attribute_limit(call, server, started, report, caplog):
+def test_spans_keep_the_ids_beyond_the_attribute_limit(call, server, started, report, caplog):
     pytest.importorskip(CALLS[call])
     caplog.set_level(logging.ERROR, logger="opentelemetry.attributes")  # A warning for each drop.
     first = len(started.spans)
-    outcome = land(lambda: call(server), started.spans)
-    outcome.enter(call.__name__, "long conversations")
+    outcome = call_inside_and_outside(lambda: call(server), started.spans)
+    outcome.record(call.__name__, "long conversations")
     made = [span for span in started.spans[first:] if of_an_instrumentor(span)]
     assert any(span.dropped_attributes for span in made), "nothing was dropped: a vacuous test"

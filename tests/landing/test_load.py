@@ -1,4 +1,4 @@
-"""A thousand tasks and sixty-four threads at once, over a hundred sessions."""
+"""Each span has its own ids with a thousand tasks or sixty-four threads in a hundred sessions."""
 
 import asyncio
 import logging
@@ -28,17 +28,17 @@ def ids_of(number):
     return f"session-{number % SESSIONS}", f"user-{number % SESSIONS}"
 
 
-def of_its_own(span):
-    """Read the ids that a span ought to carry from what was sent: the text of the question."""
+def expected_ids(span):
+    """Return the ids that a span should carry, from the number in its question."""
     text = span.attributes.get("question") or span.attributes["input.value"]
     return ids_of(int(text.partition("question ")[2].partition('"')[0]))
 
 
-def checked(spans):
-    """Count the spans that can be told apart, after having held each to its own ids."""
-    told = [span for span in spans if "question" in str(dict(span.attributes))]
-    assert faults_of(told, of_its_own) == []
-    return len(told)
+def count_checked(spans):
+    """Check the ids of the spans that have a question; return how many there are."""
+    with_question = [span for span in spans if "question" in str(dict(span.attributes))]
+    assert faults_of(with_question, expected_ids) == []
+    return len(with_question)
 
 
 def test_a_thousand_tasks(server, started, report):
@@ -67,7 +67,7 @@ def test_a_thousand_tasks(server, started, report):
 
     run(main())
     made = started.spans[begin:]
-    assert checked(made) == 2 * TASKS
+    assert count_checked(made) == 2 * TASKS
     assert all(
         None not in (s.attributes.get("session.id"), s.attributes.get("user.id")) for s in made
     )
@@ -101,5 +101,5 @@ def test_sixty_four_threads(server, started, report):
             list(pool.map(ask, numbers))
 
     made = started.spans[begin:]
-    assert checked(made) == 2 * len(numbers)
+    assert count_checked(made) == 2 * len(numbers)
     assert sum(map(of_an_instrumentor, made)) == len(numbers)

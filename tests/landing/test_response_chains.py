@@ -1,4 +1,4 @@
-"""Responses of OpenAI's that each name the one before are one session, in every way of asking."""
+"""A chain of OpenAI's `previous_response_id` is one session, in every way of calling."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -17,78 +17,78 @@ def completed(events):
     return next(event.response.id for event in events if event.type == "response.completed")
 
 
-def created(client, asked):
-    return client.responses.create(model=MODEL, **asked).id
+def created(client, arguments):
+    return client.responses.create(model=MODEL, **arguments).id
 
 
-def parsed(client, asked):
-    return client.responses.parse(model=MODEL, **asked).id
+def parsed(client, arguments):
+    return client.responses.parse(model=MODEL, **arguments).id
 
 
-def background(client, asked):
-    return client.responses.create(model=MODEL, background=True, **asked).id
+def background(client, arguments):
+    return client.responses.create(model=MODEL, background=True, **arguments).id
 
 
-def streamed(client, asked):
-    with client.responses.create(model=MODEL, stream=True, **asked) as events:
+def streamed(client, arguments):
+    with client.responses.create(model=MODEL, stream=True, **arguments) as events:
         return completed(events)
 
 
-def streamed_and_given_up(client, asked):
-    with client.responses.create(model=MODEL, stream=True, **asked) as events:
+def streamed_and_abandoned(client, arguments):
+    with client.responses.create(model=MODEL, stream=True, **arguments) as events:
         return next(event.response.id for event in events)
 
 
-def stream_manager(client, asked):
-    with client.responses.stream(model=MODEL, **asked) as stream:
+def stream_manager(client, arguments):
+    with client.responses.stream(model=MODEL, **arguments) as stream:
         return stream.get_final_response().id
 
 
-def raw(client, asked):
-    return client.responses.with_raw_response.create(model=MODEL, **asked).parse().id
+def raw(client, arguments):
+    return client.responses.with_raw_response.create(model=MODEL, **arguments).parse().id
 
 
-def raw_stream(client, asked):
+def raw_stream(client, arguments):
     make = client.responses.with_raw_response.create
-    return completed(make(model=MODEL, stream=True, **asked).parse())
+    return completed(make(model=MODEL, stream=True, **arguments).parse())
 
 
-def streaming_response(client, asked):
-    with client.responses.with_streaming_response.create(model=MODEL, **asked) as response:
+def streaming_response(client, arguments):
+    with client.responses.with_streaming_response.create(model=MODEL, **arguments) as response:
         return response.parse().id
 
 
-async def created_async(client, asked):
-    return (await client.responses.create(model=MODEL, **asked)).id
+async def created_async(client, arguments):
+    return (await client.responses.create(model=MODEL, **arguments)).id
 
 
-async def parsed_async(client, asked):
-    return (await client.responses.parse(model=MODEL, **asked)).id
+async def parsed_async(client, arguments):
+    return (await client.responses.parse(model=MODEL, **arguments)).id
 
 
-async def streamed_async(client, asked):
-    async with await client.responses.create(model=MODEL, stream=True, **asked) as events:
+async def streamed_async(client, arguments):
+    async with await client.responses.create(model=MODEL, stream=True, **arguments) as events:
         return completed([event async for event in events])
 
 
-async def stream_manager_async(client, asked):
-    async with client.responses.stream(model=MODEL, **asked) as stream:
+async def stream_manager_async(client, arguments):
+    async with client.responses.stream(model=MODEL, **arguments) as stream:
         return (await stream.get_final_response()).id
 
 
-async def raw_async(client, asked):
-    return (await client.responses.with_raw_response.create(model=MODEL, **asked)).parse().id
+async def raw_async(client, arguments):
+    return (await client.responses.with_raw_response.create(model=MODEL, **arguments)).parse().id
 
 
 SYNC = (
-    *(created, parsed, background, streamed, streamed_and_given_up, stream_manager),
+    *(created, parsed, background, streamed, streamed_and_abandoned, stream_manager),
     *(raw, raw_stream, streaming_response),
 )
 ASYNC = (created_async, parsed_async, streamed_async, stream_manager_async, raw_async)
 
 
 def first_and_rest(way, server, started):
-    """Ask four times, and return the first response's id and the spans of the other three."""
+    """Make four requests; return the first response's id and the spans of the other three."""
     found = []
 
     async def main():
@@ -97,12 +97,12 @@ def first_and_rest(way, server, started):
                 client = await stack.enter_async_context(openai.async_client(server))
             else:
                 client = stack.enter_context(openai.client(server))
-            asked = {"input": "Where does the thread lead?"}
+            arguments = {"input": "Where does the thread lead?"}
             for _ in range(4):
-                response = way(client, asked)
+                response = way(client, arguments)
                 response = await response if asyncio.iscoroutine(response) else response
                 found.append((response, len(started.spans)))
-                asked = {"input": "And then?", "previous_response_id": response}
+                arguments = {"input": "And then?", "previous_response_id": response}
 
     run(main())
     first, begin = found[0]

@@ -1,6 +1,6 @@
-"""What was made inside a block belongs to it, wherever and whenever it is read.
+"""A stream or coroutine made inside a block keeps its ids, wherever and whenever it is read.
 
-Between two items the consumer makes a span of its own, which does not.
+Between two items the consumer makes a span of its own, which does not get them.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ tracer = trace.get_tracer("an-application")
 
 
 class Consumer:
-    """Reads, and makes a span between the items."""
+    """Reads a stream, and makes a span between the items."""
 
     def __init__(self):
         self.own = []
@@ -139,7 +139,7 @@ def test_streams(stream, how, server, started, report):
     assert not current()
     ours = {span.get_span_context().span_id for span in consumer.own}
     made = [it for it in started.spans[begin:] if it.get_span_context().span_id not in ours]
-    Outcome(made, consumer.own).enter(stream.framework, f"{stream.kind} read elsewhere")
+    Outcome(made, consumer.own).record(stream.framework, f"{stream.kind} read elsewhere")
 
 
 async def main(stream, how, server, consumer):

@@ -1,11 +1,11 @@
-"""Model calls and tokens: what the provider said of them, and what the spans say."""
+"""Counts model calls and their tokens: as the provider stated them, and as the spans have them."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.providers import Exchange, Usage
+from tests.support.providers import Exchange, Usage
 
 _COUNTS = {
     "prompt": "prompt",
@@ -16,23 +16,23 @@ _COUNTS = {
 }
 _AGENTS = re.compile(r"/agents/|/retrieve|knowledgebases")
 _NO_MODEL_CALL = re.compile(rf"embed|/guardrail|{_AGENTS.pattern}")
-_JUDGES = re.compile(r"moderations|classifications")
-"""They answer nobody: a GUARDRAIL. Mistral's SDK does not hand on what these requests took."""
+_MODERATIONS = re.compile(r"moderations|classifications")
+"""Their spans have the kind GUARDRAIL. Mistral's SDK does not return their tokens."""
 
 
 @dataclass(frozen=True)
-class Spent:
-    """How many model calls there were, and what they cost in tokens."""
+class ModelCalls:
+    """The number of model calls, and their tokens."""
 
     calls: int
     usage: Usage
 
 
-def said_by(exchanges: Iterable[Exchange]) -> Spent:
-    """Return what a provider answered, and said that it took."""
-    answered = [it for it in exchanges if it.status == 200 and not _JUDGES.search(it.path)]
+def stated_by(exchanges: Iterable[Exchange]) -> ModelCalls:
+    """Return the calls that a provider answered, with the tokens that it stated."""
+    answered = [it for it in exchanges if it.status == 200 and not _MODERATIONS.search(it.path)]
     usage = sum((it.usage for it in answered if it.usage), Usage())
-    return Spent(sum(not _NO_MODEL_CALL.search(it.path) for it in answered), usage)
+    return ModelCalls(sum(not _NO_MODEL_CALL.search(it.path) for it in answered), usage)
 
 
 def calls_a_model(path: str) -> bool:
@@ -45,18 +45,18 @@ def behind_an_agent(exchanges: Iterable[Exchange]) -> bool:
     return any(_AGENTS.search(it.path) for it in exchanges)
 
 
-def on(spans: Sequence[Any]) -> Spent:
-    """Return what the LLM spans among *spans* say."""
+def counted_on(spans: Sequence[Any]) -> ModelCalls:
+    """Return the number of LLM spans among *spans*, with their tokens."""
     llm = [span for span in spans if kind(span) == "LLM"]
     usage = {
         name: sum(span.attributes.get(f"llm.token_count.{key}", 0) for span in llm)
         for name, key in _COUNTS.items()
     }
-    return Spent(len(llm), Usage(**usage))
+    return ModelCalls(len(llm), Usage(**usage))
 
 
-def said_twice(spans: Iterable[Any]) -> list[str]:
-    """Return the names of the spans that count tokens, and are not what makes a model work."""
+def double_counted(spans: Iterable[Any]) -> list[str]:
+    """Return the names of spans with token counts that are no LLM or EMBEDDING spans."""
     return [
         span.name
         for span in spans

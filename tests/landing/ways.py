@@ -1,4 +1,4 @@
-"""Ways to make a call inside a block: the third dimension of the landing table."""
+"""The ways in which the landing table makes each call inside a block."""
 
 import asyncio
 import threading
@@ -72,6 +72,6 @@ WAYS = (inside, decorated, entered_twice, asynchronously, in_an_executor, in_a_t
 
 
 def first_is_fast(values):
-    """Mark all but the first as slow: the fast suite takes one way of each call."""
+    """Mark all but the first as slow: the fast suite makes each call in one way."""
     first, *others = values
     return [first, *(pytest.param(it, marks=pytest.mark.slow) for it in others)]

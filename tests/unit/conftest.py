@@ -1,4 +1,4 @@
-"""What every unit test stands on: a real provider, clean surroundings, and nobody left behind."""
+"""Fixtures of the unit tests: a real tracer provider, and a clean state before and after."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 from opentelemetry.trace import Tracer
 
 import clew
-from clew.context import identity
+from clew.context import ids
 from clew.core import containment
 from clew.core.backend_names import Alias
 from clew.spans.processor import IdentityProcessor
@@ -127,7 +127,7 @@ def on_the_wire(caplog: pytest.LogCaptureFixture) -> Callable[..., bytes]:
 
 @pytest.fixture
 def contained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """clew's own failures are kept from the application, as they are in production."""
+    """Contain clew's own failures, as in production, instead of raising them."""
     monkeypatch.setattr(containment, "reraise", False)
     monkeypatch.setattr(containment, "_logged", set())
 
@@ -139,15 +139,16 @@ def clean_surroundings(
     for name in os.environ:
         if name.startswith(("OTEL_", "CLEW_")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("CLEW_STORE", "off")
     monkeypatch.setattr(containment, "reraise", True)
-    identity.read_key()
+    ids.read_user_id_key()
     before = otel.attach(otel.Context())
     yield
     left = clew.current()
     span = otel.get_current()
     otel.detach(before)
     monkeypatch.delenv("CLEW_USER_ID_KEY", raising=False)
-    identity.read_key()
+    ids.read_user_id_key()
     assert not left, f"the test left {left} behind"
     assert "current-span" not in "".join(span), "the test left a span behind"
     logged = [record.getMessage() for record in caplog.get_records("call")]

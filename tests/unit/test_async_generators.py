@@ -1,4 +1,4 @@
-"""Decorated asynchronous generators: steps, tasks, cancellation, abandonment."""
+"""Decorated asynchronous generators: steps, tasks, cancellation, garbage collection."""
 
 import asyncio
 import contextvars
@@ -27,12 +27,12 @@ async def in_a_task(step):
     return await asyncio.create_task(step(), context=contextvars.Context())
 
 
-async def here(step):
+async def directly(step):
     return await step()
 
 
-@pytest.fixture(params=[here, in_a_task])
-def take(request):
+@pytest.fixture(params=[directly, in_a_task])
+def run_step(request):
     async def taken(awaitable):
         async def step():
             return await awaitable
@@ -42,11 +42,11 @@ def take(request):
     return taken
 
 
-def test_an_async_generator_has_the_session_at_each_step_and_its_consumer_never(take):
+def test_the_body_has_the_session_at_each_step_and_the_consumer_never(run_step):
     async def main():
         generator = three()
         for _ in range(3):
-            assert await take(anext(generator)) == ("chat-42", None)
+            assert await run_step(anext(generator)) == ("chat-42", None)
             assert not current()
         with pytest.raises(StopAsyncIteration):
             await generator.__anext__()
@@ -54,18 +54,18 @@ def test_an_async_generator_has_the_session_at_each_step_and_its_consumer_never(
     asyncio.run(main())
 
 
-def test_an_async_generator_belongs_to_the_block_it_was_made_in(take):
+def test_an_async_generator_belongs_to_the_block_it_was_created_in(run_step):
     async def main():
         with using_user("ada"):
             generator = three()
         with using_user("bob"):
-            assert await take(anext(generator)) == ("chat-42", "ada")
+            assert await run_step(anext(generator)) == ("chat-42", "ada")
         await generator.aclose()
 
     asyncio.run(main())
 
 
-def test_asend_and_athrow(take):
+def test_asend_and_athrow(run_step):
     @session
     async def body():
         received = yield ids()
@@ -77,9 +77,9 @@ def test_asend_and_athrow(take):
 
     async def main():
         generator = body()
-        assert await take(generator.asend(None)) == ("chat-42", None)
-        assert await take(generator.asend("sent")) == ("sent", "chat-42", None)
-        assert await take(generator.athrow(KeyError())) == ("caught", "chat-42", None)
+        assert await run_step(generator.asend(None)) == ("chat-42", None)
+        assert await run_step(generator.asend("sent")) == ("sent", "chat-42", None)
+        assert await run_step(generator.athrow(KeyError())) == ("caught", "chat-42", None)
         with pytest.raises(StopAsyncIteration):
             await generator.asend(None)
         assert not current()
@@ -87,19 +87,19 @@ def test_asend_and_athrow(take):
     asyncio.run(main())
 
 
-def test_athrow_that_nobody_catches(take):
+def test_an_exception_that_the_body_does_not_catch_after_athrow(run_step):
     async def main():
         generator = three()
-        await take(anext(generator))
+        await run_step(anext(generator))
         with pytest.raises(KeyError):
-            await take(generator.athrow(KeyError()))
+            await run_step(generator.athrow(KeyError()))
         with pytest.raises(StopAsyncIteration):
             await anext(generator)
 
     asyncio.run(main())
 
 
-def test_blocks_inside_the_body_last_over_its_steps_and_no_longer(take):
+def test_blocks_in_the_body_last_across_its_steps_and_end_with_it(run_step):
     @session
     async def body():
         async with using_user("ada"):
@@ -111,9 +111,9 @@ def test_blocks_inside_the_body_last_over_its_steps_and_no_longer(take):
     async def main():
         generator = body()
         with using_user("consumer"):
-            seen = [await take(anext(generator))]
+            seen = [await run_step(anext(generator))]
         assert not current()
-        seen += [await take(anext(generator)) for _ in range(2)]
+        seen += [await run_step(anext(generator)) for _ in range(2)]
         assert not current()
         return [user for _, user in seen]
 
@@ -121,8 +121,8 @@ def test_blocks_inside_the_body_last_over_its_steps_and_no_longer(take):
 
 
 @pytest.fixture
-def tidying():
-    """An asynchronous generator that says which session it had when it tidied up."""
+def body_with_finally():
+    """An asynchronous generator; checks that it had the session while it cleaned up."""
     seen = []
 
     @session
@@ -140,19 +140,19 @@ def tidying():
     assert seen == [("chat-42", None)] * 2
 
 
-def test_aclose(tidying, take):
+def test_aclose_lets_the_body_clean_up_in_its_session(body_with_finally, run_step):
     async def main():
-        generator = tidying()
-        await take(anext(generator))
-        await take(generator.aclose())
+        generator = body_with_finally()
+        await run_step(anext(generator))
+        await run_step(generator.aclose())
         assert not current()
 
     asyncio.run(main())
 
 
-def test_breaking_off_and_forgetting(tidying, caplog):
+def test_a_generator_discarded_after_break_cleans_up_in_its_session(body_with_finally, caplog):
     async def main():
-        async for _ in tidying():
+        async for _ in body_with_finally():
             break
         gc.collect()
         await asyncio.sleep(0.01)
@@ -162,9 +162,9 @@ def test_breaking_off_and_forgetting(tidying, caplog):
     assert caplog.records == []
 
 
-def test_left_to_the_end_of_the_loop(tidying, caplog):
+def test_a_generator_left_open_is_closed_at_the_end_of_the_loop(body_with_finally, caplog):
     async def main():
-        generator = tidying()
+        generator = body_with_finally()
         await anext(generator)
         return generator
 
@@ -172,9 +172,9 @@ def test_left_to_the_end_of_the_loop(tidying, caplog):
     assert caplog.records == []
 
 
-def test_forgotten_in_a_cycle(tidying, caplog):
+def test_a_generator_in_a_cycle_of_garbage_cleans_up_in_its_session(body_with_finally, caplog):
     async def main():
-        cycle = [tidying()]
+        cycle = [body_with_finally()]
         cycle.append(cycle)
         await anext(cycle[0])
         del cycle
@@ -185,7 +185,7 @@ def test_forgotten_in_a_cycle(tidying, caplog):
     assert caplog.records == []
 
 
-def test_cancellation_in_the_middle_of_a_step():
+def test_cancelling_a_step_lets_the_body_clean_up_in_its_session():
     seen = []
 
     @session

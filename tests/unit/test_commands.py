@@ -15,6 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from clew.cli.demo.conversation import _missing
+from clew.cli.export import parquet
 from clew.core.frameworks import FRAMEWORKS
 from clew.core.install_command import pip_line
 from clew.doctor import destinations
@@ -23,7 +24,9 @@ from clew.doctor.running import check_watched
 from clew.export import default_provider
 from clew.instrument.activation_entry import Entry, incompatible
 from clew.instrument.discovery import Candidate, candidates
+from clew.sessions import table
 from clew.spans.price_list import PIP_LINE
+from clew.store.formats import rows
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -102,6 +105,10 @@ def messages():
         yield "export/default_provider.py", f"python -m pip install {package}"
         yield "doctor/destinations.py", f"python -m pip install {package}"
     yield "spans/price_list.py", PIP_LINE
+    yield "cli/export/parquet.py", parquet.PIP_LINE
+    yield "store/formats/rows.py", rows.PIP_LINE
+    for library in ("pandas", "polars", "pyarrow"):
+        yield "sessions/table.py", table.missing(library)
     yield "doctor/installed.py", of_framework("framework", "dspy", "failed", "it broke").fix
     absent = {it.name: missing(it) for it in FRAMEWORKS}
     (finding,) = _grouped({"not installed": absent}, none_installed=True)

@@ -1,4 +1,4 @@
-"""Blocks: what they carry, nested, isolated, and one object entered many times at once."""
+"""Blocks: the attributes they set, nested, isolated, and one object entered many times at once."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +48,7 @@ def test_a_block_returns_itself_and_swallows_no_exception():
     assert not current()
 
 
-def test_async_with(telemetry):
+def test_spans_inside_async_with_carry_both_ids(telemetry):
     async def main():
         async with using_session("chat-42", user_id="ada") as block:
             assert isinstance(block, using_session)
@@ -97,7 +97,7 @@ def test_current_says_what_the_next_span_carries():
     assert not current()
 
 
-def test_nested_blocks_override_and_come_back(telemetry):
+def test_an_inner_block_overrides_the_outer_one_until_it_ends(telemetry):
     with using_session("outer", user_id="ada"):
         with using_session("inner"):
             assert telemetry.probe() == ("inner", "ada")
@@ -180,7 +180,7 @@ def test_a_task_inherits_the_block_and_keeps_it_after_its_end():
     assert asyncio.run(main()) == "chat-42"
 
 
-def test_blocks_around_spans_and_spans_around_blocks(telemetry):
+def test_blocks_and_spans_can_be_nested_in_either_order(telemetry):
     with ExitStack() as stack:
         for number in range(20):
             stack.enter_context(using_session(f"session-{number}"))
@@ -191,7 +191,7 @@ def test_blocks_around_spans_and_spans_around_blocks(telemetry):
     }
 
 
-def test_a_thread_of_its_own_starts_empty(telemetry):
+def test_a_new_thread_starts_without_ids(telemetry):
     seen = []
     with using_session("chat-42"):
         thread = Thread(target=lambda: seen.append(telemetry.probe()))

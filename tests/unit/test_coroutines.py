@@ -19,12 +19,12 @@ async def in_a_task(step):
     return await asyncio.create_task(step(), context=contextvars.Context())
 
 
-async def here(step):
+async def directly(step):
     return await step()
 
 
-@pytest.fixture(params=[here, in_a_task])
-def take(request):
+@pytest.fixture(params=[directly, in_a_task])
+def run_step(request):
     async def taken(awaitable):
         async def step():
             return await awaitable
@@ -34,7 +34,7 @@ def take(request):
     return taken
 
 
-def test_a_coroutine_belongs_to_the_block_it_was_made_in(take):
+def test_a_coroutine_belongs_to_the_block_it_was_created_in(run_step):
     @session
     async def answer():
         before = ids()
@@ -45,14 +45,14 @@ def test_a_coroutine_belongs_to_the_block_it_was_made_in(take):
         with using_user("ada"):
             made = answer()
         assert not current()
-        result = await take(made)
+        result = await run_step(made)
         assert not current()
         return result
 
     assert asyncio.run(main()) == (("chat-42", "ada"),) * 2
 
 
-def test_coroutines_at_once_do_not_mix():
+def test_concurrent_coroutines_keep_their_own_sessions():
     async def one(number):
         @using_session(f"session-{number}")
         async def answer():
@@ -70,7 +70,7 @@ def test_coroutines_at_once_do_not_mix():
     assert asyncio.run(main()) == [{f"session-{number}"} for number in range(10)]
 
 
-def test_the_awaiting_side_never_sees_the_session():
+def test_the_caller_that_awaits_never_has_the_session():
     seen = []
 
     @session
@@ -113,7 +113,7 @@ def test_a_cancelled_coroutine_cleans_up_in_its_session():
     assert seen == [("chat-42", "ada")] * 2
 
 
-def test_a_coroutine_times_out():
+def test_a_coroutine_that_times_out_cleans_up_in_its_session():
     @session
     async def answer():
         async with asyncio.timeout(0.001):

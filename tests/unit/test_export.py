@@ -8,8 +8,9 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-from clew.export.default_exporter import StandardError
 from clew.export.default_provider import exporters
+from clew.export.standard_error import StandardError
+from clew.export.store_exporter import StoreExporter
 
 OTLP = "OTEL_EXPORTER_OTLP_"
 without_grpc = pytest.mark.skipif(
@@ -47,12 +48,32 @@ def configure(monkeypatch, caplog):
         {f"{OTLP}HEADERS": "a=b"},
     ],
 )
-def test_none_configured_means_the_default_with_one_line(configure, variables):
-    types, (line,) = configure(**variables)
+def test_none_configured_means_the_store_with_one_line(configure, variables):
+    types, (line,) = configure(CLEW_STORE=" ", **variables)
+    assert types == [StoreExporter]
+    assert line.startswith("clew: no exporter is configured, so spans are kept in ")
+    assert line.endswith("sessions.db; look at the conversations with: clew view, or clew sessions")
+
+
+def test_without_a_store_the_default_is_standard_error(configure):
+    types, (line,) = configure(CLEW_STORE="off")
     assert types == [StandardError]
-    assert line.startswith("clew: no exporter is configured, so spans are written to standard err")
+    assert "CLEW_STORE=off, so spans are written to standard error" in line
     assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://" in line
     assert "OTEL_TRACES_EXPORTER=none" in line
+
+
+def test_by_default_spans_are_kept_in_the_store(configure, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLEW_STORE")
+    types, (line,) = configure()
+    assert types == [StoreExporter]
+    path = tmp_path / ".clew" / "sessions.db"
+    assert line == (
+        f"clew: no exporter is configured, so spans are kept in {path}; "
+        "look at the conversations with: clew view, or clew sessions"
+    )
+    assert list(tmp_path.iterdir()) == []  # It is made with the first span.
 
 
 def test_the_default_writes_one_line_of_json_to_standard_error(telemetry, monkeypatch):

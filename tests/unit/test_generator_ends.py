@@ -1,4 +1,4 @@
-"""How a decorated generator ends: sent to, thrown into, closed, forgotten."""
+"""Decorated generators: send, throw, close, and garbage collection."""
 
 import contextvars
 import gc
@@ -15,7 +15,7 @@ def ids():
     return said.session_id, said.user_id
 
 
-def here(step, *arguments):
+def directly(step, *arguments):
     return step(*arguments)
 
 
@@ -23,12 +23,12 @@ def in_a_fresh_context(step, *arguments):
     return contextvars.Context().run(step, *arguments)
 
 
-@pytest.fixture(params=[here, in_a_fresh_context])
-def take(request):
+@pytest.fixture(params=[directly, in_a_fresh_context])
+def run_step(request):
     return request.param
 
 
-def test_send_throw_and_return_value(take):
+def test_send_throw_and_return_value(run_step):
     @session
     def body():
         received = yield ids()
@@ -39,16 +39,16 @@ def test_send_throw_and_return_value(take):
         return "done", *ids()
 
     generator = body()
-    assert take(generator.send, None) == ("chat-42", None)
-    assert take(generator.send, "sent") == ("sent", "chat-42", None)
-    assert take(generator.throw, KeyError()) == ("caught", "chat-42", None)
+    assert run_step(generator.send, None) == ("chat-42", None)
+    assert run_step(generator.send, "sent") == ("sent", "chat-42", None)
+    assert run_step(generator.throw, KeyError()) == ("caught", "chat-42", None)
     with pytest.raises(StopIteration) as stop:
-        take(generator.send, None)
+        run_step(generator.send, None)
     assert stop.value.value == ("done", "chat-42", None)
     assert not current()
 
 
-def test_yield_from_passes_everything_on():
+def test_yield_from_passes_on_what_is_sent_thrown_and_returned():
     def outer():
         return (yield from body())
 
@@ -65,7 +65,7 @@ def test_yield_from_passes_everything_on():
 
 
 @pytest.mark.parametrize("end", ["close", "throw", "del", "collect"])
-def test_the_bodys_clean_up_has_the_session(take, end):
+def test_the_bodys_clean_up_has_the_session(run_step, end):
     seen = []
 
     @session
@@ -76,12 +76,12 @@ def test_the_bodys_clean_up_has_the_session(take, end):
             seen.append(ids())
 
     generator = body()
-    take(next, generator)
+    run_step(next, generator)
     if end == "close":
-        take(generator.close)
+        run_step(generator.close)
     elif end == "throw":
         with pytest.raises(KeyError):
-            take(generator.throw, KeyError())
+            run_step(generator.throw, KeyError())
     elif end == "del":
         del generator
     else:
@@ -93,7 +93,7 @@ def test_the_bodys_clean_up_has_the_session(take, end):
     assert not current()
 
 
-def test_an_exception_of_the_body_reaches_the_consumer(take):
+def test_an_exception_of_the_body_reaches_the_consumer(run_step):
     @session
     def body():
         with using_user("ada"):
@@ -101,9 +101,9 @@ def test_an_exception_of_the_body_reaches_the_consumer(take):
             raise KeyError
 
     generator = body()
-    take(next, generator)
+    run_step(next, generator)
     with pytest.raises(KeyError):
-        take(next, generator)
+        run_step(next, generator)
     assert not current()
     with pytest.raises(StopIteration):
         next(generator)
@@ -124,7 +124,7 @@ def test_closing_before_the_first_step_runs_nothing():
     assert ran == []
 
 
-def test_a_body_that_ignores_its_closing_is_told_so():
+def test_a_body_that_ignores_close_raises_pythons_error():
     @session
     def body():
         try:

@@ -17,7 +17,7 @@ def ids():
     return said.session_id, said.user_id
 
 
-def here(step, *arguments):
+def directly(step, *arguments):
     return step(*arguments)
 
 
@@ -43,8 +43,8 @@ def in_another_thread(step, *arguments):
     return result
 
 
-@pytest.fixture(params=[here, in_a_fresh_context, in_another_thread])
-def take(request):
+@pytest.fixture(params=[directly, in_a_fresh_context, in_another_thread])
+def run_step(request):
     return request.param
 
 
@@ -54,24 +54,24 @@ def three():
         yield ids()
 
 
-def test_the_body_has_the_session_at_each_step_and_the_consumer_never(take):
+def test_the_body_has_the_session_at_each_step_and_the_consumer_never(run_step):
     generator = three()
     for _ in range(3):
-        assert take(next, generator) == ("chat-42", None)
+        assert run_step(next, generator) == ("chat-42", None)
         assert not current()
     with pytest.raises(StopIteration):
-        take(next, generator)
+        run_step(next, generator)
     assert not current()
 
 
-def test_the_consumers_own_block_stays_its_own(take):
+def test_the_consumers_own_block_stays_its_own(run_step):
     generator = three()
     with using_session("consumer", user_id="bob"):
-        assert take(next, generator) == ("chat-42", None)
+        assert run_step(next, generator) == ("chat-42", None)
         assert ids() == ("consumer", "bob")
 
 
-def test_blocks_inside_the_body_last_over_its_steps_and_no_longer(take):
+def test_blocks_in_the_body_last_across_its_steps_and_end_with_it(run_step):
     @session
     def body():
         yield ids()
@@ -85,12 +85,12 @@ def test_blocks_inside_the_body_last_over_its_steps_and_no_longer(take):
     generator = body()
     seen = []
     for _ in range(5):
-        seen.append(take(next, generator)[1])
+        seen.append(run_step(next, generator)[1])
         assert not current()
     assert seen == [None, "ada", "bob", "ada", None]
 
 
-def test_a_block_inside_the_body_does_not_hold_up_the_consumers():
+def test_a_block_in_the_body_does_not_affect_leaving_the_consumers_block():
     @session
     def body():
         with using_user("ada"):
@@ -109,7 +109,7 @@ def test_a_block_inside_the_body_does_not_hold_up_the_consumers():
     assert next(generator) == ("chat-42", None)
 
 
-def test_interleaved_generators_do_not_mix(take):
+def test_interleaved_generators_keep_their_own_sessions(run_step):
     @using_session("one")
     def one():
         with using_user("ada"):
@@ -123,17 +123,17 @@ def test_interleaved_generators_do_not_mix(take):
             yield ids()
 
     first, second = one(), two()
-    seen = [take(next, each) for each in (first, second, second, first)]
+    seen = [run_step(next, each) for each in (first, second, second, first)]
     assert seen == [("one", "ada"), ("two", "bob"), ("two", "bob"), ("one", "ada")]
     assert not current()
 
 
-def test_it_belongs_to_the_block_it_was_made_in(take):
+def test_a_generator_belongs_to_the_block_it_was_created_in(run_step):
     with using_user("ada"):
         generator = three()
     assert not current()
     with using_user("bob"):
-        assert take(next, generator) == ("chat-42", "ada")
+        assert run_step(next, generator) == ("chat-42", "ada")
 
 
 def test_a_span_open_in_the_body_is_the_parent_of_what_the_body_does_next(telemetry):
@@ -160,7 +160,7 @@ def test_a_span_open_in_the_body_is_the_parent_of_what_the_body_does_next(teleme
     }
 
 
-def test_the_bodys_own_context_values_last_over_its_steps(take):
+def test_values_that_the_body_attaches_last_across_its_steps(run_step):
     @session
     def body():
         otel.attach(otel.set_value("own", 1))
@@ -168,12 +168,12 @@ def test_the_bodys_own_context_values_last_over_its_steps(take):
         yield otel.get_value("own")
 
     generator = body()
-    take(next, generator)
+    run_step(next, generator)
     assert otel.get_value("own") is None
-    assert take(next, generator) == 1
+    assert run_step(next, generator) == 1
 
 
-def test_delegation_to_another_decorated_generator(take):
+def test_yield_from_another_decorated_generator(run_step):
     @using_user("ada")
     def inner():
         yield ids()
@@ -186,5 +186,5 @@ def test_delegation_to_another_decorated_generator(take):
         yield ids()
 
     generator = outer()
-    seen = [take(next, generator) for _ in range(4)]
+    seen = [run_step(next, generator) for _ in range(4)]
     assert seen == [("chat-42", user) for user in (None, "ada", "ada", None)]

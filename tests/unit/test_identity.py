@@ -1,4 +1,4 @@
-"""An id in the application's own call: usable, or an error at that line that keeps the secret."""
+"""An id in the application's own call: usable, or an error at that line without the value."""
 
 import traceback
 import unicodedata
@@ -26,7 +26,7 @@ any_text = st.text(alphabet=any_character, max_size=300)
 
 
 class Text(str):
-    """A string type of the application's own."""
+    """A subclass of str, as an application may have one."""
 
     __slots__ = ()
 
@@ -105,12 +105,12 @@ def clean(landed):
 @example(value="x" * 256 + " " * 10)
 @example(value="x" * 257)
 @example(value="\u3000\t ")
-def test_an_id_is_refused_at_its_line_or_lands_clean(
+def test_an_id_is_refused_at_its_line_or_reaches_the_span_clean(
     telemetry, on_the_wire, block, argument, attribute, value
 ):
     telemetry.exporter.clear()
     if callable(value) and block in {session_block, second_argument}:
-        return  # Computed from a call: test_computed.py.
+        return  # Computed from a call: test_computed_ids.py.
     made, error = attempt(block, value)
     if error is not None:
         assert argument in str(error)
@@ -147,7 +147,7 @@ def test_an_id_is_refused_at_its_line_or_lands_clean(
     ],
     ids=lambda value: f"{type(value).__name__}-{len(value)}",
 )
-def test_a_refusal_never_prints_the_value(block, argument, attribute, value):
+def test_an_error_never_contains_the_value(block, argument, attribute, value):
     if value == f"{SECRET}\n":
         assert block(value) is not None  # Surrounding space is stripped, not refused.
         return
@@ -164,14 +164,14 @@ def test_a_refusal_never_prints_the_value(block, argument, attribute, value):
 
 
 @each_block
-def test_too_long_names_the_length_and_the_limit(block, argument, attribute):
+def test_the_error_of_a_long_id_names_its_length_and_the_limit(block, argument, attribute):
     del attribute
     with pytest.raises(IdentityValueError, match=rf"{argument} .*10,000,000.*256"):
         block("x" * 10_000_000)
 
 
 @each_block
-def test_a_refusal_happens_at_the_line_of_the_call(block, argument, attribute):
+def test_the_error_is_raised_at_the_line_of_the_call(block, argument, attribute):
     del argument, attribute
     with pytest.raises(IdentityTypeError):
         block(42)
@@ -188,7 +188,7 @@ def test_an_empty_id_of_its_own_block_is_refused(value):
         using_session("chat-42", user_id=value)
 
 
-def test_none_is_no_session_but_no_user_is_fine(telemetry):
+def test_none_is_refused_as_session_and_accepted_as_user(telemetry):
     with pytest.raises(IdentityTypeError, match="session_id must be a string, not NoneType"):
         using_session(None)
     with using_session("chat-42", user_id=None):
@@ -196,7 +196,7 @@ def test_none_is_no_session_but_no_user_is_fine(telemetry):
 
 
 @pytest.mark.parametrize("nothing", ["", None])
-def test_using_attributes_takes_empty_as_not_set(telemetry, nothing):
+def test_using_attributes_treats_empty_as_not_set(telemetry, nothing):
     with (
         using_session("outer", user_id="ada"),
         using_attributes(session_id=nothing, user_id=nothing),
@@ -205,14 +205,14 @@ def test_using_attributes_takes_empty_as_not_set(telemetry, nothing):
 
 
 @pytest.mark.parametrize("value", [Mixed.CHAT, Named.CHAT, Text("chat-42"), Text(" chat-42 ")])
-def test_string_types_land_as_plain_strings(telemetry, value):
+def test_subclasses_of_str_become_plain_strings(telemetry, value):
     with using_session(value, user_id=value):
         assert telemetry.probe() == ("chat-42", "chat-42")
     assert {type(each) for each in telemetry.ids()} == {str}
 
 
 @pytest.mark.parametrize("value", ["é", "用户-7", "🧵" * 256, "a b", "\u00ad", "a\u200db"])
-def test_text_of_all_languages_lands_as_it_is(telemetry, on_the_wire, value):
+def test_text_of_all_languages_is_unchanged(telemetry, on_the_wire, value):
     with using_session(value):
         telemetry.probe()
     assert telemetry.ids()[0] == value

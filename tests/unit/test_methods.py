@@ -1,4 +1,4 @@
-"""Decorated methods of all kinds, and callables that are no plain functions."""
+"""Decorated methods of all kinds, and callables that are not plain functions."""
 
 import asyncio
 import functools
@@ -120,13 +120,13 @@ def test_methods_of_all_kinds(owner):
     assert not current()
 
 
-def test_callables_that_are_no_functions():
+def test_partials_and_callable_objects_can_be_decorated():
     assert session(functools.partial(lambda a: (a, *ids()), 1))() == (1, *BOTH)
     assert session(Service().method)(1) == ("service", 1, *BOTH)
     assert result_of(session(functools.partial(coroutine, 1))()) == (1, *BOTH)
 
 
-def test_a_callable_object_whose_call_is_a_coroutine():
+def test_a_callable_object_with_an_async_call():
     class Handler:
         async def __call__(self):
             await asyncio.sleep(0)
@@ -135,7 +135,7 @@ def test_a_callable_object_whose_call_is_a_coroutine():
     assert result_of(session(Handler())()) == BOTH
 
 
-def test_a_context_manager_function_stays_one():
+def test_a_decorated_context_manager_function_stays_one():
     @session
     @contextmanager
     def block(a):
@@ -167,7 +167,7 @@ def test_a_context_manager_made_of_a_decorated_generator():
         assert not current()
 
 
-def test_a_function_that_wraps_another_kind_is_taken_for_what_it_is():
+def test_the_kind_is_the_functions_own_not_that_of_what_it_wraps():
     @session
     @functools.wraps(coroutine)
     def runs(*arguments):
@@ -183,7 +183,7 @@ def test_a_function_that_wraps_another_kind_is_taken_for_what_it_is():
 
 
 @pytest.mark.parametrize("made_by", [coroutine, generator, async_generator])
-def test_a_plain_function_that_hands_on_what_another_makes(made_by):
+def test_a_plain_function_that_returns_anothers_generator_or_coroutine(made_by):
     @session
     @functools.wraps(made_by)
     def hands_on(*arguments):
@@ -193,6 +193,6 @@ def test_a_plain_function_that_hands_on_what_another_makes(made_by):
     assert result in ((1, *BOTH), [(1, *BOTH)])
 
 
-def test_a_class_is_refused():
+def test_a_class_cannot_be_decorated():
     with pytest.raises(IdentityTypeError, match=r"a class cannot be decorated \(Service\)"):
         session(Service)

@@ -1,4 +1,4 @@
-"""Random nests of blocks, clew's, upstream's and spans, compared with a model of a few lines."""
+"""Random nestings of clew's blocks, upstream's and spans, compared with a small model."""
 
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ nests = st.recursive(
 
 
 class Model(NamedTuple):
-    """What the context holds, and what the current span says of itself."""
+    """The attributes in the context, and those of the current span."""
 
     session: str | None = None
     user: str | None = None
@@ -86,7 +86,7 @@ def block(tracer, kind, *values):
     }[kind](*values)
 
 
-def said_now(telemetry, tracer):
+def ids_of_new_span(telemetry, tracer):
     said = clew.current()
     telemetry.exporter.clear()
     tracer.start_span("probe").end()
@@ -96,14 +96,14 @@ def said_now(telemetry, tracer):
 
 
 @given(nest=nests)
-def test_what_is_said_and_what_lands_is_what_the_model_says(telemetry, nest):
+def test_current_and_spans_carry_what_the_model_expects(telemetry, nest):
     def walk(inner, model):
-        assert said_now(telemetry, telemetry.tracer) == model.carried()
-        assert said_now(telemetry, telemetry.instrumentor) == model.carried()
+        assert ids_of_new_span(telemetry, telemetry.tracer) == model.carried()
+        assert ids_of_new_span(telemetry, telemetry.instrumentor) == model.carried()
         for step, below in inner:
             with block(telemetry.tracer, *step):
                 walk(below, model.after(*step))
-            assert said_now(telemetry, telemetry.tracer) == model.carried()
+            assert ids_of_new_span(telemetry, telemetry.tracer) == model.carried()
 
     walk(nest, Model())
     assert not clew.current()

@@ -77,7 +77,7 @@ def test_a_frameworks_id_takes_precedence_over_the_parents(
 
 
 @pytest.mark.parametrize("block", [both, using_session("other")])
-def test_a_frameworks_id_given_at_the_start(telemetry, as_instrumentor, block):
+def test_a_frameworks_id_given_to_start_span(telemetry, as_instrumentor, block):
     start = telemetry.instrumentor.start_span
     as_instrumentor(start, "free", attributes=THREAD).end()
     with block:
@@ -211,7 +211,7 @@ def test_span_ids_differ_although_the_application_seeds_random(telemetry):
     assert spans[0].span_id != spans[1].span_id
 
 
-def test_instrumentors_tracers_are_named_and_start_current_spans(telemetry):
+def test_instrumentors_tracers_have_names_and_start_current_spans(telemetry):
     with both, telemetry.instrumentor.start_as_current_span("parent") as parent:
         telemetry.tracer.start_span("child").end()
         assert parent.is_recording()

@@ -1,4 +1,4 @@
-"""With a key, a user id leaves the process only as a pseudonym, whichever way it came."""
+"""With a key, a user id leaves the process only as a pseudonym, however it was set."""
 
 import hmac
 import json
@@ -11,7 +11,7 @@ from openinference import instrumentation as upstream
 from opentelemetry import context as otel
 
 from clew import current, using_attributes, using_session, using_user
-from clew.context import identity
+from clew.context import ids
 from clew.core.backend_names import ALIASES
 
 RAW = "ada.lovelace@example.org"
@@ -51,7 +51,7 @@ each_tracer = pytest.mark.parametrize("tracer", ["tracer", "instrumentor", "stra
 
 @each_tracer
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_from_a_block(telemetry, on_the_wire, tracer, number):
+def test_a_user_id_from_a_block_is_pseudonymised(telemetry, on_the_wire, tracer, number):
     with BLOCKS[number]():
         with getattr(telemetry, tracer).start_as_current_span("parent"):
             getattr(telemetry, tracer).start_span("child").end()
@@ -65,7 +65,7 @@ def test_from_a_block(telemetry, on_the_wire, tracer, number):
 @pytest.mark.parametrize("way", ["start", "set_attribute", "set_attributes"])
 @pytest.mark.parametrize("number", [0, 130])
 @pytest.mark.parametrize("inside", [True, False])
-def test_from_the_applications_own_write(telemetry, tracer, way, number, inside):
+def test_a_user_id_set_by_the_application_is_pseudonymised(telemetry, tracer, way, number, inside):
     with using_user("somebody else") if inside else using_session("chat-42"):
         given = {"user.id": RAW} if way == "start" else None
         span = getattr(telemetry, tracer).start_span("span", attributes=given)
@@ -80,7 +80,7 @@ def test_from_the_applications_own_write(telemetry, tracer, way, number, inside)
     assert RAW not in everything(telemetry)
 
 
-def test_from_an_instrumentor(telemetry, as_instrumentor):
+def test_a_user_id_set_by_an_instrumentor_is_pseudonymised(telemetry, as_instrumentor):
     span = telemetry.instrumentor.start_span("span")
     as_instrumentor(span.set_attribute, "user.id", RAW)
     span.end()
@@ -91,7 +91,7 @@ def test_from_an_instrumentor(telemetry, as_instrumentor):
 
 @pytest.mark.parametrize("raw", [4711474711, RAW.encode(), [RAW], (RAW,)])
 @pytest.mark.parametrize("way", ["start", "set_attribute", "set_attributes"])
-def test_a_user_id_of_another_type_does_not_slip_through(telemetry, on_the_wire, raw, way):
+def test_a_user_id_of_another_type_is_pseudonymised(telemetry, on_the_wire, raw, way):
     span = telemetry.tracer.start_span("a", attributes={"user.id": raw} if way == "start" else None)
     if way != "start":
         getattr(span, way)(*(("user.id", raw) if way == "set_attribute" else ({"user.id": raw},)))
@@ -107,7 +107,7 @@ def test_a_user_id_of_another_type_does_not_slip_through(telemetry, on_the_wire,
 
 
 @pytest.mark.parametrize("name", ALIASES)
-def test_under_the_aliases_too(make_telemetry, name):
+def test_a_user_id_under_an_alias_is_pseudonymised(make_telemetry, name):
     telemetry = make_telemetry(aliases=(ALIASES[name],))
     with using_session("chat-42", user_id=RAW):
         span = telemetry.tracer.start_span("in a block")
@@ -119,7 +119,7 @@ def test_under_the_aliases_too(make_telemetry, name):
     assert RAW not in everything(telemetry)
 
 
-def test_to_children_it_passes_once_hashed(telemetry):
+def test_children_inherit_the_pseudonym_unchanged(telemetry):
     with (
         telemetry.tracer.start_as_current_span("a", attributes={"user.id": RAW}),
         telemetry.tracer.start_as_current_span("b"),
@@ -138,7 +138,7 @@ def test_the_context_itself_holds_no_raw_id():
             assert held() == pseudonym()
 
 
-def test_it_is_idempotent(telemetry):
+def test_a_pseudonym_is_not_hashed_again(telemetry):
     with using_user(RAW), using_user(current().user_id):
         assert telemetry.probe()[1] == pseudonym()
         with upstream.using_user(current().user_id):
@@ -149,12 +149,12 @@ def test_it_is_idempotent(telemetry):
     assert telemetry.ids()[1] == pseudonym()
 
 
-def test_a_block_made_before_the_key_is_known_is_hashed_all_the_same(telemetry, monkeypatch):
+def test_a_block_created_before_the_key_is_read_is_pseudonymised(telemetry, monkeypatch):
     monkeypatch.delenv("CLEW_USER_ID_KEY")
-    identity.read_key()
+    ids.read_user_id_key()
     block = using_user(RAW)
     monkeypatch.setenv("CLEW_USER_ID_KEY", "a key of the tests")
-    identity.read_key()
+    ids.read_user_id_key()
     with block:
         telemetry.probe()
     assert telemetry.ids()[1] == pseudonym()
@@ -167,20 +167,20 @@ def test_the_session_is_not_hashed(telemetry):
 
 def test_another_key_gives_another_pseudonym(telemetry, monkeypatch):
     monkeypatch.setenv("CLEW_USER_ID_KEY", "another")
-    identity.read_key()
+    ids.read_user_id_key()
     with using_user(RAW):
         assert telemetry.probe()[1] == pseudonym(key=b"another")
 
 
-def test_without_a_key_it_is_as_given(telemetry, monkeypatch):
+def test_without_a_key_the_user_id_is_unchanged(telemetry, monkeypatch):
     monkeypatch.delenv("CLEW_USER_ID_KEY")
-    identity.read_key()
+    ids.read_user_id_key()
     with using_user(RAW):
         assert telemetry.probe()[1] == RAW
 
 
 @pytest.mark.parametrize("raw", [RAW, "用户-7", "🧵"])
-def test_it_is_the_same_in_every_process(raw):
+def test_the_pseudonym_is_the_same_in_every_process(raw):
     program = (
         "import json, sys; from clew import current, using_user\n"
         "with using_user(json.loads(sys.argv[1])): print(current().user_id)"
@@ -193,7 +193,7 @@ def test_it_is_the_same_in_every_process(raw):
     assert result.stdout.strip() == pseudonym(raw)
 
 
-def test_a_length_limit_does_not_hash_twice(telemetry, monkeypatch):
+def test_a_pseudonym_cut_by_a_length_limit_is_not_hashed_again(telemetry, monkeypatch):
     monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "32")
     short = type(telemetry)()
     with short.tracer.start_as_current_span("a", attributes={"user.id": RAW}):

@@ -30,9 +30,9 @@ CASES = {
     "blank": {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": " ", "OTEL_TRACES_EXPORTER": "none"},
     "span": {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "7", "OTEL_TRACES_EXPORTER": "none"},
     "general": {"OTEL_ATTRIBUTE_COUNT_LIMIT": "9", "OTEL_TRACES_EXPORTER": "none"},
-    "disabled": {"OTEL_SDK_DISABLED": "true"},
+    "disabled": {"OTEL_SDK_DISABLED": "true", "CLEW_STORE": "off"},
     "console": {"OTEL_TRACES_EXPORTER": "console", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "1"},
-    "to standard error": {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "1"},
+    "to standard error": {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "1", "CLEW_STORE": "off"},
 }
 
 
@@ -81,9 +81,9 @@ def test_spans_go_to_the_console(results):
     assert "clew" not in results["console"].stderr
 
 
-def test_without_any_variable_spans_go_to_standard_error(results):
+def test_without_exporter_and_store_spans_go_to_standard_error(results):
     result = results["to standard error"]
     assert output_of(result) == {"kept": 1}
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("{")]
     assert json.loads(line)["name"] == "span"
-    assert result.stderr.count("clew: no exporter is configured") == 1
+    assert result.stderr.count("clew: no exporter is configured, and CLEW_STORE=off") == 1

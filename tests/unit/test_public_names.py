@@ -29,6 +29,7 @@ PUBLIC = {
         "isolated",
         "stats",
         "uninstrument_all",
+        "url",
         "using_attributes",
         "using_metadata",
         "using_prompt_template",
@@ -38,6 +39,7 @@ PUBLIC = {
     ],
     "clew.aws_lambda": ["flushed"],
     "clew.celery": ["connect"],
+    "clew.evaluations": ["Evaluation", "EvaluationError", "add", "current", "history"],
     "clew.logging": [
         "IdentityLogProcessor",
         "SessionFilter",
@@ -45,6 +47,7 @@ PUBLIC = {
         "patch_ids",
         "stamp_logs_of",
     ],
+    "clew.sessions": ["Call", "Message", "Session", "SessionStore", "Table", "Turn", "open"],
     "clew.web": ["from_baggage", "from_cookie", "from_header"],
     "clew.web.asgi": ["SessionMiddleware"],
     "clew.web.wsgi": ["SessionMiddleware"],

@@ -22,7 +22,8 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import TraceState
 
 from clew import isolated, using_session
-from clew.spans.session_sampler import sample_sessions, session_is_kept
+from clew.spans.session_sampler import session_is_kept
+from tests.support.sampling import sample_sessions
 
 NUMBER = 2000
 IDS = [f"chat-{number}" for number in range(NUMBER)]

@@ -12,6 +12,7 @@ from opentelemetry.trace import (
 
 from clew import aws_lambda
 from clew.aws_lambda import flush_before_answers, flushed
+from clew.patching.undo import UndoStack
 
 
 class Flushes(SpanProcessor):
@@ -35,10 +36,11 @@ def tracer(monkeypatch, flushes):
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(flushes)
-    stop = flush_before_answers(provider)
-    assert flush_before_answers(provider)
+    undo = UndoStack("undoing what a test did")
+    flush_before_answers(provider, undo)
+    flush_before_answers(provider, undo)
     yield provider.get_tracer("application")
-    stop()
+    undo.undo()
     before = len(flushes.given)
     provider.get_tracer("application").start_span("afterwards").end()
     assert len(flushes.given) == before
@@ -122,7 +124,7 @@ def test_elsewhere_nothing_is_added(monkeypatch, flushes):
     monkeypatch.delenv("AWS_LAMBDA_RUNTIME_API", raising=False)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(flushes)
-    flush_before_answers(provider)()
+    flush_before_answers(provider, UndoStack("undoing what a test did"))
     provider.get_tracer("application").start_span("outermost").end()
     assert flushes.given == []
     assert provider not in aws_lambda._processors

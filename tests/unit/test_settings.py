@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from clew.context import identity
+from clew.context import ids
 from clew.core.backend_names import ALIASES
 from clew.core.settings import (
     ALIASES_TO_WRITE,
@@ -21,7 +21,9 @@ each_setting = pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: 
 @each_setting
 @pytest.mark.parametrize("blank", [None, "", "   ", "\t\n"])
 def test_unset_and_blank_mean_the_default(monkeypatch, setting, blank):
-    if blank is not None:
+    if blank is None:
+        monkeypatch.delenv(setting.name, raising=False)
+    else:
         monkeypatch.setenv(setting.name, blank)
     assert setting.read() == setting.default
 
@@ -126,7 +128,7 @@ def test_a_secret_is_not_printed(caplog):
 @pytest.mark.skipif(os.name == "nt", reason="the environment is text there")
 def test_a_key_that_is_not_utf_8_is_used_unchanged(monkeypatch):
     monkeypatch.setitem(os.environb, b"CLEW_USER_ID_KEY", b"s3cr3t-\xff")
-    identity.read_key()
+    ids.read_user_id_key()
     assert USER_ID_KEY.read() == b"s3cr3t-\xff"
 
 

@@ -1,6 +1,7 @@
 """A class and all its subclasses, including those defined later, are changed and changed back."""
 
 from clew.patching.subclasses import change_with_subclasses
+from clew.patching.undo import UndoStack
 
 
 def test_existing_and_future_subclasses_are_changed_and_changed_back():
@@ -17,16 +18,17 @@ def test_existing_and_future_subclasses_are_changed_and_changed_back():
 
     original = vars(Base)["__init_subclass__"]
     changed = set()
-    outer = change_with_subclasses(Base, changed.add, changed.discard)
-    inner = change_with_subclasses(Base, lambda _cls: None, lambda _cls: None)
+    outer, inner = (UndoStack(it) for it in ("outer", "inner"))
+    change_with_subclasses(Base, changed.add, changed.discard, outer)
+    change_with_subclasses(Base, lambda _cls: None, lambda _cls: None, inner)
 
     class Late(Deep, named="late"):
         pass
 
     assert changed == {Base, Early, Deep, Late}
     assert Late.named == "late"
-    inner()
-    outer()
+    inner.undo()
+    outer.undo()
     assert changed == set()
     assert vars(Base)["__init_subclass__"] is original
 
@@ -41,11 +43,12 @@ def test_somebody_elses_init_subclass_stays():
         pass
 
     changed = []
-    undo = change_with_subclasses(Base, changed.append, changed.remove)
+    undo = UndoStack("undoing what a test did")
+    change_with_subclasses(Base, changed.append, changed.remove, undo)
     ours = vars(Base)["__init_subclass__"]
     theirs = classmethod(lambda cls, **named: ours.__get__(None, cls)(**named))
     Base.__init_subclass__ = theirs
-    undo()
+    undo.undo()
 
     class Late(Base):
         pass

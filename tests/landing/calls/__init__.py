@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from tests.providers import ProviderServer
+from tests.support.providers import ProviderServer
 
 Call = Callable[[ProviderServer], None]
 

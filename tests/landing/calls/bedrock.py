@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from tests.landing.calls import cell
-from tests.providers import ProviderServer
+from tests.support.providers import ProviderServer
 
 bedrock_cell = partial(cell, "bedrock", needs=("boto3",))
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.landing.calls import cell, run
 from tests.landing.calls.openai import city_type
-from tests.providers import ProviderServer
+from tests.support.providers import ProviderServer
 
 natively = partial(cell, "dspy", needs=("dspy",))
 with_numpy = partial(cell, "dspy", needs=("dspy", "numpy"))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.landing.calls import cell, run
 from tests.landing.calls.openai import city_type
-from tests.providers import ProviderServer
+from tests.support.providers import ProviderServer
 
 over_openai = partial(cell, "langchain", needs=("langchain_openai",))
 over_bedrock = partial(cell, "langchain", needs=("langchain_aws",))

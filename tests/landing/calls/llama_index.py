@@ -7,7 +7,7 @@ import pytest
 
 from tests.landing.calls import cell, run
 from tests.landing.calls.openai import city_type
-from tests.providers import ProviderServer
+from tests.support.providers import ProviderServer
 
 over_openai = partial(cell, "llamaindex", needs=("llama_index.llms.openai",))
 over_embeddings = partial(

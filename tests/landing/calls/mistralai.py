@@ -7,7 +7,7 @@ import pytest
 
 from tests.landing.calls import cell, run
 from tests.landing.calls.openai import WEATHER, city_type
-from tests.providers import ProviderServer
+from tests.support.providers import ProviderServer
 
 mistral_cell = partial(cell, "mistral", needs=("mistralai.client",))
 

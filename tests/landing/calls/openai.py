@@ -6,7 +6,7 @@ from functools import cache, partial
 import pytest
 
 from tests.landing.calls import cell, run
-from tests.providers import ProviderServer
+from tests.support.providers import ProviderServer
 
 openai_cell = partial(cell, "openai", needs=("openai",))
 

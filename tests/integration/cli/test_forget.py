@@ -1,0 +1,79 @@
+"""``clew forget``: a session or a user is deleted, after a question."""
+
+import hmac
+import json
+
+import pytest
+
+from clew import evaluations
+from clew.evaluations import Evaluation
+from clew.sessions.store import SessionStore
+from tests.support.conversation_spans import turn
+
+
+@pytest.fixture
+def sessions(clew):
+    """Which sessions there are."""
+    return lambda: sorted(it["id"] for it in json.loads(clew("sessions", "--json").stdout))
+
+
+def test_a_session_is_deleted_when_that_is_confirmed(clew, filled, sessions):
+    done = clew("forget", "--session", "chat-42", given="n\n", status=1)
+    assert "Delete session 'chat-42': 2 turns, 6 spans? [y/N]" in done.stderr
+    assert done.stdout == ""
+    clew("forget", "--session", "chat-42", status=1)
+    assert "chat-42" in sessions()
+    done = clew("forget", "--session", "chat-42", given="y\n")
+    assert done.stdout == "Deleted session 'chat-42': 6 spans in 2 traces.\n"
+    assert sessions() == ["chat-43", "other"]
+
+
+def test_a_user_is_deleted(clew, filled, sessions):
+    done = clew("forget", "--user", "ada", given="y\n")
+    assert "Delete user 'ada': 2 sessions, 3 turns, 9 spans? [y/N]" in done.stderr
+    assert sessions() == ["other"]
+    done = clew("forget", "--user", "bob", "--yes", "--json")
+    assert json.loads(done.stdout) == {"session": None, "user": "bob", "spans": 3, "traces": 1}
+    assert sessions() == []
+
+
+def test_one_that_is_not_there_is_an_error(clew, filled, sessions):
+    assert "did you mean" in clew("forget", "--session", "chat-4", "--yes", status=1).stderr
+    assert "no user 'adi'" in clew("forget", "--user", "adi", "--yes", status=1).stderr
+    assert len(sessions()) == 3
+
+
+def test_a_user_is_found_by_the_pseudonym(clew, write, sessions):
+    key = {"CLEW_USER_ID_KEY": "a key"}
+    pseudonym = hmac.new(b"a key", b"ada", "sha256").hexdigest()
+    write(turn(user=pseudonym), turn("other", "bob"))
+    listed = clew("sessions", "--json", "--user", "ada", **key).stdout
+    assert [it["id"] for it in json.loads(listed)] == ["chat-42"]
+    assert "no user 'ada'" in clew("forget", "--user", "ada", "--yes", status=1).stderr
+    assert "3 spans" in clew("forget", "--user", "ada", "--yes", **key).stdout
+    assert sessions() == ["other"]
+    assert "3 spans" in clew("forget", "--user", "bob", "--yes", **key).stdout
+
+
+def test_it_wants_one_of_both(clew, filled):
+    assert "either" in clew("forget", "--yes", status=2).stderr
+    clew("forget", "--yes", "--user", "ada", "--session", "chat-42", status=2)
+
+
+def test_evaluations_of_a_session_are_counted_and_deleted(clew, path, filled):
+    with SessionStore(path) as store:
+        given = (Evaluation("a", score=score, session_id="chat-42") for score in (0, 1))
+        evaluations.add(store, *given, Evaluation("a", score=1, session_id="never came"))
+        done = clew("forget", "--session", "chat-42", given="y\n")
+        assert "2 turns, 6 spans, 2 evaluations? [y/N]" in done.stderr
+        assert [it.session_id for it in evaluations.history(store)] == ["never came"]
+        clew("forget", "--session", "never came", "--yes")
+        assert evaluations.history(store) == []
+
+
+def test_sessions_are_found_by_what_was_said_about_them(clew, path, filled):
+    with SessionStore(path) as store:
+        given = {"score": 0, "label": "bad", "annotator_kind": "HUMAN"}
+        evaluations.add(store, Evaluation("thumbs", session_id="chat-43", **given))
+    assert "chat-43" in clew("sessions", "--rated", "bad").stdout
+    assert "chat-42" not in clew("sessions", "--rated", "bad").stdout

@@ -1,0 +1,133 @@
+"""An application that makes spans and ends; how it ends is its first argument.
+
+It writes one JSON object per line to standard output: what it did, when its work was done (in the
+machine's monotonic time), and at the very end what clew counted.
+"""
+
+import atexit
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from threading import Thread
+
+
+def report(**what):
+    os.write(1, (json.dumps(what) + "\n").encode())
+
+
+def count():
+    """Report what clew counted. Functions of atexit run in reverse: this one after clew's."""
+    stats = clew.stats()
+    report(
+        process=os.getpid(),
+        exported=stats.exported,
+        waiting=stats.waiting,
+        dropped=dict(stats.dropped),
+    )
+
+
+atexit.register(count)
+
+from opentelemetry import trace  # After atexit.register; see count().
+
+import clew
+
+clew.instrument_all()
+provider = trace.get_tracer_provider()
+tracer = trace.get_tracer("application")
+
+
+def work(spans=None):
+    for _ in range(int(os.environ.get("SPANS", "5")) if spans is None else spans):
+        tracer.start_span("work").end()
+
+
+def reaches_its_end():
+    work()
+
+
+def exits():
+    work()
+    done()
+    sys.exit(3)
+
+
+def raises():
+    work()
+    done()
+    raise KeyError
+
+
+def thread_exits():
+    """``sys.exit`` in a thread ends that thread."""
+    thread = Thread(target=lambda: (work(), sys.exit(3)))
+    thread.start()
+    thread.join()
+    work()
+
+
+def flushes():
+    """Flush within TIME milliseconds, and report the result."""
+    work()
+    began = time.monotonic()
+    arrived = provider.force_flush(int(os.environ["TIME"]))
+    report(arrived=arrived, took=time.monotonic() - began)
+
+
+def shuts_down():
+    work()
+    provider.shutdown()
+    work(1)
+
+
+def ends_at_once():
+    work()
+    done()
+    os._exit(4)
+
+
+def is_terminated():
+    work()
+    done()
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+
+
+def works_for_long():
+    """Batch after batch, each of which is exported before the next is made."""
+    for _ in range(30):
+        work()
+        provider.force_flush()
+
+
+def forks():
+    """Parent and child each end as programs do."""
+    work()
+    child = os.fork()
+    work(2 if child else 1)
+    done()
+    if child:
+        os.waitpid(child, 0)
+        done()
+
+
+def has_children():
+    """A child of multiprocessing's ends without atexit."""
+    context = multiprocessing.get_context(os.environ.get("START", "fork"))
+    child = context.Process(target=work, args=(1,))
+    child.start()
+    child.join()
+    report(child=child.exitcode)
+    work()
+
+
+def done():
+    report(process=os.getpid(), done=time.monotonic())
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+    done()

@@ -1,0 +1,312 @@
+"""A request whose session is known after its span started, and one whose context is lost."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from opentelemetry import context as otel
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from clew import current, isolated, using_attributes, using_session, using_tags, using_user
+from clew.patching.undo import UndoStack
+from clew.propagation.threads import instrument_threads
+from clew.spans.session_sampler import session_is_kept
+from tests.integration.web.asgi_apps import WAYS, assembled
+from tests.integration.web.recorder import ASGIProbe
+from tests.support.sampling import sample_sessions
+
+ROOTS = [SpanKind.SERVER, SpanKind.CONSUMER]
+OTHERS = [SpanKind.INTERNAL, SpanKind.CLIENT, SpanKind.PRODUCER]
+
+
+def remote(trace=1, span=2):
+    parent = SpanContext(trace, span, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    return set_span_in_context(NonRecordingSpan(parent), otel.Context())
+
+
+@pytest.fixture
+def span(telemetry):
+    def start(name="root", kind=SpanKind.SERVER, **options):
+        return telemetry.tracer.start_as_current_span(name, kind=kind, **options)
+
+    return start
+
+
+@pytest.fixture
+def ids(telemetry):
+    def found(name="root"):
+        (seen,) = [each for each in telemetry.record.spans if each.name == name]
+        return seen.session, seen.user
+
+    return found
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+@pytest.mark.parametrize("parent", [None, remote()])
+def test_a_root_gets_the_ids(span, ids, kind, parent):
+    with span(kind=kind, context=parent), using_session("chat-42", user_id="ada"):
+        pass
+    assert ids() == ("chat-42", "ada")
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("parent", [None, remote()])
+def test_a_job_of_many_sessions_gets_none(span, ids, kind, parent):
+    with span(kind=kind, context=parent):
+        for number in range(3):
+            with using_session(f"chat-{number}"), span(f"part {number}", SpanKind.INTERNAL):
+                pass
+    assert ids() == (None, None)
+    assert [ids(f"part {number}")[0] for number in range(3)] == ["chat-0", "chat-1", "chat-2"]
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+def test_a_span_under_a_local_one_is_no_root(span, ids, kind):
+    with span("job", SpanKind.INTERNAL), span("inner", kind), using_session("chat-42"):
+        pass
+    assert ids("inner") == ids("job") == (None, None)
+
+
+def test_a_block_far_below_the_root(span, ids):
+    with span(), span("a", SpanKind.INTERNAL), span("b", SpanKind.CLIENT), span("c"):
+        with using_session("chat-42"):
+            pass
+        with using_user("ada"):
+            pass
+    assert [ids(name) for name in ("a", "b", "c")] == [(None, None)] * 3
+    assert ids() == ("chat-42", "ada")
+
+
+def test_a_block_in_a_thread(span, ids):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def learn():
+        with using_session("chat-42"):
+            pass
+
+    undo = UndoStack("undoing what a test did")
+    instrument_threads(undo)
+    try:
+        with span(), span("child", SpanKind.INTERNAL), ThreadPoolExecutor(1) as pool:
+            pool.submit(learn).result()
+    finally:
+        undo.undo()
+    assert ids() == ("chat-42", None)
+
+
+def test_a_block_in_a_task(span, ids):
+    async def learn():
+        async with using_session("chat-42"):
+            await asyncio.sleep(0)
+
+    async def main():
+        with span(), span("child", SpanKind.INTERNAL):
+            await asyncio.gather(asyncio.create_task(learn()))
+
+    asyncio.run(main())
+    assert ids() == ("chat-42", None)
+
+
+@using_session("chat-42")
+def plain():
+    pass
+
+
+@using_session(lambda session: session)
+def computed(session="chat-42"):
+    pass
+
+
+@using_session("chat-42")
+async def coroutine():
+    pass
+
+
+@using_attributes(session_id="chat-42")
+def generator():
+    yield
+
+
+HANDLERS = [plain, computed, lambda: asyncio.run(coroutine()), lambda: list(generator())]
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_decorator(span, ids, handler):
+    with span():
+        handler()
+    assert ids() == ("chat-42", None)
+
+
+def test_the_first_session_is_kept(span, ids):
+    with span():
+        with using_session("first"):
+            pass
+        with using_session("second", user_id="of the second"):
+            pass
+    assert ids() == ("first", None)
+
+
+def test_the_applications_ids_are_kept(span, ids):
+    with span(attributes={"session.id": "own"}), using_session("chat-42", user_id="ada"):
+        pass
+    assert ids() == ("own", None)
+
+
+def test_the_second_id_is_added(span, ids):
+    with using_session("chat-42"), span(), using_user("ada"):
+        pass
+    assert ids() == ("chat-42", "ada")
+
+
+def test_blocks_without_ids_set_none(span, ids):
+    with span(), using_tags(["tag"]), isolated():
+        pass
+    assert ids() == (None, None)
+
+
+def test_invalid_values_in_the_context_are_ignored(span, ids):
+    token = otel.attach(otel.set_value("session.id", ["not hashable"]))
+    with span(), using_user("ada"):
+        pass
+    otel.detach(token)
+    assert ids() == (None, "ada")
+
+
+def test_an_ended_root_is_unchanged(span, ids, caplog):
+    with span(), span("child", SpanKind.INTERNAL):
+        inside = otel.get_current()
+    token = otel.attach(inside)
+    with using_session("chat-42"):
+        pass
+    otel.detach(token)
+    assert ids() == (None, None)
+    assert caplog.records == []
+
+
+def test_two_roots_of_one_trace_are_not_confused(span, ids):
+    def below(name):
+        return span(f"below {name}", SpanKind.INTERNAL)
+
+    with span("one", context=remote(span=2)):
+        with span("two", context=remote(span=3)), below("two"), using_session("two"):
+            pass
+        with below("one"), using_session("one"):
+            pass
+    assert ids("one") == ("one", None)
+    assert ids("two") == ("two", None)
+
+
+def test_the_ids_are_kept_beyond_the_attribute_limit(span, ids):
+    with span() as root:
+        with using_session("chat-42", user_id="ada"):
+            pass
+        root.set_attributes({f"key-{number}": number for number in range(200)})
+    assert ids() == ("chat-42", "ada")
+
+
+LATE = [
+    (framework, way, path)
+    for framework in ("fastapi", "starlette")
+    for way in (WAYS[2:] if framework == "fastapi" else WAYS[2:4])
+    for path in ("late", "late-sync", "late-depends")
+    if framework == "fastapi" or path == "late"
+]
+
+
+@pytest.mark.parametrize(("framework", "way", "path"), LATE)
+def test_on_a_server(framework, way, path, serve, telemetry):
+    httpx = pytest.importorskip("httpx")
+    pytest.importorskip(framework)
+    pytest.importorskip("opentelemetry.instrumentation.fastapi")
+    app = ASGIProbe(assembled(framework, way, telemetry), telemetry.recorder)
+    with serve(app) as url:
+        for _ in range(2):  # The second gets its own ids, not those of the first.
+            assert httpx.get(f"{url}/{path}").status_code == 200
+        assert httpx.get(f"{url}/async").status_code == 200
+        record = telemetry.recorder.after(3)
+    assert record.names("learnt late") == Counter({"handler": 2})
+    told = Counter((span.session, span.user) for span in record.servers)
+    assert told == {("learnt late", "bob"): 2, (None, None): 1}
+    # What is started once the session is known inherits it, as the sending of the response.
+    assert record.names(None) == Counter(["handler"])
+
+
+# --- a request whose context is lost ---
+
+
+def as_a_server(tracer, inside):
+    """Start a span from the headers alone, as OpenTelemetry's instrumentations do."""
+    token = otel.attach(otel.Context())
+    with tracer.start_as_current_span("server", kind=SpanKind.SERVER, context=otel.Context()):
+        result = inside()
+    otel.detach(token)
+    return result
+
+
+@pytest.fixture
+def request_of():
+    from clew.context.request import remember_request_context
+
+    def run(session, inside):
+        with using_session(session), remember_request_context():
+            return inside()
+
+    return run
+
+
+def test_the_requests_session_is_restored(telemetry, ids, request_of):
+    def serve():
+        before = otel.get_current()
+        assert as_a_server(telemetry.tracer, lambda: current().session_id) == "chat-42"
+        assert otel.get_current() is before
+
+    request_of("chat-42", serve)
+    assert ids("server") == ("chat-42", None)
+    assert not otel.get_current()
+
+
+def test_the_session_is_restored_once_and_not_after_the_request(telemetry, request_of):
+    def serve():
+        for _ in range(2):
+            as_a_server(telemetry.tracer, lambda: None)
+
+    async def main():
+        async def goes_on():
+            await over.wait()
+            as_a_server(telemetry.tracer, lambda: None)
+
+        over = asyncio.Event()
+        task = request_of("chat-43", lambda: asyncio.create_task(goes_on()))
+        over.set()
+        await task
+
+    request_of("chat-42", serve)
+    asyncio.run(main())
+    found = [span.session for span in telemetry.record.spans]
+    assert found == ["chat-42", None, None]
+
+
+def test_the_session_is_not_restored_in_isolated(telemetry, ids, request_of):
+    def serve():
+        with isolated(), telemetry.tracer.start_as_current_span("server", kind=SpanKind.SERVER):
+            assert not current()
+
+    request_of("chat-42", serve)
+    assert ids("server") == (None, None)
+
+
+def test_sampling_uses_the_requests_session(telemetry, request_of):
+    undo = sample_sessions(telemetry.provider, 0.5)
+    sessions = [f"chat-{number}" for number in range(40)]
+    for session in sessions:
+        request_of(session, lambda: as_a_server(telemetry.tracer, lambda: None))
+    undo()
+    kept = [session for session in sessions if session_is_kept(session, 0.5)]
+    assert 0 < len(kept) < 40
+    assert [span.session for span in telemetry.record.spans] == kept

@@ -1,0 +1,47 @@
+"""Runs a suite in two processes at the same time: without clew, and with it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PLUGINS = Path(__file__).with_name("plugins")
+_LIMIT = 900
+"""Seconds; many times what the longest suite takes."""
+_LIMIT_OF_A_TEST = 300
+
+
+def run_both(suite, made, own_ids=()):
+    """Run the tests in the folder *suite*; return the results without clew, and with it."""
+    between = ["-p", "use_clew", *(f"--without-session={name}" for name in own_ids)]
+    runs = [_Run(suite, made / "plain.json", []), _Run(suite, made / "between.json", between)]
+    return [run.outcomes() for run in runs]
+
+
+class _Run:
+    def __init__(self, suite, report, options):
+        self.report = report
+        self.output = report.with_suffix(".txt")
+        plugins = ["-p", "outcomes", "--outcomes", str(report), "-p", "no:cacheprovider"]
+        plugins.append(f"--timeout={_LIMIT_OF_A_TEST}")
+        # Its own configuration, and no file of bytecode beside what was downloaded.
+        environment = {"PYTHONPATH": str(PLUGINS), "PYTHONDONTWRITEBYTECODE": "1"}
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", "tests", "-q", *plugins, *options],
+                cwd=suite,
+                env={**os.environ, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def outcomes(self):
+        try:
+            self.process.wait(_LIMIT)
+        finally:
+            self.process.kill()
+            self.process.wait()
+        # 1 means that tests failed; some do.
+        assert self.process.returncode in {0, 1}, self.output.read_text()[-3000:]
+        return json.loads(self.report.read_text())

@@ -1,0 +1,240 @@
+"""A block in the body of a generator: the body is in the session, its consumer is not."""
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import logging
+import threading
+
+import pytest
+from opentelemetry import context as otel
+
+from clew import current, using_session, using_user
+from clew.context import generator_bodies
+
+
+@pytest.fixture(autouse=True)
+def _reset_warnings(monkeypatch):
+    monkeypatch.setattr(generator_bodies, "_warned", set())
+
+
+def ids():
+    return current().session_id, current().user_id
+
+
+def body(seen):
+    with using_session("chat-42"):
+        seen.append(ids())
+        yield 1
+        with using_user("ada"):
+            seen.append(ids())
+            yield 2
+            seen.append(ids())
+        yield 3
+        seen.append(ids())
+    seen.append(ids())
+
+
+IN_THE_BODY = [
+    ("chat-42", None),
+    ("chat-42", "ada"),
+    ("chat-42", "ada"),
+    ("chat-42", None),
+    (None, None),
+]
+
+
+def test_the_consumer_is_not_in_the_session_and_the_body_is():
+    seen = []
+    for _ in body(seen):
+        assert not current()
+    assert not current()
+    assert seen == IN_THE_BODY
+
+
+def test_the_consumers_own_session_is_the_consumers():
+    seen = []
+    with using_session("mine", user_id="me"):
+        for _ in body(seen):
+            assert ids() == ("mine", "me")
+            with using_user("another"):
+                assert ids() == ("mine", "another")
+        assert ids() == ("mine", "me")
+    assert seen[0] == ("chat-42", "me")
+
+
+def test_spans_of_the_body_are_in_its_session_and_the_consumers_are_not(telemetry):
+    def traced():
+        with using_session("chat-42"):
+            for number in range(2):
+                telemetry.tracer.start_span(f"body-{number}").end()
+                yield number
+
+    for number in traced():
+        telemetry.tracer.start_span(f"consumer-{number}").end()
+    assert {name: said.get("session.id") for name, said in telemetry.named().items()} == {
+        "body-0": "chat-42",
+        "body-1": "chat-42",
+        "consumer-0": None,
+        "consumer-1": None,
+    }
+
+
+@pytest.mark.parametrize("end", ["close", "del", "throw", "exhaust"])
+def test_after_the_generator_ends_nothing_of_its_block_is_left(end, caplog):
+    generator = body([])
+    next(generator)
+    assert not current()
+    if end == "close":
+        generator.close()
+    elif end == "throw":
+        with pytest.raises(KeyError):
+            generator.throw(KeyError())
+    elif end == "exhaust":
+        list(generator)
+    del generator
+    gc.collect()
+    assert not current()
+    assert caplog.records == []
+
+
+def test_the_block_of_an_abandoned_generator_applies_to_nothing():
+    generator = body([])
+    next(generator)
+    next(generator)
+    assert not current()
+    with using_session("later"):
+        assert ids() == ("later", None)
+    assert not current()
+    generator.close()
+    assert not current()
+
+
+def test_two_generators_at_once_keep_their_own_sessions():
+    one, other = [], []
+    for _ in zip(body(one), body(other), strict=True):
+        assert not current()
+    assert one == other == IN_THE_BODY
+
+
+def test_a_generator_that_consumes_another_keeps_its_own_session():
+    seen = []
+
+    def outer():
+        with using_user("eve"):
+            for item in body(seen):
+                assert ids() == (None, "eve")
+                yield item
+
+    for _ in outer():
+        assert not current()
+    assert seen[0] == ("chat-42", "eve")
+    assert not current()
+
+
+def test_the_consumer_of_an_async_generator_is_not_in_its_session():
+    seen = []
+
+    async def abody():
+        async with using_session("chat-42"):
+            seen.append(ids())
+            yield 1
+            await asyncio.sleep(0)
+            seen.append(ids())
+            yield 2
+
+    async def main():
+        async for _ in abody():
+            assert not current()
+            await asyncio.sleep(0)
+            assert not current()
+        assert not current()
+
+    asyncio.run(main())
+    assert seen == [("chat-42", None)] * 2
+
+
+def test_tasks_started_by_an_async_body_are_in_its_session():
+    async def abody():
+        async def work():
+            await asyncio.sleep(0)
+            return ids()
+
+        with using_session("chat-42"):
+            yield await asyncio.gather(work(), work())
+
+    async def main():
+        return [item async for item in abody()]
+
+    assert asyncio.run(main()) == [[("chat-42", None)] * 2]
+
+
+def test_a_block_in_a_context_manager_function_applies_to_the_code_inside_with():
+    @contextlib.contextmanager
+    def block():
+        with using_session("chat-42"):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def async_block():
+        async with using_session("chat-42"):
+            yield
+
+    async def main():
+        async with async_block():
+            await asyncio.sleep(0)
+            assert ids() == ("chat-42", None)
+        assert not current()
+
+    with block():
+        assert ids() == ("chat-42", None)
+    assert not current()
+    asyncio.run(main())
+
+
+@pytest.fixture
+def session_of_a_fixture():
+    with using_session("chat-42"):
+        yield
+
+
+@pytest.mark.usefixtures("session_of_a_fixture")
+def test_a_block_in_a_fixture_applies_to_the_test():
+    token = otel.attach(otel.get_current())
+    assert ids() == ("chat-42", None)
+    otel.detach(token)
+
+
+def test_steps_in_contexts_of_their_own_are_warned_of_with_the_line(caplog):
+    for _ in range(2):
+        generator = body([])
+        for _ in range(3):
+            contextvars.copy_context().run(next, generator)
+        contextvars.copy_context().run(next, generator, None)
+    assert not current()
+    warnings = [it for it in caplog.records if it.levelno == logging.WARNING]
+    assert len(warnings) in (1, 2)
+    assert all(__file__ in it.getMessage() for it in warnings)
+    assert all("@using_session" in it.getMessage() for it in warnings)
+    assert "Failed to detach" not in caplog.text
+
+
+def test_a_thread_with_a_copy_of_the_context_is_warned_of(caplog):
+    def elsewhere():
+        seen.append(ids())
+
+    seen = []
+    for _ in body([]):
+        copied = otel.get_current()
+
+        def run(copied=copied):
+            otel.attach(copied)
+            elsewhere()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    warnings = [it.getMessage() for it in caplog.records]
+    assert warnings
+    assert all("Decorate the generator instead" in it for it in warnings)
