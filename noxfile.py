@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
@@ -18,7 +19,7 @@ nox.options.sessions = ["quick"]
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
-FRAMEWORKS = [extra for extra in EXTRAS if extra != "cost"]
+FRAMEWORKS = [extra for extra in EXTRAS if extra not in {"cost", "view"}]
 # Products that set up OpenTelemetry themselves, each with other packages that it or its test needs.
 NEIGHBOURS = {
     "arize-otel": (),
@@ -88,7 +89,7 @@ def quick(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("lint-imports", silent=True)
     session.run("mypy")
-    _pytest(session, "tests/unit", "--numprocesses=auto", "-q")
+    _pytest(session, "-m", "not slow", "tests/unit", "--numprocesses=auto", "-q")
 
 
 @nox.session(python=CURRENT)
@@ -102,14 +103,14 @@ def demo(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """Run the examples on their cassettes, and write their output into their READMEs."""
     _install(session, *EXTRAS, groups=("test", "all", "web"))
-    session.run("pytest", "tests/examples", "--write-examples", *session.posargs)
+    session.run("pytest", "tests/integration/examples", "--write-examples", *session.posargs)
 
 
 @nox.session(python=CURRENT)
 def live(session: nox.Session) -> None:
     """Run the examples on a small real model, as --live does."""
     _install(session, *EXTRAS, groups=("test", "all", "live"))
-    _pytest(session, "tests/examples", "-k", "live")
+    _pytest(session, "tests/integration/examples", "-k", "live")
 
 
 @nox.session(python=CURRENT)
@@ -119,29 +120,93 @@ def record(session: nox.Session) -> None:
     if shutil.which("npm"):  # One example has a service in Node.
         quiet = ("--ignore-scripts", "--no-audit", "--no-fund")
         session.run("npm", "ci", "--prefix", "examples/distributed", *quiet, external=True)
-    session.run("python", "-m", "tests.recorder", *session.posargs)
+    session.run("python", "-m", "tests.support.recorder", *session.posargs)
 
 
-@nox.session(python=PYTHONS)
+# FastAPI has telemetry of its own, which starts once a global tracer provider is set, and the
+# landing table sets one. So servers, and processes that fork, are tested in other runs.
+APART = ["tests/integration/web", "tests/integration/propagation"]
+# Upstream's defects, other programs, delivery and the commands are the same on every Python.
+ON_ONE_PYTHON = [
+    "tests/integration/cli",
+    "tests/integration/contract",
+    "tests/integration/crossing",
+    "tests/integration/delivery",
+    "tests/integration/doctor",
+    "tests/integration/examples",
+    "tests/integration/faults",
+    "tests/integration/sessions",
+    "tests/integration/viewer",
+    "tests/integration/zero_code",
+    "tests/release/docs",
+    "tests/release/upstream",
+]
+
+
+def _with_all_frameworks(session: nox.Session) -> None:
+    groups = ("test", "all", "web", "celery", "crossing", "logs", "tables", "view")
+    _install(session, *EXTRAS, groups=groups)
+
+
+# Most of their time they start programs, which do not get into each other's way.
+SIDE_BY_SIDE = [
+    *(
+        f"tests/integration/{name}"
+        for name in ("activation", "cli", "contract", "doctor", "faults", "sessions", "store")
+    ),
+    "tests/release/docs",
+]
+
+
+@nox.session(python=CURRENT)
 def tests(session: nox.Session) -> None:
-    """Test with all six frameworks in one environment; the fast suite only on other Pythons."""
-    _install(session, *EXTRAS, groups=("test", "all", "web", "celery", "crossing", "logs"))
-    chosen = () if session.python == CURRENT else ("-m", "not slow")
+    """Test with all six frameworks in one environment."""
+    _with_all_frameworks(session)
+    _install_axe(session)
     if session.posargs:
-        _pytest(session, *chosen)
+        _pytest(session)
         return
-    # FastAPI has telemetry of its own, which starts once a global tracer provider is set, and the
-    # landing table sets one. So servers, and processes that fork, are tested in other runs.
-    apart = ["tests/web", "tests/propagation"]
-    # Upstream's defects, other programs, delivery and the doctor are the same on every Python.
-    once_apart = ["tests/zero_code", "tests/crossing"]
-    names = ("contract", "delivery", "diagnosis", "docs", "examples", "faults", "upstream")
-    once = [f"tests/{name}" for name in names]
-    here = session.python == CURRENT
-    left_out = [*apart, *once_apart, *([] if here else once)]
-    _pytest(session, *chosen, *(f"--ignore={folder}" for folder in left_out))
-    for folder in [*apart, *(once_apart if here else [])]:
-        _pytest(session, *chosen, folder)
+    # While Playwright is at work its event loop runs, and no other can be run in that process.
+    apart = ["tests/integration/viewer", *APART]
+    apart += ["tests/integration/zero_code", "tests/integration/crossing"]
+    others = [f"--ignore={folder}" for folder in [*SIDE_BY_SIDE, *apart]]
+    side_by_side = ["--numprocesses=auto", "--dist=loadfile", *SIDE_BY_SIDE]
+    failed = False
+    for arguments in (side_by_side, others, *([folder] for folder in apart)):
+        try:
+            _pytest(session, *arguments)
+        except CommandFailed:  # The rest is run all the same.
+            failed = True
+    if failed:
+        session.error("not all tests passed")
+
+
+def _install_axe(session: nox.Session) -> None:
+    """Install axe-core, which checks that everybody can use the page, where npm is there for it."""
+    if "AXE_CORE" in os.environ or not shutil.which("npm"):
+        return
+    place = Path(session.create_tmp()).resolve() / "axe"
+    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+    command = ("npm", "install", "--prefix", str(place), *options, "axe-core")
+    # Without a network the rest of the tests still runs.
+    session.run(*command, external=True, success_codes=range(256))
+    script = place / "node_modules" / "axe-core" / "axe.min.js"
+    if script.exists():
+        session.env["AXE_CORE"] = str(script)
+
+
+@nox.session(python=PYTHONS[1:] or [CURRENT])
+def pythons(session: nox.Session) -> None:
+    """Test what may differ on another Python; the landing table and starts on the newest only."""
+    if session.python == CURRENT:
+        session.skip("no other Python that clew supports is installed")
+    _with_all_frameworks(session)
+    left_out = [*APART, *ON_ONE_PYTHON]
+    if session.python != PYTHONS[-1]:
+        left_out += ["tests/landing", "tests/integration/activation"]
+    _pytest(session, "-m", "not slow", *(f"--ignore={folder}" for folder in left_out))
+    for folder in APART:
+        _pytest(session, "-m", "not slow", folder)
 
 
 @nox.session(python=CURRENT)
@@ -152,10 +217,20 @@ def landing(session: nox.Session) -> None:
 
 
 @nox.session(python=CURRENT)
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures of the page that README.md shows. Debian's chromium is needed."""
+    _install(session, "view", groups=("test", "view"))
+    session.env["TZ"] = "UTC"
+    session.run("python", "-m", "tests.support.screenshots", "docs/images", *session.posargs)
+
+
+@nox.session(python=CURRENT)
 def servers(session: nox.Session) -> None:
     """Run every server in every way to start it, and write the counts to docs/servers.md."""
     _install(session, "openai", groups=("test", "web", "celery"))
-    tests = [f"tests/zero_code/test_{name}.py" for name in ("servers", "celery", "lambda")]
+    tests = [
+        f"tests/integration/zero_code/test_{name}.py" for name in ("servers", "celery", "lambda")
+    ]
     session.run("pytest", *tests, "--servers-table", "docs/servers.md", *session.posargs)
 
 
@@ -164,8 +239,9 @@ def servers(session: nox.Session) -> None:
 def frameworks(session: nox.Session, extra: str) -> None:
     """Test with the newest release of one framework."""
     _install(session, extra)
-    # Upstream's defects are tested where all are installed, and with the lowest versions.
-    _pytest(session, "-m", "not slow", "tests/landing", "tests/activation")
+    # What it is for: the framework's newest release lands where no other framework is installed.
+    # Upstream's defects and the ways to start are tested where all are.
+    _pytest(session, "-m", "not slow", "tests/landing")
 
 
 @nox.session(python=CURRENT)
@@ -173,8 +249,13 @@ def frameworks(session: nox.Session, extra: str) -> None:
 def aioboto3(session: nox.Session, group: str) -> None:
     """Test Bedrock's asynchronous clients, which pin another botocore."""
     _install(session, "bedrock", groups=("test", group))
-    _pytest(session, "tests/contract/test_aioboto3.py", "tests/contract/test_bedrock_repairs.py")
-    _pytest(session, "tests/faults", "-k", "bedrock")
+    _pytest(
+        session,
+        "tests/integration/contract/test_aioboto3.py",
+        "tests/integration/contract/test_bedrock_repairs.py",
+    )
+    if group == "aioboto3":  # The other group installs a part of this one.
+        _pytest(session, "tests/integration/faults", "-k", "bedrock")
 
 
 @nox.session(python=CURRENT)
@@ -185,7 +266,23 @@ def neighbours(session: nox.Session, package: str) -> None:
     session.install(package, *NEIGHBOURS[package])
     session.env["NEIGHBOUR"] = package
     # Some install plugins for pytest, which would trace the tests.
-    _pytest(session, "-p", "no:ddtrace", "-p", "no:logfire", "tests/neighbours")
+    _pytest(session, "-p", "no:ddtrace", "-p", "no:logfire", "tests/release/neighbours")
+
+
+@nox.session(python=CURRENT)
+def phoenix(session: nox.Session) -> None:
+    """Send a store to a real Phoenix, which has an environment of its own, and compare the two.
+
+    With ``-- --phoenix-table docs/beside-phoenix.md`` it writes that page. Both pages are opened in
+    Debian's chromium.
+    """
+    _install(session, "view", groups=("test", "view"))
+    where = Path(session.create_tmp()).resolve() / "phoenix"
+    session.run("uv", "venv", "--quiet", "--allow-existing", str(where), external=True)
+    python = str(where / "bin" / "python")
+    session.run("uv", "pip", "install", "-q", "--python", python, "arize-phoenix", external=True)
+    session.env["PHOENIX"] = str(where / "bin" / "phoenix")
+    _pytest(session, "tests/release/phoenix")
 
 
 @nox.session(python=CURRENT)
@@ -207,14 +304,14 @@ def upstream(session: nox.Session, suite: str) -> None:
     (folder,) = (path for path in target.iterdir() if path.is_dir())
     session.env.update({"UPSTREAM": suite, "UPSTREAM_SUITE": str(folder)})
     # Only the suite uses the plugin, in processes of its own.
-    _pytest(session, "-p", "no:asyncio", "tests/upstream/test_suites.py")
+    _pytest(session, "-p", "no:asyncio", "tests/release/upstream/test_suites.py")
 
 
 @nox.session(python=CURRENT)
 def distro(session: nox.Session) -> None:
     """Test beside OpenTelemetry's own distro, whose presence would change every other session."""
     _install(session, *FRAMEWORKS, groups=("test", "distro"))
-    _pytest(session, "tests/zero_code/test_foreign.py")
+    _pytest(session, "tests/integration/zero_code/test_other_distros.py")
 
 
 @nox.session(python=CURRENT)
@@ -223,10 +320,10 @@ def lowest(session: nox.Session) -> None:
     session.install(
         "-e", f".[{','.join(EXTRAS)}]", "--group", "test", "--resolution", "lowest-direct"
     )
-    names = ("unit", "activation", "delivery", "landing", "contract")
-    folders = [f"tests/{name}" for name in names]
+    names = ("activation/test_lazy.py", "delivery", "contract")
+    folders = ["tests/unit", "tests/landing", *(f"tests/integration/{name}" for name in names)]
     # The provider server is compared with the newest SDKs only.
-    newest = "--ignore=tests/contract/test_providers.py"
+    newest = "--ignore=tests/integration/contract/test_providers.py"
     _pytest(session, "-m", "not slow", *folders, newest)
 
 
@@ -253,7 +350,7 @@ def types(session: nox.Session) -> None:
     """Check the types of the package, and its public types as users' type checkers see them."""
     _install(session, groups=("types",))
     session.run("mypy")
-    session.run("mypy", "--strict", "tests/typing", "--no-namespace-packages")
+    session.run("mypy", "--strict", "tests/release/typing", "--no-namespace-packages")
 
 
 @nox.session(python=CURRENT)
@@ -275,12 +372,12 @@ def package(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", str(wheel), str(sdist))
 
     tests = Path(__file__).parent / "tests"
-    shutil.copytree(tests / "package", built / "run")
-    shutil.copytree(tests / "typing", built / "typing")
+    shutil.copytree(tests / "release" / "package", built / "run")
+    shutil.copytree(tests / "release" / "typing", built / "typing")
     session.chdir(built)
     for version in PYTHONS:
         python = _clean_environment(session, built / f"python{version}", version, wheel)
-        session.run(python, "-I", "run/weigh.py", external=True)
+        session.run(python, "-I", "run/check_size.py", external=True)
         session.run("uv", "pip", "install", "-q", "--python", python, "openai", external=True)
         session.run(python, "-I", "run/first_use.py", external=True)
     # From outside the project, so that only the installed package is visible.

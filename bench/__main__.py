@@ -1,7 +1,11 @@
-"""``python -m bench [startup] [span] [call] [counting]``: run benchmarks and check promises."""
+"""``python -m bench [startup] [span] [call] ...``: run benchmarks and check promises.
+
+``python -m bench breaks --data FOLDER`` measures signals on labelled conversations instead.
+"""
 
 import argparse
 import json
+import os
 import platform
 import sys
 from dataclasses import asdict
@@ -11,7 +15,7 @@ from typing import Any
 
 from bench.pairing import Estimate, Verdict
 
-BENCHES = ("startup", "span", "call", "counting")
+BENCHES = ("startup", "span", "call", "counting", "store", "page", "signals")
 
 _VERSIONS_OF = (
     "clew",
@@ -29,7 +33,18 @@ def main() -> int:
     parser.add_argument("benches", nargs="*", metavar="bench", help=f"of {', '.join(BENCHES)}")
     parser.add_argument("--rounds", type=int, help="how often each row is run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers there")
+    parser.add_argument(
+        "--stores", type=Path, metavar="FOLDER", help="keep the stores that are read in there"
+    )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="what breaks is measured on")
     options = parser.parse_args()
+    if options.stores is not None:
+        os.environ["BENCH_STORES"] = str(options.stores.absolute())
+    if options.benches == ["breaks"]:
+        if options.data is None:
+            parser.error("breaks needs --data FOLDER, with labelled conversations in .jsonl files")
+        import_module("bench.breaks").run(options.data, options.json)
+        return 0
     if unknown := set(options.benches) - set(BENCHES):
         parser.error(f"there is no bench {', '.join(sorted(unknown))}")
     if options.rounds is not None and options.rounds < 1:

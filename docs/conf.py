@@ -34,7 +34,8 @@ smartquotes_action = "q"  # Two hyphens begin an option; they are not a dash.
 nitpicky = True
 nitpick_ignore_regex = [
     # No inventory is downloaded, so names of other projects cannot be linked.
-    (r"py:.*", r"(opentelemetry|openinference|collections|concurrent|types|enum)\b.*"),
+    (r"py:.*", r"(opentelemetry|openinference)\b.*"),
+    (r"py:.*", r"(collections|concurrent|datetime|enum|pathlib|types)\b.*"),
     (r"py:.*", r"(Context|TracerProvider|TraceConfig|WSGIApplication|WSGIEnvironment)"),
     (r"py:.*", r"(Callable|Collection|Mapping|Any|BaseException|Exception|ValueError|TypeError)"),
     (r"py:.*", r"(bool|dict|float|int|list|object|str|tuple|None|optional)"),

@@ -1,4 +1,4 @@
-"""Runs the provider server of tests/providers in a process of its own.
+"""Runs the provider server of tests/support/providers in a process of its own.
 
 Its argument is the number of milliseconds before it answers. It writes its address to standard
 output, and ends when its standard input is closed.
@@ -12,8 +12,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.providers import openai_wire  # In this repository, in no installed package.
-from tests.providers.server import ProviderServer
+from tests.support.providers import openai_wire  # In this repository, in no installed package.
+from tests.support.providers.server import ProviderServer
 
 LATENCY = float(sys.argv[1]) / 1000
 answer = openai_wire.answer

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from clew import instrument_all
 from clew.core.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS, LOOP
-from tests.landing.tokens import behind_an_agent, on, said_by
-from tests.providers import ProviderServer
+from tests.landing.tokens import behind_an_agent, counted_on, stated_by
+from tests.support.providers import ProviderServer
 
 
 class _Started(SpanProcessor):
@@ -62,7 +62,7 @@ def _name(cell) -> str:
 
 
 def _row(cell, spans, exchanges) -> dict:
-    stated, counted = said_by(exchanges), on(spans)
+    stated, counted = stated_by(exchanges), counted_on(spans)
     unknown = not exchanges or behind_an_agent(exchanges)
     return {
         "cell": _name(cell),

@@ -27,7 +27,7 @@ tracer = trace.get_tracer("workshop")
 
 @tracer.start_as_current_span("find an appointment")
 def look_up(bedrock: Any, messages: list[Any], question: str) -> None:
-    """Take one turn with a tool: converse until the model has what it wants to know."""
+    """Take one turn with a tool: converse until the model calls no more tools."""
     print(f"\n> {question}")
     messages.append({"role": "user", "content": [{"text": question}]})
     while messages[-1]["role"] == "user":
@@ -56,7 +56,7 @@ def chat(bedrock: Any, messages: list[Any], question: str) -> None:
 
 
 def main(session: str = "chat-42", user: str = "ada") -> None:
-    """Hold one conversation: everything inside is one session's, and one user's."""
+    """Hold one conversation: everything inside is in one session of one user."""
     bedrock = boto3.client("bedrock-runtime")
     messages: list[Any] = []
     with using_session(session, user_id=user):

@@ -4,7 +4,7 @@
 # [tool.uv.sources]
 # clew = { path = "../.." }
 # ///
-"""The service behind the one in Node: it asks the model, in the session of whoever asks it.
+"""The service behind the one in Node: it calls the model, in the session of its caller.
 
 It knows of no session. With CLEW_TRUST_INBOUND=1 it takes over what a request brings.
 """
@@ -25,7 +25,7 @@ instrument_all()
 
 MODEL = "gpt-4o-mini"
 app = Flask("answers")
-FlaskInstrumentor().instrument_app(app)  # It is what reads the headers of a request.
+FlaskInstrumentor().instrument_app(app)  # This reads the headers of requests.
 client = openai.OpenAI()
 
 
@@ -45,7 +45,7 @@ def answer() -> dict[str, str | None]:
 
 
 def end(*_: object) -> None:
-    """End in order, and once: the spans that wait are sent at the end."""
+    """Exit normally, and once: clew sends the remaining spans at the end."""
     for it in (signal.SIGINT, signal.SIGTERM):
         signal.signal(it, signal.SIG_IGN)
     sys.exit()

@@ -10,7 +10,7 @@
 # [tool.uv.sources]
 # clew = { path = "../.." }  # Elsewhere: { git = "https://github.com/clew-project/clew" }
 # ///
-"""A bicycle shop's front: it asks a service in Node, which asks another one in Python."""
+"""A bicycle shop's front: it calls a service in Node, which calls another one in Python."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from clew import instrument_all, using_session
 
 os.environ.setdefault("OTEL_SERVICE_NAME", "front")
-os.environ.setdefault("CLEW_PROPAGATE_TO", "127.0.0.1")  # Who is told the ids: the desk, below.
+os.environ.setdefault("CLEW_PROPAGATE_TO", "127.0.0.1")  # Who gets the ids: the desk, below.
 instrument_all()
 HTTPXClientInstrumentor().instrument()  # The spans of a client say where its requests go.
 
@@ -33,7 +33,7 @@ tracer = trace.get_tracer("front")
 
 @tracer.start_as_current_span("answer a customer")
 def ask(desk: str, question: str) -> str:
-    """Pass the question on to the desk, which knows whom to ask."""
+    """Send the question to the desk."""
     print(f"\n> {question}")
     reply = httpx.post(desk, json={"question": question}, timeout=300).raise_for_status()
     answer: str = reply.json()["answer"]
@@ -43,7 +43,7 @@ def ask(desk: str, question: str) -> str:
 
 @tracer.start_as_current_span("answer in German")
 def ask_in_german(client: openai.OpenAI, desk: str, question: str) -> None:
-    """Pass the question on, and have the answer translated by a model that is asked here."""
+    """Send the question to the desk, and translate the answer with a model."""
     wanted = {"role": "user", "content": f"Say in German: {ask(desk, question)}"}
     german = client.chat.completions.create(
         model=MODEL, messages=[wanted], temperature=0, max_tokens=48
@@ -52,7 +52,7 @@ def ask_in_german(client: openai.OpenAI, desk: str, question: str) -> None:
 
 
 def main(desk: str, session: str = "chat-42", user: str = "ada") -> None:
-    """Hold one conversation: whatever the services do for it is in its session."""
+    """Hold one conversation: all that the services do for it is in its session."""
     client = openai.OpenAI()
     with using_session(session, user_id=user):
         ask(desk, "Is the workshop open on Saturday?")

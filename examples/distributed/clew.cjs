@@ -8,8 +8,8 @@ const KEYS = ["session.id", "user.id", "clew.pseudonym"];
 const PSEUDONYM = createContextKey("clew.pseudonym");
 
 class ClewPropagator {
-  // hosts: the names that are told the ids, exactly as they stand in URLs; nobody else is.
-  // trustInbound: whether to believe the ids that a request brings.
+  // hosts: the only hosts that get the ids, exactly as they are written in URLs.
+  // trustInbound: whether to use the ids that a request contains.
   constructor({ hosts = [], trustInbound = false } = {}) {
     this.hosts = new Set(hosts);
     this.trustInbound = trustInbound;
@@ -32,7 +32,7 @@ class ClewPropagator {
   }
 
   extract(context, carrier, getter) {
-    // OpenTelemetry's own propagator would send them on to everybody.
+    // OpenTelemetry's own propagator would send them to every host.
     const baggage = propagation.getBaggage(context);
     if (baggage) context = propagation.setBaggage(context, baggage.removeEntries(...KEYS));
     const header = [getter.get(carrier, "baggage") ?? []].flat().join(",");

@@ -1,4 +1,4 @@
-// The service in the middle: it finds the facts, and has them put into words by the one behind it.
+// The service in the middle: it finds the facts, and has the one behind it write the answer.
 "use strict";
 
 const { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } = require("@opentelemetry/core");
@@ -14,7 +14,7 @@ const { ClewPropagator } = require("./clew.cjs");
 
 const { ANSWERS_URL, CLEW_PROPAGATE_TO, CLEW_TRUST_INBOUND, OTEL_SERVICE_NAME, PORT } = process.env;
 
-// The ids onto the spans of all libraries.
+// Puts the ids on the spans of all libraries.
 const stamp = {
   onStart: (span, parent) => span.setAttributes(getAttributesFromContext(parent)),
   onEnd: () => {},
@@ -26,7 +26,7 @@ const provider = new NodeTracerProvider({
   resource: resourceFromAttributes({ "service.name": OTEL_SERVICE_NAME ?? "desk" }),
   spanProcessors: wanted ? [stamp, new BatchSpanProcessor(new OTLPTraceExporter())] : [stamp],
 });
-// The ids out of the requests that come in, and into those that go to the hosts that may know them.
+// Reads the ids from incoming requests, and writes them into those to the listed hosts.
 const ours = new ClewPropagator({
   hosts: (CLEW_PROPAGATE_TO ?? "").split(",").filter(Boolean),
   trustInbound: CLEW_TRUST_INBOUND === "1",
@@ -62,7 +62,7 @@ function answer(question, signal) {
 }
 
 async function handle(request, response) {
-  const gone = new AbortController(); // Who does not wait for the answer any more needs none.
+  const gone = new AbortController(); // Stop if the client has disconnected.
   response.once("close", () => gone.abort());
   try {
     response.end(await answer((await json(request)).question, gone.signal));
@@ -80,7 +80,7 @@ server.listen(Number(PORT ?? 8001), "127.0.0.1", () => {
   console.log(`listening on http://127.0.0.1:${server.address().port}/ask`);
 });
 
-// Once: what is being answered is, and the last spans are sent.
+// Once: finish the current answers, and send the last spans.
 async function end() {
   await new Promise((done) => server.close(done));
   await Promise.all(answering);

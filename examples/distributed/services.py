@@ -1,4 +1,4 @@
-"""Starts the two services that app.py asks, where nobody else has, and ends them when it ends."""
+"""Starts the two services that app.py calls, unless they run already, and ends them at exit."""
 
 import os
 import shutil
@@ -11,14 +11,14 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PATIENCE = 10
-"""Seconds for a service to finish what it does, and to send its last spans."""
+"""Seconds for a service to finish its work, and to send its last spans."""
 
 
 @contextmanager
 def running() -> Iterator[str]:
     """Run both services; yield the URL of the one in front."""
     node = _node()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # By way of the blocks below.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # Leaves the blocks below.
     with (
         _service("answers", sys.executable, "answers.py") as answers,
         _service("desk", node, "service.cjs", ANSWERS_URL=answers) as desk,
@@ -37,7 +37,7 @@ def _node() -> str:
 
 @contextmanager
 def _service(name: str, command: str, file: str, **settings: str) -> Iterator[str]:
-    """Run one service; yield its URL, once it listens. It says so in its first line."""
+    """Run one service; yield its URL, which it prints when it listens."""
     told = {"CLEW_TRUST_INBOUND": "1", **os.environ, "OTEL_SERVICE_NAME": name, "PORT": "0"}
     process = subprocess.Popen(  # noqa: S603 - a file beside this one
         [command, str(HERE / file)], env=told | settings, stdout=subprocess.PIPE, text=True

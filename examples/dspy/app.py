@@ -51,7 +51,7 @@ def sort(messages: list[str]) -> None:
 
 
 def main(session: str = "chat-42", user: str = "ada") -> None:
-    """Hold one conversation: everything inside is one session's, and one user's."""
+    """Hold one conversation: everything inside is in one session of one user."""
     dspy.configure(
         lm=dspy.LM("openai/gpt-4o-mini", api_base=os.getenv("OPENAI_BASE_URL"), cache=False)
     )

@@ -30,7 +30,7 @@ GUIDE = {"role": "system", "content": "You are a bicycle shop's support. Answer 
 client = cache(openai.AsyncOpenAI)
 history_of = lru_cache(maxsize=1000)(lambda *_: deque(maxlen=40))  # By user and session.
 
-# FastAPI makes a span of its own for each request. The page is no part of a conversation.
+# FastAPI makes a span of its own for each request. The page belongs to no conversation.
 app = FastAPI(telemetry={"operation_spans": False, "exclude": lambda it: it["path"] != "/chat"})
 app.add_middleware(  # The cookie stands for a login: a real user= is a function that asks yours.
     SessionMiddleware, session=from_header("x-session-id"), user=from_cookie("user"), fresh=True

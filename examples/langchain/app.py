@@ -49,7 +49,7 @@ def ask(agent: Any, thread: str, question: str) -> None:
 
 
 def main(session: str = "chat-42", user: str = "ada") -> None:
-    """Hold one conversation: everything inside is one session's, and one user's."""
+    """Hold one conversation: everything inside is in one session of one user."""
     agent = create_agent(
         ChatOpenAI(model="gpt-4o-mini"),
         tools=[delivery_slots, book_delivery],

@@ -45,7 +45,7 @@ def ask(engine: BaseChatEngine, question: str) -> None:
 
 
 def main(session: str = "chat-42", user: str = "ada") -> None:
-    """Hold one conversation: everything inside is one session's, and one user's."""
+    """Hold one conversation: everything inside is in one session of one user."""
     llm = OpenAI(model="gpt-4o-mini", max_tokens=60, temperature=0)
     with using_session(session, user_id=user):
         engine = read(HANDBOOK).as_chat_engine("context", llm=llm, similarity_top_k=2)

@@ -57,7 +57,7 @@ async def translate(client: Mistral, text: str, languages: list[str]) -> None:
 
 
 def main(session: str = "chat-42", user: str = "ada") -> None:
-    """Hold one conversation: everything inside is one session's, and one user's."""
+    """Hold one conversation: everything inside is in one session of one user."""
     client = Mistral(api_key=os.environ["MISTRAL_API_KEY"], server_url=os.getenv("MISTRAL_URL"))
     messages: list[Any] = []
     with using_session(session, user_id=user):

@@ -58,7 +58,7 @@ def sum_up(client: openai.OpenAI, messages: list[Any]) -> None:
 
 
 def main(session: str = "chat-42", user: str = "ada") -> None:
-    """Hold one conversation: everything inside is one session's, and one user's."""
+    """Hold one conversation: everything inside is in one session of one user."""
     client = openai.OpenAI()
     messages: list[Any] = [{"role": "system", "content": "You are a bicycle shop's support."}]
     with using_session(session, user_id=user):
