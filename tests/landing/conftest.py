@@ -1,6 +1,8 @@
 """One tracer provider, one `instrument_all`, one provider server for the whole table."""
 
+import gc
 import os
+import threading
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +35,27 @@ def _nothing_fails_to_detach(caplog):
     yield
     said = [it.getMessage() for it in caplog.records if it.name == "opentelemetry.context"]
     assert "Failed to detach context" not in said
+
+
+@pytest.fixture(autouse=True)
+def _collects_only_what_the_test_made():
+    """Keep the garbage collector from all that six frameworks made when they were imported.
+
+    Some tests collect several times, which takes a second each with all of it.
+    """
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _threads_of_left_streams_have_ended():
+    """Wait for the threads in which DSPy reads a stream: they go on after it has been left."""
+    yield
+    for thread in threading.enumerate():
+        if "(producer)" in thread.name:
+            thread.join(timeout=30)
+            assert not thread.is_alive()
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,8 @@ def raw(client, arguments):
 
 def raw_stream(client, arguments):
     make = client.responses.with_raw_response.create
-    return completed(make(model=MODEL, stream=True, **arguments).parse())
+    with make(model=MODEL, stream=True, **arguments).parse() as events:
+        return completed(events)
 
 
 def streaming_response(client, arguments):
