@@ -7,7 +7,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from clew.core.errors import ClewError
+from clew.core.errors import EvaluationError as EvaluationError
 
 MAX_NAME = 200
 """Characters of a name, a kind, an identifier and a label."""
@@ -22,10 +22,6 @@ _MAX_TEXTS = {
 }
 _BYTES = {"trace_id": 16, "root_id": 8, "span_id": 8}
 _LATEST = 2**63 - 1
-
-
-class EvaluationError(ClewError, ValueError):
-    """An evaluation that cannot be kept: the message says what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)

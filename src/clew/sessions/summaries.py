@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 from clew.core.containment import contain
-from clew.sessions import evaluated
+from clew.sessions import carried, evaluated
 from clew.sessions.figures import session_rows
 from clew.sessions.model import Turn
 from clew.sessions.words import turns_of
@@ -22,7 +22,7 @@ from clew.store.encoding import is_utf8
 from clew.store.reader import spans_of_trace, traces_after
 from clew.store.record import SpanRecord
 
-RULES = 1
+RULES = 2
 """The release of the rules in `words`. All summaries are made anew after it has changed."""
 MAX_TEXT = 20_000
 """How many characters of what was said in a turn are kept for lists and searches."""
@@ -118,12 +118,15 @@ def bring_up_to_date(connection: sqlite3.Connection, seconds: float = float("inf
 def refresh(connection: sqlite3.Connection, traces: Iterable[bytes]) -> None:
     """Make the turns of these *traces* anew, and the summaries of the sessions that they are in."""
     sessions = set[str]()
-    for trace in traces:
+    waiting = list(traces)
+    while waiting:
+        trace = waiting.pop()
         before = {
             tuple(row[1:]): row[0]
             for row in connection.execute(f"{_SELECT} WHERE trace_id = ?", (trace,))
         }
         spans = spans_of_trace(connection, trace)
+        waiting.extend(carried.add_carried(connection, spans))
         after = list(map(_row, _turns_of(spans)))
         for row in before.keys() - set(after):
             _delete(connection, before[row], row)
@@ -132,7 +135,9 @@ def refresh(connection: sqlite3.Connection, traces: Iterable[bytes]) -> None:
             if row not in before:
                 _insert(connection, row)
                 sessions.add(row[0])
-        evaluated.follow(connection, trace, spans, set(map(_of, after)))
+        turns = set(map(_of, after))
+        evaluated.follow(connection, trace, spans, turns)
+        carried.adopt(connection, trace, spans, turns)
         connection.execute("DELETE FROM silent_trace WHERE trace_id = ?", (trace,))
         if spans and not after:
             end = min(max(span.end for span in spans), LATEST)
