@@ -12,8 +12,8 @@ with sessions.open() as store:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clew.core.errors import EvaluationError as EvaluationError
     from clew.evaluations.evaluation import Evaluation as Evaluation
-    from clew.evaluations.evaluation import EvaluationError as EvaluationError
     from clew.evaluations.results import add as add
     from clew.evaluations.results import current as current
     from clew.evaluations.results import history as history

@@ -7,7 +7,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from clew.core.errors import EvaluationError as EvaluationError
+from clew.core.errors import EvaluationError
 
 MAX_NAME = 200
 """Characters of a name, a kind, an identifier and a label."""

@@ -101,7 +101,7 @@ def adopt(
 def _session_around(span: bytes | None, by_id: Mapping[bytes, SpanRecord]) -> str:
     """Return the session of a span, or of the nearest one around it that states any."""
     seen = set[bytes]()
-    while span in by_id and span not in seen:
+    while span is not None and span in by_id and span not in seen:
         seen.add(span)
         record = by_id[span]
         if session := text(first(record.attributes, rules.SESSION)):

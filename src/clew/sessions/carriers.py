@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from clew.sessions import rules
-from clew.sessions.json_values import first, index, is_object, parse, storable, text
+from clew.sessions.json_values import first, index, is_object, parse, text
 from clew.spans import evaluation_attributes as wire
 from clew.spans.evaluation_attributes import Result
 from clew.store.record import KINDS, Link, SpanRecord
@@ -29,8 +29,15 @@ _KEY = re.compile(
     r"(?P<form>evaluation|annotation)s\.(?P<index>\d+)\.(?P=form)\.(?P<field>.+)",
     re.ASCII,
 )
-_TEXTS = {"label": 200, "explanation": 50_000, "annotator_kind": 200, "identifier": 200}
-"""How long each text may be, as of every evaluation in the store."""
+MAX_NAME = 200
+"""Characters of a name, a label, a kind and an identifier."""
+MAX_EXPLANATION = 50_000
+_TEXTS = {
+    "label": MAX_NAME,
+    "explanation": MAX_EXPLANATION,
+    "annotator_kind": MAX_NAME,
+    "identifier": MAX_NAME,
+}
 _EMPTY = {"annotator_kind": "CODE", "identifier": ""}
 _OF_MESSAGES = frozenset(KINDS.index(it) for it in ("SERVER", "PRODUCER", "CONSUMER"))
 """Kinds of spans that are linked to others for their own reasons."""
@@ -119,32 +126,34 @@ def _results(span: SpanRecord) -> Iterator[tuple[str, str, Mapping[str, Any], bo
 
 def _result(fields: Mapping[str, Any]) -> Result | None:
     """Return what the fields say; None if any of them is not as it has to be."""
-    name, score = fields.get("name"), fields.get("score")
-    if not (isinstance(name, str) and name.strip() and len(name) <= _TEXTS["label"]):
-        return None
-    if score is not None:
-        if isinstance(score, bool) or not isinstance(score, int | float):
-            return None
-        try:
-            score = float(score)
-        except OverflowError:
-            return None
-        if not isfinite(score):
-            return None
+    name = fields.get("name")
     texts = {it: fields[it] for it in _TEXTS if fields.get(it) is not None}
-    if any(not isinstance(it, str) or len(it) > _TEXTS[key] for key, it in texts.items()):
-        return None
-    texts = {key: storable(it) for key, it in texts.items()}
-    if not texts.get("annotator_kind", "CODE").strip():
+    named = isinstance(name, str) and name.strip() and len(name) <= MAX_NAME
+    if not (named and _is_score(fields.get("score")) and all(map(_fits, texts, texts.values()))):
         return None
     metadata = fields.get("metadata")
     return Result(
-        storable(name),
-        score,
-        **{**_EMPTY, **texts},
-        metadata=storable(metadata) if is_object(parse(metadata)) else "",
-        version=text(fields.get(wire.VERSION))[:200],
+        text(name),
+        None if fields.get("score") is None else float(fields["score"]),
+        **{**_EMPTY, **{key: text(it) for key, it in texts.items()}},
+        metadata=text(metadata) if is_object(parse(metadata)) else "",
+        version=text(fields.get(wire.VERSION))[:MAX_NAME],
     )
+
+
+def _is_score(value: Any) -> bool:
+    if value is None:
+        return True
+    try:
+        return type(value) in {int, float} and isfinite(value)
+    except OverflowError:  # A whole number that is greater than any float.
+        return False
+
+
+def _fits(field: str, value: Any) -> bool:
+    if not isinstance(value, str) or len(value) > _TEXTS[field]:
+        return False
+    return field != "annotator_kind" or bool(value.strip())
 
 
 def _target(span: SpanRecord, scope: str) -> dict[str, Any] | None:

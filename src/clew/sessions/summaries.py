@@ -118,15 +118,14 @@ def bring_up_to_date(connection: sqlite3.Connection, seconds: float = float("inf
 def refresh(connection: sqlite3.Connection, traces: Iterable[bytes]) -> None:
     """Make the turns of these *traces* anew, and the summaries of the sessions that they are in."""
     sessions = set[str]()
-    waiting = list(traces)
-    while waiting:
-        trace = waiting.pop()
+    wanted = list(traces)
+    for trace in wanted:  # To which are added those that something is said about.
         before = {
             tuple(row[1:]): row[0]
             for row in connection.execute(f"{_SELECT} WHERE trace_id = ?", (trace,))
         }
         spans = spans_of_trace(connection, trace)
-        waiting.extend(carried.add_carried(connection, spans))
+        wanted.extend(carried.add_carried(connection, spans))
         after = list(map(_row, _turns_of(spans)))
         for row in before.keys() - set(after):
             _delete(connection, before[row], row)
