@@ -1,13 +1,11 @@
 """`SessionStore`: the conversations in a store, for programs. `open` returns one."""
 
-import json
 import logging
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -15,8 +13,8 @@ from typing import Any, Self
 from clew.core.errors import ClewError
 from clew.sessions import deletion, scoring, summaries
 from clew.sessions.listing import BY_SCORE, Order, Rated, Search, find_sessions
-from clew.sessions.model import Tokens, Turn
-from clew.sessions.session import Session, StoredTurns
+from clew.sessions.rows import COLUMNS, session_of
+from clew.sessions.session import Session
 from clew.sessions.table import Table
 from clew.sessions.views import add_views
 from clew.store.database import StoreError, connect, explained
@@ -26,43 +24,8 @@ from clew.store.record import SpanRecord
 
 logger = logging.getLogger("clew")
 
-_COLUMNS = (
-    "session_id",
-    "user_id",
-    "users",
-    "first_ns",
-    "last_ns",
-    "duration_ns",
-    "think_ns",
-    "turns",
-    "spans",
-    "model_calls",
-    "tool_calls",
-    "retrievals",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "cost",
-    "errors",
-    "failed_turns",
-    "latency_p50_ns",
-    "latency_p95_ns",
-    "first_token_p50_ns",
-    "first_message",
-    "last_message",
-    "models",
-    "frameworks",
-    "tools",
-    "friction",
-    "failure",
-    "first_bad_turn",
-    "first_bad",
-    "worst_turn",
-    "worst",
-)
-_SCORES = frozenset({"friction", "failure", "first_bad_turn", "worst_turn"})
+_SCORES = re.compile(r"friction|failure|first_bad|worst_turn|(?<!\()\*", re.IGNORECASE)
+"""What a query contains that reads scores: their names, or a star that stands for all columns."""
 _READING = frozenset(
     {
         sqlite3.SQLITE_SELECT,
@@ -77,11 +40,6 @@ _FEW_SPANS = 500
 """Spans that are summarised in about a tenth of a second."""
 _CACHE_KILOBYTES = 16_000
 """How much of the file is kept in memory, at most. SQLite's own choice, 2 MB, is for small ones."""
-_OUTCOME = (
-    "SELECT annotator_kind = 'HUMAN', seen, id, label, score FROM current_evaluation "
-    "WHERE session_id = ? AND trace_id IS NULL AND name = 'outcome'"
-)
-_YES = 0.5
 QUESTIONS = files("clew.sessions") / "queries"
 
 
@@ -180,22 +138,22 @@ class SessionStore:
         self._bring_up_to_date()
         if order_by in BY_SCORE and self._catches_up:
             self.score()
-        rows = find_sessions(self._connection, _COLUMNS, search)
+        rows = find_sessions(self._connection, COLUMNS, search)
         if self._catches_up and self.score(sessions=[row[0] for row in rows]):
-            rows = find_sessions(self._connection, _COLUMNS, search)
-        return [self._session(row) for row in rows]
+            rows = find_sessions(self._connection, COLUMNS, search)
+        return [session_of(self._connection, row) for row in rows]
 
     def get(self, session_id: str) -> Session:
         """Return one session; raise `SessionNotFoundError` if it is not in the store."""
         self._bring_up_to_date()
         if self._catches_up:
             self.score(sessions=[session_id])
-        query = f"SELECT {', '.join(_COLUMNS)} FROM session WHERE session_id = ?"
+        query = f"SELECT {', '.join(COLUMNS)} FROM session WHERE session_id = ?"
         row = self._connection.execute(query, (session_id,)).fetchone()
         if row is None:
             message = f"there is no session {session_id!r} in {self.path}"
             raise SessionNotFoundError(message)
-        return self._session(row)
+        return session_of(self._connection, row)
 
     def users(self) -> Table:
         """Return all users with the figures of their sessions, the one seen last first."""
@@ -215,7 +173,7 @@ class SessionStore:
         Nothing can be changed by it.
         """
         self._bring_up_to_date()
-        self._score_for(query, parameters)
+        self._score_for(query)
         self._connection.set_authorizer(_may_read)
         try:
             names, cursor = _asked(self._connection, query, parameters)
@@ -231,7 +189,7 @@ class SessionStore:
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows that `sql` would return, each when it is reached: they may be many."""
         self._bring_up_to_date()
-        self._score_for(query, parameters)
+        self._score_for(query)
         with closing(connect(self.path, read_only=True)) as connection:
             add_views(connection)
             connection.set_authorizer(_may_read)
@@ -309,78 +267,19 @@ class SessionStore:
             raise explained(self.path, error) from error
         return self._connection.total_changes > before
 
-    def _score_for(self, query: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
-        """Score all sessions if a query reads scores."""
-        if not self._catches_up or scoring.are_scored(self._connection):
-            return
-        read: set[str | None] = set()
+    @property
+    def is_scored(self) -> bool:
+        """Whether every session is scored; of one that is not, `Session.friction` is None."""
+        return scoring.are_scored(self._connection)
 
-        def note(action: int, first: str | None, second: str | None, *_: object) -> int:
-            if action == sqlite3.SQLITE_READ and first in {"session", "turn_score"}:
-                read.add(second)
-            return _may_read(action, first)
-
-        self._connection.set_authorizer(note)
-        try:
-            self._connection.execute(f"EXPLAIN {query}", parameters)
-        except (sqlite3.Error, sqlite3.Warning, ValueError):
-            return  # Whoever asks is told when it is asked in earnest.
-        finally:
-            self._connection.set_authorizer(None)
-        if read & _SCORES:
+    def _score_for(self, query: str) -> None:
+        """Score all sessions if a query may read scores."""
+        if self._catches_up and _SCORES.search(query):
             self.score()
 
     def _bring_up_to_date(self) -> None:
         if self._catches_up:
             self.catch_up()
-
-    def _session(self, row: Sequence[Any]) -> Session:
-        values = dict(zip(_COLUMNS, row, strict=True))
-        first_token = values["first_token_p50_ns"]
-        same = ("users", "spans", "model_calls", "tool_calls", "retrievals", "cost", "errors")
-        return Session(
-            id=values["session_id"],
-            user_id=values["user_id"] or "",
-            first=_moment(values["first_ns"]),
-            last=_moment(values["last_ns"]),
-            seconds=values["duration_ns"] / 1e9,
-            think_seconds=values["think_ns"] / 1e9,
-            tokens=Tokens(
-                values["prompt_tokens"],
-                values["completion_tokens"],
-                values["total_tokens"],
-                values["cached_tokens"],
-                values["reasoning_tokens"],
-            ),
-            failed_turns=values["failed_turns"],
-            latency_p50=values["latency_p50_ns"] / 1e9,
-            latency_p95=values["latency_p95_ns"] / 1e9,
-            first_token_p50=None if first_token is None else first_token / 1e9,
-            first_message=values["first_message"],
-            last_message=values["last_message"],
-            models=tuple(json.loads(values["models"])),
-            frameworks=tuple(json.loads(values["frameworks"])),
-            tools=tuple(json.loads(values["tools"])),
-            turns=StoredTurns(values["turns"], partial(self._turns, values["session_id"])),
-            friction=values["friction"],
-            failure=values["failure"],
-            first_bad_turn=scoring.bad_turn(values["first_bad_turn"], values["first_bad"]),
-            worst_turn=scoring.bad_turn(values["worst_turn"], values["worst"]),
-            outcome=self._outcome(values["session_id"]),
-            **{name: values[name] for name in same},
-        )
-
-    def _turns(self, session_id: str, skipped: int, number: int) -> Iterator[Turn]:
-        for turn in scoring.read_turns(self._connection, session_id, skipped, number):
-            yield replace(turn, **scoring.stored_scores(self._connection, session_id, turn))
-
-    def _outcome(self, session_id: str) -> str:
-        """Return what was said last about the outcome of a session, by a person if one said it."""
-        said = self._connection.execute(_OUTCOME, (session_id,)).fetchall()
-        if not said:
-            return "unknown"
-        *_, label, score = max(said)  # The numbers of evaluations differ.
-        return label or ("unknown" if score is None else "yes" if score >= _YES else "no")
 
 
 def _asked(
@@ -418,7 +317,3 @@ def _may_read(action: int, first: str | None, *_: object) -> int:
     if action in _READING or (action == sqlite3.SQLITE_PRAGMA and first == "data_version"):
         return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY
-
-
-def _moment(nanoseconds: int) -> datetime:
-    return datetime.fromtimestamp(nanoseconds / 1e9).astimezone()
