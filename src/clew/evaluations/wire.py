@@ -56,15 +56,11 @@ def evaluations_in(spans: Iterable[SpanRecord]) -> list[Evaluation]:
             identifier=it.result.identifier,
             metadata=json.loads(it.result.metadata or "{}"),
             made_ns=it.made_ns,
-            **_version(it.result.version),
+            version=it.result.version,
         )
         for span in spans
         for it in carried_by(span)[0]
     ]
-
-
-def _version(version: str) -> dict[str, Any]:
-    return {"version": version} if "version" in Evaluation.__slots__ else {}
 
 
 def _carrier(it: Evaluation, span_of_trace: SpanOfTrace | None) -> SpanRecord:
@@ -79,7 +75,7 @@ def _carrier(it: Evaluation, span_of_trace: SpanOfTrace | None) -> SpanRecord:
         it.annotator_kind,
         it.identifier,
         json.dumps(dict(it.metadata)) if it.metadata else "",
-        getattr(it, "version", ""),
+        it.version,
     )
     attributes: dict[str, Any] = {wire.KIND: wire.CARRIER_KIND}
     if it.session_id:
@@ -117,5 +113,5 @@ def _identity(it: Evaluation) -> bytes:
     """Return everything that an evaluation says, from which the ids of its span are made."""
     ids = [None if part is None else part.hex() for part in (it.trace_id, it.root_id, it.span_id)]
     said = [it.score, it.label, it.explanation, dict(it.metadata), it.made_ns]
-    who = [it.name, it.annotator_kind, it.identifier, getattr(it, "version", "")]
+    who = [it.name, it.annotator_kind, it.identifier, it.version]
     return json.dumps([it.session_id, *ids, *who, *said]).encode()

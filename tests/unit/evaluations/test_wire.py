@@ -51,6 +51,7 @@ def made(draw):
         annotator_kind=draw(st.sampled_from(["HUMAN", "LLM", "CODE", "CROWD"]) | NAMES),
         identifier=draw(WORDS),
         metadata=draw(METADATA),
+        version=draw(WORDS),
         made_ns=draw(st.integers(0, 2**63 - 1)),
         **draw(TARGETS),
     )
@@ -79,8 +80,7 @@ def test_what_is_written_is_read_back_from_the_store(tmp_path_factory, said):
 
 
 def _without_store(it):
-    seen = {"seen": None} if "seen" in Evaluation.__slots__ else {}
-    return replace(it, id=None, **seen)
+    return replace(it, id=None, seen=None)
 
 
 def carried(scope, form, at=0, **fields):
