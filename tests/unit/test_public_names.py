@@ -39,7 +39,15 @@ PUBLIC = {
     ],
     "clew.aws_lambda": ["flushed"],
     "clew.celery": ["connect"],
-    "clew.evaluations": ["Evaluation", "EvaluationError", "add", "current", "history"],
+    "clew.evaluations": [
+        "Evaluation",
+        "EvaluationError",
+        "Evaluator",
+        "add",
+        "current",
+        "evaluator",
+        "history",
+    ],
     "clew.logging": [
         "IdentityLogProcessor",
         "SessionFilter",

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.evaluations.evaluation import Evaluation as Evaluation
     from clew.evaluations.evaluation import EvaluationError as EvaluationError
+    from clew.evaluations.evaluators import Evaluator as Evaluator
+    from clew.evaluations.evaluators import evaluator as evaluator
     from clew.evaluations.results import add as add
     from clew.evaluations.results import current as current
     from clew.evaluations.results import history as history
@@ -21,12 +23,22 @@ if TYPE_CHECKING:
 _HOMES = {
     "Evaluation": "evaluation",
     "EvaluationError": "evaluation",
+    "Evaluator": "evaluators",
     "add": "results",
     "current": "results",
+    "evaluator": "evaluators",
     "history": "results",
 }
 
-__all__ = ["Evaluation", "EvaluationError", "add", "current", "history"]
+__all__ = [
+    "Evaluation",
+    "EvaluationError",
+    "Evaluator",
+    "add",
+    "current",
+    "evaluator",
+    "history",
+]
 
 
 def __getattr__(name: str) -> Any:
