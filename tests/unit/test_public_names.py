@@ -43,10 +43,12 @@ PUBLIC = {
         "Evaluation",
         "EvaluationError",
         "Evaluator",
+        "JudgeError",
         "add",
         "current",
         "evaluator",
         "history",
+        "judge",
     ],
     "clew.logging": [
         "IdentityLogProcessor",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, get_args, overload
 
+from clew.evaluations.apart import apart
 from clew.evaluations.evaluation import MAX_NAME, Evaluation, EvaluationError
 from clew.evaluations.returned import evaluation_of
 from clew.evaluations.signatures import SUBJECTS, Level, number_taken
@@ -64,6 +65,7 @@ class Evaluator:
         """Judge *subject*; *around* it are its turn and its session, from the inside out.
 
         A function that is not asynchronous runs in a thread, with the variables of this context.
+        What it calls is not traced, so that nothing of it gets into the session that it judges.
         """
         given = (subject, *around)[: self._taken]
         wanted = SUBJECTS[self.level][: self._taken]
@@ -73,7 +75,9 @@ class Evaluator:
                 f"not ({', '.join(type(it).__name__ for it in (subject, *around))})"
             )
             raise EvaluationError(message)
-        return evaluation_of(await self._value(given), self.name, self.kind)
+        with apart():
+            value = await self._value(given)
+        return evaluation_of(value, self.name, self.kind)
 
     async def _value(self, given: tuple[Any, ...]) -> Any:
         if _is_asynchronous(self.function):
