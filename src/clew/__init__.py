@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from clew.instrument.report import Report as Report
     from clew.instrument.report import State as State
     from clew.propagation.pools import carry_initializer as carry_initializer
+    from clew.spans.feedback import feedback as feedback
 
 _MODULES = {
     "ActivationError": "core.errors",
@@ -56,6 +57,7 @@ _MODULES = {
     "carry": "context.carry",
     "carry_initializer": "propagation.pools",
     "current": "context.api",
+    "feedback": "spans.feedback",
     "instrument_all": "instrument.api",
     "isolated": "context.api",
     "stats": "export.stats",

@@ -25,6 +25,7 @@ PUBLIC = {
         "carry",
         "carry_initializer",
         "current",
+        "feedback",
         "instrument_all",
         "isolated",
         "stats",
