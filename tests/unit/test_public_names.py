@@ -39,7 +39,17 @@ PUBLIC = {
     ],
     "clew.aws_lambda": ["flushed"],
     "clew.celery": ["connect"],
-    "clew.evaluations": ["Evaluation", "EvaluationError", "add", "current", "history"],
+    "clew.evaluations": [
+        "Evaluation",
+        "EvaluationError",
+        "Evaluator",
+        "JudgeError",
+        "add",
+        "current",
+        "evaluator",
+        "history",
+        "judge",
+    ],
     "clew.logging": [
         "IdentityLogProcessor",
         "SessionFilter",
