@@ -9,8 +9,8 @@ _ROUNDING = 1e-12
 class Budget:
     """Counts what calls of evaluators cost, and says whether another one may be made.
 
-    What a call that is on its way will cost is taken to be the mean of those before it. So that this
-    is known, the first call of each evaluator is waited for.
+    What a call that is on its way will cost is taken to be the mean of those before it. So that
+    this is known, the first call of each evaluator is waited for.
     """
 
     def __init__(self, most: float | None) -> None:

@@ -1,6 +1,6 @@
 """Claims: which process evaluates which session, so that several share the work.
 
-A claim is a lease: whoever holds it renews it, and where that process is gone, another one takes it.
+A claim is a lease: whoever holds it renews it, and if that process is gone, another one takes it.
 """
 
 import logging
@@ -34,7 +34,9 @@ class Claims:
         self._renewing = Thread(target=self._renew, name="clew-claims", daemon=True)
         self._renewing.start()
 
-    def take(self, connection: sqlite3.Connection, session_id: str, names: Iterable[str]) -> set[str]:
+    def take(
+        self, connection: sqlite3.Connection, session_id: str, names: Iterable[str]
+    ) -> set[str]:
         """Claim a session for evaluators; return for which of them nobody else has.
 
         It is called in a transaction.
@@ -95,7 +97,7 @@ class Claims:
 def _place() -> str:
     """Return the machine, and of a container its own numbers of processes."""
     try:
-        numbers = os.readlink("/proc/self/ns/pid")
+        numbers = str(Path("/proc/self/ns/pid").readlink())
     except OSError:  # Not Linux.
         numbers = ""
     return f"{platform.node()}/{numbers}".replace("/", "|")

@@ -58,7 +58,7 @@ def delay(error: BaseException, attempt: int) -> float | None:
             told = _retry_after(it)
             if told is not None:
                 return told if told <= _MOST_TOLD_SECONDS else None
-            longest = min(_MOST_SECONDS, _FIRST_SECONDS * 2 ** (attempt - 1))
+            longest: float = min(_MOST_SECONDS, _FIRST_SECONDS * 2 ** (attempt - 1))
             return longest * (500 + randbelow(500)) / 1000  # Not all of them at the same moment.
     return None
 

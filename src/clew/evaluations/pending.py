@@ -23,7 +23,7 @@ JUDGED_CALLS = frozenset({"model", "tool", "retrieval"})
 """The calls that evaluators of calls are given."""
 _ALL = 2**62
 _RETRY_SECONDS, _MOST_DOUBLINGS = 60, 6
-"""After how long a failure is tried again where sessions are watched, and how often that doubles."""
+"""After how long a failure is tried again where sessions are watched, and how often it doubles."""
 
 
 def _is_fresh(trace: str, root: str, span: str, last: str) -> str:
@@ -36,7 +36,8 @@ def _is_fresh(trace: str, root: str, span: str, last: str) -> str:
         SELECT {{selected}} FROM evaluation AS said
         WHERE said.session_id = {{of}}.session_id AND {target} AND said.name = {{name}}
             AND (
-                said.version = {{version}} AND said.seen >= {last} AND said.annotator_kind <> 'HUMAN'
+                said.version = {{version}} AND said.seen >= {last}
+                    AND said.annotator_kind <> 'HUMAN'
                 OR said.annotator_kind = 'HUMAN' AND said.identifier = ''
                     AND (said.score IS NOT NULL OR said.label IS NOT NULL
                         OR said.explanation IS NOT NULL)
@@ -56,7 +57,10 @@ def _last_of(trace: str) -> str:
 
 _SESSION = _is_fresh("NULL", "NULL", "NULL", "session.last_span")
 _TURN = _is_fresh("turn.trace_id", "turn.root_id", "NULL", _last_of("turn.trace_id"))
-_CALL = _is_fresh("turn.trace_id", "NULL", "said.span_id", _last_of("turn.trace_id"))
+_CALL = _is_fresh("turn.trace_id", "NULL", "said.span_id", _last_of("turn.trace_id")).replace(
+    "said.name =",
+    "+said.name =",  # The index of names would find those of all sessions.
+)
 _CALLS = "turn.model_calls + turn.tool_calls + turn.retrievals"
 _TARGETS = {
     "session": "1",
@@ -135,9 +139,7 @@ class Pending:
         given = {**self._given, "quiet_ns": quiet_ns, "now_ns": now_ns}
         for session_id, is_quiet, *rest in connection.execute(query, given):
             names = set()
-            for it, targets, is_pending in zip(
-                self.evaluators, rest[::2], rest[1::2], strict=True
-            ):
+            for it, targets, is_pending in zip(self.evaluators, rest[::2], rest[1::2], strict=True):
                 if not is_pending:
                     found.fresh[it.name] += targets
                 elif is_quiet:
@@ -226,13 +228,12 @@ def choose(connection: sqlite3.Connection, wanted: Wanted) -> bool:
 
 
 def _ids(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[str]]:
-    if isinstance(wanted, str):
-        wanted = (wanted,)
     if isinstance(wanted, Mapping):
         yield from find_sessions(connection, ("session_id",), _search(wanted))
         return
-    for it in wanted or ():
-        if not isinstance(it, str):
+    for it in (wanted,) if isinstance(wanted, str) else wanted or ():
+        given: object = it
+        if not isinstance(given, str):
             message = f"sessions={it!r:.80} must be ids of sessions, not {type(it).__name__}"
             raise ConfigurationError(message)
         query = "SELECT session_id FROM session WHERE session_id = ?"

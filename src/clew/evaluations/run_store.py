@@ -108,8 +108,9 @@ class RunStore:
         try:
             self.claims.close(self._connection)
         finally:
-            for it in (self._connection, self._store, *self._readers, *self._reading.values()):
-                it.close()
+            self._connection.close()
+            for store in (self._store, *self._readers, *self._reading.values()):
+                store.close()
 
     def find(self, wanted: Wanted, quiet_ns: int) -> Found:
         """Return what there is to do in the sessions that are *wanted*."""
@@ -120,11 +121,6 @@ class RunStore:
             self._connection, quiet_ns, self._started_ns, all_of_them=not chosen
         )
 
-    def last_span(self) -> int:
-        """Return the number of the span that was stored last."""
-        query = "SELECT coalesce(max(id), 0) FROM span"
-        return int(self._connection.execute(query).fetchone()[0])
-
     def claim(self, candidates: Iterable[Candidate]) -> tuple[list[Unit], list[Candidate]]:
         """Claim sessions; return those that are ours now, and those that others evaluate."""
         self._store.catch_up()
@@ -132,9 +128,7 @@ class RunStore:
         with transaction(self._connection):
             for candidate in candidates:
                 names = self._pending.still(self._connection, candidate, self._started_ns)
-                taken = frozenset(
-                    self.claims.take(self._connection, candidate.session_id, names)
-                )
+                taken = frozenset(self.claims.take(self._connection, candidate.session_id, names))
                 if names - taken:
                     elsewhere.append(Candidate(candidate.session_id, names - taken))
                 if taken:
@@ -197,7 +191,10 @@ class RunStore:
             return found, len(session.turns) - len(found)
         judged = self._pending.judged_calls(self._connection, unit.session_id, it.name)
         calls = [
-            (call, turn) for turn in session.turns for call in turn.calls if call.kind in JUDGED_CALLS
+            (call, turn)
+            for turn in session.turns
+            for call in turn.calls
+            if call.kind in JUDGED_CALLS
         ]
         found = [
             Target((call, turn, session), turn.trace_id, None, call.span_id)

@@ -105,6 +105,16 @@ class Run:
         stopped = f", stopped: {self.stopped}" if self.stopped else ""
         return f"<Run: {counted}, ${self.cost:.4f}{stopped}>"
 
+    def add(self, later: "Run") -> None:
+        """Add what came of a later run of the same evaluators."""
+        for name, figures in later.of.items():
+            mine = self.of[name]
+            for counted in ("made", "unknown", "failed", "cost"):
+                setattr(mine, counted, getattr(mine, counted) + getattr(figures, counted))
+            mine.fresh, mine.waiting = figures.fresh, figures.waiting
+        self.failures += later.failures[: _MOST_FAILURES - len(self.failures)]
+        self.stopped = self.stopped or later.stopped
+
     def add_failure(self, failure: Failure) -> None:
         """Count a failure, and keep it if there are not too many."""
         self.of[failure.name].failed += 1

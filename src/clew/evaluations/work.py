@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import TypeVar
 
-from clew.context.api import isolated
 from clew.evaluations.budget import Budget
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
@@ -124,7 +124,7 @@ class Work:
                     for it in batch
                     if (names := it.names - self._exhausted)
                 ]
-                units, elsewhere = await self._in_store(lambda: self._store.claim(wanted))
+                units, elsewhere = await self._in_store(partial(self._store.claim, wanted))
                 self._claimed.extend(units)
                 self._elsewhere.extend(elsewhere)
                 self._done += len(batch) - len(units)
@@ -137,16 +137,13 @@ class Work:
         try:
             if not await self._in_store(lambda: self._store.read(unit)):
                 return
-            with isolated():  # Whatever session evaluate() is called in, nothing of this is in it.
-                async with asyncio.TaskGroup() as group:
-                    for name in unit.names:
-                        it = self._evaluators[name]
-                        targets, fresh = await self._in_store(
-                            lambda it=it: self._store.targets(unit, it)  # type: ignore[misc]
-                        )
-                        self.run.of[name].fresh += fresh
-                        for target in targets:
-                            group.create_task(self._judge_target(unit, it, target))
+            async with asyncio.TaskGroup() as group:
+                for name in unit.names:
+                    it = self._evaluators[name]
+                    targets, fresh = await self._in_store(partial(self._store.targets, unit, it))
+                    self.run.of[name].fresh += fresh
+                    for target in targets:
+                        group.create_task(self._judge_target(unit, it, target))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         finally:
@@ -166,7 +163,7 @@ class Work:
             except _StoppedError:
                 return
             except Exception as error:
-                cost = _cost_of(getattr(error, "metadata", None))
+                cost = _dollars(getattr(error, "cost", None))
                 self.run.of[it.name].cost += cost or 0.0
                 await self._failed(unit, it, target, error)
                 return
@@ -187,11 +184,8 @@ class Work:
                     raise
                 self._pace.hold(told_to_wait(error))
             attempt += 1
-            try:
-                await asyncio.wait_for(self._stopping.wait(), seconds)
-            except TimeoutError:
-                continue
-            raise _StoppedError
+            if await self._has_stopped(seconds):
+                raise _StoppedError
 
     async def _keep(
         self, unit: Unit, it: Evaluator, target: Target, made: Evaluation | None
@@ -203,7 +197,7 @@ class Work:
                 figures.unknown += 1
             else:
                 figures.made += 1
-        else:  # A part of what it has seen was deleted: it is looked at again, if it is still there.
+        else:  # A part of what it has seen was deleted. If the rest is there, it looks again.
             self._elsewhere.append(Candidate(unit.session_id, frozenset({it.name})))
         self._tell()
 
@@ -215,7 +209,7 @@ class Work:
         self._tell()
 
     def _cost(self, it: Evaluator, made: Evaluation | None) -> float:
-        cost = _cost_of(made.metadata if made else None)
+        cost = _dollars(made.metadata.get("cost")) if made else None
         self.run.of[it.name].cost += cost or 0.0
         if cost is None and made is not None and it.kind == "LLM" and self._budget.most is not None:
             self.stop(
@@ -245,14 +239,15 @@ class Work:
             elif monotonic() > until:
                 self.stop(f"another process does not finish {held[0].session_id!r}")
             elif held:
-                await self._pause(_SECONDS_BETWEEN_LOOKS)
+                await self._has_stopped(_SECONDS_BETWEEN_LOOKS)
         return []
 
-    async def _pause(self, seconds: float) -> None:
+    async def _has_stopped(self, seconds: float) -> bool:
+        """Wait so long, but no longer than until the run is stopped; return whether it is."""
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            return await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
-            return
+            return False
 
     def _tell(self) -> None:
         if self._progress is not None:
@@ -261,6 +256,5 @@ class Work:
             self._progress(Progress(done, self._total, run.made, run.failed, run.cost))
 
 
-def _cost_of(metadata: object) -> float | None:
-    cost = metadata.get("cost") if isinstance(metadata, dict) else None
+def _dollars(cost: object) -> float | None:
     return float(cost) if isinstance(cost, int | float) and cost >= 0 else None
