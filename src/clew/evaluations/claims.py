@@ -22,6 +22,8 @@ LEASE_SECONDS = 60.0
 _RENEWALS = 4
 """How often a lease is renewed before it would end."""
 
+_LONG_AGO_NS = 24 * 3600 * 10**9
+
 
 class Claims:
     """The claims of one run, which are renewed until it is closed."""
@@ -73,6 +75,12 @@ class Claims:
         connection.execute(
             "DELETE FROM evaluation_claim WHERE session_id = ? AND name = ? AND owner = ?",
             (session_id, name, self.owner),
+        )
+
+    def sweep(self, connection: sqlite3.Connection) -> None:
+        """Delete claims that nobody has asked for since they ended long ago."""
+        connection.execute(
+            "DELETE FROM evaluation_claim WHERE until_ns < ?", (time_ns() - _LONG_AGO_NS,)
         )
 
     def close(self, connection: sqlite3.Connection) -> None:

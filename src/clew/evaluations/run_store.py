@@ -116,6 +116,7 @@ class RunStore:
         """Return what there is to do in the sessions that are *wanted*."""
         self._started_ns = time_ns()
         self._store.catch_up()
+        self.claims.sweep(self._connection)
         chosen = choose(self._connection, wanted)
         return self._pending.find(
             self._connection, quiet_ns, self._started_ns, all_of_them=not chosen
