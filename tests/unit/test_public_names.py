@@ -53,6 +53,7 @@ PUBLIC = {
         "history",
         "judge",
     ],
+    "clew.evaluations.adapters": ["from_autoevals", "from_deepeval", "from_phoenix_evals"],
     "clew.logging": [
         "IdentityLogProcessor",
         "SessionFilter",

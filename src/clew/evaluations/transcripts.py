@@ -6,6 +6,8 @@ from typing import NamedTuple
 from clew.sessions.model import Call, Message, Turn
 
 _CHARACTERS_PER_TOKEN = 4
+_NOTE = 50
+"""About how many characters it takes to say that something is left out."""
 _SHOWN = {"tool", "retrieval", "guardrail", "reranking"}
 """The kinds of calls of which a judge is told; of the others if they failed."""
 _ROLES = {"user", "assistant", "system", "tool"}
@@ -14,8 +16,10 @@ _ROLES = {"user", "assistant", "system", "tool"}
 class Limits(NamedTuple):
     """How much of a turn is shown, where not everything fits."""
 
-    longest: int
-    """How many characters of one text."""
+    text: int
+    """How many tokens of one text."""
+    turn: int
+    """How many tokens of one turn, about."""
     parts: int
     """How many texts of one turn."""
 
@@ -69,12 +73,13 @@ def instructions_of(turn: Turn) -> str:
 
 def shortened(text: str, longest: int) -> str:
     """Return *text*; if it is too long, without its middle, and with how much is left out."""
-    if len(text) <= longest:
-        return text
-    begin = -(-longest * 2 // 3)
-    end = longest - begin
     left_out = len(text) - longest
-    return f"{text[:begin]} [... {left_out:,} characters are left out ...] {text[-end:]}"
+    if left_out <= _NOTE:  # To say so would take as much.
+        return text
+    end = longest // 3
+    begin = longest - end
+    note = f" [... {left_out:,} characters are left out ...] "
+    return f"{text[:begin]}{note}{text[len(text) - end :]}"
 
 
 def _joined(parts: list[tuple[str, str]], limits: Limits | None, where: str) -> Text:
@@ -87,13 +92,21 @@ def _joined(parts: list[tuple[str, str]], limits: Limits | None, where: str) -> 
     left_out = number = 0
     for heading, text in parts:
         lines.append(f"[{heading}]")
-        if limits is not None and len(text) > limits.longest:
-            left_out += len(text) - limits.longest
-            number += 1
-            lines += quoted(shortened(text, limits.longest))
-        else:
+        if limits is None:
             lines += quoted(text)
+            continue
+        longest = _longest(text, min(limits.text, limits.turn // len(parts)))
+        shown = shortened(text, longest)
+        if shown != text:
+            left_out += len(text) - longest
+            number += 1
+        lines += quoted(shown)
     return Text("\n".join(lines), left_out, number, omitted)
+
+
+def _longest(text: str, tokens: int) -> int:
+    """Return how many characters of *text* are about so many tokens."""
+    return len(text) * tokens // max(tokens, estimated_tokens(text), 1)
 
 
 def quoted(text: str) -> list[str]:

@@ -21,13 +21,13 @@ from clew.sessions.session import Session
 
 LEAST_TOKENS = 500
 """With fewer there is nothing to judge."""
-_LONG = 10
+_TEXTS = 10
 """A text that takes more than this part of the tokens is shortened, if not all fits."""
-_SHORTEST = 40
-"""To fewer characters than these no text is shortened."""
+_TURNS = 3
+"""And so are those of a turn that takes more than this part."""
 _MOST_PARTS = 40
 """How many texts of one turn are shown, if not all fits."""
-_TOKENS_OF_PART = 150
+_TOKENS_OF_PART = 100
 _GAP_TOKENS = 12
 """For the line that says which turns are left out."""
 _NEAR = 2
@@ -84,11 +84,8 @@ def window(session: Session, max_tokens: int) -> Window:
 
 
 def _limits(max_tokens: int) -> Limits:
-    """Return limits with which one turn takes no more than about half of the tokens."""
     parts = min(_MOST_PARTS, max_tokens // _TOKENS_OF_PART)
-    # A character of some scripts is a token.
-    longest = max(_SHORTEST, min(max_tokens // _LONG, max_tokens // (2 * parts)))
-    return Limits(longest, parts)
+    return Limits(max_tokens // _TEXTS, max_tokens // _TURNS, parts)
 
 
 class _Shown:
