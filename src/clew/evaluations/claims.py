@@ -62,14 +62,6 @@ class Claims:
         ).fetchone()
         return row is None or row[0] == self.owner or row[1] < time_ns() or _is_gone(row[0])
 
-    def holder(self, connection: sqlite3.Connection, session_id: str, name: str) -> str | None:
-        """Return who has claimed a session for an evaluator; None if nobody has."""
-        row = connection.execute(
-            "SELECT owner FROM evaluation_claim WHERE session_id = ? AND name = ?",
-            (session_id, name),
-        ).fetchone()
-        return None if row is None else str(row[0])
-
     def release(self, connection: sqlite3.Connection, session_id: str, name: str) -> None:
         """Give a claim back."""
         connection.execute(

@@ -4,7 +4,7 @@ A verdict is bound to what its evaluator can have seen: `Unit.seen` is read befo
 What was said about spans that were deleted meanwhile is not kept.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -24,7 +24,7 @@ from clew.store.database import connect, transaction
 _MAX_ERROR = 2000
 """How many characters of an error are kept."""
 _SPANS = (
-    "SELECT count(*) FROM span WHERE id <= ? "
+    "SELECT trace_id, count(*) FROM span WHERE id <= ? "
     "AND trace_id IN (SELECT trace_id FROM turn WHERE session_id = ?)"
 )
 
@@ -47,8 +47,8 @@ class Unit:
     names: frozenset[str]
     seen: int
     """Up to which span the store was summarised before the session is read."""
-    spans: int
-    """How many spans up to that one are in its traces."""
+    spans: Mapping[bytes, int]
+    """How many spans up to that one are in each of its traces."""
     session: Session | None = None
 
 
@@ -142,8 +142,12 @@ class RunStore:
         (seen,) = self._connection.execute(query).fetchone()
         return Unit(session_id, names, seen, self._spans(session_id, seen))
 
-    def _spans(self, session_id: str, seen: int) -> int:
-        return int(self._connection.execute(_SPANS, (seen, session_id)).fetchone()[0])
+    def _spans(self, session_id: str, seen: int, trace: bytes | None = None) -> dict[bytes, int]:
+        """Return how many spans up to *seen* there are in each trace of a session, or in one."""
+        of_one = "" if trace is None else "AND trace_id = ?"
+        given = (seen, session_id) if trace is None else (seen, session_id, trace)
+        query = f"{_SPANS} {of_one} GROUP BY trace_id"
+        return dict(self._connection.execute(query, given).fetchall())
 
     def left_by_others(
         self, candidates: Iterable[Candidate]
@@ -216,7 +220,7 @@ class RunStore:
             seen=unit.seen,
         )
         with transaction(self._connection):
-            if not self._is_there(unit, it.name):
+            if not self._is_there(unit, target.trace_id):
                 return False
             insert(self._connection, verdict)
             self._connection.execute(
@@ -231,7 +235,7 @@ class RunStore:
     def record_error(self, unit: Unit, it: Evaluator, target: Target, error: str) -> None:
         """Keep that an evaluator has failed."""
         with transaction(self._connection):
-            if not self._is_there(unit, it.name):
+            if not self._is_there(unit, target.trace_id):
                 return
             self._connection.execute(
                 "INSERT INTO evaluation_error (session_id, trace_id, root_id, span_id, name, "
@@ -260,12 +264,14 @@ class RunStore:
             for name in unit.names:
                 self.claims.release(self._connection, unit.session_id, name)
 
-    def _is_there(self, unit: Unit, name: str) -> bool:
-        """Whether nothing was deleted of what a unit has seen: claims are deleted with it."""
-        return (
-            self.claims.holder(self._connection, unit.session_id, name) is not None
-            and self._spans(unit.session_id, unit.seen) >= unit.spans
-        )
+    def _is_there(self, unit: Unit, trace: bytes | None) -> bool:
+        """Whether nothing was deleted, or given to another session, of what a unit has seen.
+
+        With a *trace*, of that one.
+        """
+        left = self._spans(unit.session_id, unit.seen, trace)
+        before = unit.spans if trace is None else {trace: unit.spans.get(trace, 1)}
+        return all(left.get(it, 0) >= number for it, number in before.items())
 
 
 def _key(unit: Unit, target: Target) -> tuple[str, bytes, bytes, bytes]:

@@ -124,11 +124,8 @@ class World:
         how = self.random.randrange(4)
         if how == 1:  # The session is known only from the outermost span.
             spans = [it if it.parent_id is None else _with(it, "session.id", None) for it in spans]
-        elif how == 2:  # The outermost span says another one.
-            spans = [
-                it if it.parent_id else _with(it, "session.id", self.random.choice(SESSIONS))
-                for it in spans
-            ]
+        elif how == 2:  # They say different ones.
+            spans = [_with(it, "session.id", self.random.choice(SESSIONS)) for it in spans]
         elif how == 3:  # Two users in one trace.
             spans = [_with(it, "user.id", self.random.choice(USERS)) for it in spans]
         self.random.shuffle(spans)
