@@ -5,7 +5,7 @@ What was said about spans that were deleted meanwhile is not kept.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from time import time_ns
@@ -45,10 +45,10 @@ class Unit:
 
     session_id: str
     names: frozenset[str]
-    seen: int
-    """Up to which span the store was summarised before the session is read."""
-    spans: Mapping[bytes, int]
-    """How many spans up to that one are in each of its traces."""
+    seen: int = 0
+    """Up to which span the store was summarised before the session was read."""
+    spans: Mapping[bytes, int] = field(default_factory=dict)
+    """How many spans up to that one were in each of its traces."""
     session: Session | None = None
 
 
@@ -77,6 +77,11 @@ class SharedTurns(Sequence[Turn]):
                     raise RuntimeError(message)
                 self._turns = tuple(self._turns)
             return self._turns
+
+    @property
+    def read(self) -> Sequence[Turn]:
+        """The turns, if they were read."""
+        return self._turns if isinstance(self._turns, tuple) else ()
 
     def close(self) -> None:
         """Read no more, and wait until nobody is reading."""
@@ -133,14 +138,8 @@ class RunStore:
                 if names - taken:
                     elsewhere.append(Candidate(candidate.session_id, names - taken))
                 if taken:
-                    units.append(self._unit(candidate.session_id, taken))
-        self._store.score(sessions=[it.session_id for it in units])
+                    units.append(Unit(candidate.session_id, taken))
         return units, elsewhere
-
-    def _unit(self, session_id: str, names: frozenset[str]) -> Unit:
-        query = "SELECT value FROM progress WHERE name = 'summarised'"
-        (seen,) = self._connection.execute(query).fetchone()
-        return Unit(session_id, names, seen, self._spans(session_id, seen))
 
     def _spans(self, session_id: str, seen: int, trace: bytes | None = None) -> dict[bytes, int]:
         """Return how many spans up to *seen* there are in each trace of a session, or in one."""
@@ -171,6 +170,11 @@ class RunStore:
 
     def read(self, unit: Unit) -> bool:
         """Read the session of a unit; return whether it is still there."""
+        self._store.catch_up()
+        query = "SELECT value FROM progress WHERE name = 'summarised'"
+        (unit.seen,) = self._connection.execute(query).fetchone()
+        unit.spans = self._spans(unit.session_id, unit.seen)
+        self._store.score(sessions=[unit.session_id])
         reader = self._readers.pop() if self._readers else SessionStore(self.path, catches_up=False)
         try:
             session = reader.get(unit.session_id)
@@ -269,9 +273,16 @@ class RunStore:
 
         With a *trace*, of that one.
         """
+        query = "SELECT DISTINCT trace_id FROM turn WHERE session_id = ?"
+        there = {it for (it,) in self._connection.execute(query, (unit.session_id,))}
         left = self._spans(unit.session_id, unit.seen, trace)
-        before = unit.spans if trace is None else {trace: unit.spans.get(trace, 1)}
-        return all(left.get(it, 0) >= number for it, number in before.items())
+        if trace is not None:
+            return trace in there and left.get(trace, 0) >= unit.spans.get(trace, 0)
+        turns = unit.session.turns if unit.session is not None else ()
+        read = turns.read if isinstance(turns, SharedTurns) else ()  # Some may be newer.
+        return all(it.trace_id in there for it in read) and all(
+            left.get(it, 0) >= number for it, number in unit.spans.items()
+        )
 
 
 def _key(unit: Unit, target: Target) -> tuple[str, bytes, bytes, bytes]:
