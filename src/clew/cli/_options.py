@@ -33,6 +33,19 @@ def moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime 
         raise click.BadParameter(message) from None
 
 
+def duration(_: click.Context, __: click.Parameter, text: str | None) -> timedelta | None:
+    """Return the time that *text* names, such as 60s or 5m."""
+    if text is None:
+        return None
+    try:
+        if found := _AGO.fullmatch(text.strip().lower()):
+            return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    except OverflowError:
+        pass
+    message = f"{text!r} is no time; write 60s, 5m or 2h"
+    raise click.BadParameter(message)
+
+
 def pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str] | None:
     """Return the names and values that are *given* as ``name=value``."""
     found = {}
