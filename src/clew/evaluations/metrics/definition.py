@@ -32,7 +32,7 @@ def _trees() -> dict[str, Node]:
     means: dict[str, Node] = {
         f"avg({column})": Aggregate("avg", Field(column)) for column in _MEAN_OF.values()
     }
-    return {**means, _JUDGED: Call("/", (judged, Aggregate("count", None)))}
+    return {**means, _JUDGED: judged}
 
 
 _TREES = _trees()
