@@ -34,8 +34,8 @@ class Limit:
     each: bool = False
 
     def __str__(self) -> str:
-        which = "of each session" if self.each else ""
-        return f"{self.metric.name} {which}{' ' * bool(which)}{self.comparison} {self.bound:g}"
+        which = " of each session" if self.each else ""
+        return f"{self.metric.name}{which} {self.comparison} {self.bound:g}"
 
     def allows(self, value: float) -> bool:
         """Whether a figure is within it."""
@@ -76,12 +76,8 @@ class Result:
     """Of a limit for each session: of how many nothing is known."""
     named: tuple[Named, ...]
     """If it is not kept, the sessions to look at, the worst first."""
-    reason: str
-
-    @property
-    def message(self) -> str:
-        """The outcome in one line."""
-        return self.reason
+    message: str
+    """All this in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,21 +182,21 @@ def check(
 
 def _result(store: SessionStore, it: Limit, chosen: Any) -> Result:
     found = rows(store, it.metric.parsed, chosen)
-    alone = of_rows(store, it.metric, found, "session")
-    overall = alone.overall
-    each = [(str(one.group), one.value) for one in alone.groups if one.value is not None]
+    by_session = of_rows(store, it.metric, found, "session")
+    overall = by_session.overall
+    each = [(str(one.group), one.value) for one in by_session.groups if one.value is not None]
     each.sort(key=lambda one: (-one[1] if it.downwards else one[1], one[0]))
     if it.each:
         return _each(store, it, overall, each)
     outcome: Outcome = "missing"
-    reason = f"{it}: there is no figure; it is not known of any of {overall.of:,} sessions"
+    message = f"{it}: there is no figure; it is not known of any of {overall.of:,} sessions"
     if overall.value is not None:
         outcome = "passed" if it.allows(overall.value) else "failed"
         known = "" if overall.sessions == overall.of else f" of {overall.of:,}"
         number = f"{overall.sessions:,}{known} session{'' if overall.of == 1 else 's'}"
-        reason = f"{it}: it is {overall.value:.4g}, of {number}"
+        message = f"{it}: it is {overall.value:.4g}, of {number}"
     worst = _named(store, each) if outcome == "failed" else ()
-    return Result(it, outcome, overall, 0, 0, worst, reason)
+    return Result(it, outcome, overall, 0, 0, worst, message)
 
 
 def _each(
@@ -209,10 +205,10 @@ def _each(
     beyond = [(session, value) for session, value in each if not it.allows(value)]
     unknown = overall.of - len(each)
     outcome: Outcome = "failed" if beyond else "missing" if unknown or not each else "passed"
-    reason = f"{it}: {len(beyond):,} of {overall.of:,} sessions are beyond it"
+    message = f"{it}: {len(beyond):,} of {overall.of:,} sessions are beyond it"
     if unknown or not overall.of:
-        reason += f"; of {unknown:,} there is no figure"
-    return Result(it, outcome, overall, len(beyond), unknown, _named(store, beyond), reason)
+        message += f"; of {unknown:,} there is no figure"
+    return Result(it, outcome, overall, len(beyond), unknown, _named(store, beyond), message)
 
 
 def _named(store: SessionStore, found: Iterable[tuple[str, float]]) -> tuple[Named, ...]:

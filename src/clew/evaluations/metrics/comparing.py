@@ -189,7 +189,8 @@ def _changed(
     """Return the sessions of the second group that got worse by most, the worst first.
 
     Where conversations of both groups begin with the same words, as where the same ones were held
-    with two releases, each is compared with its own. Where none do, they are the worst of the second.
+    with two releases, each is compared with its own. Where none do, they are the worst sessions of
+    the second group.
     """
     before, after = (_values(calculation, it) for it in members)
     sign = -1 if metric.higher_is_better else 1

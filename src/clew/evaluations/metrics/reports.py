@@ -1,6 +1,8 @@
-"""What `check` found as a file for CI: JUnit's XML, or Markdown."""
+"""What `check` found as a file for CI: JUnit's XML, Markdown, or JSON."""
 
 import re
+from dataclasses import asdict
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from clew.evaluations.metrics.checking import Checked, Named, Result
@@ -9,6 +11,25 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 """What XML 1.0 cannot contain, not even as a number."""
 _MARKS = {"passed": "✅", "failed": "❌", "missing": "⚠️"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&])")
+
+
+def to_data(checked: Checked) -> dict[str, Any]:
+    """Return the results as plain data, for JSON."""
+    results = [
+        {
+            "limit": str(it.limit),
+            "metric": it.limit.metric.name,
+            "each": it.limit.each,
+            "outcome": it.outcome,
+            "figure": asdict(it.figure),
+            "beyond": it.beyond,
+            "unknown": it.unknown,
+            "message": it.message,
+            "sessions": [asdict(one) for one in it.named],
+        }
+        for it in checked.results
+    ]
+    return {"exit_code": checked.exit_code, "sessions": checked.sessions, "results": results}
 
 
 def junit(checked: Checked) -> str:
@@ -41,11 +62,11 @@ def junit(checked: Checked) -> str:
 def markdown(checked: Checked) -> str:
     """Return the results as a table in Markdown, and below it the sessions to look at."""
     lines = ["| | limit | figure | sessions |", "|---|---|---|---|"]
-    for it in checked.results:
-        lines.append(
-            f"| {_MARKS[it.outcome]} {it.outcome} | {_escaped(str(it.limit))} | {_figure(it)} "
-            f"| {it.figure.sessions:,} of {it.figure.of:,} |"
-        )
+    lines += [
+        f"| {_MARKS[it.outcome]} {it.outcome} | {_escaped(str(it.limit))} | {_figure(it)} "
+        f"| {it.figure.sessions:,} of {it.figure.of:,} |"
+        for it in checked.results
+    ]
     for it in checked.results:
         if it.outcome != "passed":
             lines += ["", _escaped(it.message)]
