@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from clew.cli._figures import NOTHING
+from clew.core.wording import number_of
 from clew.evaluations.metrics.columns import FILTERS
 from clew.evaluations.metrics.figures import Figure
 
@@ -15,6 +16,12 @@ config_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
     help="Where [tool.clew] is.  [default: CLEW_CONFIG, or the nearest pyproject.toml with it]",
+)
+worst_option = click.option(
+    "--worst",
+    metavar="METRIC",
+    help="Those that are worst by a metric: a built-in one, one of [tool.clew.metrics], or an "
+    "expression.",
 )
 
 
@@ -43,3 +50,14 @@ def behind(figure: Figure) -> str:
     if figure.sessions == figure.of:
         return f"{figure.of:,}"
     return f"{figure.sessions:,} of {figure.of:,}"
+
+
+def unknown(metric: str, number: int) -> str:
+    """Say of how many sessions a metric is not known."""
+    return f"{metric} is not known of {number_of(number, 'session')}."
+
+
+def of_group(it: Figure) -> tuple[str, ...]:
+    """Return the cells of a group: its name, figure, interval, sessions, and what it is ranked by."""
+    name = NOTHING if it.group is None else it.group
+    return (name, value(it.value), interval(it.low, it.high), behind(it), value(it.shrunk))

@@ -21,8 +21,8 @@ A, B: the names of the groups. Without them, the two that came last are compared
     clew compare --by metadata.release 1.2 1.3
     clew compare --by model gpt-4o gpt-4o-mini -m cost -m friction
 
-A difference is called better or worse where it lies with 95 % on one side of zero. Of twenty metrics
-that do not differ, one is called so by chance.
+A difference is called better or worse where it lies with 95 % on one side of zero. Of twenty
+metrics that do not differ, one is called so by chance.
 """
 _COLORS = {"worse": "red", "better": "green"}
 

@@ -83,13 +83,13 @@ def command(
                     raise
                 faults.append((metric, error))  # Perhaps nothing was evaluated yet.
     if as_json:
-        faulty = [{"metric": it.name, "error": str(error)} for it, error in faults]
+        faulty = [{"metric": it.name, "error": str(fault)} for it, fault in faults]
         _data.write([*(it.to_data() for it in found), *faulty])
         return
     for line in _lines(found, by, limit):
         _terminal.write(line)
-    for metric, error in faults:
-        _terminal.write(f"{metric.name}: {error}", err=True)
+    for metric, fault in faults:
+        _terminal.write(f"{metric.name}: {fault}", err=True)
 
 
 def _lines(found: Sequence[Figures], by: str | None, limit: int) -> list[str]:
@@ -99,7 +99,7 @@ def _lines(found: Sequence[Figures], by: str | None, limit: int) -> list[str]:
         return list(table(_ALL, rows, width))
     shown = found[0].groups[-limit:] if by == "day" else found[0].groups[:limit]
     if len(found) == 1:
-        return list(table(_GROUPS, [_of_group(it) for it in shown], width))
+        return list(table(_GROUPS, list(map(_metrics.of_group, shown)), width))
     values = [{it.group: it for it in one.groups} for one in found]
     columns = [Column(by.upper(), shortest=10), Column("SESSIONS", right=True)]
     columns += [Column(it.metric.name.upper(), right=True, needed=9) for it in found]
@@ -117,14 +117,4 @@ def _row(metric: Metric, it: Figure) -> tuple[str, ...]:
         _metrics.interval(it.low, it.high),
         _metrics.behind(it),
         metric.expression,
-    )
-
-
-def _of_group(it: Figure) -> tuple[str, ...]:
-    return (
-        str(it.group),
-        _metrics.value(it.value),
-        _metrics.interval(it.low, it.high),
-        _metrics.behind(it),
-        _metrics.value(it.shrunk),
     )

@@ -19,16 +19,20 @@ _MEAN_OF = {
     "latency": "latency_p95",
     "tokens": "total_tokens",
 }
-_JUDGED = "count(coalesce(outcome.label, outcome.score, resolved.label, resolved.score)) / count(*)"
+_JUDGED = "avg(coalesce(outcome.label, outcome.score, resolved.label, resolved.score) is not null)"
 _BUILT_IN = {name: f"avg({column})" for name, column in _MEAN_OF.items()} | {"judged": _JUDGED}
 
 
 def _trees() -> dict[str, Node]:
     """Return what `read` makes of these expressions: they need no sqlglot."""
-    verdicts = [
-        Field(name, part) for name in ("outcome", "resolved") for part in ("label", "score")
-    ]
-    judged = Aggregate("count", Call("coalesce", tuple(verdicts)))
+    verdicts = (
+        Field("outcome", "label"),
+        Field("outcome", "score"),
+        Field("resolved", "label"),
+        Field("resolved", "score"),
+    )
+    is_none = Call("is null", (Call("coalesce", verdicts),))
+    judged = Aggregate("avg", Call("not", (is_none,)))
     means: dict[str, Node] = {
         f"avg({column})": Aggregate("avg", Field(column)) for column in _MEAN_OF.values()
     }
