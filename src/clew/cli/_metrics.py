@@ -58,6 +58,6 @@ def unknown(metric: str, number: int) -> str:
 
 
 def of_group(it: Figure) -> tuple[str, ...]:
-    """Return the cells of a group: its name, figure, interval, sessions, and what it is ranked by."""
+    """Return the cells of a group, with what it is ranked by."""
     name = NOTHING if it.group is None else it.group
     return (name, value(it.value), interval(it.low, it.high), behind(it), value(it.shrunk))

@@ -9,7 +9,7 @@ from typing import Any
 
 from clew.evaluations.metrics.errors import MetricError, did_you_mean
 from clew.evaluations.metrics.expression import Expression
-from clew.evaluations.metrics.nodes import Field, fields
+from clew.evaluations.metrics.nodes import Field, Node, bound, fields
 from clew.sessions.listing import Search
 from clew.sessions.store import SessionStore
 
@@ -31,6 +31,8 @@ class Selection:
 class Rows:
     """The values of some fields for each session that was chosen."""
 
+    node: Node
+    """The expression that asks for them: a name in it that is no column is an evaluation's."""
     fields: tuple[Field, ...]
     by_session: dict[str, tuple[Any, ...]]
     first_ns: dict[str, int]
@@ -68,34 +70,28 @@ def selection(
 
 def rows(store: SessionStore, expression: Expression, chosen: Selection) -> Rows:
     """Return the values of all that *expression* asks, for the sessions that are *chosen*."""
-    asked = fields(expression.node)
     columns = store.sql("SELECT * FROM sessions LIMIT 0").columns
-    own = [it for it in asked if it.part == "column" and it.name in columns]
-    evaluated = [it for it in asked if it not in own]
-    _check(store, expression, evaluated, columns)
+    _check(store, expression, columns)
+    node = bound(expression.node, columns)
+    own = [it for it in fields(node) if it.part == "column"]
+    evaluated = [it for it in fields(node) if it.part != "column"]
     said = _evaluations(store, {it.name for it in evaluated})
     names = ["session_id", "first_ns", *(it.name for it in own)]
     query = f"SELECT {', '.join(names)} FROM sessions WHERE {chosen.condition}"
     by_session, first = {}, {}
     table = store.sql(query, chosen.parameters)
     for session, began, *values in zip(*table.to_columns().values(), strict=True):
-        others = (said.get((it.name, _part(it)), {}).get(session) for it in evaluated)
+        others = (said.get((it.name, it.part), {}).get(session) for it in evaluated)
         by_session[session] = (*values, *others)
         first[session] = began
-    return Rows((*own, *evaluated), by_session, first)
+    return Rows(node, (*own, *evaluated), by_session, first)
 
 
-def _part(field: Field) -> str:
-    return "label" if field.part == "label" else "score"
-
-
-def _check(
-    store: SessionStore, expression: Expression, evaluated: Sequence[Field], columns: Sequence[str]
-) -> None:
+def _check(store: SessionStore, expression: Expression, columns: Sequence[str]) -> None:
     """Raise an error if a name is that of no column, and nothing was ever evaluated under it."""
-    for field in evaluated:
-        if field.part != "column":  # It says that it is an evaluation: there may be one some day.
-            continue
+    for field in fields(expression.node):
+        if field.part != "column" or field.name in columns:
+            continue  # Of what says that it is an evaluation, there may be one some day.
         query = "SELECT EXISTS (SELECT 1 FROM evaluation WHERE name = ?) AS known"
         if not store.sql(query, (field.name,))[0]["known"]:
             names = store.sql("SELECT DISTINCT name FROM evaluation").to_columns()["name"]

@@ -116,7 +116,7 @@ def compare(
                 raise
             made.append(_not_known(metric, members))  # It needs an evaluation that was never made.
         else:
-            made.append(_difference(store, metric, Calculation(metric.node, found), members))
+            made.append(_difference(store, metric, Calculation(found), members))
     return Comparison(by, first, second, tuple(made))
 
 

@@ -32,15 +32,15 @@ class Sums:
 
 
 class Calculation:
-    """Computes one expression, for any sessions of which the rows are given."""
+    """Computes the expression of some rows, for any sessions in them."""
 
-    def __init__(self, node: Node, rows: Rows) -> None:
-        self.node = node
-        self.is_estimate = is_estimate(node)
+    def __init__(self, rows: Rows) -> None:
+        self.node = rows.node
+        self.is_estimate = is_estimate(self.node)
         self.parts: dict[str, Parts] = {}
         """What each session adds. Those that add nothing are left out."""
-        self._aggregates = aggregates(node)
-        self._result = compiled(node, {it: place for place, it in enumerate(self._aggregates)})
+        self._aggregates = aggregates(self.node)
+        self._result = compiled(self.node, {it: place for place, it in enumerate(self._aggregates)})
         self._take_apart(rows)
 
     def _take_apart(self, rows: Rows) -> None:

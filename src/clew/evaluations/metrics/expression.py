@@ -122,7 +122,9 @@ class _Reader:
         ):
             message = "a metric is one expression over sessions, not a statement; write for example"
             raise pointing(self.text, 0, len(self.text), f"{message} avg(friction > 0.5)")
-        if len(select.expressions) != 1:
+        if not select.expressions:
+            raise pointing(self.text, 0, len(self.text), "there is no expression here")
+        if len(select.expressions) > 1:
             raise self._error(select.expressions[1], "a metric is one expression, not several")
         tree: Tree = select.expressions[0]
         return tree
@@ -148,7 +150,13 @@ class _Reader:
         ]
         start = min((it for it, _ in spans), default=len(_BEFORE))
         end = max((it for _, it in spans), default=len(_BEFORE) + len(self.text))
-        return pointing(self.text, start - len(_BEFORE), end - len(_BEFORE), problem)
+        start, end = start - len(_BEFORE), end - len(_BEFORE)
+        # sqlglot does not say where a call ends.
+        while self.text.count("(", start, end) > self.text.count(")", start, end):
+            if (closing := self.text.find(")", end)) < 0:
+                break
+            end = closing + 1
+        return pointing(self.text, start, end, problem)
 
     def _node(self, tree: Any, *, within: bool = False) -> Node:
         """Make a part of a tree of sqlglot's; *within* an aggregate."""

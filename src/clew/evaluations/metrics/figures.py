@@ -88,7 +88,7 @@ def figures(
 
 def of_rows(store: SessionStore, metric: Metric, found: Rows, by: str | None) -> Figures:
     """Return what *metric* is, given the rows of the sessions."""
-    calculation = Calculation(metric.node, found)
+    calculation = Calculation(found)
     everything = calculation.of(found.by_session)
     overall = figure(everything, None, len(found.by_session), None)
     if by is None:

@@ -3,7 +3,7 @@
 `expression.py` makes them from a text, and only them: what is not among them cannot be asked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -68,6 +68,19 @@ def aggregates(node: Node) -> tuple[Aggregate, ...]:
 def fields(node: Node) -> tuple[Field, ...]:
     """Return all that an expression asks of a session."""
     return tuple(dict.fromkeys(it for it in parts(node) if isinstance(it, Field)))
+
+
+def bound(node: Node, columns: Collection[str]) -> Node:
+    """Return an expression in which a name that is no column is the score of an evaluation."""
+    match node:
+        case Field(name, "column") if name not in columns:
+            return Field(name, "score")
+        case Call(function, arguments):
+            return Call(function, tuple(bound(it, columns) for it in arguments))
+        case Aggregate(function, argument) if argument is not None:
+            return Aggregate(function, bound(argument, columns))
+        case _:
+            return node
 
 
 def required(node: Node) -> frozenset[Field]:

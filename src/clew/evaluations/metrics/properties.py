@@ -43,12 +43,12 @@ def _degree(node: Node) -> int | None:
 
 
 def is_share(node: Node) -> bool:
-    """Whether a figure is the share of sessions of which something is true, or may be one."""
+    """Whether a figure is the share of sessions of which something is true, if all say 1 or 0."""
     match node:
         case Aggregate("avg", Field(_, "score")):
             return True
         case Aggregate("avg", argument) if argument is not None:
-            return kind_of(argument) == "truth"
+            return limits(argument) == (0, 1)
         case _:
             return False
 
@@ -90,10 +90,6 @@ def kind_of(node: Node) -> Kind:
 
 def _common(nodes: list[Node]) -> Kind:
     kinds = {kind_of(it) for it in nodes if it != Value(None)}
-    if kinds == {"truth", "number"} and all(
-        kind_of(it) == "truth" or it in {Value(0), Value(1), Value(None)} for it in nodes
-    ):
-        return "truth"
     if kinds <= {"truth", "number"}:
         return kinds.pop() if len(kinds) == 1 else "number"
     return kinds.pop() if len(kinds) == 1 else "any"
