@@ -103,7 +103,7 @@ def student(freedom: float) -> float:
     """Return what 97.5 % of Student's distribution with this *freedom* do not exceed."""
     if freedom > 1e7:
         return _Z
-    # The share beyond it is convex here, so that Newton's method comes from below, and never goes back.
+    # The share beyond it is convex here: Newton's method comes from below, and never goes back.
     quantile, last = _Z, 0.0
     front = lgamma((freedom + 1) / 2) - lgamma(freedom / 2) - log(freedom * pi) / 2
     while quantile > last:
