@@ -1,61 +1,31 @@
 """`SessionStore`: the conversations in a store, for programs. `open` returns one."""
 
-import json
 import logging
+import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 from clew.core.errors import ClewError
-from clew.sessions import deletion, summaries
-from clew.sessions.listing import Order, Rated, Search, find_sessions
-from clew.sessions.model import Tokens, Turn
-from clew.sessions.session import Session, StoredTurns
+from clew.sessions import deletion, scoring, summaries
+from clew.sessions.listing import BY_SCORE, Order, Rated, Search, find_sessions
+from clew.sessions.rows import COLUMNS, session_of
+from clew.sessions.session import Session
 from clew.sessions.table import Table
 from clew.sessions.views import add_views
-from clew.sessions.words import turns_of
 from clew.store.database import StoreError, connect, explained
 from clew.store.location import store_path
-from clew.store.reader import spans_of_session, spans_of_trace
+from clew.store.reader import spans_of_session
 from clew.store.record import SpanRecord
 
 logger = logging.getLogger("clew")
 
-_COLUMNS = (
-    "session_id",
-    "user_id",
-    "users",
-    "first_ns",
-    "last_ns",
-    "duration_ns",
-    "think_ns",
-    "turns",
-    "spans",
-    "model_calls",
-    "tool_calls",
-    "retrievals",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "cost",
-    "errors",
-    "failed_turns",
-    "latency_p50_ns",
-    "latency_p95_ns",
-    "first_token_p50_ns",
-    "first_message",
-    "last_message",
-    "models",
-    "frameworks",
-    "tools",
-)
+_SCORES = re.compile(r"friction|failure|first_bad|worst_turn|(?<!\()\*", re.IGNORECASE)
+"""What a query contains that reads scores: their names, or a star that stands for all columns."""
 _READING = frozenset(
     {
         sqlite3.SQLITE_SELECT,
@@ -129,8 +99,9 @@ class SessionStore:
 
         Args:
             order_by: ``last`` (when the last turn ended), ``first``, ``turns``, ``duration``,
-                ``tokens``, ``cost``, ``errors``, ``latency`` or ``worst``: by the share of turns
-                that failed, then by errors, then by latency.
+                ``tokens``, ``cost``, ``errors``, ``latency``, ``friction``, ``failure`` or
+                ``worst``: by the greater of friction and failure, then by the share of turns that
+                failed, by errors, and by latency.
             ascending: Return those with the lowest figure first.
             user: Only sessions of this user.
             model: Only sessions in which this model was called.
@@ -165,18 +136,24 @@ class SessionStore:
             after=after,
         )
         self._bring_up_to_date()
-        rows = find_sessions(self._connection, _COLUMNS, search)
-        return [self._session(row) for row in rows]
+        if order_by in BY_SCORE and self._catches_up:
+            self.score()
+        rows = find_sessions(self._connection, COLUMNS, search)
+        if self._catches_up and self.score(sessions=[row[0] for row in rows]):
+            rows = find_sessions(self._connection, COLUMNS, search)
+        return [session_of(self._connection, row) for row in rows]
 
     def get(self, session_id: str) -> Session:
         """Return one session; raise `SessionNotFoundError` if it is not in the store."""
         self._bring_up_to_date()
-        query = f"SELECT {', '.join(_COLUMNS)} FROM session WHERE session_id = ?"
+        if self._catches_up:
+            self.score(sessions=[session_id])
+        query = f"SELECT {', '.join(COLUMNS)} FROM session WHERE session_id = ?"
         row = self._connection.execute(query, (session_id,)).fetchone()
         if row is None:
             message = f"there is no session {session_id!r} in {self.path}"
             raise SessionNotFoundError(message)
-        return self._session(row)
+        return session_of(self._connection, row)
 
     def users(self) -> Table:
         """Return all users with the figures of their sessions, the one seen last first."""
@@ -196,6 +173,7 @@ class SessionStore:
         Nothing can be changed by it.
         """
         self._bring_up_to_date()
+        self._score_for(query)
         self._connection.set_authorizer(_may_read)
         try:
             names, cursor = _asked(self._connection, query, parameters)
@@ -211,6 +189,7 @@ class SessionStore:
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows that `sql` would return, each when it is reached: they may be many."""
         self._bring_up_to_date()
+        self._score_for(query)
         with closing(connect(self.path, read_only=True)) as connection:
             add_views(connection)
             connection.set_authorizer(_may_read)
@@ -262,51 +241,45 @@ class SessionStore:
         left, stored = summaries.spans_left(self._connection)
         return 1 - left / max(1, stored)
 
+    def score(
+        self, seconds: float = float("inf"), *, sessions: Iterable[str] | None = None
+    ) -> bool:
+        """Score sessions that are not, for about so many *seconds*; return whether any was.
+
+        `list`, `get` and `sql` do this themselves for the sessions that they return or ask about.
+
+        Args:
+            seconds: How long. Those that ended last are scored first.
+            sessions: Only these.
+        """
+        if not self._may_write or scoring.are_scored(self._connection):
+            return False
+        before = self._connection.total_changes
+        try:
+            if sessions is None:
+                scoring.score_all(self._connection, seconds)
+            else:
+                scoring.use_current_signals(self._connection)
+                scoring.score_sessions(self._connection, sessions)
+        except sqlite3.OperationalError:
+            logger.warning("clew: %s cannot be written now, so not all is scored", self.path)
+        except sqlite3.DatabaseError as error:
+            raise explained(self.path, error) from error
+        return self._connection.total_changes > before
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether every session is scored; of one that is not, `Session.friction` is None."""
+        return scoring.are_scored(self._connection)
+
+    def _score_for(self, query: str) -> None:
+        """Score all sessions if a query may read scores."""
+        if self._catches_up and _SCORES.search(query):
+            self.score()
+
     def _bring_up_to_date(self) -> None:
         if self._catches_up:
             self.catch_up()
-
-    def _session(self, row: Sequence[Any]) -> Session:
-        values = dict(zip(_COLUMNS, row, strict=True))
-        first_token = values["first_token_p50_ns"]
-        same = ("users", "spans", "model_calls", "tool_calls", "retrievals", "cost", "errors")
-        return Session(
-            id=values["session_id"],
-            user_id=values["user_id"] or "",
-            first=_moment(values["first_ns"]),
-            last=_moment(values["last_ns"]),
-            seconds=values["duration_ns"] / 1e9,
-            think_seconds=values["think_ns"] / 1e9,
-            tokens=Tokens(
-                values["prompt_tokens"],
-                values["completion_tokens"],
-                values["total_tokens"],
-                values["cached_tokens"],
-                values["reasoning_tokens"],
-            ),
-            failed_turns=values["failed_turns"],
-            latency_p50=values["latency_p50_ns"] / 1e9,
-            latency_p95=values["latency_p95_ns"] / 1e9,
-            first_token_p50=None if first_token is None else first_token / 1e9,
-            first_message=values["first_message"],
-            last_message=values["last_message"],
-            models=tuple(json.loads(values["models"])),
-            frameworks=tuple(json.loads(values["frameworks"])),
-            tools=tuple(json.loads(values["tools"])),
-            turns=StoredTurns(values["turns"], partial(self._turns, values["session_id"])),
-            **{name: values[name] for name in same},
-        )
-
-    def _turns(self, session_id: str, skipped: int, number: int) -> Iterator[Turn]:
-        query = (
-            "SELECT trace_id, root_id FROM turn WHERE session_id = ? AND said "
-            f"ORDER BY {summaries.TURN_ORDER} LIMIT ? OFFSET ?"
-        )
-        rows = self._connection.execute(query, (session_id, number, skipped)).fetchall()
-        for trace, root in rows:
-            for turn in turns_of(spans_of_trace(self._connection, trace)):
-                if turn.root_id == root:  # There is one turn of each root in a trace.
-                    yield turn
 
 
 def _asked(
@@ -344,7 +317,3 @@ def _may_read(action: int, first: str | None, *_: object) -> int:
     if action in _READING or (action == sqlite3.SQLITE_PRAGMA and first == "data_version"):
         return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY
-
-
-def _moment(nanoseconds: int) -> datetime:
-    return datetime.fromtimestamp(nanoseconds / 1e9).astimezone()

@@ -1,4 +1,4 @@
-"""Summarises in a thread what pages do not wait for, while no page is being read."""
+"""Summarises and scores in a thread what pages do not wait for, while no page is being read."""
 
 import logging
 import sqlite3
@@ -44,14 +44,14 @@ class CatchingUp:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether something is still being summarised."""
+        """Whether something is still being summarised or scored."""
         return self._thread is not None
 
-    def note(self, share: float) -> None:
-        """Go on in the background if this *share* of the store is not all."""
+    def note(self, share: float, *, scored: bool = True) -> None:
+        """Go on in the background if this *share* is not all, or not all of it is *scored*."""
         with self._changed:
             self.share = share
-            if share >= 1 or self._closing or self._thread is not None:
+            if (share >= 1 and scored) or self._closing or self._thread is not None:
                 return
             self._thread = Thread(target=self._run, name="clew-catching-up", daemon=True)
             self._thread.start()
@@ -72,7 +72,7 @@ class CatchingUp:
                     share = store.catch_up(_SECONDS)
                     with self._changed:
                         self.share = share
-                    if share >= 1:
+                    if share >= 1 and not store.score(_SECONDS):
                         break
         except (ClewError, sqlite3.Error) as error:
             # The next page tries again.

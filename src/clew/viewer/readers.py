@@ -164,7 +164,8 @@ class Readers:
         try:
             with self._catching_up.reading():
                 seconds = 0.0 if self._catching_up.is_at_work else _SECONDS_TO_CATCH_UP
-                self._catching_up.note(reader.sessions.catch_up(seconds))
+                share = reader.sessions.catch_up(seconds)
+                self._catching_up.note(share, scored=reader.sessions.is_scored)
                 yield reader
         except sqlite3.Error:
             reader.close()
