@@ -114,7 +114,7 @@ def test_a_session_that_the_application_opens_itself(run_pytest):
     [
         (
             'clew.using_session("chat-42").__call__(shop.ask)("Hello")',
-            "nothing was recorded in session 'mine' of this test, but in 'chat-42': the application",
+            "nothing was recorded in session 'mine' of this test, but in 'chat-42': the app",
         ),
         (
             'contextvars.Context().run(shop.ask, "Hello")',
