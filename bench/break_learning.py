@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from bench.break_figures import Judged, best_threshold
 from bench.dialogues import Dialogue, Label
 from bench.logistic import Prior, calibrate, fit
-from clew.evaluations.signals.conversation import read
-from clew.evaluations.signals.evidence import (
+from clew.sessions.signals.conversation import read
+from clew.sessions.signals.evidence import (
     OF_ANSWER,
     OF_USER,
     Evidence,
@@ -15,8 +15,8 @@ from clew.evaluations.signals.evidence import (
     of_answers,
     of_users,
 )
-from clew.evaluations.signals.signals import findings
-from clew.evaluations.signals.weights import Weights
+from clew.sessions.signals.signals import findings
+from clew.sessions.signals.weights import Weights
 
 SIDES = ("user", "answer")
 _FREE = (

@@ -13,9 +13,9 @@ from bench.break_figures import auc
 from bench.break_learning import Example
 from bench.dialogues import Dialogue, dialogues, number
 from bench.signals_weights import Sets, left_out, measured, read_sets
-from clew.evaluations.signals.scores import scores
-from clew.evaluations.signals.signals import SIGNALS
-from clew.evaluations.signals.weights import PATH, weights
+from clew.sessions.signals.scores import scores
+from clew.sessions.signals.signals import SIGNALS
+from clew.sessions.signals.weights import PATH, weights
 
 
 def run(folder: Path, file: Path | None) -> None:

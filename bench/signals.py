@@ -8,8 +8,8 @@ from time import process_time
 from typing import Any
 
 from bench.pairing import Estimate, Verdict, estimate
-from clew.evaluations.signals.scores import scores
 from clew.sessions.model import Call, Message, Turn
+from clew.sessions.signals.scores import scores
 
 ROUNDS = 5
 _TURNS_A_SECOND = 2_000

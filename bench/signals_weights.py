@@ -13,7 +13,7 @@ from typing import Any
 from bench.break_figures import Judged, figures
 from bench.break_learning import SIDES, Example, examples, judged, learn
 from bench.dialogues import dialogues
-from clew.evaluations.signals.weights import PATH, Weights
+from clew.sessions.signals.weights import PATH, Weights
 
 Sets = dict[str, dict[str, list[list[Example]]]]
 """The conversations of each set, as examples, by the side that is labelled."""

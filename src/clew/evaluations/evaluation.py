@@ -17,11 +17,16 @@ _MAX_TEXTS = {
     "annotator_kind": MAX_NAME,
     "identifier": MAX_NAME,
     "label": MAX_NAME,
+    "version": MAX_NAME,
     "explanation": MAX_EXPLANATION,
     "session_id": 10_000,
 }
 _BYTES = {"trace_id": 16, "root_id": 8, "span_id": 8}
 _LATEST = 2**63 - 1
+_NUMBERS = {
+    "made_ns": "nanoseconds since 1970, as of time.time_ns()",
+    "seen": "the number of a span in the store",
+}
 
 
 class EvaluationError(ClewError, ValueError):
@@ -33,8 +38,9 @@ class Evaluation:
     """What a person, a model or a program says about a session, a turn, a trace or a span.
 
     It is about the whole session, unless it names a trace, with the root of a turn or a span in it.
-    Of the same target, name and identifier, the evaluation that was added last counts. One that has
-    neither score, label nor explanation withdraws what was said before.
+    Of the same target, name and identifier, the evaluation of whoever had seen most counts, and of
+    those the one that was added last. One that has neither score, label nor explanation withdraws
+    what was said before.
     """
 
     name: str
@@ -51,10 +57,15 @@ class Evaluation:
     annotator_kind: str = "CODE"
     """``HUMAN``, ``LLM``, ``CODE``, or a kind of one's own."""
     identifier: str = ""
-    """Who says it, or which version of an evaluator."""
+    """Who says it, if several do."""
     metadata: Mapping[str, object] = field(default_factory=dict)
     made_ns: int | None = None
     """When it was made, in nanoseconds since 1970; when it was added, if that is not given."""
+    version: str = ""
+    """Which version of an evaluator says it."""
+    seen: int | None = None
+    """The number, in the store, of the last span that whoever says it has seen; if that is not
+    given, of the last one that was stored when it was added."""
     id: int | None = None
     """Its number in the store, which grows with each that is added; None before that."""
 
@@ -75,7 +86,7 @@ def check(given: Evaluation) -> None:
     """Raise `EvaluationError` if an evaluation cannot be kept."""
     for name, limit in _MAX_TEXTS.items():
         _check_text(name, getattr(given, name), limit)
-    _check_numbers(given.score, given.made_ns)
+    _check_numbers(given)
     _check_target(given)
     try:
         json.dumps(dict(given.metadata))
@@ -98,7 +109,8 @@ def _check_text(name: str, value: Any, limit: int) -> None:
         raise EvaluationError(message)
 
 
-def _check_numbers(score: Any, made_ns: Any) -> None:
+def _check_numbers(given: Evaluation) -> None:
+    score: Any = given.score
     try:
         is_number = score is None or (isinstance(score, int | float) and isfinite(score))
     except OverflowError:  # A whole number that is greater than any float.
@@ -106,9 +118,11 @@ def _check_numbers(score: Any, made_ns: Any) -> None:
     if not is_number:
         message = f"score={score!r:.80} must be a finite number, or None"
         raise EvaluationError(message)
-    if made_ns is not None and not (isinstance(made_ns, int) and 0 <= made_ns <= _LATEST):
-        message = f"made_ns={made_ns!r:.80} must be nanoseconds since 1970, as of time.time_ns()"
-        raise EvaluationError(message)
+    for name, meaning in _NUMBERS.items():
+        value: Any = getattr(given, name)
+        if value is not None and not (isinstance(value, int) and 0 <= value <= _LATEST):
+            message = f"{name}={value!r:.80} must be {meaning}"
+            raise EvaluationError(message)
 
 
 def _check_target(given: Evaluation) -> None:

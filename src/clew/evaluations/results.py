@@ -26,10 +26,12 @@ _COLUMNS = (
     "explanation",
     "metadata",
     "made_ns",
+    "version",
+    "seen",
 )
 _INSERT = (
-    f"INSERT INTO evaluation ({', '.join(_COLUMNS)}) "
-    f"VALUES ({', '.join('?' * len(_COLUMNS))}) RETURNING id"
+    f"INSERT INTO evaluation ({', '.join(_COLUMNS)}) VALUES ({'?, ' * (len(_COLUMNS) - 1)}"
+    "coalesce(?, (SELECT max(id) FROM span), 0)) RETURNING id"
 )
 _SECONDS = 5.0
 """How long to wait for others who write to the store."""
@@ -39,8 +41,9 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 def add(store: SessionStore, *given: Evaluation) -> list[int]:
     """Add evaluations, all of them or none; return their numbers in the store.
 
-    Nothing is overwritten: of the same target, name and identifier the last one counts, and
-    `history` returns them all. What they are about need not be in the store yet.
+    Nothing is overwritten: of the same target, name and identifier the one that had seen most
+    counts, of those the last one, and `history` returns them all. What they are about need not be
+    in the store yet.
 
     >>> add(store, Evaluation("solved", score=1, session_id="chat-42"))  # doctest: +SKIP
     """
@@ -124,6 +127,8 @@ def _row(it: Evaluation) -> Sequence[Any]:
         None if it.explanation is None else _storable(it.explanation),
         json.dumps(dict(it.metadata)),
         time_ns() if it.made_ns is None else it.made_ns,
+        _storable(it.version),
+        it.seen,
     )
 
 

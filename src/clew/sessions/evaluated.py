@@ -32,6 +32,11 @@ def follow(
                 "WHERE session_id = ? AND trace_id = ? AND root_id = ?",
                 (*turn, session, trace, root),
             )
+            connection.execute(
+                "DELETE FROM evaluation_error "
+                "WHERE session_id = ? AND trace_id = ? AND root_id = ?",
+                (session, trace, root),
+            )
 
 
 def _around(
@@ -60,7 +65,13 @@ def sessions_of(connection: sqlite3.Connection, traces: Iterable[bytes]) -> set[
 def delete_of_session(connection: sqlite3.Connection, session_id: str) -> int:
     """Delete what was said about a session and its turns; return how many evaluations that were."""
     cursor = connection.execute("DELETE FROM evaluation WHERE session_id = ?", (session_id,))
+    _delete_errors(connection, session_id)
     return cursor.rowcount
+
+
+def _delete_errors(connection: sqlite3.Connection, session_id: str) -> None:
+    for table in ("evaluation_error", "evaluation_claim"):
+        connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (session_id,))
 
 
 def delete_with(
@@ -78,6 +89,11 @@ def delete_with(
             (trace,),
         )
     for session in filter(None, sessions):
+        # Whatever an evaluator has seen of it, a part of that is gone: it may look again.
+        _delete_errors(connection, session)
+        connection.execute(
+            "UPDATE evaluation SET seen = 0 WHERE session_id = ? AND version <> ''", (session,)
+        )
         connection.execute(
             "DELETE FROM evaluation WHERE session_id = ? "
             "AND NOT EXISTS (SELECT 1 FROM span WHERE span.session_id = evaluation.session_id)",

@@ -74,6 +74,7 @@ def _storable(row: dict[str, Any]) -> dict[str, Any]:
 
 def _session(session_id: str, turns: Sequence[Row]) -> dict[str, Any]:
     said = [turn for turn in turns if turn["said"]]
+    shown = sum(turn["said"] or turn["errors"] > 0 for turn in turns)
     latencies = [turn["end_ns"] - turn["start_ns"] for turn in said or turns]
     first_tokens = [turn["first_token_ns"] for turn in turns if turn["first_token_ns"] is not None]
     users = [turn["user_id"] for turn in turns if turn["user_id"]]
@@ -86,7 +87,7 @@ def _session(session_id: str, turns: Sequence[Row]) -> dict[str, Any]:
         "last_ns": last,
         "duration_ns": last - first,
         "think_ns": _think_time(said or turns),
-        "turns": len(said),
+        "turns": shown,
         **{name: total(turn[name] for turn in turns) for name in _SUMMED},
         "failed_turns": sum(turn["errors"] > 0 for turn in turns),
         "latency_p50_ns": percentile(latencies, 0.5),
@@ -168,7 +169,7 @@ def _users(session_id: str, turns: Sequence[Row]) -> Iterator[dict[str, Any]]:
             "session_id": session_id,
             "first_ns": own[0]["start_ns"],
             "last_ns": max(turn["end_ns"] for turn in own),
-            "turns": sum(turn["said"] for turn in own),
+            "turns": sum(turn["said"] or turn["errors"] > 0 for turn in own),
             **{name: total(turn[name] for turn in own) for name in ("total_tokens", "cost")},
             "errors": sum(turn["errors"] for turn in own),
             "failed_turns": sum(turn["errors"] > 0 for turn in own),

@@ -14,8 +14,20 @@ from clew.sessions.figures import metadata_kind, metadata_value
 
 Rated = Literal["good", "bad", "any"]
 Order = Literal[
-    "last", "first", "turns", "duration", "tokens", "cost", "errors", "latency", "worst"
+    "last",
+    "first",
+    "turns",
+    "duration",
+    "tokens",
+    "cost",
+    "errors",
+    "latency",
+    "friction",
+    "failure",
+    "worst",
 ]
+BY_SCORE = frozenset({"friction", "failure", "worst"})
+"""The orders for which all sessions have to be scored."""
 
 _KEYS: dict[str, str] = {
     "last": "last_ns",
@@ -26,7 +38,9 @@ _KEYS: dict[str, str] = {
     "cost": "cost_order",
     "errors": "errors",
     "latency": "latency_p95_ns",
-    "worst": "trouble",  # What that is says store/migrations/0003.sql.
+    "friction": "friction_order",
+    "failure": "failure_order",
+    "worst": "worst_order",  # What that is says store/migrations/0004.sql.
 }
 """What each order sorts by: a column of the table `session` with an index. In the index of an
 expression, SQLite would not begin in the middle."""

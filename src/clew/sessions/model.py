@@ -110,6 +110,42 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a signal has noticed in a turn."""
+
+    name: str
+    """The signal, such as ``corrects`` or ``tool_error``."""
+    score: float
+    """How strong it is: more than 0, at most 1."""
+    span_id: bytes
+    """The span that it speaks of: the call that failed, or the one that gave the answer."""
+    words: str = ""
+    """What gave it away, in the words of the conversation, shortened."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadTurn:
+    """A turn in which the user is annoyed, or in which something failed."""
+
+    turn: int
+    """Its number, from 1: it is ``session.turns[turn - 1]``."""
+    kind: Literal["friction", "failure"]
+    score: float
+    """How likely it is bad, from 0 to 1."""
+    trace_id: bytes
+    root_id: bytes
+    """The ``Turn.root_id`` of the turn."""
+    span_id: bytes
+    """The call that failed; or the one that gave the answer about which the user is annoyed."""
+    cause_id: bytes
+    """Where a tool failed: the model call before it, which asked for it. Else the same span."""
+    signals: tuple[str, ...] = ()
+    """What was noticed, the strongest first."""
+    words: str = ""
+    """What gave it away, in the words of the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What the user said once, and all that was done and said until the answer."""
 
@@ -139,6 +175,12 @@ class Turn:
     tools: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
+    friction: float | None = None
+    """How likely the user is annoyed in it, from 0 to 1; None if it is not scored."""
+    failure: float | None = None
+    """How likely something went technically wrong in it, from 0 to 1; None if it is not scored."""
+    findings: tuple[Finding, ...] = ()
+    """What the signals have noticed in it."""
 
     @property
     def seconds(self) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from clew.sessions.model import Tokens, Turn
+from clew.sessions.model import BadTurn, Tokens, Turn
 
 
 class StoredTurns(Sequence[Turn]):
@@ -76,3 +76,14 @@ class Session:
     frameworks: tuple[str, ...]
     tools: tuple[str, ...]
     turns: Sequence[Turn] = field(repr=False)
+    """Those in which something was said, or failed."""
+    friction: float | None = None
+    """How likely the user is annoyed in the worst turn, from 0 to 1; None if not scored yet."""
+    failure: float | None = None
+    """How likely something failed in the worst turn, from 0 to 1; None if not scored yet."""
+    first_bad_turn: BadTurn | None = None
+    """Where it broke: the first turn with friction or failure; None if no turn is bad."""
+    worst_turn: BadTurn | None = None
+    """The turn with the most friction or failure; None if no turn is bad."""
+    outcome: str = "unknown"
+    """Whether the user got what they wanted: what an evaluation named ``outcome`` says."""

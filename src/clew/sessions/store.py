@@ -3,8 +3,9 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from importlib.resources import files
@@ -12,16 +13,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from clew.core.errors import ClewError
-from clew.sessions import deletion, summaries
-from clew.sessions.listing import Order, Rated, Search, find_sessions
+from clew.sessions import deletion, scoring, summaries
+from clew.sessions.listing import BY_SCORE, Order, Rated, Search, find_sessions
 from clew.sessions.model import Tokens, Turn
 from clew.sessions.session import Session, StoredTurns
 from clew.sessions.table import Table
 from clew.sessions.views import add_views
-from clew.sessions.words import turns_of
 from clew.store.database import StoreError, connect, explained
 from clew.store.location import store_path
-from clew.store.reader import spans_of_session, spans_of_trace
+from clew.store.reader import spans_of_session
 from clew.store.record import SpanRecord
 
 logger = logging.getLogger("clew")
@@ -55,7 +55,14 @@ _COLUMNS = (
     "models",
     "frameworks",
     "tools",
+    "friction",
+    "failure",
+    "first_bad_turn",
+    "first_bad",
+    "worst_turn",
+    "worst",
 )
+_SCORES = frozenset({"friction", "failure", "first_bad_turn", "worst_turn"})
 _READING = frozenset(
     {
         sqlite3.SQLITE_SELECT,
@@ -70,6 +77,11 @@ _FEW_SPANS = 500
 """Spans that are summarised in about a tenth of a second."""
 _CACHE_KILOBYTES = 16_000
 """How much of the file is kept in memory, at most. SQLite's own choice, 2 MB, is for small ones."""
+_OUTCOME = (
+    "SELECT annotator_kind = 'HUMAN', seen, id, label, score FROM current_evaluation "
+    "WHERE session_id = ? AND trace_id IS NULL AND name = 'outcome'"
+)
+_YES = 0.5
 QUESTIONS = files("clew.sessions") / "queries"
 
 
@@ -132,8 +144,9 @@ class SessionStore:
 
         Args:
             order_by: ``last`` (when the last turn ended), ``first``, ``turns``, ``duration``,
-                ``tokens``, ``cost``, ``errors``, ``latency`` or ``worst``: by the share of turns
-                that failed, then by errors, then by latency.
+                ``tokens``, ``cost``, ``errors``, ``latency``, ``friction``, ``failure`` or
+                ``worst``: by the greater of friction and failure, then by the share of turns that
+                failed, by errors, and by latency.
             ascending: Return those with the lowest figure first.
             user: Only sessions of this user.
             model: Only sessions in which this model was called.
@@ -168,12 +181,18 @@ class SessionStore:
             after=after,
         )
         self._bring_up_to_date()
+        if order_by in BY_SCORE and self._catches_up:
+            self.score()
         rows = find_sessions(self._connection, _COLUMNS, search)
+        if self._catches_up and self.score(sessions=[row[0] for row in rows]):
+            rows = find_sessions(self._connection, _COLUMNS, search)
         return [self._session(row) for row in rows]
 
     def get(self, session_id: str) -> Session:
         """Return one session; raise `SessionNotFoundError` if it is not in the store."""
         self._bring_up_to_date()
+        if self._catches_up:
+            self.score(sessions=[session_id])
         query = f"SELECT {', '.join(_COLUMNS)} FROM session WHERE session_id = ?"
         row = self._connection.execute(query, (session_id,)).fetchone()
         if row is None:
@@ -199,6 +218,7 @@ class SessionStore:
         Nothing can be changed by it.
         """
         self._bring_up_to_date()
+        self._score_for(query, parameters)
         self._connection.set_authorizer(_may_read)
         try:
             names, cursor = _asked(self._connection, query, parameters)
@@ -214,6 +234,7 @@ class SessionStore:
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows that `sql` would return, each when it is reached: they may be many."""
         self._bring_up_to_date()
+        self._score_for(query, parameters)
         with closing(connect(self.path, read_only=True)) as connection:
             add_views(connection)
             connection.set_authorizer(_may_read)
@@ -265,6 +286,53 @@ class SessionStore:
         left, stored = summaries.spans_left(self._connection)
         return 1 - left / max(1, stored)
 
+    def score(
+        self, seconds: float = float("inf"), *, sessions: Iterable[str] | None = None
+    ) -> bool:
+        """Score sessions that are not, for about so many *seconds*; return whether any was.
+
+        `list`, `get` and `sql` do this themselves for the sessions that they return or ask about.
+
+        Args:
+            seconds: How long. Those that ended last are scored first.
+            sessions: Only these.
+        """
+        if not self._may_write or scoring.are_scored(self._connection):
+            return False
+        before = self._connection.total_changes
+        try:
+            if sessions is None:
+                scoring.score_all(self._connection, seconds)
+            else:
+                scoring.use_current_signals(self._connection)
+                scoring.score_sessions(self._connection, sessions)
+        except sqlite3.OperationalError:
+            logger.warning("clew: %s cannot be written now, so not all is scored", self.path)
+        except sqlite3.DatabaseError as error:
+            raise explained(self.path, error) from error
+        return self._connection.total_changes > before
+
+    def _score_for(self, query: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
+        """Score all sessions if a query reads scores."""
+        if not self._catches_up or scoring.are_scored(self._connection):
+            return
+        read: set[str | None] = set()
+
+        def note(action: int, first: str | None, second: str | None, *_: object) -> int:
+            if action == sqlite3.SQLITE_READ and first in {"session", "turn_score"}:
+                read.add(second)
+            return _may_read(action, first)
+
+        self._connection.set_authorizer(note)
+        try:
+            self._connection.execute(f"EXPLAIN {query}", parameters)
+        except (sqlite3.Error, sqlite3.Warning, ValueError):
+            return  # Whoever asks is told when it is asked in earnest.
+        finally:
+            self._connection.set_authorizer(None)
+        if read & _SCORES:
+            self.score()
+
     def _bring_up_to_date(self) -> None:
         if self._catches_up:
             self.catch_up()
@@ -297,19 +365,25 @@ class SessionStore:
             frameworks=tuple(json.loads(values["frameworks"])),
             tools=tuple(json.loads(values["tools"])),
             turns=StoredTurns(values["turns"], partial(self._turns, values["session_id"])),
+            friction=values["friction"],
+            failure=values["failure"],
+            first_bad_turn=scoring.bad_turn(values["first_bad_turn"], values["first_bad"]),
+            worst_turn=scoring.bad_turn(values["worst_turn"], values["worst"]),
+            outcome=self._outcome(values["session_id"]),
             **{name: values[name] for name in same},
         )
 
     def _turns(self, session_id: str, skipped: int, number: int) -> Iterator[Turn]:
-        query = (
-            "SELECT trace_id, root_id FROM turn WHERE session_id = ? AND said "
-            f"ORDER BY {summaries.TURN_ORDER} LIMIT ? OFFSET ?"
-        )
-        rows = self._connection.execute(query, (session_id, number, skipped)).fetchall()
-        for trace, root in rows:
-            for turn in turns_of(spans_of_trace(self._connection, trace)):
-                if turn.root_id == root:  # There is one turn of each root in a trace.
-                    yield turn
+        for turn in scoring.read_turns(self._connection, session_id, skipped, number):
+            yield replace(turn, **scoring.stored_scores(self._connection, session_id, turn))
+
+    def _outcome(self, session_id: str) -> str:
+        """Return what was said last about the outcome of a session, by a person if one said it."""
+        said = self._connection.execute(_OUTCOME, (session_id,)).fetchall()
+        if not said:
+            return "unknown"
+        *_, label, score = max(said)  # The numbers of evaluations differ.
+        return label or ("unknown" if score is None else "yes" if score >= _YES else "no")
 
 
 def _asked(

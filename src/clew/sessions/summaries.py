@@ -16,18 +16,17 @@ from clew.core.containment import contain
 from clew.sessions import evaluated
 from clew.sessions.figures import session_rows
 from clew.sessions.model import Turn
+from clew.sessions.scoring import TURN_ORDER
 from clew.sessions.words import turns_of
 from clew.store.database import transaction
 from clew.store.encoding import is_utf8
 from clew.store.reader import spans_of_trace, traces_after
 from clew.store.record import SpanRecord
 
-RULES = 1
+RULES = 2
 """The release of the rules in `words`. All summaries are made anew after it has changed."""
 MAX_TEXT = 20_000
 """How many characters of what was said in a turn are kept for lists and searches."""
-TURN_ORDER = "start_ns, trace_id, root_id"
-"""The order of a session's turns, whichever of them was stored first."""
 _MAX_MESSAGE = 500
 """How many characters of the first and the last message a session's row contains."""
 LATEST = 2**63 - 1
@@ -145,7 +144,7 @@ def refresh_sessions(connection: sqlite3.Connection, sessions: Collection[str]) 
     for session in sessions:
         if not session:
             continue  # Turns outside of any session.
-        for table in ("session", "session_value", "user_session"):
+        for table in ("session", "session_value", "user_session", "turn_score"):
             connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (session,))
         # Without the texts, which are most of a row. A session may have very many turns.
         cursor = connection.execute(
@@ -160,6 +159,8 @@ def refresh_sessions(connection: sqlite3.Connection, sessions: Collection[str]) 
             (session, _MAX_METADATA),
         )
         found = session_rows(session, turns, first, last, (text for (text,) in metadata))
+        for row in found.get("session", ()):
+            row["last_span"] = _last_span(connection, session)
         for table, rows in found.items():
             for row in rows:
                 names, marks = ", ".join(row), ", ".join("?" * len(row))
@@ -183,6 +184,12 @@ def _message(connection: sqlite3.Connection, session: str, end: str) -> str:
     return row[0] if row else ""
 
 
+def _last_span(connection: sqlite3.Connection, session: str) -> int:
+    """Return the number of the span in the traces of a session that was stored last."""
+    query = "SELECT max(span.id) FROM turn JOIN span USING (trace_id) WHERE turn.session_id = ?"
+    return int(connection.execute(query, (session,)).fetchone()[0] or 0)
+
+
 def _of(row: Sequence[Any]) -> tuple[str, bytes]:
     """Return the session and the root of a turn's row."""
     return row[_TURN.index("session_id")], row[_TURN.index("root_id")]
@@ -201,7 +208,7 @@ def _use_current_rules(connection: sqlite3.Connection) -> None:
     (rules,) = connection.execute("SELECT value FROM progress WHERE name = 'rules'").fetchone()
     if rules == RULES:
         return
-    for table in ("turn", "silent_trace", "session", "session_value", "user_session"):
+    for table in ("turn", "silent_trace", "session", "session_value", "user_session", "turn_score"):
         connection.execute(f"DELETE FROM {table}")  # Triggers empty the tables of sums.
     connection.execute("INSERT INTO turn_text (turn_text) VALUES ('delete-all')")
     connection.execute("UPDATE progress SET value = 0 WHERE name = 'summarised'")

@@ -45,9 +45,9 @@ JOIN scope ON scope.id = span.scope_id;
 
 CREATE TEMP VIEW turns AS
 SELECT
-    CAST(nullif(session_id, '') AS TEXT) AS session_id,  -- As in an index.
-    lower(hex(trace_id)) AS trace_id,
-    lower(hex(root_id)) AS root_id,
+    CAST(nullif(turn.session_id, '') AS TEXT) AS session_id,  -- As in an index.
+    lower(hex(turn.trace_id)) AS trace_id,
+    lower(hex(turn.root_id)) AS root_id,
     user_id,
     start_ns,
     end_ns,
@@ -72,7 +72,18 @@ SELECT
     frameworks,
     tools,
     tags,
-    metadata
+    metadata,
+    -- Asked for only where these are wanted.
+    (
+        SELECT score.friction FROM turn_score AS score
+        WHERE (score.session_id, score.trace_id, score.root_id)
+            = (turn.session_id, turn.trace_id, turn.root_id)
+    ) AS friction,
+    (
+        SELECT score.failure FROM turn_score AS score
+        WHERE (score.session_id, score.trace_id, score.root_id)
+            = (turn.session_id, turn.trace_id, turn.root_id)
+    ) AS failure
 FROM turn;
 
 CREATE TEMP VIEW sessions AS
@@ -104,7 +115,11 @@ SELECT
     last_message,
     models,
     frameworks,
-    tools
+    tools,
+    friction,
+    failure,
+    first_bad_turn,
+    worst_turn
 FROM session;
 
 CREATE TEMP VIEW user_sessions AS
@@ -136,6 +151,8 @@ SELECT
     explanation,
     metadata,
     made_ns,
+    version,
+    seen,
     id IN (
         SELECT current.id FROM current_evaluation AS current WHERE current.id = evaluation.id
     ) AS is_current
@@ -155,5 +172,7 @@ SELECT
     label,
     explanation,
     metadata,
-    made_ns
+    made_ns,
+    version,
+    seen
 FROM current_evaluation;

@@ -44,6 +44,8 @@ def test_what_is_added_is_read_as_it_was(store):
         identifier="judge 3",
         metadata={"model": "m", "prompt": ["a", 1, None]},
         made_ns=1_780_000_000_123_456_789,
+        version="2",
+        seen=7,
     )
     (number,) = evaluations.add(store, given)
     (found,) = evaluations.current(store, session_id="chat-42")

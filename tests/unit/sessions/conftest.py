@@ -18,4 +18,5 @@ def shop(tmp_path_factory):
     connection.close()
     with SessionStore(path) as store:
         store.list(limit=1)  # It is summarised then.
+        store.score()
         yield store

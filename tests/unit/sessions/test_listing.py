@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from math import floor
 
 import pytest
 
@@ -22,7 +23,10 @@ FIGURES = {
     "cost": lambda it: -1 if it.cost is None else it.cost,
     "errors": lambda it: it.errors,
     "latency": lambda it: it.latency_p95,
+    "friction": lambda it: it.friction,
+    "failure": lambda it: it.failure,
     "worst": lambda it: (
+        floor(1000 * max(it.friction, it.failure) + 0.5),
         1000 * it.failed_turns // max(1, len(it.turns)),
         it.errors,
         int(it.latency_p95 * 1000),

@@ -81,7 +81,7 @@ def test_traces_that_are_no_conversations_are_deleted_too(store, attributes):
         for number in range(1, 1000)
     ]
     Writer(connection).add(spans)
-    most = 360_000
+    most = 420_000
     assert keep_within(connection, most, None)
     assert path.stat().st_size <= most
     (number, first) = connection.execute("SELECT count(*), min(start_ns) FROM span").fetchone()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from clew.sessions.deletion import forget_session, forget_user, keep_within
+from clew.sessions.scoring import are_scored, score_all
 from clew.sessions.store import SessionStore
 from clew.sessions.summaries import bring_up_to_date, is_up_to_date
 from clew.store.compaction import compact
@@ -18,7 +19,7 @@ from clew.store.record import SpanRecord
 from clew.store.writer import Writer
 from tests.unit.sessions.conversations import SECOND, SESSIONS, USERS, records, strange_records
 
-TABLES = ("turn", "silent_trace", "session", "session_value", "user_session")
+TABLES = ("turn", "silent_trace", "session", "session_value", "user_session", "turn_score")
 WRITERS = 3
 writers = st.integers(0, WRITERS - 1)
 
@@ -28,7 +29,7 @@ def summaries(connection):
     found = {}
     for table in TABLES:
         names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        columns = ", ".join(name for name in names if name != "id")
+        columns = ", ".join(name for name in names if name not in {"id", "last_span"})
         found[table] = sorted(connection.execute(f"SELECT {columns} FROM {table}"), key=repr)
     return found
 
@@ -52,6 +53,8 @@ def compare_with_fresh_store(connection, path):
     fresh = connect(path, create=True)
     Writer(fresh).add([record for _, record in spans_after(connection, limit=10**6)])
     bring_up_to_date(fresh)
+    for one in (connection, fresh):
+        assert score_all(one)
     assert summaries(connection) == summaries(fresh)
     fresh.close()
     path.unlink()
@@ -81,6 +84,11 @@ class Stores(RuleBasedStateMachine):
     def summarise(self, writer, seconds):
         done = bring_up_to_date(self.connection(writer), seconds)
         assert done == is_up_to_date(self.connection(writer))
+
+    @rule(writer=writers, seconds=st.sampled_from([0.0, float("inf")]))
+    def score(self, writer, seconds):
+        done = score_all(self.connection(writer), seconds)
+        assert done == are_scored(self.connection(writer))
 
     @rule(writer=writers, seconds=st.sampled_from([0.0, float("inf")]))
     def compress(self, writer, seconds):
@@ -136,6 +144,11 @@ class Stores(RuleBasedStateMachine):
         connection = self.connection(writer)
         bring_up_to_date(connection)
         check_index(connection)
+        query = (
+            "SELECT session_id FROM session WHERE last_span < "
+            "(SELECT max(id) FROM span WHERE span.session_id = session.session_id)"
+        )
+        assert connection.execute(query).fetchall() == []
         compare_with_fresh_store(connection, self.path.with_name("fresh.db"))
 
     def teardown(self):

@@ -110,6 +110,9 @@ def test_a_store_of_the_first_form_gets_its_sums_and_metadata(tmp_path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(database, "_migrations", lambda: first)
         connection = connect(path, create=True)
+        # For the time being, what summaries are made with today.
+        connection.execute("ALTER TABLE session ADD COLUMN last_span")
+        connection.execute("CREATE TABLE turn_score (session_id)")
         for spans in some_turns(Random(1), 30):
             spans[-1].attributes["metadata"] = (
                 '{"release": "1.2", "beta": true, "n": 7, "share": 0.5, "none": null, '
@@ -128,6 +131,8 @@ def test_a_store_of_the_first_form_gets_its_sums_and_metadata(tmp_path, monkeypa
         # As the first form has it.
         connection.execute("DELETE FROM session_value WHERE kind GLOB 'metadata:*'")
         assert values - set(connection.execute("SELECT * FROM session_value"))
+        connection.execute("ALTER TABLE session DROP COLUMN last_span")
+        connection.execute("DROP TABLE turn_score")
         connection.close()
     newer = connect(path)
     assert set(newer.execute("SELECT * FROM session_value")) == values
@@ -136,28 +141,32 @@ def test_a_store_of_the_first_form_gets_its_sums_and_metadata(tmp_path, monkeypa
     newer.close()
 
 
-def test_the_worst_are_those_of_which_most_failed_then_with_errors_then_slow():
-    rows = [  # The worst first: turns, failed turns, errors, nanoseconds
-        (1, 1, 9, 1),
-        (2, 2, 2, 8 * SECOND),
-        (2, 2, 2, 1 * SECOND),
-        (10, 6, 99, 9 * SECOND),
-        (10, 5, 3, 99 * SECOND),
-        (0, 0, 0, 2**62),  # Nothing was said in it, and it took very long.
-        (5, 0, 0, 2 * SECOND),
-        (5, 0, 0, -SECOND),
+def test_the_worst_are_those_with_a_bad_turn_then_of_which_most_failed_then_with_errors_then_slow():
+    rows = [  # The worst first: friction, failure, turns, failed turns, errors, nanoseconds
+        (0.1, 0.9, 9, 1, 1, 1),
+        (0.8, 0.0, 9, 0, 0, 1),
+        (0.0, 0.0, 1, 1, 9, 1),
+        (None, None, 2, 2, 2, 8 * SECOND),
+        (0.0, 0.0, 2, 2, 2, 1 * SECOND),
+        (0.0, 0.0, 10, 6, 99, 9 * SECOND),
+        (0.0, 0.0, 10, 5, 3, 99 * SECOND),
+        (0.0, 0.0, 0, 0, 0, 2**62),  # Nothing was said in it, and it took very long.
+        (0.0, 0.0, 5, 0, 0, 2 * SECOND),
+        (0.0, 0.0, 5, 0, 0, -SECOND),
     ]
     connection = sqlite3.connect(":memory:")
-    migration = database._migrations()[2]
+    migration = database._migrations()[3]
+    migration = migration[migration.index("worst_order INTEGER GENERATED") :]
     formula = migration[migration.index("GENERATED ALWAYS AS (") : migration.index(") VIRTUAL")]
     connection.execute(
-        "CREATE TABLE session (turns INTEGER, failed_turns INTEGER, errors INTEGER, "
-        f"latency_p95_ns INTEGER, trouble INTEGER {formula}))"
+        "CREATE TABLE session (friction REAL, failure REAL, turns INTEGER, failed_turns INTEGER, "
+        f"errors INTEGER, latency_p95_ns INTEGER, worst_order INTEGER {formula}))"
     )
     for row in Random(1).sample(rows, len(rows)):
-        connection.execute("INSERT INTO session VALUES (?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO session VALUES (?, ?, ?, ?, ?, ?)", row)
     ordered = connection.execute(
-        "SELECT turns, failed_turns, errors, latency_p95_ns FROM session ORDER BY trouble DESC"
+        "SELECT friction, failure, turns, failed_turns, errors, latency_p95_ns FROM session "
+        "ORDER BY worst_order DESC"
     )
     assert list(ordered)[:-2] == rows[:-2]
     connection.close()

@@ -1,0 +1,190 @@
+"""Scores the sessions whose turns have changed: friction, failure, and the turns that are bad."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from time import monotonic
+from typing import Any
+
+from clew.core.containment import contain
+from clew.sessions.model import BadTurn, Finding, Turn
+from clew.sessions.signals.finding import TurnFinding
+from clew.sessions.signals.scores import Break, ConversationScores, TurnScores, scores
+from clew.sessions.words import turns_of
+from clew.store.database import transaction
+from clew.store.encoding import is_utf8
+from clew.store.reader import spans_of_trace
+
+SIGNALS = 1
+"""The release of the signals and weights. All sessions are scored anew after it has changed."""
+TURN_ORDER = "start_ns, trace_id, root_id"
+"""The order of a session's turns, whichever of them was stored first."""
+SHOWN = "(said OR errors > 0)"
+"""Which rows of the table `turn` are turns of the conversation."""
+_AT_ONCE = 50
+_COLUMNS = ("friction", "failure", "first_bad_turn", "first_bad", "worst_turn", "worst")
+_UPDATE = (
+    f"UPDATE session SET scored = 1, {', '.join(f'{name} = ?' for name in _COLUMNS)} "
+    "WHERE session_id = ? AND last_span = ? AND spans = ? AND scored = 0"
+)
+
+
+def use_current_signals(connection: sqlite3.Connection) -> None:
+    """Forget all scores that were made by other signals than these."""
+    query = "SELECT value FROM progress WHERE name = 'signals'"
+    if connection.execute(query).fetchone() == (SIGNALS,):
+        return
+    with transaction(connection):
+        if connection.execute(query).fetchone() == (SIGNALS,):
+            return  # Another process has done it meanwhile.
+        connection.execute("DELETE FROM turn_score")
+        connection.execute(
+            "UPDATE session SET scored = 0, "
+            f"{', '.join(f'{name} = NULL' for name in _COLUMNS)} WHERE scored = 1"
+        )
+        connection.execute("UPDATE progress SET value = ? WHERE name = 'signals'", (SIGNALS,))
+
+
+def are_scored(connection: sqlite3.Connection) -> bool:
+    """Whether there is no session that is not scored."""
+    query = (
+        "SELECT NOT EXISTS (SELECT 1 FROM session WHERE scored = 0) "
+        "AND (SELECT value FROM progress WHERE name = 'signals') = ?"
+    )
+    return bool(connection.execute(query, (SIGNALS,)).fetchone()[0])
+
+
+def score_all(connection: sqlite3.Connection, seconds: float = float("inf")) -> bool:
+    """Score the sessions that are not, the last ones first; return whether none is left."""
+    until = monotonic() + seconds
+    use_current_signals(connection)
+    while True:
+        query = "SELECT session_id FROM session WHERE scored = 0 ORDER BY last_ns DESC LIMIT ?"
+        waiting = [session for (session,) in connection.execute(query, (_AT_ONCE,))]
+        if not waiting:
+            return True
+        for session in waiting:
+            score_sessions(connection, [session])
+            if monotonic() > until:
+                return are_scored(connection)
+
+
+def score_sessions(connection: sqlite3.Connection, sessions: Iterable[str]) -> None:
+    """Score those of these sessions that are not scored."""
+    for session in sessions:
+        state = connection.execute(
+            "SELECT last_span, spans FROM session WHERE session_id = ? AND scored = 0", (session,)
+        ).fetchone()
+        if state is None:
+            continue
+        # Reading takes longest, and nobody has to wait for it. If the session changes meanwhile,
+        # its row is another one, and it is scored again.
+        turns = list(read_turns(connection, session))
+        told = _scores(turns)
+        with transaction(connection):
+            changed = connection.execute(_UPDATE, (*_session_row(turns, told), session, *state))
+            if changed.rowcount:
+                connection.execute("DELETE FROM turn_score WHERE session_id = ?", (session,))
+                connection.executemany(
+                    "INSERT INTO turn_score VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        (session, turn.trace_id, turn.root_id, *_turn_row(it))
+                        for turn, it in zip(turns, told.turns, strict=True)
+                    ),
+                )
+
+
+def read_turns(
+    connection: sqlite3.Connection, session_id: str, skipped: int = 0, number: int = -1
+) -> Iterator[Turn]:
+    """Yield the turns of a session without their scores, so many of them after skipping some."""
+    query = (
+        f"SELECT trace_id, root_id FROM turn WHERE session_id = ? AND {SHOWN} "
+        f"ORDER BY {TURN_ORDER} LIMIT ? OFFSET ?"
+    )
+    rows = connection.execute(query, (session_id, number, skipped)).fetchall()
+    read: tuple[bytes | None, Sequence[Turn]] = (None, ())
+    for trace, root in rows:
+        if read[0] != trace:
+            read = (trace, turns_of(spans_of_trace(connection, trace)))
+        # There is one turn of each root and session in a trace.
+        yield from (it for it in read[1] if it.root_id == root and it.session_id == session_id)
+
+
+def stored_scores(connection: sqlite3.Connection, session_id: str, turn: Turn) -> dict[str, Any]:
+    """Return what the signals say about a turn, as fields of `Turn`; nothing if not scored."""
+    row = connection.execute(
+        "SELECT friction, failure, findings FROM turn_score "
+        "WHERE session_id = ? AND trace_id = ? AND root_id = ?",
+        (session_id, turn.trace_id, turn.root_id),
+    ).fetchone()
+    if row is None:
+        return {}
+    return {"friction": row[0], "failure": row[1], "findings": findings_of(row[2])}
+
+
+def findings_of(stored: str) -> tuple[Finding, ...]:
+    """Return the findings that are stored with a turn."""
+    return tuple(
+        Finding(it["name"], it["score"], bytes.fromhex(it["span"]), it["words"])
+        for it in json.loads(stored)
+    )
+
+
+def bad_turn(number: int | None, stored: str | None) -> BadTurn | None:
+    """Return the bad turn that is stored with a session."""
+    if number is None or stored is None:
+        return None
+    it = json.loads(stored)
+    ids = {f"{name}_id": bytes.fromhex(it[name]) for name in ("trace", "root", "span", "cause")}
+    signals = tuple(it["signals"])
+    return BadTurn(number, it["kind"], it["score"], **ids, signals=signals, words=it["words"])
+
+
+def _scores(turns: Sequence[Turn]) -> ConversationScores:
+    try:
+        return scores(turns)
+    except Exception:  # One strange conversation must not keep all others from being scored.
+        contain("scoring a session")
+        nothing = tuple(TurnScores(0.0, 0.0, 0.0, ()) for _ in turns)
+        return ConversationScores(nothing, 0.0, 0.0, None, None, None)
+
+
+def _session_row(turns: Sequence[Turn], told: ConversationScores) -> tuple[Any, ...]:
+    worst = max(
+        filter(None, (told.worst_friction, told.worst_failure)),
+        key=lambda it: it.score,
+        default=None,
+    )
+    return (told.friction, told.failure, *_bad(turns, told.first_bad), *_bad(turns, worst))
+
+
+def _bad(turns: Sequence[Turn], found: Break | None) -> tuple[int | None, str | None]:
+    if found is None:
+        return None, None
+    turn = turns[found.turn]
+    noticed = sorted(found.findings, key=lambda it: -it.score)
+    content = {
+        "kind": found.kind,
+        "score": found.score,
+        "trace": turn.trace_id.hex(),
+        "root": turn.root_id.hex(),
+        "span": found.span_id.hex(),
+        "cause": found.cause_id.hex(),
+        "signals": list(dict.fromkeys(it.name for it in noticed)),
+        "words": next((_text(it.words) for it in noticed if it.words), ""),
+    }
+    return found.turn + 1, json.dumps(content, ensure_ascii=False)
+
+
+def _turn_row(it: TurnScores) -> tuple[float, float, str]:
+    return it.friction, it.failure, json.dumps(list(map(_stored, it.findings)), ensure_ascii=False)
+
+
+def _stored(it: TurnFinding) -> dict[str, Any]:
+    words = _text(it.words)
+    return {"name": it.name, "score": it.score, "span": it.span_id.hex(), "words": words}
+
+
+def _text(text: str) -> str:
+    return text if is_utf8(text) else text.encode("utf-8", "replace").decode()

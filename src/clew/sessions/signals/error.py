@@ -1,0 +1,21 @@
+"""error: something in the turn failed, other than a tool."""
+
+from collections.abc import Iterator
+
+from clew.sessions.signals.conversation import Conversation, innermost_failures
+from clew.sessions.signals.finding import TurnFinding, shortened
+
+
+def find(conversation: Conversation) -> Iterator[TurnFinding]:
+    """Yield the first failure of each turn: that of the innermost call."""
+    for it in conversation.exchanges:
+        turn = it.turn
+        if not turn.errors and not turn.error:
+            continue
+        failed = innermost_failures(turn)
+        others = [call for call in failed if call.kind != "tool"]
+        if others:
+            words = shortened(others[0].error)
+            yield TurnFinding(it.index, "error", 1.0, others[0].span_id, words)
+        elif not failed:
+            yield TurnFinding(it.index, "error", 1.0, turn.root_id, shortened(turn.error))

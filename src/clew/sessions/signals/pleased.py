@@ -1,0 +1,12 @@
+"""pleased: the user is pleased or agrees; it speaks against friction."""
+
+from collections.abc import Iterator
+
+from clew.sessions.signals.conversation import Conversation
+from clew.sessions.signals.finding import TurnFinding
+from clew.sessions.signals.said import by_user
+
+
+def find(conversation: Conversation) -> Iterator[TurnFinding]:
+    """Yield the turns in which the user says so."""
+    return by_user(conversation, "pleased")

@@ -1,0 +1,156 @@
+"""What spans say: errors, answers that are empty or cut, filters, tools, time and cost."""
+
+from typing import Any
+
+import pytest
+
+from clew.sessions.model import Message, ToolRequest
+from clew.sessions.signals.usual import Usual, usual
+from tests.unit.sessions.signals.making import call, found, names, turn
+
+
+def test_an_error_is_that_of_the_innermost_call() -> None:
+    one = turn(
+        errors=3,
+        error="RateLimit",
+        calls=(
+            call("agent", b"a", error="failed"),
+            call("agent", b"b", parent_id=b"a", error="failed"),
+            call("model", b"c", parent_id=b"b", error="RateLimit"),
+            call("model", b"d", parent_id=b"a"),
+        ),
+    )
+    (it,) = found("error", one)
+    assert (it.span_id, it.words, it.score) == (b"c", "RateLimit", 1)
+
+
+def test_an_error_of_no_call_is_the_root_s() -> None:
+    one = turn(errors=1, error="ValueError: no")
+    (it,) = found("error", one)
+    assert (it.span_id, it.words) == (one.root_id, "ValueError: no")
+
+
+def test_an_error_of_a_tool_is_only_a_tool_s() -> None:
+    one = turn(
+        errors=2,
+        error="Timeout",
+        calls=(call("agent", b"a", error="x"), call("tool", b"t", parent_id=b"a", error="Timeout")),
+    )
+    assert not found("error", one)
+    (it,) = found("tool_error", one)
+    assert (it.span_id, it.words, it.score) == (b"t", "Timeout", 1)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ("Error: no such order", True),
+        ("ValueError: no such order", True),
+        ('{"error": "no such order"}', True),
+        ('{"success": false, "data": null}', True),
+        ("exitcode: 1 (execution failed)", True),
+        ("Traceback (most recent call last):\n", True),
+        ('{"error": null, "data": 1}', False),
+        ('{"error": "", "data": 1}', False),
+        ("exitcode: 0 (execution succeeded)", False),
+        ("The article describes an error in the register.", False),
+        ("Errors are common in printed books of that time.", False),
+        ("", False),
+    ],
+)
+def test_a_tool_s_result_that_is_an_error(result: str, *, expected: bool) -> None:
+    one = turn(calls=(call("tool", b"t", result=result),))
+    assert bool(found("tool_error", one)) is expected
+
+
+def _tools(*names_and_arguments: tuple[str, str]) -> Any:
+    return turn(
+        calls=tuple(
+            call("tool", bytes([number]), name, arguments=arguments)
+            for number, (name, arguments) in enumerate(names_and_arguments)
+        )
+    )
+
+
+def test_the_same_call_three_times() -> None:
+    (it,) = found("tool_loop", _tools(("a", "1"), ("b", "1"), ("a", "1"), ("a", "1")))
+    assert (it.score, it.span_id, it.words) == (1, bytes([3]), "a(1)")
+    assert not found("tool_loop", _tools(("a", "1"), ("a", "1"), ("a", "2"), ("b", "1")))
+
+
+def test_one_tool_in_most_calls() -> None:
+    several = [("a", str(it)) for it in range(3)]
+    (it,) = found("tool_loop", _tools(*several, ("b", ""), ("c", "")))
+    assert (it.score, it.words) == (0.5, "a: 3 of 5 calls")
+    assert not found("tool_loop", _tools(*several, ("b", ""), ("c", ""), ("d", "")))
+    assert not found("tool_loop", _tools(*several, ("b", "")))
+
+
+def test_calls_that_are_only_asked_for_count_where_none_is_recorded() -> None:
+    request = Message("assistant", "", (ToolRequest("a", "{}"),))
+    calls = tuple(call("model", bytes([it]), output=(request,)) for it in range(3))
+    (it,) = found("tool_loop", turn(calls=calls))
+    assert it.span_id == bytes([2])
+
+
+def test_no_answer() -> None:
+    empty = turn("Hello", " ", calls=(call("model", b"m"),))
+    (it,) = found("no_answer", empty)
+    assert (it.span_id, it.score) == (b"m", 1)
+    assert not found("no_answer", turn("Hello", ""))  # No model was called.
+    assert not found("no_answer", turn("Hello", "Hi", calls=(call("model", b"m"),)))
+
+
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "max_output_tokens"])
+def test_an_answer_that_was_cut(reason: str) -> None:
+    one = turn("Hello", "Once upon a", calls=(call("model", b"m", finish_reason=reason),))
+    (it,) = found("no_answer", one)
+    assert (it.span_id, it.score, it.words) == (b"m", 0.7, f"{reason}: …Once upon a")
+
+
+def test_an_answer_that_ended_was_not_cut() -> None:
+    one = turn("Hello", "Once upon a", calls=(call("model", b"m", finish_reason="stop"),))
+    assert not found("no_answer", one)
+
+
+@pytest.mark.parametrize(
+    "stopped",
+    [
+        {"finish_reason": "content_filter"},
+        {"finish_reason": "safety"},
+        {"finish_reason": "guardrail_intervened"},
+        {"error": "BadRequestError: the response was filtered ... 'content_filter'"},
+    ],
+)
+def test_content_filter(stopped: dict[str, str]) -> None:
+    one = turn("Hello", "", calls=(call("model", b"m", **stopped),))
+    (it,) = found("content_filter", one)
+    assert it.span_id == b"m"
+
+
+def test_a_call_without_a_filter() -> None:
+    one = turn("What is a content_filter?", "A filter.", calls=(call("model", b"m"),))
+    assert "content_filter" not in names(one)
+
+
+def test_what_is_usual_needs_thirty_turns() -> None:
+    turns = [turn("a", "b", number, cost=0.01) for number in range(29)]
+    assert usual(turns) == Usual()
+    assert usual([*turns, turn("a", "b", 29)]) == Usual(1.0, None)
+    assert usual([*turns, turn("a", "b", 29, cost=1.0)]) == Usual(1.0, 0.01)
+
+
+def test_slow_and_dear() -> None:
+    calls = (
+        call("agent", b"a", end=4 * 10**9),
+        call("model", b"b", parent_id=b"a", end=3 * 10**9, cost=0.02),
+        call("model", b"c", parent_id=b"a", cost=0.01),
+    )
+    one = turn("a", "b", end=4 * 10**9, cost=0.03, calls=calls)
+    (it,) = found("slow", one, usual=Usual(1.6, 0.02))
+    assert (it.span_id, it.score, it.words) == (b"b", 1.0, "4.0 s, usually at most 1.6 s")
+    (it,) = found("dear", one, usual=Usual(1.6, 0.02))
+    assert (it.span_id, it.score) == (b"b", pytest.approx(0.75))
+    assert not found("slow", one, usual=Usual(4.0, 0.03))
+    assert not found("dear", one, usual=Usual(4.0, 0.03))
+    assert not found("slow", one)

@@ -1,0 +1,185 @@
+"""What users say: each signal finds it in five languages, and not where it only looks like it."""
+
+import pytest
+
+from tests.unit.sessions.signals.making import conversation, found, said_by_user
+
+_LANGUAGES = {
+    "en": ("Where is the parcel that you sent to me?", "The parcel is on its way to you."),
+    "de": ("Wo ist das Paket, das ihr mir geschickt habt?", "Das Paket ist auf dem Weg zu dir."),
+    "fr": ("Où est le colis que vous avez envoyé ?", "Le colis est en route pour vous."),
+    "es": ("¿Dónde está el paquete que me has enviado?", "El paquete está en camino para ti."),
+    "zh": ("我的包裹在哪里？", "您的包裹已经在路上了。"),
+}
+_SAID = {
+    "complains": {
+        "en": "This is ridiculous, you never listen to me.",
+        "de": "Das ist Zeitverschwendung, du verstehst mich nicht.",
+        "fr": "J'en ai marre, vous ne comprenez pas ma question.",
+        "es": "Estoy harto, no me entiendes.",
+        "zh": "你们这是浪费时间，太让人失望了",
+    },
+    "corrects": {
+        "en": "That's not what I asked.",
+        "de": "Das war nicht meine Frage.",
+        "fr": "Ce n'est pas ce que j'ai demandé.",
+        "es": "Eso no es lo que te pregunté.",
+        "zh": "不对，我问的是价格",
+    },
+    "declines": {
+        "en": "No thanks, I don't like it.",
+        "de": "Nein danke, das mag ich nicht.",
+        "fr": "Non merci, je n'aime pas.",
+        "es": "No gracias, no me gusta.",
+        "zh": "不喜欢，不需要",
+    },
+    "puzzled": {
+        "en": "What are you talking about?",
+        "de": "Wovon redest du?",
+        "fr": "De quoi tu parles ?",
+        "es": "¿De qué estás hablando?",
+        "zh": "你在说什么？",
+    },
+    "wants_human": {
+        "en": "Let me speak to a human please",
+        "de": "Ich will mit einem Menschen sprechen",
+        "fr": "Je veux parler à un conseiller",
+        "es": "Quiero hablar con una persona",
+        "zh": "转人工客服",
+    },
+    "gives_up": {
+        "en": "Forget it, I'll do it myself.",
+        "de": "Vergiss es, das mache ich selbst, ich gebe auf.",
+        "fr": "Laisse tomber.",
+        "es": "Olvídalo, ya basta.",
+        "zh": "算了，不问了",
+    },
+    "pleased": {
+        "en": "Perfect, thank you!",
+        "de": "Perfekt, vielen Dank!",
+        "fr": "Parfait, merci beaucoup !",
+        "es": "Perfecto, muchas gracias",
+        "zh": "太好了，谢谢",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "language"), [(name, it) for name, texts in _SAID.items() for it in texts]
+)
+def test_is_found_in_each_language(name: str, language: str) -> None:
+    assert said_by_user(name, _SAID[name][language], before=_LANGUAGES[language]) == 1
+
+
+@pytest.mark.parametrize("name", [it for it in _SAID if it != "pleased"])
+@pytest.mark.parametrize("language", _LANGUAGES)
+def test_a_plain_question_is_none(name: str, language: str) -> None:
+    assert said_by_user(name, _LANGUAGES[language][0]) < 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No problem at all.",
+        "No, that's all.",
+        "no worries",
+        "Sorry to bother you, could you look this up?",
+        "Why not? That's not bad.",
+        "Kein Problem, danke dir.",
+        "Pas de souci, merci à vous.",
+        "没关系，谢谢你",
+        'He shouted "this is useless, you never listen, that\'s wrong, forget it" and left.',
+        "She called it “a waste of time”.",
+        "Er sagte „das ist Zeitverschwendung“ zu mir und ist dann gegangen.",
+        "My boss is useless. It's such a waste of time, how many times did he ask for it.",
+        "My landlord is rude and never mind the rest, he wrote that's wrong. How do I answer him?",
+        "Meine Kollegin ist frustriert und sagt, das ist falsch. Er hört nicht zu.",
+        "我老板说我浪费时间，他太过分了",
+        "Explain this:\n```\nraise ValueError('this is ridiculous, try again')\n```",
+        "> this is a waste of time, forget it\nWhat does the mail above mean?",
+        "Translate to German: you are wrong, this is a waste of time, I give up.",
+        "Summarise this email:\n\nThis is unacceptable. I want to speak to a manager. I give up.",
+        "What does `wtf` in the code mean?",
+    ],
+)
+@pytest.mark.parametrize("name", ["complains", "corrects", "declines", "wants_human", "gives_up"])
+def test_what_only_looks_like_it_is_none(name: str, text: str) -> None:
+    assert said_by_user(name, text) < 1
+
+
+def test_annoyance_at_the_assistant_counts_beside_that_at_a_third_party() -> None:
+    text = "My boss is useless. And you never listen, you are useless as well."
+    assert said_by_user("complains", text) == 1
+
+
+def test_a_word_about_anything_is_strong_only_where_the_assistant_is_spoken_to() -> None:
+    assert said_by_user("complains", "The film was terrible.") == 0.5
+    assert said_by_user("complains", "Your answer is terrible.") == 1
+
+
+def test_a_text_may_leave_out_accents_and_apostrophes() -> None:
+    before = _LANGUAGES["es"]
+    assert said_by_user("gives_up", "olvidalo", before=before) == 1
+    assert said_by_user("corrects", "thats not what i asked") == 1
+    assert said_by_user("corrects", "That’s not what I asked") == 1
+
+
+def test_short_texts_are_read_in_the_language_of_the_conversation() -> None:
+    assert said_by_user("declines", "nein", before=_LANGUAGES["de"]) == 1
+    assert said_by_user("declines", "nein", before=_LANGUAGES["en"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("How do I reset my router password?", "How do I reset my router password?", True),
+        ("How do I reset my router password?", "how can I reset the password of my router", True),
+        ("Wie setze ich das Passwort zurück?", "Wie setze ich das Passwort zurück?", True),
+        ("怎么重置我的路由器密码", "请问怎么重置路由器密码", True),
+        ("How do I reset my router password?", "Where can I buy a new router cable?", False),
+        ("yes", "yes", False),
+        ("Tell me about Berlin", "Tell me about Paris", False),
+    ],
+)
+def test_repeats(first: str, second: str, *, expected: bool) -> None:
+    turns = conversation((first, "Please wait."), (second, ""))
+    assert bool(found("user_repeats", *turns)) is expected
+
+
+def test_repetition_is_looked_for_in_the_last_five_turns() -> None:
+    question = ("How do I reset my router password?", "")
+    others = [(f"Word{n} other{n} thing{n} here", "") for n in range(6)]
+    assert found("user_repeats", *conversation(question, *others[:4], question))
+    assert not found("user_repeats", *conversation(question, *others, question))
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("THIS DOES NOT WORK", 1),
+        ("why??", 0.5),
+        ("为什么？！", 0.5),
+        ("HTTP", 0),
+        ("What is HTTP and HTML?", 0),
+        ("没有用", 0),
+    ],
+)
+def test_shouts(text: str, score: float) -> None:
+    assert said_by_user("shouts", text) == score
+
+
+def test_a_finding_names_turn_span_and_words() -> None:
+    turns = conversation(*[_LANGUAGES["en"]], ("No, that's not what I asked!", ""))
+    (it,) = found("corrects", *turns)
+    assert (it.turn, it.name, it.score, it.span_id) == (1, "corrects", 1, turns[1].root_id)
+    assert it.words == "thats not what"
+
+
+@pytest.mark.parametrize("name", ["corrects", "declines", "puzzled"])
+def test_the_first_message_is_no_reaction(name: str) -> None:
+    assert not found(name, *conversation((_SAID[name]["en"], "Hi")))
+
+
+def test_a_word_about_anything_in_a_question_is_no_complaint() -> None:
+    assert said_by_user("complains", "什么时候到，你能告诉我吗？", before=_LANGUAGES["zh"]) < 1
+    assert said_by_user("complains", "Can you check that again?") < 1
