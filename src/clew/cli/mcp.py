@@ -31,6 +31,6 @@ def command(*, store: Path) -> None:
     if find_spec("mcp") is None:
         message = f"clew mcp needs the package mcp: {pip_line('mcp')}"
         raise McpMissingError(message)
-    from clew.cli._mcp.server import create_server
+    from clew.cli._mcp.server import serve
 
-    create_server(store).run()
+    serve(store)

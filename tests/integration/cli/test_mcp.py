@@ -30,7 +30,7 @@ def shop(tmp_path_factory):
         writer = Writer(connection)
         for spans in shop_sessions(START):
             writer.add(spans)
-        writer.add(turn("long", "eve", LONG, EVIL))
+        writer.add(turn("long", "eve", LONG, EVIL, start=START + 10**15))
     with SessionStore(path) as store:
         worst = store.list(order_by="worst")
         assert len(worst) > 10
@@ -162,29 +162,78 @@ def test_a_long_text_says_how_much_was_left_out(shop):
     assert whole["turns"][0]["said"]["text"] == LONG
 
 
-def test_nothing_in_the_store_is_changed(shop, tmp_path):
-    with closing(connect(shop)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        path = tmp_path / "copy" / "sessions.db"
-        path.parent.mkdir()
-        path.write_bytes(shop.read_bytes())
-    with closing(connect(path)) as connection:
-        # What is not summarised yet stays so.
-        Writer(connection).add(turn("new", start=START + 10**15))
+QUESTIONS = [
+    ("list_sessions", {}),
+    ("worst_sessions", {}),
+    ("open_session", {"session_id": "new"}),
+    ("first_bad_turn", {"session_id": "new"}),
+    ("users", {}),
+    ("evaluations", {"session_id": "new"}),
+]
+
+
+def test_what_nobody_has_read_yet_is_answered_and_nothing_is_changed(tmp_path):
+    path = tmp_path / "sessions.db"
+    with closing(connect(path, create=True)) as connection:
+        writer = Writer(connection)
+        writer.add(turn("new"))
+        no = "No, that is wrong. I did not ask for that!"
+        writer.add(turn("new", asked=no, number=2, start=START + 10**11))
         before = state(path)
-        answers = ask(
-            path,
-            ("list_sessions", {}),
-            ("worst_sessions", {}),
-            ("open_session", {"session_id": "chat-42"}),
-            ("first_bad_turn", {"session_id": "chat-42"}),
-            ("users", {}),
-        )
+        listed, worst, opened, where, users, said = ask(path, *QUESTIONS)
         assert state(path) == before
-    assert {answer["note"].partition(":")[0] for answer in answers} == {"4 new spans not read yet"}
-    ids = [it["id"] for it in answers[0]["sessions"]]
-    assert "chat-42" in ids
-    assert "new" not in ids
+        assert connection.execute("SELECT count(*) FROM session").fetchone() == (0,)
+    assert [it["id"] for it in listed["sessions"]] == ["new"]
+    assert worst["sessions"][0]["first_bad_turn"]["turn"] == 2
+    assert opened["turns"][1]["friction"] > 0.5
+    assert where["first_bad_turn"]["turn"] == 2
+    assert users["users"][0]["user_id"] == "ada"
+    assert said["evaluations"] == []
+    assert "note" not in listed
+
+
+def test_a_store_that_is_read_already_is_not_copied_and_not_changed(shop):
+    with SessionStore(shop) as store:
+        store.score()
+    before = state(shop)
+    ask(shop, *((name, {**it, "session_id": "chat-42"} if it else it) for name, it in QUESTIONS))
+    assert state(shop) == before
+
+
+def test_what_was_deleted_is_gone_from_the_answers(tmp_path):
+    path = tmp_path / "sessions.db"
+    with closing(connect(path, create=True)) as connection:
+        Writer(connection).add([*turn("kept"), *turn("secret", number=2)])
+
+    async def work(client):
+        async def ids():
+            answer = await client.call_tool("list_sessions", {})
+            return {it["id"] for it in answer.structured_content["sessions"]}
+
+        before = await ids()
+        with SessionStore(path) as store:
+            store.forget(session="secret")
+        return before, await ids()
+
+    assert asyncio.run(_asked(path, work)) == ({"kept", "secret"}, {"kept"})
+
+
+def test_a_store_that_is_too_large_to_copy_says_what_is_missing(tmp_path, monkeypatch):
+    pytest.importorskip("pydantic")
+    from clew.cli._mcp import reading
+    from clew.cli._mcp.tools import Tools
+
+    monkeypatch.setattr(reading, "_MAX_COPIED", 0)
+    path = tmp_path / "sessions.db"
+    with closing(connect(path, create=True)) as connection:
+        Writer(connection).add(turn("old"))
+        with SessionStore(path, catches_up=False) as store:
+            store.catch_up()
+        Writer(connection).add(turn("new", number=2))
+    answer = Tools(path).list_sessions()
+    assert [it["id"] for it in answer["sessions"]] == ["old"]
+    assert answer["sessions"][0]["friction"] is None
+    assert answer["note"].startswith("4 new spans not read yet; 1 session without friction")
 
 
 def test_wrong_questions_are_answered_with_what_to_do(shop, tmp_path):

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from clew.sessions.model import Call, Message, Turn
-from clew.sessions.session import BadTurn, Session
+from clew.sessions.model import BadTurn, Call, Message, Turn
+from clew.sessions.session import Session
 
 _MAX_LINE = 200
 _MAX_DOCUMENTS = 5
@@ -58,6 +58,7 @@ def bad_turn_data(bad: BadTurn | None) -> dict[str, Any] | None:
         "turn": bad.turn,
         "kind": bad.kind,
         "score": _rounded(bad.score),
+        "signals": list(bad.signals),
         "words": bad.words,
         "trace_id": bad.trace_id.hex(),
         "span_id": bad.span_id.hex(),

@@ -1,7 +1,5 @@
 """The tools of ``clew mcp``: what an agent can ask about the conversations in a store."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -18,20 +16,14 @@ from clew.cli._mcp.data import (
     session_brief,
     turn_data,
 )
+from clew.cli._mcp.reading import Reading, what_is_missing
 from clew.cli._options import moment_of
-from clew.core.wording import number_of
 from clew.evaluations import results
 from clew.sessions.listing import Order
-from clew.sessions.session import BadTurn, Session
-from clew.sessions.store import SessionStore
+from clew.sessions.model import BadTurn
+from clew.sessions.session import Session
 
 _MAX_EXPLANATION = 2_000
-_BEHIND = """
-SELECT coalesce((SELECT max(id) FROM span), 0) - value AS number
-FROM progress WHERE name = 'summarised'
-"""
-_NOT_SCORED = "not scored yet: run `clew sessions` once, or let the application go on"
-
 Limit = Annotated[int, Field(ge=1, le=100, description="How many to return, at most 100.")]
 Characters = Annotated[
     int, Field(ge=50, le=50_000, description="How many characters of each text to return.")
@@ -46,12 +38,11 @@ class Tools:
     """The tools. Each opens the store to read it, and closes it, so that it is always current."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._reading = Reading(path)
 
-    @contextmanager
-    def _store(self) -> Iterator[SessionStore]:
-        with SessionStore(self._path, catches_up=False, read_only=True) as store:
-            yield store
+    def close(self) -> None:
+        """Delete what was copied."""
+        self._reading.close()
 
     def list_sessions(
         self,
@@ -71,7 +62,7 @@ class Tools:
         after: Annotated[str | None, Field(description="`next` of the page before.")] = None,
     ) -> dict[str, Any]:
         """List conversations with their figures, the one used last first."""
-        with self._store() as store:
+        with self._reading.store() as store:
             found = store.list(
                 order_by=order_by,
                 ascending=ascending,
@@ -88,7 +79,9 @@ class Tools:
                 after=after,
             )
             more = found[-1].id if len(found) == limit else None
-            return {"sessions": list(map(session_brief, found)), "next": more} | _behind(store)
+            return {"sessions": list(map(session_brief, found)), "next": more} | what_is_missing(
+                store
+            )
 
     def worst_sessions(
         self,
@@ -103,10 +96,10 @@ class Tools:
         `friction` is how likely the user is annoyed, `failure` how likely something technically
         failed, both from 0 to 1 and without asking a model; `worst` is the greater of the two.
         """
-        with self._store() as store:
+        with self._reading.store() as store:
             after = moment_of(since) if since else None
             found = store.list(order_by=by, user=user, since=after, limit=limit)
-            return {"sessions": list(map(session_brief, found))} | _behind(store)
+            return {"sessions": list(map(session_brief, found))} | what_is_missing(store)
 
     def open_session(
         self,
@@ -122,7 +115,7 @@ class Tools:
         `next_turn` is where to go on. A text that was cut says how many characters were left out;
         a greater `max_characters` returns more of it.
         """
-        with self._store() as store:
+        with self._reading.store() as store:
             session = find(store, session_id)
             first = from_turn - 1
             shown = [
@@ -134,7 +127,7 @@ class Tools:
                 "session": session_brief(session),
                 "turns": shown,
                 "next_turn": following if following <= len(session.turns) else None,
-            } | _behind(store)
+            } | what_is_missing(store)
 
     def first_bad_turn(
         self, session_id: SessionId, *, max_characters: Characters = 2_000
@@ -143,7 +136,7 @@ class Tools:
 
         Returns that turn and the one before it. `first_bad_turn` is null where no turn is bad.
         """
-        with self._store() as store:
+        with self._reading.store() as store:
             session = find(store, session_id)
             bad = session.first_bad_turn
             data: dict[str, Any] = {
@@ -151,11 +144,9 @@ class Tools:
                 "first_bad_turn": bad_turn_data(bad),
                 "worst_turn": bad_turn_data(session.worst_turn),
             }
-            if session.friction is None:
-                data["note"] = _NOT_SCORED
             if bad is not None:
                 data |= _around(session, bad, max_characters)
-            return data | _behind(store)
+            return data | what_is_missing(store)
 
     def users(
         self,
@@ -165,7 +156,7 @@ class Tools:
     ) -> dict[str, Any]:
         """List the users with the figures of all their sessions."""
         key = {"last": "last_ns"}.get(order_by, order_by)
-        with self._store() as store:
+        with self._reading.store() as store:
             rows = sorted(store.users(), key=lambda row: row[key] or 0, reverse=True)
             shown = [
                 {
@@ -175,7 +166,7 @@ class Tools:
                 }
                 for row in islice(rows, limit)
             ]
-            return {"users": shown, "left_out": max(0, len(rows) - limit)} | _behind(store)
+            return {"users": shown, "left_out": max(0, len(rows) - limit)} | what_is_missing(store)
 
     def evaluations(
         self,
@@ -184,7 +175,7 @@ class Tools:
         history: Annotated[bool, Field(description="Also what was replaced.")] = False,
     ) -> dict[str, Any]:
         """Read what people, models and programs said about a conversation and its turns."""
-        with self._store() as store:
+        with self._reading.store() as store:
             session = find(store, session_id)
             read = results.history if history else results.current
             found = [
@@ -223,7 +214,7 @@ class Tools:
         known = of.metrics()
         if name is None:
             return {"known": sorted(known)}
-        with self._store() as store:
+        with self._reading.store() as store:
             found = of.figures(
                 store,
                 name,
@@ -252,14 +243,3 @@ def _around(session: Session, bad: BadTurn, most: int) -> dict[str, Any]:
             if call.span_id == bad.cause_id:
                 data["cause"] = call_data(call, turn, most)
     return data
-
-
-def _behind(store: SessionStore) -> dict[str, Any]:
-    """Say so, if spans were stored that the summaries do not contain yet."""
-    number = max(0, store.sql(_BEHIND)[0]["number"])
-    if not number:
-        return {}
-    return {
-        "note": f"{number_of(number, 'new span')} not read yet: this server changes nothing; "
-        "run `clew sessions` once"
-    }
