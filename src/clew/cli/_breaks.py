@@ -63,7 +63,7 @@ def _cause(bad: BadTurn, turns: Sequence[Turn]) -> str:
             answer = next((it.text for it in call.output if it.text), "")
             asked = ", ".join(it.name for message in call.output for it in message.tool_requests)
             did = answer or (f"asks for {asked}" if asked else call.error or call.result)
-            text = f": {_terminal.line(did)}" if did else ""
+            text = f": {_terminal.line(did)}" if did and _terminal.line(did) != bad.words else ""
             return f"{call.kind} {_terminal.line(call.name)} (span {bad.cause_id.hex()}){text}"
     return f"span {bad.cause_id.hex()}"
 

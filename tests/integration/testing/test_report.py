@@ -110,3 +110,48 @@ def test_what_was_said_cannot_harm_a_report(run_pytest, tmp_path):
     assert done.counts() == {"failed": 1}, done.output
     assert "\x1b[2J" not in done.output
     assert ET.parse(tmp_path / "report.xml").getroot().find(".//failure") is not None
+
+
+def test_the_first_bad_turn_and_its_words(run_pytest):
+    done = run_pytest(
+        """
+        import shop
+
+        def test_refund(clew_session):
+            with clew_session("refund") as session:
+                history = shop.ask("Please deliver it on Thursday before noon.")
+                shop.ask("No, that is wrong. I said before noon!", history)
+            assert session.first_bad_turn.turn == 2
+            assert session.first_bad_turn.kind == "friction"
+            assert session.turns[session.first_bad_turn.turn - 1].friction > 0.5
+            assert session.failure == 0
+            assert session.outcome == "unknown"
+            assert session.friction < 0.3
+
+        def test_fine(clew_session):
+            with clew_session() as session:
+                shop.ask("Please deliver it on Thursday before noon.")
+            assert session.friction < 0.3
+            assert session.first_bad_turn is None
+
+        def test_of_an_error(clew_session):
+            with clew_session("failed") as session:
+                try:
+                    shop.client.with_options(max_retries=0, timeout=1e-9).chat.completions.create(
+                        model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}]
+                    )
+                except Exception:
+                    pass
+            assert session.first_bad_turn is None
+        """
+    )
+    assert done.counts() == {"failed": 2, "passed": 1}, done.output
+    assert "where 0." in done.output
+    assert "<session 'refund'>.friction" in done.output
+    shown = done.output[done.output.index(" clew: session refund ") :]
+    assert "\nBreaks in turn 2 · friction 0." in shown
+    assert "· No, that is wrong. I said before noon!\n" in shown
+    assert '  told by    "' in shown
+    assert "  caused by  model ChatCompletion (span " in shown
+    shown = done.output[done.output.index(" clew: session failed ") :]
+    assert "\nBreaks in turn 1 · friction 0.00 · failure 1.00\n" in shown
