@@ -129,3 +129,10 @@ def test_a_store_that_was_named_gets_the_spans_too(run_pytest, tmp_path):
     done = run_pytest(code, CLEW_STORE=str(place))
     assert done.counts() == {"passed": 1}, done.output
     assert place.is_file()
+
+
+def test_pytest_does_not_warn_where_clew_was_imported_before():
+    """As under ``opentelemetry-instrument pytest``. It does if this is missing, once installed."""
+    import clew
+
+    assert "PYTEST_DONT_REWRITE" in clew.__doc__
