@@ -63,6 +63,7 @@ PUBLIC = {
         "stamp_logs_of",
     ],
     "clew.sessions": ["Call", "Message", "Session", "SessionStore", "Table", "Turn", "open"],
+    "clew.testing": ["NothingRecordedError", "SessionFixture", "SessionUnderTest"],
     "clew.web": ["from_baggage", "from_cookie", "from_header"],
     "clew.web.asgi": ["SessionMiddleware"],
     "clew.web.wsgi": ["SessionMiddleware"],
