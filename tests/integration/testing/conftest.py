@@ -9,7 +9,9 @@ from subprocess import run
 
 import pytest
 
-from tests.support.providers.fixtures import server  # noqa: F401 - a fixture
+from tests.support.providers.fixtures import server as provider_server
+
+server = provider_server
 
 SHOP = '''
 """A shop's assistant: what its users write it answers with the model."""
@@ -50,8 +52,9 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def run_pytest(project, tmp_path, server):  # noqa: F811 - the fixture
+def run_pytest(project, tmp_path, request):
     """Run pytest there on a test module with this code."""
+    server = request.getfixturevalue("server")
     pytest.importorskip("openai")
 
     def run_it(code, *arguments, files=None, **environment):
