@@ -6,7 +6,8 @@
     with using_session("chat-42", user_id="ada"):
         ...
 
-Each name is loaded when it is first used, so that ``import clew`` takes almost no time.
+Each name is loaded when it is first used, so that ``import clew`` takes almost no time. For pytest,
+which would warn of a plugin that is imported before it looks for assertions: PYTEST_DONT_REWRITE
 """
 
 from importlib import import_module

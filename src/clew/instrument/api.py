@@ -152,6 +152,13 @@ def instrument_automatically() -> None:
     activator.require(options.only, strict=settings.STRICT.read())
 
 
+def running_provider() -> TracerProvider | None:
+    """Return the tracer provider that makes the frameworks' spans; None if nothing is running."""
+    running = _running
+    provider = running.activator.tracer_provider if running else None
+    return provider.real if isinstance(provider, ClewTracerProvider) else provider
+
+
 def _running_activations() -> Mapping[str, Activation]:
     """Return the states of what is running now, for a report that was made before it was."""
     running = _running

@@ -76,6 +76,13 @@ def _delete_errors(connection: sqlite3.Connection, session_id: str) -> None:
         connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (session_id,))
 
 
+def _outdate(connection: sqlite3.Connection, condition: str, value: str | bytes) -> None:
+    """Let evaluators look again at what they have judged: a part of what they saw is gone."""
+    connection.execute(
+        f"UPDATE evaluation SET seen = 0 WHERE {condition} AND annotator_kind <> 'HUMAN'", (value,)
+    )
+
+
 def delete_with(
     connection: sqlite3.Connection, traces: Iterable[bytes], sessions: Iterable[str]
 ) -> None:
@@ -91,12 +98,10 @@ def delete_with(
         )
         delete_carriers(connection, gone, (trace,))
         connection.execute(f"DELETE FROM evaluation WHERE {gone}", (trace,))
+        _outdate(connection, "trace_id = ?", trace)
     for session in filter(None, sessions):
-        # Whatever an evaluator has seen of it, a part of that is gone: it may look again.
         _delete_errors(connection, session)
-        connection.execute(
-            "UPDATE evaluation SET seen = 0 WHERE session_id = ? AND version <> ''", (session,)
-        )
+        _outdate(connection, "session_id = ? AND trace_id IS NULL", session)
         gone = (
             "session_id = ? AND NOT EXISTS (SELECT 1 FROM span "
             "WHERE span.session_id = evaluation.session_id "
