@@ -98,6 +98,8 @@ def command(
     _check(to, file, endpoint, headers)
     state = state or store.with_name(f"{store.name}-exported")
     with SessionStore(store) as opened:
+        if to == "phoenix":
+            opened.catch_up()  # With the evaluations that spans carry, and with turns.
         search["user"] = stored_user(opened, search["user"])
         chosen = None if session is None else iter([find(opened, session).id])
         if chosen is None and any(value is not None for value in search.values()):
