@@ -112,9 +112,9 @@ def examples(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def live(session: nox.Session) -> None:
-    """Run the examples on a small real model, as --live does."""
+    """Run the examples and a judge on a small real model, as --live does."""
     _install(session, *EXTRAS, groups=("test", "all", "live"))
-    _pytest(session, "tests/integration/examples", "-k", "live")
+    _pytest(session, "tests/integration/examples", "tests/integration/evaluations", "-k", "live")
 
 
 @nox.session(python=CURRENT)

@@ -231,3 +231,20 @@ def test_real_sessions_are_read(make_session):
     shown = window(make_session({}, {}), 1000)
     assert "> You help the customers of a bicycle shop." in shown.lines
     assert shown.coverage == "all 2 turns"
+
+
+def test_the_first_bad_turn_of_a_real_session_is_shown(make_session):
+    turns = [
+        {
+            "asked": f"Do you have the bicycle number {n}?" + " Please look." * 30,
+            "answered": f"Yes, number {n} is in the shop.",
+        }
+        for n in range(1, 41)
+    ]
+    turns[24] = {"asked": "Bicycle 25?", "answered": "", "error": "RateLimitError: 429"}
+    session = make_session(*turns)
+    assert session.first_bad_turn.turn == 25
+    shown = window(session, 1500)
+    assert {1, 23, 24, 25, 26, 27, 40} <= set(shown.turns)
+    assert "> RateLimitError: 429" in shown.lines
+    assert len(shown.turns) < 40
