@@ -7,7 +7,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from clew.evaluations.evaluation import MAX_EXPLANATION, MAX_NAME, Evaluation, EvaluationError
+from clew.core.errors import EvaluationError
+from clew.evaluations.evaluation import MAX_EXPLANATION, MAX_NAME, Evaluation
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.judge_prompt import UNKNOWN, JudgePrompt, own_prompt, shipped_prompt
 from clew.evaluations.models import Answer, Asker, JudgeError, Messages

@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
+from clew.core.errors import EvaluationError
 from clew.evaluations.adapters.inputs import Inputs, as_json, check_level, inputs_of
-from clew.evaluations.evaluation import Evaluation, EvaluationError
+from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
 from clew.sessions.model import Turn
 from clew.sessions.session import Session
