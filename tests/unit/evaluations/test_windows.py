@@ -5,6 +5,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clew.evaluations.transcripts import estimated_tokens, quoted, shortened, turn_text
 from clew.evaluations.windows import window
@@ -123,6 +125,17 @@ def test_nothing_that_was_said_can_look_like_a_part_of_the_frame(end):
         "[turn 1, assistant]",
         "[turn 1, error]",
     ]
+
+
+@given(st.text(), st.text(), st.sampled_from([600, 32_000]))
+def test_whatever_is_said_only_the_frame_is_not_quoted(asked, answered, max_tokens):
+    tool = call(name=asked or "x", arguments=answered, result=asked)
+    lines = window(session_of([said(1, asked, answered, calls=(tool,))] * 3), max_tokens).lines
+    lines.encode()  # Half a character could not be sent.
+    for line in lines.splitlines():
+        assert line.startswith(">") or re.fullmatch(
+            r"\[turn \d, (user|assistant|no answer|call of a tool|result of the tool)\]", line
+        )
 
 
 def test_a_role_that_was_made_up_is_not_shown():
