@@ -108,7 +108,7 @@ def _version(asked: JudgePrompt, model: str | None) -> str:
     return f"{of_prompt}, {model}"[:MAX_NAME] if model else of_prompt
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Judge:
     """The function of a judge's evaluator."""
 
