@@ -289,6 +289,7 @@ def phoenix(session: nox.Session) -> None:
     Debian's chromium.
     """
     _install(session, "view", groups=("test", "view"))
+    session.install("arize-phoenix-client")
     where = Path(session.create_tmp()).resolve() / "phoenix"
     session.run("uv", "venv", "--quiet", "--allow-existing", str(where), external=True)
     python = str(where / "bin" / "python")
