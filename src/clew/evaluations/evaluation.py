@@ -43,8 +43,8 @@ class Evaluation:
     what was said before.
     """
 
-    name: str
-    """What was asked, such as ``thumbs`` or ``solved``."""
+    name: str = ""
+    """What was asked, such as ``thumbs`` or ``solved``; what an evaluator returns needs none."""
     score: float | None = None
     label: str | None = None
     explanation: str | None = None

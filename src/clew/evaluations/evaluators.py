@@ -77,7 +77,7 @@ class Evaluator:
             raise EvaluationError(message)
         with apart():
             value = await self._value(given)
-        return evaluation_of(value, self.name, self.kind)
+        return evaluation_of(value, self.name, self.kind, self.version)
 
     async def _value(self, given: tuple[Any, ...]) -> Any:
         if _is_asynchronous(self.function):

@@ -9,13 +9,13 @@ from clew.evaluations.evaluation import Evaluation, EvaluationError, check
 WHAT_TO_RETURN = "return a bool, a number, a label, an Evaluation, or None if it cannot be known"
 
 
-def evaluation_of(value: Any, name: str, kind: str) -> Evaluation | None:
+def evaluation_of(value: Any, name: str, kind: str, version: str) -> Evaluation | None:
     """Return what the evaluator *name* said, without a target; None if it cannot be known."""
     if value is None:
         return None
     try:
         made = _completed(value, name) if isinstance(value, Evaluation) else _made(value, name)
-        made = replace(made, annotator_kind=_kind(made, kind))
+        made = replace(made, annotator_kind=_kind(made, kind), version=version)
         check(replace(made, session_id="any"))
         _check_rest(made)
     except EvaluationError as error:

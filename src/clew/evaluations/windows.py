@@ -121,12 +121,9 @@ def _chosen(session: Session, turns: Sequence[Turn], shown: _Shown, max_tokens: 
 def _by_weight(session: Session, turns: Sequence[Turn]) -> Iterator[int]:
     """Yield the positions of all turns, those that a judge has to see first; each once."""
     last = len(turns) - 1
-    named = (getattr(session, name, None) for name in ("first_bad_turn", "worst_turn"))
+    named = (session.first_bad_turn, session.worst_turn)
     worst = [it.turn - 1 for it in named if it is not None]
-    scores = [
-        max(getattr(it, "friction", None) or 0.0, getattr(it, "failure", None) or 0.0)
-        for it in turns
-    ]
+    scores = [max(it.friction or 0.0, it.failure or 0.0) for it in turns]
     suspicious = sorted(
         (position for position, score in enumerate(scores) if score >= _SUSPICIOUS),
         key=lambda position: -scores[position],

@@ -48,7 +48,7 @@ class Mood(enum.StrEnum):
         ("late", (None, "late", None)),
         (Mood.GLAD, (None, "glad", None)),
         (Evaluation("it", score=0.5, explanation="so"), (0.5, None, "so")),
-        (Evaluation("", label="so", score=2), (2, "so", None)),
+        (Evaluation(label="so", score=2), (2, "so", None)),
     ],
 )
 def test_what_a_function_may_return(session, value, expected):
@@ -276,6 +276,12 @@ def test_an_evaluator_says_what_it_is():
     assert rude.function(None) == 0.5
     bare = evaluator(returning(1))
     assert (bare.name, bare.version, bare.higher_is_better) == ("function", "", None)
+
+
+def test_what_it_says_has_its_version(session):
+    for value in (1, Evaluation(score=1, version="another")):
+        made = judged(evaluator(name="it", version="2")(returning(value)), session)
+        assert made.version == "2"
 
 
 def test_the_kind_of_a_result_is_the_evaluators_unless_it_says_another(session):

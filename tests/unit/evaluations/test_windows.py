@@ -167,12 +167,8 @@ def test_the_turns_that_the_signals_point_to_are_shown_with_those_around_them():
 
 def test_suspicious_turns_come_before_those_around_the_beginning():
     turns = [
-        SimpleNamespace(
-            **{name: getattr(it, name) for name in Turn.__slots__},
-            friction=0.0,
-            failure=0.9 if number in {30, 60} else None,
-        )
-        for number, it in enumerate((said(n, "word " * 40) for n in range(1, 101)), 1)
+        said(number, "word " * 40, failure=0.9 if number in {30, 60} else 0.0)
+        for number in range(1, 101)
     ]
     shown = window(session_of(turns), 1000)
     assert {1, 30, 60, 100} <= set(shown.turns)
