@@ -21,7 +21,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
-FRAMEWORKS = [extra for extra in EXTRAS if extra not in {"cost", "view"}]
+FRAMEWORKS = [extra for extra in EXTRAS if extra not in {"cost", "mcp", "metrics", "view"}]
 # Products that set up OpenTelemetry themselves, each with other packages that it or its test needs.
 NEIGHBOURS = {
     "arize-otel": (),

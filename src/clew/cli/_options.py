@@ -17,9 +17,12 @@ _AGO = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})")
 
 
 def moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    """Return the moment that an option names."""
+    return None if text is None else moment_of(text)
+
+
+def moment_of(text: str) -> datetime:
     """Return the moment that *text* names: an ISO date, or how long ago it was."""
-    if text is None:
-        return None
     try:
         if ago := _AGO.fullmatch(text.strip().lower()):
             span = timedelta(**{_UNITS[ago[2]]: float(ago[1])})

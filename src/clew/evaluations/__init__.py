@@ -12,8 +12,8 @@ with sessions.open() as store:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clew.core.errors import EvaluationError as EvaluationError
     from clew.evaluations.evaluation import Evaluation as Evaluation
-    from clew.evaluations.evaluation import EvaluationError as EvaluationError
     from clew.evaluations.evaluators import Evaluator as Evaluator
     from clew.evaluations.evaluators import evaluator as evaluator
     from clew.evaluations.judges import judge as judge

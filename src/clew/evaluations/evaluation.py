@@ -7,7 +7,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from clew.core.errors import ClewError
+from clew.core.errors import EvaluationError
 
 MAX_NAME = 200
 """Characters of a name, a kind, an identifier and a label."""
@@ -27,10 +27,6 @@ _NUMBERS = {
     "made_ns": "nanoseconds since 1970, as of time.time_ns()",
     "seen": "the number of a span in the store",
 }
-
-
-class EvaluationError(ClewError, ValueError):
-    """An evaluation that cannot be kept: the message says what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
