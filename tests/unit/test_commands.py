@@ -106,7 +106,7 @@ def messages():
         yield "export/default_provider.py", f"python -m pip install {package}"
         yield "doctor/destinations.py", f"python -m pip install {package}"
     yield "spans/price_list.py", PIP_LINE
-    yield "evaluations/metrics/expression.py", expression.needs_sqlglot()
+    yield "core/install_command.py", expression.needs_sqlglot()
     yield "cli/export/parquet.py", parquet.PIP_LINE
     yield "store/formats/rows.py", rows.PIP_LINE
     for library in ("pandas", "polars", "pyarrow"):

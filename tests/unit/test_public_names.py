@@ -40,6 +40,18 @@ PUBLIC = {
     "clew.aws_lambda": ["flushed"],
     "clew.celery": ["connect"],
     "clew.evaluations": ["Evaluation", "EvaluationError", "add", "current", "history"],
+    "clew.evaluations.metrics": [
+        "Checked",
+        "Comparison",
+        "Figure",
+        "Figures",
+        "Metric",
+        "MetricError",
+        "check",
+        "compare",
+        "figures",
+        "metrics",
+    ],
     "clew.logging": [
         "IdentityLogProcessor",
         "SessionFilter",
