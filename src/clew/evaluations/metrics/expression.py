@@ -169,6 +169,8 @@ class _Reader:
             return self._node(tree.this, within=within)
         if name == "Column":
             return self._field(tree, within=within)
+        if name in {"Min", "Max"} and tree.expressions:  # Of values; newer ones say so themselves.
+            name = "Least" if name == "Min" else "Greatest"
         if name in {"Avg", "Sum", "Count", "Min", "Max"}:
             return self._aggregate(tree, name.lower(), within=within)
         if make := _LEAVES.get(name):
