@@ -9,7 +9,7 @@ from math import isfinite
 from threading import Thread
 from typing import Any
 
-from clew.evaluations.evaluation import EvaluationError
+from clew.core.errors import EvaluationError
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.pending import Pending, Wanted
 from clew.evaluations.run_store import RunStore
