@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, get_args, overload
 
+from clew.core.errors import EvaluationError
 from clew.evaluations.apart import apart
-from clew.evaluations.evaluation import MAX_NAME, Evaluation, EvaluationError
+from clew.evaluations.evaluation import MAX_NAME, Evaluation
 from clew.evaluations.returned import evaluation_of
 from clew.evaluations.signatures import SUBJECTS, Level, number_taken
 from clew.sessions.model import Call, Turn
@@ -16,7 +17,7 @@ from clew.sessions.session import Session
 Function = Callable[..., Any]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluator:
     """Says something about a session, a turn or a call: a function with a name and a version.
 

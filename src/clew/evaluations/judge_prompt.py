@@ -9,7 +9,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from clew.evaluations.evaluation import MAX_NAME, EvaluationError
+from clew.core.errors import EvaluationError
+from clew.evaluations.evaluation import MAX_NAME
 
 UNKNOWN = "unknown"
 """The label with which every judge may say that it cannot tell. It has no score."""

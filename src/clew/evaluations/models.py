@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from clew.core.errors import ClewError
-from clew.evaluations.evaluation import EvaluationError
+from clew.core.errors import ClewError, EvaluationError
 from clew.spans.cost import cost_attributes
 from clew.spans.price_list import prices_are_installed
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any
 
-from clew.evaluations.evaluation import Evaluation, EvaluationError, check
+from clew.core.errors import EvaluationError
+from clew.evaluations.evaluation import Evaluation, check
 
 WHAT_TO_RETURN = "return a bool, a number, a label, an Evaluation, or None if it cannot be known"
 

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal, get_type_hints
 
-from clew.evaluations.evaluation import EvaluationError
+from clew.core.errors import EvaluationError
 from clew.evaluations.returned import WHAT_TO_RETURN
 from clew.sessions.model import Call, Turn
 from clew.sessions.session import Session

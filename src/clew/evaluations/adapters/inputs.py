@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from clew.evaluations.evaluation import EvaluationError
+from clew.core.errors import EvaluationError
 from clew.evaluations.windows import window
 from clew.sessions.model import Turn
 from clew.sessions.session import Session
