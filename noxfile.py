@@ -21,7 +21,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
-FRAMEWORKS = [extra for extra in EXTRAS if extra not in {"cost", "view"}]
+FRAMEWORKS = [extra for extra in EXTRAS if extra not in {"cost", "mcp", "metrics", "view"}]
 # Products that set up OpenTelemetry themselves, each with other packages that it or its test needs.
 NEIGHBOURS = {
     "arize-otel": (),
@@ -37,6 +37,8 @@ NEIGHBOURS = {
     "sentry-sdk": (),
     "traceloop-sdk": ("httpx",),  # It imports this and does not require it.
 }
+# Packages whose evaluators, metrics and scorers clew runs on sessions, and what their tests need.
+ADAPTERS = {"arize-phoenix-evals": ("openai",), "autoevals": ("openai",), "deepeval": ()}
 # The instrumentors whose released sources contain tests; OpenAI's do not.
 SUITES = ["bedrock", "dspy", "langchain", "llama-index", "mistralai"]
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -110,9 +112,9 @@ def examples(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def live(session: nox.Session) -> None:
-    """Run the examples on a small real model, as --live does."""
+    """Run the examples and a judge on a small real model, as --live does."""
     _install(session, *EXTRAS, groups=("test", "all", "live"))
-    _pytest(session, "tests/integration/examples", "-k", "live")
+    _pytest(session, "tests/integration/examples", "tests/integration/evaluations", "-k", "live")
 
 
 @nox.session(python=CURRENT)
@@ -269,6 +271,17 @@ def neighbours(session: nox.Session, package: str) -> None:
 
 
 @nox.session(python=CURRENT)
+@nox.parametrize("package", list(ADAPTERS), ids=list(ADAPTERS))
+def adapters(session: nox.Session, package: str) -> None:
+    """Run the evaluators of one other package on sessions, in an environment of its own."""
+    _install(session)
+    session.install(package, *ADAPTERS[package])
+    session.env["ADAPTER"] = package
+    # A plugin for pytest that one of them brings warns of how it is configured.
+    _pytest(session, "-p", "no:asyncio", "tests/release/adapters")
+
+
+@nox.session(python=CURRENT)
 def phoenix(session: nox.Session) -> None:
     """Send a store to a real Phoenix, which has an environment of its own, and compare the two.
 
@@ -276,6 +289,7 @@ def phoenix(session: nox.Session) -> None:
     Debian's chromium.
     """
     _install(session, "view", groups=("test", "view"))
+    session.install("arize-phoenix-client")
     where = Path(session.create_tmp()).resolve() / "phoenix"
     session.run("uv", "venv", "--quiet", "--allow-existing", str(where), external=True)
     python = str(where / "bin" / "python")
