@@ -1,6 +1,5 @@
 """The tools of ``clew mcp``: what an agent can ask about the conversations in a store."""
 
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +18,7 @@ from clew.cli._mcp.data import (
 from clew.cli._mcp.reading import Reading, what_is_missing
 from clew.cli._options import moment_of
 from clew.evaluations import results
+from clew.evaluations.metrics import figures, metrics
 from clew.sessions.listing import Order
 from clew.sessions.model import BadTurn
 from clew.sessions.session import Session
@@ -210,22 +210,19 @@ class Tools:
 
         Each figure has the number of sessions behind it and an interval in which it is with 95 %.
         """
-        of = import_module("clew.evaluations.metrics")
-        known = of.metrics()
         if name is None:
-            return {"known": sorted(known)}
+            return {"known": {it.name: it.expression for it in metrics().values()}}
         with self._reading.store() as store:
-            found = of.figures(
+            data = figures(
                 store,
                 name,
                 by=by,
                 since=moment_of(since) if since else None,
                 until=moment_of(until) if until else None,
-            )
-            data: dict[str, Any] = found.to_data()
-            groups = data.get("groups", [])
+            ).to_data()
+            groups = data["groups"]
             left = {"groups_left_out": len(groups) - limit} if len(groups) > limit else {}
-            return {**data, "groups": groups[:limit], **left}
+            return {**data, "groups": groups[:limit], **left} | what_is_missing(store)
 
 
 def _around(session: Session, bad: BadTurn, most: int) -> dict[str, Any]:
