@@ -236,6 +236,23 @@ def test_what_was_deleted_is_gone_from_the_answers(tmp_path):
     assert asyncio.run(_asked(path, work)) == ({"kept", "secret"}, {"kept"})
 
 
+def test_a_verdict_of_an_earlier_state_is_stale(tmp_path):
+    path = tmp_path / "sessions.db"
+    with closing(connect(path, create=True)) as connection, SessionStore(path) as store:
+        Writer(connection).add(turn("chat"))
+        verdict = Evaluation("resolved", 1.0, session_id="chat", version="2")
+        of_turn = Evaluation("kind", 1.0, session_id="chat", trace_id=turn("chat")[0].trace_id)
+        evaluations.add(store, verdict, of_turn)
+        before = ask(path, ("evaluations", {"session_id": "chat"}))
+        Writer(connection).add(turn("chat", number=2, start=START + 10**11))
+        after = ask(path, ("evaluations", {"session_id": "chat"}))
+    assert [(it["version"], it["stale"]) for it in before[0]["evaluations"]] == [
+        ("2", False),
+        ("", False),
+    ]
+    assert [it["stale"] for it in after[0]["evaluations"]] == [True, False]
+
+
 def test_a_store_that_is_too_large_to_copy_says_what_is_missing(tmp_path, monkeypatch):
     pytest.importorskip("pydantic")
     from clew.cli._mcp import reading
