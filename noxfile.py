@@ -140,6 +140,7 @@ ON_ONE_PYTHON = [
     "tests/integration/examples",
     "tests/integration/faults",
     "tests/integration/sessions",
+    "tests/integration/testing",
     "tests/integration/viewer",
     "tests/integration/zero_code",
     "tests/release/docs",
@@ -156,7 +157,16 @@ def _with_all_frameworks(session: nox.Session) -> None:
 SIDE_BY_SIDE = [
     *(
         f"tests/integration/{name}"
-        for name in ("activation", "cli", "contract", "doctor", "faults", "sessions", "store")
+        for name in (
+            "activation",
+            "cli",
+            "contract",
+            "doctor",
+            "faults",
+            "sessions",
+            "store",
+            "testing",
+        )
     ),
     "tests/release/docs",
 ]
