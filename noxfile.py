@@ -298,8 +298,7 @@ def phoenix(session: nox.Session) -> None:
     With ``-- --phoenix-table docs/beside-phoenix.md`` it writes that page. Both pages are opened in
     Debian's chromium.
     """
-    _install(session, "view", groups=("test", "view"))
-    session.install("arize-phoenix-client")
+    _install(session, "view", groups=("test", "view", "phoenix"))
     where = Path(session.create_tmp()).resolve() / "phoenix"
     session.run("uv", "venv", "--quiet", "--allow-existing", str(where), external=True)
     python = str(where / "bin" / "python")

@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from clew.cli.demo.conversation import _missing
-from clew.cli.export import parquet
+from clew.cli.export import parquet, phoenix
 from clew.core.frameworks import FRAMEWORKS
 from clew.core.install_command import pip_line
 from clew.doctor import destinations
@@ -108,6 +108,7 @@ def messages():
     yield "spans/price_list.py", PIP_LINE
     yield "core/install_command.py", expression.needs_sqlglot()
     yield "cli/export/parquet.py", parquet.PIP_LINE
+    yield "cli/export/phoenix.py", phoenix.PIP_LINE
     yield "store/formats/rows.py", rows.PIP_LINE
     for library in ("pandas", "polars", "pyarrow"):
         yield "sessions/table.py", table.missing(library)
