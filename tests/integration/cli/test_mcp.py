@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import json
 import os
+import signal
+import subprocess
 import sys
 from contextlib import closing
 
@@ -55,13 +57,13 @@ async def _asked(path, work, **variables):
         return await work(client)
 
 
-def ask(path, *calls):
+def ask(path, *calls, **variables):
     """Return the answers to calls of tools, each (name, arguments), over one connection."""
 
     async def work(client):
         return [await client.call_tool(name, arguments) for name, arguments in calls]
 
-    answers = asyncio.run(_asked(path, work))
+    answers = asyncio.run(_asked(path, work, **variables))
     for answer in answers:
         assert not answer.is_error, answer.content
         # Whoever reads only the text is told the same.
@@ -69,12 +71,39 @@ def ask(path, *calls):
     return [answer.structured_content for answer in answers]
 
 
+def test_it_leaves_nothing_where_it_is_told_to_stop(tmp_path):
+    path = tmp_path / "sessions.db"
+    with closing(connect(path, create=True)) as connection:
+        Writer(connection).add(turn("new"))
+    (copies := tmp_path / "copies").mkdir()
+    command = [sys.executable, "-m", "clew", "mcp", "--store", str(path)]
+    variables = {**os.environ, "TMPDIR": str(copies)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=variables, **pipes) as server:
+        hello = {"protocolVersion": "2025-06-18", "capabilities": {}}
+        hello["clientInfo"] = {"name": "test", "version": "1"}
+        call = {"name": "list_sessions", "arguments": {}}
+        for message in (
+            {"id": 1, "method": "initialize", "params": hello},
+            {"method": "notifications/initialized"},
+            {"id": 2, "method": "tools/call", "params": call},
+        ):
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+        server.stdin.flush()
+        answers = [json.loads(server.stdout.readline()) for _ in range(2)]
+        assert answers[1]["result"]["structuredContent"]["sessions"][0]["id"] == "new"
+        assert len(list(copies.iterdir())) == 1
+        server.terminate()
+        assert server.wait(30) == -signal.SIGTERM
+    assert list(copies.iterdir()) == []
+
+
 def state(path):
     """What is in the files of a store."""
     return {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()
         for file in path.parent.iterdir()
-        if not file.name.endswith("-shm") and file.stat().st_size
+        if file.is_file() and not file.name.endswith("-shm") and file.stat().st_size
     }
 
 
@@ -198,7 +227,10 @@ def test_what_nobody_has_read_yet_is_answered_and_nothing_is_changed(tmp_path):
         no = "No, that is wrong. I did not ask for that!"
         writer.add(turn("new", asked=no, number=2, start=START + 10**11))
         before = state(path)
-        listed, worst, opened, where, users, said = ask(path, *QUESTIONS)
+        (copies := tmp_path / "copies").mkdir()
+        answers = ask(path, *QUESTIONS, TMPDIR=str(copies))
+        listed, worst, opened, where, users, said = answers
+        assert list(copies.iterdir()) == []
         assert state(path) == before
         assert connection.execute("SELECT count(*) FROM session").fetchone() == (0,)
     assert [it["id"] for it in listed["sessions"]] == ["new"]
