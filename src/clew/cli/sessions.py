@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from clew.cli import _data, _figures, _terminal
+from clew.cli import _data, _figures, _metrics, _terminal
 from clew.cli._conversation import conversation
 from clew.cli._lookup import find, stored_user
 from clew.cli._options import filter_options, json_option, order_option, store_option
 from clew.cli._table import Column, table
+from clew.evaluations.metrics.figures import figures
 from clew.sessions.plain import session_data
 from clew.sessions.session import Session
 from clew.sessions.store import SessionStore
@@ -38,6 +39,7 @@ ID: the id of a session, or the beginning of it.
     clew sessions --errors --since 2h      where something has failed
     clew sessions --text "order A-17"      where this was said
     clew sessions --order-by cost          the most expensive ones
+    clew sessions --worst friction         those that are worst by a metric
 """
 
 
@@ -48,13 +50,23 @@ ID: the id of a session, or the beginning of it.
 @click.option("--full", is_flag=True, help="Of one session: also arguments, results, documents.")
 @filter_options
 @order_option
+@_metrics.worst_option
+@_metrics.config_option
 @click.option("--ascending", is_flag=True, help="The lowest figure first.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=25, show_default=True, help="How many to list."
 )
 @click.option("--after", metavar="ID", help="Go on after this session, the last one of a list.")
 def command(
-    *, session: str | None, store: Path, as_json: bool, full: bool, after: str | None, **search: Any
+    *,
+    session: str | None,
+    store: Path,
+    as_json: bool,
+    full: bool,
+    after: str | None,
+    worst: str | None,
+    config: Path | None,
+    **search: Any,
 ) -> None:
     """List the sessions, or show one."""
     with SessionStore(store) as opened:
@@ -65,6 +77,12 @@ def command(
             message = "--full shows one session: name it"
             raise click.UsageError(message)
         search["user"] = stored_user(opened, search["user"])
+        if worst is not None:
+            if after is not None:
+                message = "--after goes on after a list in an order, not by --worst"
+                raise click.UsageError(message)
+            _list_worst(opened, worst, config, search, as_json=as_json)
+            return
         _list(opened, opened.list(after=after, **search), as_json=as_json, limit=search["limit"])
 
 
@@ -91,6 +109,39 @@ def _list(store: SessionStore, found: Sequence[Session], *, as_json: bool, limit
     if len(found) == limit and width is not None:
         more = f"There may be more: --after {_terminal.line(found[-1].id)}, or --limit"
         _terminal.write(click.style(more, dim=True), err=True)
+
+
+def _list_worst(
+    store: SessionStore, metric: str, config: Path | None, search: dict[str, Any], *, as_json: bool
+) -> None:
+    """List the sessions that are worst by a metric; those of which it is not known are left out."""
+    asked = _metrics.chosen(search)
+    ranked = figures(store, metric, by="session", config=config, **asked).groups
+    known = [it for it in ranked if it.value is not None]
+    if search["ascending"]:
+        known.reverse()
+    shown = known[: search["limit"]]
+    found = [store.get(str(it.group)) for it in shown]
+    if as_json:
+        pairs = zip(found, shown, strict=True)
+        _data.write(
+            [{**session_data(one), "metric": metric, "value": it.value} for one, it in pairs]
+        )
+        return
+    if len(known) < len(ranked):
+        _terminal.write(_metrics.unknown(metric, len(ranked) - len(known)), err=True)
+    if not found:
+        _terminal.write(_nothing(store), err=True)
+        return
+    width = _terminal.width()
+    now = None if width is None else datetime.now().astimezone()
+    columns = (_COLUMNS[0], Column(_terminal.line(metric).upper(), right=True), *_COLUMNS[1:])
+    rows = []
+    for one, it in zip(found, shown, strict=True):
+        identity, *others = _row(one, now)
+        rows.append((identity, _metrics.value(it.value), *others))
+    for line in table(columns, rows, width):
+        _terminal.write(line)
 
 
 def _nothing(store: SessionStore) -> str:

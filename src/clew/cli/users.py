@@ -1,14 +1,17 @@
 """``clew users``: lists the users with the figures of their sessions."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from clew.cli import _data, _figures, _terminal
+from clew.cli import _data, _figures, _metrics, _terminal
 from clew.cli._options import json_option, store_option
 from clew.cli._table import Column, table
+from clew.evaluations.metrics.figures import Figure, figures
 from clew.sessions.store import SessionStore
 
 _COLUMNS = (
@@ -22,14 +25,34 @@ _COLUMNS = (
     Column("FIRST SEEN", needed=1),
     Column("LAST SEEN"),
 )
+_WORST = (
+    Column("USER", shortest=12),
+    Column("VALUE", right=True),
+    Column("95 %", needed=4),
+    Column("SESSIONS", right=True, needed=6),
+    Column("RANKED AS", right=True, needed=2),
+)
 
 
 @click.command()
 @store_option
 @json_option
-def command(*, store: Path, as_json: bool) -> None:
-    """List the users, the one seen last first."""
+@_metrics.worst_option
+@_metrics.config_option
+@click.option("--limit", type=click.IntRange(min=1), help="Of --worst: how many to list.")
+def command(
+    *, store: Path, as_json: bool, worst: str | None, config: Path | None, limit: int | None
+) -> None:
+    """List the users, the one seen last first; with --worst, those whose sessions are worst.
+
+    They are ranked by the figure, the fewer sessions are behind it the nearer to that of all users,
+    so that a user with one session is not the worst by chance.
+    """
     with SessionStore(store) as opened:
+        if worst is not None:
+            found = figures(opened, worst, by="user", config=config)
+            _show_worst(store, found.groups[:limit], as_json=as_json)
+            return
         users = opened.users()
     if as_json:
         _data.write(list(users))
@@ -40,6 +63,17 @@ def command(*, store: Path, as_json: bool) -> None:
     width = _terminal.width()
     now = None if width is None else datetime.now().astimezone()
     for line in table(_COLUMNS, [_row(user, now) for user in users], width):
+        _terminal.write(line)
+
+
+def _show_worst(store: Path, found: Sequence[Figure], *, as_json: bool) -> None:
+    if as_json:
+        _data.write([{**asdict(it), "user_id": it.group} for it in found])
+        return
+    if not found:
+        _terminal.write(f"There is no user in {store} yet.", err=True)
+        return
+    for line in table(_WORST, list(map(_metrics.of_group, found)), _terminal.width()):
         _terminal.write(line)
 
 

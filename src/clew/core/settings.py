@@ -293,6 +293,13 @@ VIEW_URL: Setting[str] = Setting(
     default="http://127.0.0.1:4319",
     help="The address of the page of clew view, with which those that clew.url() returns begin.",
 )
+CONFIG: Setting[str | None] = Setting(
+    "CLEW_CONFIG",
+    str,
+    default=None,
+    help="The file with the tables [tool.clew.metrics], [tool.clew.check] and others. Unset: the "
+    "nearest pyproject.toml that has one.",
+)
 
 SETTINGS: tuple[Setting[Any], ...] = (
     ONLY,
@@ -314,6 +321,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     STORE_MAX_MB,
     STORE_MAX_DAYS,
     VIEW_URL,
+    CONFIG,
 )
 
 _NOT_SETTINGS = frozenset({"CLEW_RECORDINGS"})

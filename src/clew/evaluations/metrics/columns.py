@@ -1,0 +1,127 @@
+"""Reads from the store what an expression asks of each session: columns, and what was evaluated."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import fsum
+from typing import Any
+
+from clew.evaluations.metrics.errors import MetricError, did_you_mean
+from clew.evaluations.metrics.expression import Expression
+from clew.evaluations.metrics.nodes import Field, Node, bound, fields
+from clew.sessions.listing import Search
+from clew.sessions.store import SessionStore
+
+FILTERS = ("user", "model", "framework", "tool", "tag", "metadata", "text", "errors", "rated")
+"""What sessions can be chosen by, as in `SessionStore.list`."""
+_UNKNOWN = "unknown"
+"""The label of an evaluator that could not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which sessions are asked, in SQL."""
+
+    condition: str
+    parameters: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The values of some fields for each session that was chosen."""
+
+    node: Node
+    """The expression that asks for them: a name in it that is no column is an evaluation's."""
+    fields: tuple[Field, ...]
+    by_session: dict[str, tuple[Any, ...]]
+    first_ns: dict[str, int]
+    """When each session began."""
+
+
+def selection(
+    since: datetime | timedelta | None = None,
+    until: datetime | None = None,
+    filters: Mapping[str, Any] | None = None,
+) -> Selection:
+    """Return which sessions are asked, given what `SessionStore.list` is given."""
+    given = {name: it for name, it in (filters or {}).items() if it is not None}
+    for name in given:
+        if name not in FILTERS:
+            message = (
+                f"sessions are not chosen by {name!r}{did_you_mean(name, FILTERS)}; "
+                f"they are by {', '.join(FILTERS)}, since and until"
+            )
+            raise MetricError(message)
+    text = given.pop("text", None)
+    search = Search(since=since, until=until, **given)
+    found = [(it.lookup, it.parameters) for it in search.conditions()]
+    if text is not None:
+        words = re.findall(r"\w+", text)
+        lookup = (
+            "SELECT turn.session_id FROM turn_text JOIN turn ON turn.id = turn_text.rowid "
+            "WHERE turn_text MATCH ?"
+        )
+        quoted = " ".join(f'"{it}"' for it in words)
+        found.append((lookup, (quoted,)) if words else ("SELECT NULL", ()))
+    condition = " AND ".join(f"session_id IN ({lookup})" for lookup, _ in found) or "1"
+    return Selection(condition, tuple(it for _, parameters in found for it in parameters))
+
+
+def rows(store: SessionStore, expression: Expression, chosen: Selection) -> Rows:
+    """Return the values of all that *expression* asks, for the sessions that are *chosen*."""
+    columns = store.sql("SELECT * FROM sessions LIMIT 0").columns
+    _check(store, expression, columns)
+    node = bound(expression.node, columns)
+    own = [it for it in fields(node) if it.part == "column"]
+    evaluated = [it for it in fields(node) if it.part != "column"]
+    said = _evaluations(store, {it.name for it in evaluated})
+    names = ["session_id", "first_ns", *(it.name for it in own)]
+    query = f"SELECT {', '.join(names)} FROM sessions WHERE {chosen.condition}"
+    by_session, first = {}, {}
+    table = store.sql(query, chosen.parameters)
+    for session, began, *values in zip(*table.to_columns().values(), strict=True):
+        others = (said.get((it.name, it.part), {}).get(session) for it in evaluated)
+        by_session[session] = (*values, *others)
+        first[session] = began
+    return Rows(node, (*own, *evaluated), by_session, first)
+
+
+def _check(store: SessionStore, expression: Expression, columns: Sequence[str]) -> None:
+    """Raise an error if a name is that of no column, and nothing was ever evaluated under it."""
+    for field in fields(expression.node):
+        if field.part != "column" or field.name in columns:
+            continue  # Of what says that it is an evaluation, there may be one some day.
+        query = "SELECT EXISTS (SELECT 1 FROM evaluation WHERE name = ?) AS known"
+        if not store.sql(query, (field.name,))[0]["known"]:
+            names = store.sql("SELECT DISTINCT name FROM evaluation").to_columns()["name"]
+            raise expression.unknown(field, [*columns, *names])
+
+
+def _evaluations(
+    store: SessionStore, names: set[str]
+) -> dict[tuple[str, str], dict[str, float | str]]:
+    """Return what counts of the evaluations of whole sessions, by name and part, by session.
+
+    Where several speak of the same under one name, the score is their mean, and the label that of
+    the one added last. One of an earlier state of its session, which an evaluator will judge again,
+    does not count.
+    """
+    if not names:
+        return {}
+    query = (
+        "SELECT session_id, name, score, label FROM current_evaluation "
+        f"WHERE name IN ({', '.join('?' * len(names))}) AND trace_id IS NULL "
+        "ORDER BY id"
+    )
+    scores: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[str, str], dict[str, float | str]] = {}
+    table = store.sql(query, sorted(names))
+    for session, name, score, label in zip(*table.to_columns().values(), strict=True):
+        if score is not None:
+            scores.setdefault((name, session), []).append(score)
+        if label is not None and not (label == _UNKNOWN and score is None):
+            found.setdefault((name, "label"), {})[session] = label
+    for (name, session), several in scores.items():
+        found.setdefault((name, "score"), {})[session] = fsum(several) / len(several)
+    return found
