@@ -14,9 +14,10 @@ from clew.sessions.signals.meanings import meaning, why
 from clew.sessions.signals.usual import Usual, usual_of
 from clew.sessions.signals.weights import weights
 from clew.viewer.contents import one_line
+from clew.viewer.pictures import Mark
 from clew.viewer.readers import Reader
 from clew.viewer.rendering import href
-from clew.viewer.wording import cost, duration
+from clew.viewer.wording import cost, duration, likelihood
 
 Key = tuple[bytes, bytes]
 """The trace and the root of a turn."""
@@ -112,6 +113,17 @@ def read_scores(reader: Reader, session_id: str) -> dict[Key, TurnScore]:
     }
 
 
+def mark_of(number: int, row: Mapping[str, Any], score: TurnScore | None) -> Mark:
+    """Return the mark of a turn in the picture of its session."""
+    return Mark(
+        number,
+        (row["end_ns"] - row["start_ns"]) / 1e9,
+        row["errors"],
+        is_failed=score is not None and score.is_failed,
+        is_annoyed=score is not None and score.is_annoyed,
+    )
+
+
 def read_usual(reader: Reader) -> Usual:
     """Return what the newest turns of all sessions usually take and cost."""
     rows = reader.rows(_USUAL)
@@ -146,8 +158,8 @@ def session_insight(
 
     return SessionInsight(
         is_scored=True,
-        friction=figure(session.friction),
-        failure=figure(session.failure),
+        friction=likelihood(session.friction),
+        failure=likelihood(session.failure),
         annoyed_in=max(annoyed, key=lambda it: (known[it].friction, -it), default=None),
         failed_in=max(failed, key=lambda it: (known[it].failure, -it), default=None),
         first=shown(session.first_bad_turn),
@@ -166,8 +178,8 @@ def turn_insight(
         *_outliers(turn, usual),
     ]
     return TurnInsight(
-        figure(score.friction) if score and score.is_annoyed else "",
-        figure(score.failure) if score and score.is_failed else "",
+        likelihood(score.friction) if score and score.is_annoyed else "",
+        likelihood(score.failure) if score and score.is_failed else "",
         [
             Noticed(
                 meaning(it.name),
@@ -190,11 +202,6 @@ def _outliers(turn: Turn, usual: Usual) -> Iterable[Finding]:
         dearest = max(turn.calls, key=lambda it: it.cost or 0.0, default=None)
         words = f"{cost(turn.cost)}, 95 % of turns cost at most {cost(usual.cost)}"
         yield Finding("dear", 0.1, dearest.span_id if dearest else turn.root_id, words)
-
-
-def figure(value: float | None) -> str:
-    """Return a figure between 0 and 1 as it is shown; empty if it is not known."""
-    return "" if value is None else f"{value:.2f}"
 
 
 def span_href(trace: bytes, span: bytes) -> str:

@@ -31,6 +31,11 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}"
 
 
+def likelihood(value: float | None) -> str:
+    """Return a figure between 0 and 1, such as friction, and a dash for what is not known."""
+    return NOTHING if value is None else f"{value:.2f}"
+
+
 def cost(dollars: float | None) -> str:
     """Return ``$12.30``, ``$0.012`` or ``$0.000042``, and a dash for what is not known."""
     if dollars is None:
