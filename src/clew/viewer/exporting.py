@@ -25,7 +25,14 @@ from clew.sessions.model import Turn
 from clew.sessions.session import Session
 from clew.viewer.contents import one_line
 from clew.viewer.conversation import Limits, turn_views
-from clew.viewer.insight import Key, TurnScore, read_scores, read_usual, session_insight, turn_insight
+from clew.viewer.insight import (
+    Key,
+    TurnScore,
+    read_scores,
+    read_usual,
+    session_insight,
+    turn_insight,
+)
 from clew.viewer.pages.session import labels, marks_of, turn_rows
 from clew.viewer.pictures import gathered, turns_picture
 from clew.viewer.ratings import Ratings

@@ -24,16 +24,14 @@ Key = tuple[bytes, bytes]
 _MOST_WORDS = 200
 _MEASURED = {"slow", "dear"}
 """Signals whose words are figures, not a quotation."""
-_NEWEST = 1000
-"""Turns of which is read what is usual."""
 
 _SCORES = "SELECT trace_id, root_id, friction, failure FROM turn_score WHERE session_id = ?"
 _FINDINGS = """
 SELECT findings FROM turn_score WHERE session_id = ? AND trace_id = ? AND root_id = ?
 """
-_USUAL = f"""
+_USUAL = """
 SELECT (end_ns - start_ns) / 1e9 AS seconds, cost FROM (
-    SELECT * FROM turn ORDER BY start_ns DESC LIMIT {_NEWEST}
+    SELECT * FROM turn ORDER BY start_ns DESC LIMIT 1000
 ) WHERE said
 """
 

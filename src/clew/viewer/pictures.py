@@ -184,9 +184,7 @@ def course(points: Sequence[Point], *, height: int = 140, kind: str = "good") ->
         if point.value is not None:
             top, bottom = sorted((at(point.value), at(0.0)))
             parts.append(
-                Markup(
-                    '<rect class="{}" x="{}%" y="{}" width="{}%" height="{}" rx="2"/>'
-                ).format(
+                Markup('<rect class="{}" x="{}%" y="{}" width="{}%" height="{}" rx="2"/>').format(
                     kind,
                     f"{(index + 0.15) * step:.3f}",
                     f"{min(top, height - 1.5):.1f}",

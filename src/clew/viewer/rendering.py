@@ -60,6 +60,7 @@ def environment() -> Environment:
         "number": wording.number,
         "one_line": contents.one_line,
         "visible": contents.visible,
+        "measured": wording.measured,
         "moment": wording.moment_of,
         "why": why,
     }

@@ -39,7 +39,7 @@ class Verdict:
     is_stale: bool = False
     is_error: bool = False
     history: str = ""
-    """The page with everything that was ever said under this name; empty where nothing is linked."""
+    """The page with everything that was ever said under this name; empty if there is no link."""
 
 
 def last_span(store: SessionStore, session_id: str, trace: bytes | None) -> int:
@@ -80,9 +80,7 @@ def errors_of(
             Verdict(
                 name=one_line(row["name"], 60),
                 text=one_line(row["error"], _MAX_TEXT),
-                by=", ".join(
-                    filter(None, (_version(row["version"]), _attempts(row["attempts"])))
-                ),
+                by=", ".join(filter(None, (_version(row["version"]), _attempts(row["attempts"])))),
                 made=moment_of(row["made_ns"]),
                 is_error=True,
             ),

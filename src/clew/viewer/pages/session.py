@@ -170,9 +170,7 @@ def turn_rows(reader: Reader, session_id: str) -> list[dict[str, Any]]:
 
 def marks_of(rows: Iterable[dict[str, Any]], scores: Mapping[Key, TurnScore]) -> list[Mark]:
     """Return a mark for each turn."""
-    return [
-        mark_of(number, row, scores.get(ids_of(row))) for number, row in enumerate(rows, 1)
-    ]
+    return [mark_of(number, row, scores.get(ids_of(row))) for number, row in enumerate(rows, 1)]
 
 
 def _first_number(request: Request, total: int) -> int:

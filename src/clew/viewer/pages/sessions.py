@@ -91,7 +91,7 @@ def sessions(request: Request) -> Response:
             "frameworks": _choices(reader, "framework", filters.framework),
             "tools": _choices(reader, "tool", filters.tool),
             "tags": _choices(reader, "tag", filters.tag),
-            "metadata": [row["name"] for row in reader.rows(_NAMES, {"most": _MOST_CHOICES})],
+            "metadata": metadata_names(reader),
             "totals": reader.rows(_TOTALS)[0],
             "is_scored": reader.sessions.is_scored,
         }
@@ -107,6 +107,11 @@ def marks(reader: Reader, session_id: str, most: int = _MOST_TURNS) -> list[Mark
         score = TurnScore(row["friction"], row["failure"]) if is_scored else None
         found.append(mark_of(number, row, score))
     return found
+
+
+def metadata_names(reader: Reader) -> list[str]:
+    """Return the names under which turns have metadata."""
+    return [row["name"] for row in reader.rows(_NAMES, {"most": _MOST_CHOICES})]
 
 
 def _orders(filters: Filters) -> list[tuple[str, str, bool]]:
