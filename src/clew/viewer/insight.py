@@ -74,6 +74,13 @@ class TurnInsight:
     """The figure, where it is notable."""
     failure: str = ""
     noticed: Sequence[Noticed] = ()
+    is_outlier: bool = False
+    """Whether it took longer, or cost more, than 95 % of the newest turns."""
+
+    @property
+    def is_notable(self) -> bool:
+        """Whether it is shown at once, not only where somebody asks."""
+        return bool(self.friction or self.failure or self.is_outlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,8 @@ class Bad:
 
     number: int
     """As the page counts."""
+    kind: str
+    """``friction`` or ``failure``."""
     why: str
     words: str
     cause: str
@@ -152,7 +161,7 @@ def session_insight(
         of_answer = bad.kind == "friction" and number > 1
         trace = keys[number - 2][0] if of_answer else bad.trace_id
         cause = span_href(trace, bad.cause_id) if linked else ""
-        return Bad(number, why(bad), one_line(bad.words, _MOST_WORDS), cause)
+        return Bad(number, bad.kind, why(bad), one_line(bad.words, _MOST_WORDS), cause)
 
     return SessionInsight(
         is_scored=True,
@@ -170,10 +179,11 @@ def turn_insight(
     reader: Reader, turn: Turn, score: TurnScore | None, usual: Usual, *, linked: bool = True
 ) -> TurnInsight:
     """Return what is said about a turn, and whether it is an outlier among all turns."""
+    outliers = list(_outliers(turn, usual))
     stored = reader.rows(_FINDINGS, (turn.session_id, turn.trace_id, turn.root_id))
     found = [
         *(it for row in stored for it in findings_of(row["findings"]) if it.name != "pleased"),
-        *_outliers(turn, usual),
+        *outliers,
     ]
     return TurnInsight(
         likelihood(score.friction) if score and score.is_annoyed else "",
@@ -187,6 +197,7 @@ def turn_insight(
             )
             for it in sorted(found, key=lambda it: -it.score)
         ],
+        bool(outliers),
     )
 
 

@@ -113,8 +113,8 @@ class Ratings:
             self._said.setdefault(_key_of(it), []).append(it)
             if it.annotator_kind != "HUMAN" and trace not in self._last:
                 self._last[trace] = last_span(self._store, self._session_id, trace)
-        for root, it in errors_of(self._store, self._session_id, trace):
-            self._errors.setdefault(None if trace is None else (trace, root), []).append(it)
+        for root, error in errors_of(self._store, self._session_id, trace):
+            self._errors.setdefault(None if trace is None else (trace, root), []).append(error)
 
     def session(self) -> Rating:
         """Return what is said about the whole session."""

@@ -91,7 +91,7 @@ def errors_of(
 
 def _by(kind: str, identifier: str, version: str) -> str:
     parts = (identifier, _KINDS.get(kind, kind), _version(version))
-    return one_line(", ".join(filter(None, parts)), 80)
+    return one_line(f"by {', '.join(filter(None, parts))}", 80)
 
 
 def _version(version: str) -> str:

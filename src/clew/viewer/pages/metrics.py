@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -117,7 +116,7 @@ def configured() -> tuple[Mapping[str, Metric], str]:
 
 
 def kept(filters: Filters) -> list[tuple[str, str]]:
-    """Return the names and values of the filters that are set, for a form that goes on with them."""
+    """Return the names and values of the filters that are set, for forms to keep them."""
     names = (*FILTERS, "since", "until")
     return [(name, value) for name in names if (value := getattr(filters, name))]
 
