@@ -21,7 +21,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 EXTRAS = sorted(PROJECT["optional-dependencies"])
-FRAMEWORKS = [extra for extra in EXTRAS if extra not in {"cost", "view"}]
+FRAMEWORKS = [extra for extra in EXTRAS if extra not in {"cost", "mcp", "metrics", "view"}]
 # Products that set up OpenTelemetry themselves, each with other packages that it or its test needs.
 NEIGHBOURS = {
     "arize-otel": (),
@@ -37,6 +37,8 @@ NEIGHBOURS = {
     "sentry-sdk": (),
     "traceloop-sdk": ("httpx",),  # It imports this and does not require it.
 }
+# Packages whose evaluators, metrics and scorers clew runs on sessions, and what their tests need.
+ADAPTERS = {"arize-phoenix-evals": ("openai",), "autoevals": ("openai",), "deepeval": ()}
 # The instrumentors whose released sources contain tests; OpenAI's do not.
 SUITES = ["bedrock", "dspy", "langchain", "llama-index", "mistralai"]
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -266,6 +268,17 @@ def neighbours(session: nox.Session, package: str) -> None:
     session.env["NEIGHBOUR"] = package
     # Some install plugins for pytest, which would trace the tests.
     _pytest(session, "-p", "no:ddtrace", "-p", "no:logfire", "tests/release/neighbours")
+
+
+@nox.session(python=CURRENT)
+@nox.parametrize("package", list(ADAPTERS), ids=list(ADAPTERS))
+def adapters(session: nox.Session, package: str) -> None:
+    """Run the evaluators of one other package on sessions, in an environment of its own."""
+    _install(session)
+    session.install(package, *ADAPTERS[package])
+    session.env["ADAPTER"] = package
+    # A plugin for pytest that one of them brings warns of how it is configured.
+    _pytest(session, "-p", "no:asyncio", "tests/release/adapters")
 
 
 @nox.session(python=CURRENT)

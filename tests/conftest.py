@@ -12,7 +12,7 @@ from clew.core import containment
 from tests.support.commands import run_command
 
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "CLEW_", "OPENINFERENCE_"))]:
-    if _name != "CLEW_RECORDINGS":
+    if _name not in {"CLEW_RECORDINGS", "CLEW_INTERLEAVINGS"}:
         del os.environ[_name]
 # The SDKs of some frameworks report home, or fetch price lists, unless told not to.
 os.environ |= {

@@ -64,6 +64,8 @@ def main(session: str = "chat-42", user: str = "ada") -> None:
     with using_session(session, user_id=user):
         ask(client, messages, "My order A-71 should have come on Friday. Where is it?")
         ask(client, messages, "Sorry, it is A-17.")
+        ask(client, messages, "The house number is 21. Can you change that?")
+        ask(client, messages, "That is not what I asked! 21 is the house number.")
         sum_up(client, messages)
 
 

@@ -6,7 +6,8 @@
     with using_session("chat-42", user_id="ada"):
         ...
 
-Each name is loaded when it is first used, so that ``import clew`` takes almost no time.
+Each name is loaded when it is first used, so that ``import clew`` takes almost no time. For pytest,
+which would warn of a plugin that is imported before it looks for assertions: PYTEST_DONT_REWRITE
 """
 
 from importlib import import_module
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from clew.instrument.report import Report as Report
     from clew.instrument.report import State as State
     from clew.propagation.pools import carry_initializer as carry_initializer
+    from clew.spans.feedback import feedback as feedback
 
 _MODULES = {
     "ActivationError": "core.errors",
@@ -56,6 +58,7 @@ _MODULES = {
     "carry": "context.carry",
     "carry_initializer": "propagation.pools",
     "current": "context.api",
+    "feedback": "spans.feedback",
     "instrument_all": "instrument.api",
     "isolated": "context.api",
     "stats": "export.stats",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from clew.cli import _figures, _terminal
+from clew.cli._breaks import where_it_broke
 from clew.cli._calls import LONGEST, arguments_of, called_unseen, details_of, media_of, told
 from clew.core.wording import number_of
 from clew.sessions.model import Call, Message, Turn
@@ -29,6 +30,9 @@ def conversation(session: Session, *, full: bool, width: int | None) -> Iterator
     for number, turn in enumerate(session.turns, 1):
         yield ""
         yield from shown.lines(turn, f"Turn {number}")
+    if broke := list(where_it_broke(session, session.turns, width)):
+        yield ""
+        yield from broke
 
 
 def heading(session: Session) -> Iterator[str]:

@@ -17,9 +17,12 @@ _AGO = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})")
 
 
 def moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    """Return the moment that an option names."""
+    return None if text is None else moment_of(text)
+
+
+def moment_of(text: str) -> datetime:
     """Return the moment that *text* names: an ISO date, or how long ago it was."""
-    if text is None:
-        return None
     try:
         if ago := _AGO.fullmatch(text.strip().lower()):
             span = timedelta(**{_UNITS[ago[2]]: float(ago[1])})
@@ -31,6 +34,19 @@ def moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime 
             "with or without 14:30 after a T"
         )
         raise click.BadParameter(message) from None
+
+
+def duration(_: click.Context, __: click.Parameter, text: str | None) -> timedelta | None:
+    """Return the time that *text* names, such as 60s or 5m."""
+    if text is None:
+        return None
+    try:
+        if found := _AGO.fullmatch(text.strip().lower()):
+            return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    except OverflowError:
+        pass
+    message = f"{text!r} is no time; write 60s, 5m or 2h"
+    raise click.BadParameter(message)
 
 
 def pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str] | None:

@@ -23,3 +23,7 @@ class ConfigurationError(ClewError, ValueError):
 
 class ActivationError(ClewError):
     """A framework that was asked for by name, or under ``strict=True``, cannot be activated."""
+
+
+class EvaluationError(ClewError, ValueError):
+    """An evaluation that cannot be kept: the message says what is wrong with it."""

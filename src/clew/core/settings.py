@@ -324,7 +324,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     CONFIG,
 )
 
-_NOT_SETTINGS = frozenset({"CLEW_RECORDINGS"})
+_NOT_SETTINGS = frozenset({"CLEW_RECORDINGS", "CLEW_INTERLEAVINGS"})
 """Variables that clew's tests read."""
 
 

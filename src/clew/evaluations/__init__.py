@@ -12,21 +12,48 @@ with sessions.open() as store:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clew.core.errors import EvaluationError as EvaluationError
     from clew.evaluations.evaluation import Evaluation as Evaluation
-    from clew.evaluations.evaluation import EvaluationError as EvaluationError
+    from clew.evaluations.evaluators import Evaluator as Evaluator
+    from clew.evaluations.evaluators import evaluator as evaluator
+    from clew.evaluations.judges import judge as judge
+    from clew.evaluations.models import JudgeError as JudgeError
     from clew.evaluations.results import add as add
     from clew.evaluations.results import current as current
     from clew.evaluations.results import history as history
+    from clew.evaluations.runner import evaluate as evaluate
+    from clew.evaluations.runner import evaluate_async as evaluate_async
+    from clew.evaluations.runs import Run as Run
 
 _HOMES = {
     "Evaluation": "evaluation",
     "EvaluationError": "evaluation",
+    "Evaluator": "evaluators",
+    "JudgeError": "models",
+    "Run": "runs",
     "add": "results",
     "current": "results",
+    "evaluate": "runner",
+    "evaluate_async": "runner",
+    "evaluator": "evaluators",
     "history": "results",
+    "judge": "judges",
 }
 
-__all__ = ["Evaluation", "EvaluationError", "add", "current", "history"]
+__all__ = [
+    "Evaluation",
+    "EvaluationError",
+    "Evaluator",
+    "JudgeError",
+    "Run",
+    "add",
+    "current",
+    "evaluate",
+    "evaluate_async",
+    "evaluator",
+    "history",
+    "judge",
+]
 
 
 def __getattr__(name: str) -> Any:

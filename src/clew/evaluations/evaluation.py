@@ -7,7 +7,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from clew.core.errors import ClewError
+from clew.core.errors import EvaluationError
 
 MAX_NAME = 200
 """Characters of a name, a kind, an identifier and a label."""
@@ -29,10 +29,6 @@ _NUMBERS = {
 }
 
 
-class EvaluationError(ClewError, ValueError):
-    """An evaluation that cannot be kept: the message says what is wrong with it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What a person, a model or a program says about a session, a turn, a trace or a span.
@@ -43,8 +39,8 @@ class Evaluation:
     what was said before.
     """
 
-    name: str
-    """What was asked, such as ``thumbs`` or ``solved``."""
+    name: str = ""
+    """What was asked, such as ``thumbs`` or ``solved``; what an evaluator returns needs none."""
     score: float | None = None
     label: str | None = None
     explanation: str | None = None

@@ -55,6 +55,11 @@ def add(store: SessionStore, *given: Evaluation) -> list[int]:
         raise explained(store.path, error) from error
 
 
+def insert(connection: sqlite3.Connection, given: Evaluation) -> int:
+    """Add an evaluation in the transaction of the caller; return its number in the store."""
+    return int(connection.execute(_INSERT, _row(given)).fetchone()[0])
+
+
 def current(
     store: SessionStore,
     *,

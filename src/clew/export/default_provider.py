@@ -17,6 +17,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
+from clew.core import settings
 from clew.core.weak_map import WeakById
 from clew.export.delivery_processor import Delivery
 from clew.export.span_limits import MAX_ATTRIBUTES, attributes_are_limited, span_limits
@@ -64,6 +65,12 @@ def make_provider(resource: Mapping[str, str] | None = None) -> TracerProvider:
     set_up_export(provider)
     trace.set_tracer_provider(provider)
     return provider
+
+
+def has_exporters_configured() -> bool:
+    """Whether variables say where spans go: an exporter, a collector, or a store by its name."""
+    named = (_variable("OTEL_TRACES_EXPORTER"), *map(_variable, _OTLP_VARIABLES))
+    return any(named) or bool(_variable(settings.STORE.name) and store_path())
 
 
 def variables_for_sdk() -> dict[str, str]:

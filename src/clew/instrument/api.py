@@ -30,6 +30,7 @@ from clew.propagation.runtime_context import extend_runtime_context
 from clew.propagation.servers import flush_at_server_shutdown
 from clew.propagation.threads import instrument_threads
 from clew.spans import cost, model_calls
+from clew.spans.feedback import send_feedback_to
 from clew.spans.other_providers import add_processor, warn_of_later_provider
 from clew.spans.processor import IdentityProcessor
 from clew.spans.session_sampler import sample_sessions
@@ -149,6 +150,13 @@ def instrument_automatically() -> None:
     if settings.EAGER.read():
         activator.preload()
     activator.require(options.only, strict=settings.STRICT.read())
+
+
+def running_provider() -> TracerProvider | None:
+    """Return the tracer provider that makes the frameworks' spans; None if nothing is running."""
+    running = _running
+    provider = running.activator.tracer_provider if running else None
+    return provider.real if isinstance(provider, ClewTracerProvider) else provider
 
 
 def _running_activations() -> Mapping[str, Activation]:
@@ -276,6 +284,7 @@ def _switch_on(  # noqa: PLR0913 - what `_start` has read
     of_the_application = default_provider.provider_of_the_application()
     provider = options.tracer_provider or of_the_application or default_provider.make_provider()
     activator.tracer_provider = ClewTracerProvider(provider)
+    send_feedback_to(provider, undo)
     other = of_the_application
     for each in (provider,) if other is None or other is provider else (provider, other):
         high_limit = any(each is it for it in default_provider.WITH_HIGH_LIMIT)

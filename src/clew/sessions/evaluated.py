@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 
+from clew.sessions.carried import delete_carriers
 from clew.store.record import SpanRecord
 
 _Turn = tuple[str, bytes]
@@ -64,6 +65,7 @@ def sessions_of(connection: sqlite3.Connection, traces: Iterable[bytes]) -> set[
 
 def delete_of_session(connection: sqlite3.Connection, session_id: str) -> int:
     """Delete what was said about a session and its turns; return how many evaluations that were."""
+    delete_carriers(connection, "session_id = ?", (session_id,))
     cursor = connection.execute("DELETE FROM evaluation WHERE session_id = ?", (session_id,))
     _delete_errors(connection, session_id)
     return cursor.rowcount
@@ -74,31 +76,39 @@ def _delete_errors(connection: sqlite3.Connection, session_id: str) -> None:
         connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (session_id,))
 
 
+def _outdate(connection: sqlite3.Connection, condition: str, value: str | bytes) -> None:
+    """Let evaluators look again at what they have judged: a part of what they saw is gone."""
+    connection.execute(
+        f"UPDATE evaluation SET seen = 0 WHERE {condition} AND annotator_kind <> 'HUMAN'", (value,)
+    )
+
+
 def delete_with(
     connection: sqlite3.Connection, traces: Iterable[bytes], sessions: Iterable[str]
 ) -> None:
     """Delete evaluations whose target was deleted from these traces, or with these sessions."""
     for trace in traces:
-        connection.execute(
-            "DELETE FROM evaluation WHERE trace_id = ? AND CASE "
+        gone = (
+            "trace_id = ? AND CASE "
             "WHEN span_id IS NOT NULL THEN NOT EXISTS (SELECT 1 FROM span WHERE "
             "span.trace_id = evaluation.trace_id AND span.span_id = evaluation.span_id) "
             "WHEN root_id IS NOT NULL THEN NOT EXISTS (SELECT 1 FROM span WHERE "
             "span.trace_id = evaluation.trace_id AND span.span_id = evaluation.root_id) "
-            "ELSE NOT EXISTS (SELECT 1 FROM span WHERE span.trace_id = evaluation.trace_id) END",
-            (trace,),
+            "ELSE NOT EXISTS (SELECT 1 FROM span WHERE span.trace_id = evaluation.trace_id) END"
         )
+        delete_carriers(connection, gone, (trace,))
+        connection.execute(f"DELETE FROM evaluation WHERE {gone}", (trace,))
+        _outdate(connection, "trace_id = ?", trace)
     for session in filter(None, sessions):
-        # Whatever an evaluator has seen of it, a part of that is gone: it may look again.
         _delete_errors(connection, session)
-        connection.execute(
-            "UPDATE evaluation SET seen = 0 WHERE session_id = ? AND version <> ''", (session,)
+        _outdate(connection, "session_id = ? AND trace_id IS NULL", session)
+        gone = (
+            "session_id = ? AND NOT EXISTS (SELECT 1 FROM span "
+            "WHERE span.session_id = evaluation.session_id "
+            "AND openinference_kind IS NOT 'EVALUATOR')"
         )
-        connection.execute(
-            "DELETE FROM evaluation WHERE session_id = ? "
-            "AND NOT EXISTS (SELECT 1 FROM span WHERE span.session_id = evaluation.session_id)",
-            (session,),
-        )
+        delete_carriers(connection, gone, (session,))
+        connection.execute(f"DELETE FROM evaluation WHERE {gone}", (session,))
 
 
 def delete_without_target(connection: sqlite3.Connection, until_ns: int, limit: int = 1000) -> int:
@@ -119,9 +129,7 @@ def delete_without_target(connection: sqlite3.Connection, until_ns: int, limit: 
 
 def delete_of_user(connection: sqlite3.Connection, user_id: str) -> int:
     """Delete what a user has said about conversations; return how many evaluations that were."""
-    cursor = connection.execute(
-        "DELETE FROM evaluation WHERE annotator_kind = 'HUMAN' AND identifier = ? "
-        "AND identifier <> ''",  # The condition of the index.
-        (user_id,),
-    )
-    return cursor.rowcount
+    # The second condition is that of the index.
+    by_user = "annotator_kind = 'HUMAN' AND identifier = ? AND identifier <> ''"
+    delete_carriers(connection, by_user, (user_id,))
+    return connection.execute(f"DELETE FROM evaluation WHERE {by_user}", (user_id,)).rowcount

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -139,6 +140,22 @@ def bad_turn(number: int | None, stored: str | None) -> BadTurn | None:
     ids = {f"{name}_id": bytes.fromhex(it[name]) for name in ("trace", "root", "span", "cause")}
     signals = tuple(it["signals"])
     return BadTurn(number, it["kind"], it["score"], **ids, signals=signals, words=it["words"])
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the signals say about a conversation, as `Session` has it."""
+
+    friction: float
+    failure: float
+    first_bad_turn: BadTurn | None
+    worst_turn: BadTurn | None
+
+
+def told(turns: Sequence[Turn]) -> Told:
+    """Return what the signals say about these turns, in their order. Nothing is stored."""
+    friction, failure, first, first_bad, worst_number, worst = _session_row(turns, _scores(turns))
+    return Told(friction, failure, bad_turn(first, first_bad), bad_turn(worst_number, worst))
 
 
 def _scores(turns: Sequence[Turn]) -> ConversationScores:

@@ -50,13 +50,16 @@ class SessionNotFoundError(ClewError, LookupError):
 class SessionStore:
     """The conversations in a store. It is a context manager that closes the store."""
 
-    def __init__(self, path: Path, *, catches_up: bool = True) -> None:
-        """Open the store at *path*; unless it *catches_up*, answers are from what is summarised."""
+    def __init__(self, path: Path, *, catches_up: bool = True, read_only: bool = False) -> None:
+        """Open the store at *path*; unless it *catches_up*, answers are from what is summarised.
+
+        Opened *read_only*, it never catches up, and nothing can change the file.
+        """
         self.path = path
         self._catches_up = catches_up
+        self._may_write = not read_only
         try:
-            self._connection = connect(path)
-            self._may_write = True
+            self._connection = connect(path, read_only=read_only)
         except StoreError:
             self._connection = connect(path, read_only=True)
             self._may_write = False

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 from clew.core.containment import contain
-from clew.sessions import evaluated
+from clew.sessions import carried, evaluated
 from clew.sessions.figures import session_rows
 from clew.sessions.model import Turn
 from clew.sessions.scoring import TURN_ORDER
@@ -117,12 +117,14 @@ def bring_up_to_date(connection: sqlite3.Connection, seconds: float = float("inf
 def refresh(connection: sqlite3.Connection, traces: Iterable[bytes]) -> None:
     """Make the turns of these *traces* anew, and the summaries of the sessions that they are in."""
     sessions = set[str]()
-    for trace in traces:
+    wanted = list(traces)
+    for trace in wanted:  # To which are added those that something is said about.
         before = {
             tuple(row[1:]): row[0]
             for row in connection.execute(f"{_SELECT} WHERE trace_id = ?", (trace,))
         }
         spans = spans_of_trace(connection, trace)
+        wanted.extend(carried.add_carried(connection, spans))
         after = list(map(_row, _turns_of(spans)))
         for row in before.keys() - set(after):
             _delete(connection, before[row], row)
@@ -131,7 +133,9 @@ def refresh(connection: sqlite3.Connection, traces: Iterable[bytes]) -> None:
             if row not in before:
                 _insert(connection, row)
                 sessions.add(row[0])
-        evaluated.follow(connection, trace, spans, set(map(_of, after)))
+        turns = set(map(_of, after))
+        evaluated.follow(connection, trace, spans, turns)
+        carried.adopt(connection, trace, spans, turns)
         connection.execute("DELETE FROM silent_trace WHERE trace_id = ?", (trace,))
         if spans and not after:
             end = min(max(span.end for span in spans), LATEST)
@@ -185,8 +189,14 @@ def _message(connection: sqlite3.Connection, session: str, end: str) -> str:
 
 
 def _last_span(connection: sqlite3.Connection, session: str) -> int:
-    """Return the number of the span in the traces of a session that was stored last."""
-    query = "SELECT max(span.id) FROM turn JOIN span USING (trace_id) WHERE turn.session_id = ?"
+    """Return the number of the span in the traces of a session that was stored last.
+
+    What is said about a session does not make it go on.
+    """
+    query = (
+        "SELECT max(span.id) FROM turn JOIN span USING (trace_id) WHERE turn.session_id = ? "
+        "AND openinference_kind IS NOT 'EVALUATOR'"
+    )
     return int(connection.execute(query, (session,)).fetchone()[0] or 0)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from clew.sessions import failures, rules
 from clew.sessions.calls import add_tokens, calls_of, framework
+from clew.sessions.carriers import without_carriers
 from clew.sessions.division import Group, answered_at_once, asked_at_once, divide, place
 from clew.sessions.json_values import first, is_array, is_object, parse, text
 from clew.sessions.lineage import Node, tree
@@ -20,7 +21,7 @@ def turns_of(spans: Sequence[SpanRecord]) -> list[Turn]:
     several requests of the user (``division.py``). A trace in which nothing was said, called, or
     went wrong has none.
     """
-    nodes = tree(spans)
+    nodes = tree(without_carriers(spans))
     calls = calls_of(nodes)
     sessions: dict[str, list[Node]] = {}
     for node in nodes:

@@ -327,6 +327,7 @@ def _add_to(remark: Remark, it: Evaluation) -> None:
         remark.value = one_line(it.label or "", 60)
     elif it.label in SCORES:
         remark.thumbs = str(it.label)
+        remark.text = _beginning(it) or remark.text  # As `clew.feedback` carries a comment.
 
 
 def _remark(it: Evaluation) -> Remark:

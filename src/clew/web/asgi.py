@@ -6,6 +6,7 @@ from typing import Any
 
 from clew.context.request import remember_request_context
 from clew.core.containment import contain
+from clew.web import feedback
 from clew.web.request_ids import READING_IDS, IdReader, Ids, RequestSession, Source, add_id
 
 __all__ = ["SessionMiddleware"]
@@ -37,6 +38,8 @@ class SessionMiddleware:
         user: Where to find the user's id, likewise.
         fresh: Create a new session for a request without a usable session id.
         response_header: The response header that tells the client the id of a new session.
+        feedback_path: A path, such as ``/feedback``, to which pages POST what their users say, as
+            JSON: ``{"score": 1, "comment": "..."}``. Without it, there is no such route.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class SessionMiddleware:
         user: Source | None = None,
         fresh: bool = False,
         response_header: str = "x-session-id",
+        feedback_path: str | None = None,
     ) -> None:
         self.app = app
+        self._feedback_path = feedback.checked_path(feedback_path)
         self._id_reader = IdReader(
             session=session,
             user=user,
@@ -63,6 +68,9 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         ids = await self._read(scope)
+        if self._feedback_path is not None and _is_feedback(scope, self._feedback_path):
+            await _take_feedback(scope, receive, send, ids)
+            return
         if session_id := self._id_reader.add_fresh_session(ids):
             send = _adding_header(
                 send, self._id_reader.response_header.encode(), session_id.encode()
@@ -84,6 +92,43 @@ class SessionMiddleware:
             except Exception:  # The boundary to the application, and its own source
                 contain(READING_IDS)
         return ids
+
+
+def _is_feedback(scope: Scope, path: str) -> bool:
+    """Whether a request brings feedback. Others to the same path are the application's."""
+    if scope["type"] != "http" or scope["method"] != "POST":
+        return False
+    # Where an application is mounted, older servers leave the prefix out, and others do not.
+    return path in {scope["path"], scope["path"].removeprefix(scope.get("root_path", ""))}
+
+
+async def _take_feedback(scope: Scope, receive: Receive, send: Send, ids: Ids) -> None:
+    """Answer a request that brings feedback."""
+    kinds = [value for name, value in scope["headers"] if name.lower() == b"content-type"]
+    if len(kinds) != 1 or not feedback.is_json(kinds[0].decode("latin-1")):
+        answer = feedback.NOT_JSON
+    else:
+        body = await _body(receive)
+        if body is None:
+            return
+        answer = feedback.answer(body, ids)
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers]
+    start = {"type": "http.response.start", "status": answer.status.value, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body, or as much of it as shows that it is too large; None if the client left."""
+    body = b""
+    while len(body) <= feedback.MAX_BODY:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    return body
 
 
 def _adding_header(send: Send, name: bytes, value: bytes) -> Send:

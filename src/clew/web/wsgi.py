@@ -14,7 +14,8 @@ from opentelemetry.context import get_current
 
 from clew.context.request import remember_request_context
 from clew.context.stepping import SteppedContext
-from clew.web.request_ids import IdReader, RequestSession, Source
+from clew.web import feedback
+from clew.web.request_ids import IdReader, Ids, RequestSession, Source
 
 __all__ = ["SessionMiddleware"]
 
@@ -38,6 +39,8 @@ class SessionMiddleware:
         user: Where to find the user's id, likewise.
         fresh: Create a new session for a request without a usable session id.
         response_header: The response header that tells the client the id of a new session.
+        feedback_path: A path, such as ``/feedback``, to which pages POST what their users say, as
+            JSON: ``{"score": 1, "comment": "..."}``. Without it, there is no such route.
     """
 
     def __init__(
@@ -48,8 +51,10 @@ class SessionMiddleware:
         user: Source | None = None,
         fresh: bool = False,
         response_header: str = "x-session-id",
+        feedback_path: str | None = None,
     ) -> None:
         self.app = app
+        self._feedback_path = feedback.checked_path(feedback_path)
         self._id_reader = IdReader(
             session=session,
             user=user,
@@ -63,6 +68,12 @@ class SessionMiddleware:
     ) -> Iterable[bytes]:
         """Run the application in the session of the request."""
         ids = self._id_reader.read(environ)
+        if (
+            self._feedback_path is not None
+            and environ["REQUEST_METHOD"] == "POST"
+            and environ.get("PATH_INFO") == self._feedback_path
+        ):
+            return _take_feedback(environ, start_response, ids)
         if session_id := self._id_reader.add_fresh_session(ids):
             start_response = _adding_header(
                 start_response, self._id_reader.response_header, session_id
@@ -73,6 +84,31 @@ class SessionMiddleware:
         stepped.run(RequestSession(ids).__enter__)
         body = stepped.run(_call_app, self.app, environ, start_response)
         return _body_in_context(stepped, body, environ.get("wsgi.file_wrapper"))
+
+
+def _take_feedback(
+    environ: "WSGIEnvironment", start_response: "StartResponse", ids: Ids
+) -> Iterable[bytes]:
+    """Answer a request that brings feedback."""
+    if not feedback.is_json(environ.get("CONTENT_TYPE", "")):
+        answer = feedback.NOT_JSON
+    else:
+        answer = feedback.answer(_body(environ), ids)
+    start_response(f"{answer.status.value} {answer.status.phrase}", answer.headers)
+    return [answer.body] if answer.body else []
+
+
+def _body(environ: "WSGIEnvironment") -> bytes:
+    """Return the body, or as much of it as shows that it is too large."""
+    limit = feedback.MAX_BODY + 1
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length.isascii() and length.isdigit():
+        # A longer number would be too large in any case.
+        limit = min(limit, int(length[:20]))
+    elif not environ.get("wsgi.input_terminated"):
+        limit = 0  # Nobody knows where it ends.
+    body: bytes = environ["wsgi.input"].read(limit)
+    return body
 
 
 def _call_app(

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -108,7 +109,10 @@ def test_in_full_it_has_arguments_results_and_documents(clew, filled):
 
 def test_where_something_failed_the_error_is_shown(clew, filled):
     shown = clew("sessions", "chat-43").stdout
-    assert shown.count("429 Too Many") == 1
+    conversation, _, broke = shown.partition("\nBreaks in turn 1 · ")
+    assert conversation.count("429 Too Many") == 1
+    assert '  told by    "429 Too Many" (error, ' in broke
+    assert re.search(r"  caused by  model ask \(span \w{16}\)$", broke, re.MULTILINE)
     assert shown.index("user       Hello?") < shown.index("429 Too Many")
     assert "2 errors" in shown
 

@@ -39,6 +39,7 @@ def test_the_demo(tmp_path):
     *_, last_span, _, place = done.output.rstrip().splitlines()
     assert last_span.endswith(" ms")
     assert place.endswith("look at it with: clew view, or clew sessions chat-42")
+    assert "\nBreaks in turn 4 · friction 0." in done.output
     again = run(sys.executable, "-m", "clew", "sessions", "chat", folder=tmp_path)
     assert again.output.startswith("Session chat-42 · user ada\n")
     assert again.output.count("\nTurn ") == said
@@ -103,7 +104,8 @@ def test_the_demo_names_missing_frameworks(tmp_path):
 
 def test_a_span_without_a_session_fails_the_demo():
     spans = turn()
-    conversation, trees = session_of(spans)
+    conversation, broke, trees = session_of(spans)
+    assert "No bad turn · friction 0." in broke
     assert "Where is my order A-17?" in conversation
     assert "get_order" in trees
     with pytest.raises(SystemExit, match=r"1 span without a session: \['search'\]"):
@@ -111,7 +113,7 @@ def test_a_span_without_a_session_fails_the_demo():
 
 
 def test_in_short_it_shows_the_spans_of_one_turn():
-    _, trees = session_of([*turn(), *turn(number=2, start=START + SECOND)], trees=False)
+    *_, trees = session_of([*turn(), *turn(number=2, start=START + SECOND)], trees=False)
     assert trees.count("get_order") == 1
     assert trees.endswith("The other traces: clew demo --spans")
 
@@ -125,6 +127,15 @@ def test_without_a_store_the_demo_keeps_nothing(tmp_path):
     assert "  user       My order A-71 should have come on Friday. Where is it?\n" in done.output
     assert '  tool       order_status(order="A-71") → no such order\n' in done.output
     assert "It is kept in" not in done.output
+    shown = done.output[done.output.index(" where it broke ") :]
+    assert re.search(
+        r"^Breaks in turn 4 · friction 0\.[89]\d · failure 0\.00$", shown, re.MULTILINE
+    )
+    assert "· That is not what I asked! 21 is the house number.\n" in shown
+    assert '  told by    "that is not what" (corrects, ' in shown
+    # The model had taken the house number for that of an order.
+    cause = r"  caused by  model ChatCompletion \(span [0-9a-f]{16}\): I find no order A-21\.\n"
+    assert re.search(cause, shown)
     assert list(tmp_path.rglob("*.db")) == []
 
 

@@ -15,6 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 from clew.cli import _terminal
+from clew.cli._breaks import where_it_broke
 from clew.cli._conversation import turn_lines
 from clew.cli.demo import render
 from clew.cli.demo.replay_server import EXAMPLES, replayed
@@ -26,6 +27,8 @@ from clew.export.delivery_processor import Delivery
 from clew.export.store_exporter import StoreExporter
 from clew.instrument.api import instrument_all
 from clew.instrument.report import Report, State
+from clew.sessions.model import Turn
+from clew.sessions.scoring import told
 from clew.sessions.words import turns_of
 from clew.store.database import connect
 from clew.store.reader import spans_after
@@ -75,6 +78,9 @@ def session_of(records: Sequence[SpanRecord], *, trees: bool = True) -> Iterator
     in_session = [it for it in records if it.attributes.get("session.id") == SESSION]
     said = "\n".join(_said(in_session))
     yield f"{' what was said ':─^78}\n\n{said}\n"
+    turns = _turns(in_session)
+    broke = where_it_broke(told(turns), turns, _terminal.width(of_text=True))
+    yield "\n".join([f"{' where it broke ':─^78}", "", *broke, ""])
     lines = list(render.session(list(map(span_of, in_session)), word="trace"))
     second_turn = [index for index, line in enumerate(lines) if not line][1:2]
     if second_turn and not trees:
@@ -87,15 +93,21 @@ def session_of(records: Sequence[SpanRecord], *, trees: bool = True) -> Iterator
 
 def _said(records: Sequence[SpanRecord]) -> Iterator[str]:
     """Yield the lines of the conversation."""
+    yield click.style(f"Session {SESSION} · user {USER}", bold=True)
+    width = _terminal.width(of_text=True)
+    for number, turn in enumerate(_turns(records), 1):
+        yield ""
+        yield from turn_lines(turn, f"Turn {number}", full=False, width=width)
+
+
+def _turns(records: Sequence[SpanRecord]) -> list[Turn]:
+    """Return the turns in which something was said, in their order."""
     traces: dict[bytes, list[SpanRecord]] = {}
     for record in sorted(records, key=lambda it: it.start):
         traces.setdefault(record.trace_id, []).append(record)
-    turns = [turn for spans in traces.values() for turn in turns_of(spans) if turn.spoken]
-    yield click.style(f"Session {SESSION} · user {USER}", bold=True)
-    width = _terminal.width(of_text=True)
-    for number, turn in enumerate(sorted(turns, key=lambda it: it.start), 1):
-        yield ""
-        yield from turn_lines(turn, f"Turn {number}", full=False, width=width)
+    turns = [turn for spans in traces.values() for turn in turns_of(spans)]
+    shown = [turn for turn in turns if turn.spoken or turn.errors]
+    return sorted(shown, key=lambda it: (it.start, it.trace_id, it.root_id))
 
 
 def _installed(report: Report) -> Iterator[str]:

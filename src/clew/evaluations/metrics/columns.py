@@ -1,7 +1,7 @@
 """Reads from the store what an expression asks of each session: columns, and what was evaluated."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import fsum
@@ -9,7 +9,7 @@ from typing import Any
 
 from clew.evaluations.metrics.errors import MetricError, did_you_mean
 from clew.evaluations.metrics.expression import Expression
-from clew.evaluations.metrics.nodes import Field, Node, bound, fields
+from clew.evaluations.metrics.nodes import COLUMNS, Field, Node, bound, fields
 from clew.sessions.listing import Search
 from clew.sessions.store import SessionStore
 
@@ -70,9 +70,8 @@ def selection(
 
 def rows(store: SessionStore, expression: Expression, chosen: Selection) -> Rows:
     """Return the values of all that *expression* asks, for the sessions that are *chosen*."""
-    columns = store.sql("SELECT * FROM sessions LIMIT 0").columns
-    _check(store, expression, columns)
-    node = bound(expression.node, columns)
+    _check(store, expression)
+    node = bound(expression.node)
     own = [it for it in fields(node) if it.part == "column"]
     evaluated = [it for it in fields(node) if it.part != "column"]
     said = _evaluations(store, {it.name for it in evaluated})
@@ -87,15 +86,15 @@ def rows(store: SessionStore, expression: Expression, chosen: Selection) -> Rows
     return Rows(node, (*own, *evaluated), by_session, first)
 
 
-def _check(store: SessionStore, expression: Expression, columns: Sequence[str]) -> None:
+def _check(store: SessionStore, expression: Expression) -> None:
     """Raise an error if a name is that of no column, and nothing was ever evaluated under it."""
     for field in fields(expression.node):
-        if field.part != "column" or field.name in columns:
+        if field.part != "column" or field.name in COLUMNS:
             continue  # Of what says that it is an evaluation, there may be one some day.
         query = "SELECT EXISTS (SELECT 1 FROM evaluation WHERE name = ?) AS known"
         if not store.sql(query, (field.name,))[0]["known"]:
             names = store.sql("SELECT DISTINCT name FROM evaluation").to_columns()["name"]
-            raise expression.unknown(field, [*columns, *names])
+            raise expression.unknown(field, [*COLUMNS, *names])
 
 
 def _evaluations(
@@ -104,15 +103,15 @@ def _evaluations(
     """Return what counts of the evaluations of whole sessions, by name and part, by session.
 
     Where several speak of the same under one name, the score is their mean, and the label that of
-    the one added last. One of an earlier state of its session, which an evaluator will judge again,
-    does not count.
+    the one added last. What an evaluator said of an earlier state of a session does not count.
     """
     if not names:
         return {}
     query = (
-        "SELECT session_id, name, score, label FROM current_evaluation "
+        "SELECT said.session_id, name, score, label FROM current_evaluation AS said "
+        "JOIN session ON session.session_id = said.session_id "
         f"WHERE name IN ({', '.join('?' * len(names))}) AND trace_id IS NULL "
-        "ORDER BY id"
+        "AND (version = '' OR seen >= last_span) ORDER BY said.id"
     )
     scores: dict[tuple[str, str], list[float]] = {}
     found: dict[tuple[str, str], dict[str, float | str]] = {}

@@ -101,7 +101,7 @@ class Estimate:
         self.sessions = len(parts)
         """How many are behind the figure."""
         self.sums = calculation.sums(parts)
-        self.value = calculation.result(self.sums) if parts else None
+        self.value = calculation.result(self.sums)
 
     @cached_property
     def pseudo_values(self) -> list[float] | None:

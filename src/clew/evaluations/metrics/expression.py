@@ -257,7 +257,7 @@ class _Reader:
             raise self._error(tree, f"{function} needs numbers, and this is a text")
         return Aggregate(function, argument)
 
-    def _number(self, tree: Any) -> Value:
+    def number(self, tree: Any) -> Value:
         if tree.is_string:
             return Value(tree.this)
         try:
@@ -294,7 +294,7 @@ _OTHERS = {
     "Case": "case",
 }
 _LEAVES: dict[str, Callable[[_Reader, Any], Node]] = {
-    "Literal": _Reader._number,  # noqa: SLF001 - of this file
+    "Literal": lambda reader, tree: reader.number(tree),
     "Null": lambda _, __: Value(None),
     "Boolean": lambda _, tree: Value(int(bool(tree.this))),
 }

@@ -7,7 +7,7 @@ same sessions give the same interval to the last bit.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import cbrt, exp, fsum, lgamma, log, log1p, sqrt
+from math import cbrt, exp, fsum, lgamma, log, log1p, pi, sqrt
 from typing import TypeAlias
 
 Interval: TypeAlias = tuple[float, float]
@@ -103,14 +103,14 @@ def student(freedom: float) -> float:
     """Return what 97.5 % of Student's distribution with this *freedom* do not exceed."""
     if freedom > 1e7:
         return _Z
-    low, high = _Z, 13.0  # With one degree it is 12.7.
-    for _ in range(80):
-        middle = (low + high) / 2
-        if _beyond(middle, freedom) > 0.05:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    # The share beyond it is convex here: Newton's method comes from below, and never goes back.
+    quantile, last = _Z, 0.0
+    front = lgamma((freedom + 1) / 2) - lgamma(freedom / 2) - log(freedom * pi) / 2
+    while quantile > last:
+        last = quantile
+        density = exp(front - (freedom + 1) / 2 * log1p(quantile * quantile / freedom))
+        quantile += (_beyond(quantile, freedom) - 0.05) / (2 * density)
+    return last
 
 
 def _beyond(quantile: float, freedom: float) -> float:

@@ -3,11 +3,41 @@
 `expression.py` makes them from a text, and only them: what is not among them cannot be asked.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 AGGREGATES = ("avg", "count", "max", "min", "sum")
+TEXTS = ("session_id", "user_id", "first_message", "last_message", "models", "frameworks", "tools")
+NUMBERS = (
+    "users",
+    "first_ns",
+    "last_ns",
+    "seconds",
+    "think_seconds",
+    "turns",
+    "spans",
+    "model_calls",
+    "tool_calls",
+    "retrievals",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "cost",
+    "errors",
+    "failed_turns",
+    "latency_p50",
+    "latency_p95",
+    "first_token_p50",
+    "friction",
+    "failure",
+    "first_bad_turn",
+    "worst_turn",
+)
+COLUMNS = (*TEXTS, *NUMBERS)
+"""Those of the view ``sessions``. A query for all of them would score all sessions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +100,15 @@ def fields(node: Node) -> tuple[Field, ...]:
     return tuple(dict.fromkeys(it for it in parts(node) if isinstance(it, Field)))
 
 
-def bound(node: Node, columns: Collection[str]) -> Node:
+def bound(node: Node) -> Node:
     """Return an expression in which a name that is no column is the score of an evaluation."""
     match node:
-        case Field(name, "column") if name not in columns:
+        case Field(name, "column") if name not in COLUMNS:
             return Field(name, "score")
         case Call(function, arguments):
-            return Call(function, tuple(bound(it, columns) for it in arguments))
+            return Call(function, tuple(bound(it) for it in arguments))
         case Aggregate(function, argument) if argument is not None:
-            return Aggregate(function, bound(argument, columns))
+            return Aggregate(function, bound(argument))
         case _:
             return node
 

@@ -3,7 +3,7 @@
 from math import inf
 from typing import Literal, TypeAlias
 
-from clew.evaluations.metrics.nodes import Aggregate, Call, Field, Node, Value, aggregates
+from clew.evaluations.metrics.nodes import TEXTS, Aggregate, Call, Field, Node, Value, aggregates
 
 Kind: TypeAlias = Literal["number", "truth", "text", "any"]
 """What a part results in: ``truth`` is 1 or 0, ``any`` is what may be one or the other."""
@@ -54,18 +54,6 @@ def is_share(node: Node) -> bool:
 
 
 _TRUTHS = frozenset({"=", "<>", "<", "<=", ">", ">=", "and", "or", "not", "in", "like", "is null"})
-TEXTS = frozenset(
-    {
-        "session_id",
-        "user_id",
-        "first_message",
-        "last_message",
-        "models",
-        "frameworks",
-        "tools",
-    }
-)
-"""The columns of ``sessions`` that are texts; the others are numbers."""
 _UP_TO_ONE = frozenset({"friction", "failure"})
 
 

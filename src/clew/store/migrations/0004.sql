@@ -54,6 +54,10 @@ INSERT INTO progress VALUES ('signals', 0);
 ALTER TABLE evaluation ADD COLUMN version TEXT NOT NULL DEFAULT '';
 ALTER TABLE evaluation ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 
+-- Which span brought it (its trace, itself, and where in it); NULL if it was added to the store directly.
+ALTER TABLE evaluation ADD COLUMN carrier BLOB;
+CREATE UNIQUE INDEX evaluation_by_carrier ON evaluation (carrier) WHERE carrier IS NOT NULL;
+
 -- The evaluations that count: of an identity, the one that had seen most, and of those the last one.
 DROP VIEW current_evaluation;
 CREATE VIEW current_evaluation AS

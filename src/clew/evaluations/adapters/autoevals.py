@@ -1,0 +1,84 @@
+"""Runs a scorer of autoevals on turns or sessions."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from clew.evaluations.adapters.inputs import Inputs, as_json, check_level, inputs_of, messages_of
+from clew.evaluations.evaluation import Evaluation
+from clew.evaluations.evaluators import Evaluator
+from clew.sessions.model import Turn
+from clew.sessions.session import Session
+
+_NOT_GIVEN = {"messages", "session_id", "user_id"}
+
+
+def from_autoevals(
+    scorer: Any,
+    *,
+    level: Literal["session", "turn"] = "turn",
+    inputs: Inputs = inputs_of,
+    name: str | None = None,
+    version: str = "",
+) -> Evaluator:
+    """Make an evaluator of a scorer of autoevals, of a turn unless another level is given.
+
+    Args:
+        scorer: It is given ``input``, ``output`` and ``context``. Templates may also name
+            ``{{thread}}`` and what belongs to it.
+        level: What it judges.
+        inputs: Makes what it is given of what is judged, with ``expected``, say.
+        name: What its result is called; as the scorer is.
+        version: Change it with the scorer.
+    """
+    check_level(level)
+    if isinstance(scorer, type):
+        scorer = scorer()
+    called = name or getattr(scorer, "name", None) or type(scorer).__name__
+
+    async def evaluate(subject: Session | Turn) -> Evaluation | None:
+        fields = dict(inputs(subject))
+        covered = {"coverage": fields.pop("coverage")} if "coverage" in fields else {}
+        given = {key: value for key, value in fields.items() if key not in _NOT_GIVEN}
+        given.setdefault("trace", _Thread(subject))
+        if _is_asynchronous(scorer):
+            found = await scorer.eval_async(**given)
+        else:
+            found = await asyncio.to_thread(scorer.eval, **given)
+        if found.score is None:
+            return None
+        said: Mapping[str, Any] = found.metadata or {}
+        choice, rationale = said.get("choice"), said.get("rationale")
+        rest = {key: it for key, it in said.items() if key not in {"choice", "rationale"}}
+        return Evaluation(
+            called,
+            score=found.score,
+            label=None if choice is None else str(choice),
+            explanation=None if rationale is None else str(rationale),
+            metadata={**as_json(rest), **covered},
+        )
+
+    return Evaluator(
+        evaluate,
+        called,
+        level=level,
+        version=version,
+        kind="LLM" if hasattr(scorer, "client") else "CODE",
+        higher_is_better=True,
+    )
+
+
+class _Thread:
+    """What was said, in the form in which scorers of conversations read it."""
+
+    def __init__(self, subject: Session | Turn) -> None:
+        turns = [subject] if isinstance(subject, Turn) else list(subject.turns)
+        self._messages = messages_of(turns)
+
+    async def get_thread(self, options: object = None) -> list[dict[str, str]]:
+        return self._messages
+
+
+def _is_asynchronous(scorer: Any) -> bool:
+    client = getattr(scorer, "client", None)
+    return type(getattr(client, "openai", client)).__name__.startswith("Async")

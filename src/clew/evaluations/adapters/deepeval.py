@@ -1,0 +1,137 @@
+"""Runs a metric of deepeval on sessions, or one that is not conversational on turns."""
+
+import asyncio
+import inspect
+import json
+from copy import copy
+from typing import Any
+
+from clew.evaluations.adapters.inputs import documents_of
+from clew.evaluations.evaluation import Evaluation
+from clew.evaluations.evaluators import Evaluator
+from clew.evaluations.models import JudgeError
+from clew.evaluations.transcripts import instructions_of
+from clew.sessions.model import Turn
+from clew.sessions.session import Session
+
+_QUIET = {"_show_indicator": False, "_log_metric_to_confident": False}
+
+
+def from_deepeval(
+    metric: Any,
+    *,
+    name: str | None = None,
+    version: str = "",
+    higher_is_better: bool | None = True,
+) -> Evaluator:
+    """Make an evaluator of a metric of deepeval.
+
+    A conversational metric judges sessions, any other one turns. The label says whether its
+    threshold was reached, the explanation is its reason.
+
+    Args:
+        metric: It is given a test case with the turns, the tools that were called, the documents
+            that were found, and the assistant's instructions as its role.
+        name: What its result is called; as the metric is.
+        version: Change it with the metric.
+        higher_is_better: False for metrics of a fault, such as toxicity.
+    """
+    from deepeval.metrics import BaseConversationalMetric
+
+    of_session = isinstance(metric, BaseConversationalMetric)
+    called = name or str(metric.__name__)
+
+    async def evaluate(subject: Session | Turn) -> Evaluation | None:
+        case = _conversation(subject) if isinstance(subject, Session) else _test_case(subject)
+        if case is None:
+            return None
+        # It keeps its result in itself, and several sessions are judged at the same time.
+        measured = copy(metric)
+        await _measure(measured, case)
+        if measured.error:
+            message = f"deepeval's {called!r} failed: {measured.error:.200}"
+            raise JudgeError(message)
+        if measured.skipped or measured.score is None:
+            return None
+        passed = measured.is_successful()
+        known = {"cost": measured.evaluation_cost, "model": measured.evaluation_model}
+        return Evaluation(
+            called,
+            score=measured.score,
+            label=None if passed is None else ("passed" if passed else "failed"),
+            explanation=measured.reason or None,
+            metadata={
+                **{key: value for key, value in known.items() if isinstance(value, str | float)},
+                "threshold": measured.threshold,
+            },
+        )
+
+    return Evaluator(
+        evaluate,
+        called,
+        level="session" if of_session else "turn",
+        version=version,
+        kind="LLM",
+        higher_is_better=higher_is_better,
+    )
+
+
+async def _measure(metric: Any, case: Any) -> None:
+    measure = metric.a_measure if metric.async_mode else metric.measure
+    known = inspect.signature(measure).parameters
+    quiet = {key: value for key, value in _QUIET.items() if key in known}
+    if metric.async_mode:
+        await measure(case, **quiet)
+    else:
+        await asyncio.to_thread(measure, case, **quiet)
+
+
+def _conversation(session: Session) -> Any:
+    from deepeval.test_case import ConversationalTestCase
+    from deepeval.test_case import Turn as Said
+
+    turns = list(session.turns)
+    if not turns:
+        return None
+    said = []
+    for turn in turns:
+        said.append(Said(role="user", content=turn.input.text))
+        said.append(
+            Said(
+                role="assistant",
+                content=turn.output.text,
+                tools_called=_tools(turn) or None,
+                retrieval_context=documents_of(turn) or None,
+            )
+        )
+    role = next(filter(None, map(instructions_of, turns)), None)
+    return ConversationalTestCase(turns=said, chatbot_role=role, name=session.id)
+
+
+def _test_case(turn: Turn) -> Any:
+    from deepeval.test_case import LLMTestCase
+
+    return LLMTestCase(
+        input=turn.input.text,
+        actual_output=turn.output.text,
+        tools_called=_tools(turn) or None,
+        retrieval_context=documents_of(turn) or None,
+    )
+
+
+def _tools(turn: Turn) -> list[Any]:
+    from deepeval.test_case import ToolCall
+
+    return [
+        ToolCall(name=it.name, input_parameters=_parameters(it.arguments), output=it.result or None)
+        for it in turn.calls
+        if it.kind == "tool"
+    ]
+
+
+def _parameters(arguments: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(arguments)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,291 @@
+"""RunStore: the store as a run of evaluators uses it, from one thread.
+
+A verdict is bound to what its evaluator can have seen: `Unit.seen` is read before the session is.
+What was said about spans that were deleted meanwhile is not kept.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+from time import time_ns
+from typing import Any, NamedTuple
+
+from clew.evaluations.claims import LEASE_SECONDS, Claims
+from clew.evaluations.evaluation import Evaluation
+from clew.evaluations.evaluators import Evaluator
+from clew.evaluations.pending import JUDGED_CALLS, Candidate, Found, Pending, Wanted, choose
+from clew.evaluations.results import insert
+from clew.sessions.model import Turn
+from clew.sessions.session import Session
+from clew.sessions.store import SessionNotFoundError, SessionStore
+from clew.store.database import connect, transaction
+
+_MAX_ERROR = 2000
+"""How many characters of an error are kept."""
+_SPANS = (
+    "SELECT trace_id, count(*) FROM span WHERE id <= ? "
+    "AND trace_id IN (SELECT trace_id FROM turn WHERE session_id = ?)"
+)
+
+
+class Target(NamedTuple):
+    """What an evaluator is called with, and what its verdict is about."""
+
+    subject: tuple[Any, ...]
+    """A session; a turn and its session; or a call, its turn and its session."""
+    trace_id: bytes | None = None
+    root_id: bytes | None = None
+    span_id: bytes | None = None
+
+
+@dataclass(slots=True)
+class Unit:
+    """A session that this run has claimed for some of its evaluators."""
+
+    session_id: str
+    names: frozenset[str]
+    seen: int = 0
+    """Up to which span the store was summarised before the session was read."""
+    spans: Mapping[bytes, int] = field(default_factory=dict)
+    """How many spans up to that one were in each of its traces."""
+    session: Session | None = None
+
+
+class SharedTurns(Sequence[Turn]):
+    """The turns of a session, read once for all its evaluators, when the first one asks."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self._turns = turns
+        self._lock = Lock()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._all()[index]
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} turns>"
+
+    def _all(self) -> Sequence[Turn]:
+        with self._lock:
+            if not isinstance(self._turns, tuple):
+                if self._closed:
+                    message = "the turns of a session can be read while it is evaluated, not after"
+                    raise RuntimeError(message)
+                self._turns = tuple(self._turns)
+            return self._turns
+
+    @property
+    def read(self) -> Sequence[Turn]:
+        """The turns, if they were read."""
+        return self._turns if isinstance(self._turns, tuple) else ()
+
+    def close(self) -> None:
+        """Read no more, and wait until nobody is reading."""
+        with self._lock:
+            self._closed = True
+
+
+class RunStore:
+    """What a run finds out about the store, and writes to it."""
+
+    def __init__(
+        self, path: Path, pending: Pending, *, lease_seconds: float = LEASE_SECONDS
+    ) -> None:
+        self.path = path
+        self._pending = pending
+        self._started_ns = time_ns()
+        self._readers: list[SessionStore] = []
+        self._reading: dict[str, SessionStore] = {}
+        self._store = SessionStore(path)
+        try:
+            self._connection = connect(path)
+        except BaseException:
+            self._store.close()
+            raise
+        self.claims = Claims(path, lease_seconds)
+
+    def close(self) -> None:
+        """Give back what is claimed, and close the store."""
+        try:
+            self.claims.close(self._connection)
+        finally:
+            self._connection.close()
+            for store in (self._store, *self._readers, *self._reading.values()):
+                store.close()
+
+    def find(self, wanted: Wanted, quiet_ns: int) -> Found:
+        """Return what there is to do in the sessions that are *wanted*."""
+        self._started_ns = time_ns()
+        self._store.catch_up()
+        self.claims.sweep(self._connection)
+        chosen = choose(self._connection, wanted)
+        return self._pending.find(
+            self._connection, quiet_ns, self._started_ns, all_of_them=not chosen
+        )
+
+    def claim(self, candidates: Iterable[Candidate]) -> tuple[list[Unit], list[Candidate]]:
+        """Claim sessions; return those that are ours now, and those that others evaluate."""
+        self._store.catch_up()
+        units, elsewhere = [], []
+        with transaction(self._connection):
+            for candidate in candidates:
+                names = self._pending.still(self._connection, candidate, self._started_ns)
+                taken = frozenset(self.claims.take(self._connection, candidate.session_id, names))
+                if names - taken:
+                    elsewhere.append(Candidate(candidate.session_id, names - taken))
+                if taken:
+                    units.append(Unit(candidate.session_id, taken))
+        return units, elsewhere
+
+    def _spans(self, session_id: str, seen: int, trace: bytes | None = None) -> dict[bytes, int]:
+        """Return how many spans up to *seen* there are in each trace of a session, or in one."""
+        of_one = "" if trace is None else "AND trace_id = ?"
+        given = (seen, session_id) if trace is None else (seen, session_id, trace)
+        query = f"{_SPANS} {of_one} GROUP BY trace_id"
+        return dict(self._connection.execute(query, given).fetchall())
+
+    def left_by_others(
+        self, candidates: Iterable[Candidate]
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        """Return in which of these there is something to do, and which others still evaluate."""
+        self._store.catch_up()
+        free, held = [], []
+        with transaction(self._connection):
+            for candidate in candidates:
+                names = self._pending.still(self._connection, candidate, self._started_ns)
+                ours = {
+                    it
+                    for it in names
+                    if self.claims.may_take(self._connection, candidate.session_id, it)
+                }
+                if ours:
+                    free.append(Candidate(candidate.session_id, frozenset(ours)))
+                if names - ours:
+                    held.append(Candidate(candidate.session_id, names - ours))
+        return free, held
+
+    def read(self, unit: Unit) -> bool:
+        """Read the session of a unit; return whether it is still there."""
+        self._store.catch_up()
+        query = "SELECT value FROM progress WHERE name = 'summarised'"
+        (unit.seen,) = self._connection.execute(query).fetchone()
+        unit.spans = self._spans(unit.session_id, unit.seen)
+        self._store.score(sessions=[unit.session_id])
+        reader = self._readers.pop() if self._readers else SessionStore(self.path, catches_up=False)
+        try:
+            session = reader.get(unit.session_id)
+        except SessionNotFoundError:
+            self._readers.append(reader)
+            return False
+        unit.session = replace(session, turns=SharedTurns(session.turns))
+        self._reading[unit.session_id] = reader
+        return True
+
+    def targets(self, unit: Unit, it: Evaluator) -> tuple[list[Target], int]:
+        """Return what an evaluator has to look at, and how many turns or calls it need not."""
+        session = unit.session
+        if session is None or it.level == "session":
+            return [Target((session,))], 0
+        if it.level == "turn":
+            wanted = self._pending.turns(self._connection, unit.session_id, it.name)
+            found = [
+                Target((turn, session), turn.trace_id, turn.root_id)
+                for turn in session.turns
+                if (turn.trace_id, turn.root_id) in wanted
+            ]
+            return found, len(session.turns) - len(found)
+        judged = self._pending.judged_calls(self._connection, unit.session_id, it.name)
+        calls = [
+            (call, turn)
+            for turn in session.turns
+            for call in turn.calls
+            if call.kind in JUDGED_CALLS
+        ]
+        found = [
+            Target((call, turn, session), turn.trace_id, None, call.span_id)
+            for call, turn in calls
+            if (turn.trace_id, call.span_id) not in judged
+        ]
+        return found, len(calls) - len(found)
+
+    def record(self, unit: Unit, it: Evaluator, target: Target, made: Evaluation) -> bool:
+        """Keep a verdict; return False if what it is about was deleted meanwhile."""
+        verdict = replace(
+            made,
+            session_id=unit.session_id,
+            trace_id=target.trace_id,
+            root_id=target.root_id,
+            span_id=target.span_id,
+            version=it.version,
+            seen=unit.seen,
+        )
+        with transaction(self._connection):
+            if not self._is_there(unit, target.trace_id):
+                return False
+            insert(self._connection, verdict)
+            self._connection.execute(
+                "DELETE FROM evaluation_error WHERE session_id = ? AND trace_id = ? "
+                "AND root_id = ? AND span_id = ? AND name = ?",
+                (*_key(unit, target), it.name),
+            )
+            if it.level == "session":
+                self.claims.release(self._connection, unit.session_id, it.name)
+        return True
+
+    def record_error(self, unit: Unit, it: Evaluator, target: Target, error: str) -> None:
+        """Keep that an evaluator has failed."""
+        with transaction(self._connection):
+            if not self._is_there(unit, target.trace_id):
+                return
+            self._connection.execute(
+                "INSERT INTO evaluation_error (session_id, trace_id, root_id, span_id, name, "
+                "version, seen, error, attempts, made_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?) "
+                "ON CONFLICT (session_id, trace_id, root_id, span_id, name) DO UPDATE SET "
+                "attempts = iif(version = excluded.version AND seen = excluded.seen, "
+                "attempts + 1, 1), version = excluded.version, seen = excluded.seen, "
+                "error = excluded.error, made_ns = excluded.made_ns",
+                (
+                    *_key(unit, target),
+                    it.name,
+                    it.version,
+                    unit.seen,
+                    error[:_MAX_ERROR].encode("utf-8", "replace").decode(),
+                    time_ns(),
+                ),
+            )
+
+    def finish(self, unit: Unit) -> None:
+        """Give back what was claimed of a session."""
+        if unit.session is not None and isinstance(unit.session.turns, SharedTurns):
+            unit.session.turns.close()
+        if (reader := self._reading.pop(unit.session_id, None)) is not None:
+            self._readers.append(reader)
+        with transaction(self._connection):
+            for name in unit.names:
+                self.claims.release(self._connection, unit.session_id, name)
+
+    def _is_there(self, unit: Unit, trace: bytes | None) -> bool:
+        """Whether nothing was deleted, or given to another session, of what a unit has seen.
+
+        With a *trace*, of that one.
+        """
+        query = "SELECT DISTINCT trace_id FROM turn WHERE session_id = ?"
+        there = {it for (it,) in self._connection.execute(query, (unit.session_id,))}
+        left = self._spans(unit.session_id, unit.seen, trace)
+        if trace is not None:
+            return trace in there and left.get(trace, 0) >= unit.spans.get(trace, 0)
+        turns = unit.session.turns if unit.session is not None else ()
+        read = turns.read if isinstance(turns, SharedTurns) else ()  # Some may be newer.
+        return all(it.trace_id in there for it in read) and all(
+            left.get(it, 0) >= number for it, number in unit.spans.items()
+        )
+
+
+def _key(unit: Unit, target: Target) -> tuple[str, bytes, bytes, bytes]:
+    none = b""
+    ids = target.trace_id or none, target.root_id or none, target.span_id or none
+    return (unit.session_id, *ids)

@@ -1,0 +1,185 @@
+"""`evaluate`: lets evaluators look at the sessions in a store, at what is new to them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from math import isfinite
+from threading import Thread
+from typing import Any
+
+from clew.core.errors import EvaluationError
+from clew.evaluations.evaluators import Evaluator
+from clew.evaluations.pending import Pending, Wanted
+from clew.evaluations.run_store import RunStore
+from clew.evaluations.runs import ProgressCallback, Run
+from clew.evaluations.work import Limits, Work
+from clew.sessions.store import SessionStore
+
+Evaluators = Evaluator | Iterable[Evaluator]
+_NO_TIME = timedelta(0)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def evaluate(
+    store: SessionStore,
+    evaluators: Evaluators,
+    *,
+    sessions: Wanted = None,
+    concurrency: int = 8,
+    rate: float | None = None,
+    retries: int = 2,
+    max_cost: float | None = None,
+    progress: ProgressCallback | None = None,
+    again: bool = False,
+    quiet: timedelta = _NO_TIME,
+) -> Run:
+    """Let evaluators look at sessions; return what came of it.
+
+    Only what is new to an evaluator is looked at: sessions, turns or calls that it has not judged
+    yet, or not since they went on, or not in its present version. Each verdict is kept as it is
+    made, so a run that was ended goes on where it was; and several processes that run at the same
+    time share the work.
+
+    >>> run = evaluate(store, [resolved], sessions={"user": "ada"})  # doctest: +SKIP
+    >>> run.made, run.failed, run.cost  # doctest: +SKIP
+    (12, 0, 0.0)
+
+    Args:
+        store: Where the sessions are.
+        evaluators: What looks at them; or only one.
+        sessions: The ids of those that are wanted; or a mapping of what `SessionStore.list` takes,
+            such as ``{"user": "ada"}``. All of them, if it is not given.
+        concurrency: How many calls of evaluators are made at the same time.
+        rate: How many calls may begin in a second. As many as can, if it is not given.
+        retries: How often a call is made again that failed for a reason that may pass: the provider
+            has too much to do, or cannot be reached.
+        max_cost: How much it may cost, in US dollars, as far as evaluators say what they cost.
+        progress: Is called with a `Progress` whenever there is some.
+        again: Also look at what was judged before.
+        quiet: Only look at sessions that ended so long ago.
+    """
+    prepared = _prepared(
+        store,
+        evaluators,
+        Limits(concurrency, rate, retries, max_cost),
+        sessions,
+        again=again,
+        quiet=quiet,
+    )
+
+    async def run() -> Run:
+        # The default one of the loop has few threads where there are few processors.
+        executor = ThreadPoolExecutor(concurrency, "clew-evaluator")
+        asyncio.get_running_loop().set_default_executor(executor)
+        return await prepared(progress)
+
+    return _to_the_end(run())
+
+
+async def evaluate_async(
+    store: SessionStore,
+    evaluators: Evaluators,
+    *,
+    sessions: Wanted = None,
+    concurrency: int = 8,
+    rate: float | None = None,
+    retries: int = 2,
+    max_cost: float | None = None,
+    progress: ProgressCallback | None = None,
+    again: bool = False,
+    quiet: timedelta = _NO_TIME,
+) -> Run:
+    """Do what `evaluate` does, for a program that is asynchronous itself.
+
+    >>> run = await evaluate_async(store, resolved)  # doctest: +SKIP
+    """
+    limits = Limits(concurrency, rate, retries, max_cost)
+    prepared = _prepared(store, evaluators, limits, sessions, again=again, quiet=quiet)
+    return await prepared(progress)
+
+
+def checked(evaluators: Evaluators, limits: Limits) -> list[Evaluator]:
+    """Return the evaluators; raise `EvaluationError` if they, or the limits, cannot be used."""
+    several = [evaluators] if isinstance(evaluators, Evaluator) else list(evaluators)
+    names = set[str]()
+    for it in several:
+        given: Any = it
+        if not isinstance(given, Evaluator):
+            message = f"{given!r:.80} is no evaluator: decorate the function with @evaluator"
+            raise EvaluationError(message)
+        if it.name in names:
+            message = f"two evaluators are named {it.name!r}: what one says would replace the other"
+            raise EvaluationError(message)
+        names.add(it.name)
+    if not several:
+        message = "evaluators is empty: give at least one"
+        raise EvaluationError(message)
+    _check_number("concurrency", limits.concurrency, least=1, whole=True)
+    _check_number("retries", limits.retries, least=0, whole=True)
+    for name in ("rate", "max_cost"):
+        if (value := getattr(limits, name)) is not None:
+            _check_number(name, value, least=0, whole=False)
+    return several
+
+
+def _check_number(name: str, value: Any, *, least: int, whole: bool) -> None:
+    kinds = int if whole else (int, float)
+    is_right = isinstance(value, kinds) and not isinstance(value, bool) and isfinite(value)
+    if not is_right or value < least or (not whole and value <= least):
+        wanted = f"a whole number, at least {least}" if whole else "a number greater than 0"
+        message = f"{name}={value!r:.80} must be {wanted}"
+        raise EvaluationError(message)
+
+
+def nanoseconds(quiet: Any) -> int:
+    """Return a time as nanoseconds; raise `EvaluationError` if it is none."""
+    if not isinstance(quiet, timedelta) or quiet < _NO_TIME:
+        message = f"quiet={quiet!r:.80} must be a timedelta, such as timedelta(seconds=60)"
+        raise EvaluationError(message)
+    return quiet // _MICROSECOND * 1000
+
+
+def _prepared(
+    store: SessionStore,
+    evaluators: Evaluators,
+    limits: Limits,
+    sessions: Wanted,
+    *,
+    again: bool,
+    quiet: timedelta,
+) -> Callable[[ProgressCallback | None], Coroutine[Any, Any, Run]]:
+    """Check what was given, and return what does it."""
+    several = checked(evaluators, limits)
+    quiet_ns = nanoseconds(quiet)
+    pending = Pending(several, again=again)
+
+    async def run(progress: ProgressCallback | None) -> Run:
+        work = Work(several, limits, progress=progress)
+        return await work.work_off(lambda: RunStore(store.path, pending), sessions, quiet_ns)
+
+    return run
+
+
+def _to_the_end(work: Coroutine[Any, Any, Run]) -> Run:
+    """Run it, also where an event loop is running, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    made: list[Run] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            made.append(asyncio.run(work))
+        except BaseException as error:
+            raised.append(error)
+
+    thread = Thread(target=run, name="clew-evaluate", daemon=True)
+    thread.start()
+    thread.join()
+    with suppress(IndexError):
+        raise raised[0]
+    return made[0]

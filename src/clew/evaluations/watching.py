@@ -1,0 +1,114 @@
+"""Watch: evaluates once, or again and again as conversations go on, until it is told to stop."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from clew.evaluations.budget import Budget
+from clew.evaluations.evaluators import Evaluator
+from clew.evaluations.pending import Pending, Wanted
+from clew.evaluations.run_store import RunStore
+from clew.evaluations.runs import Figures, ProgressCallback, Run
+from clew.evaluations.work import Limits, Work
+from clew.store.database import StoreError, StoreMissingError, connect
+
+_LEAST_SECONDS, _MOST_SECONDS = 0.5, 5.0
+"""Between two looks at whether there is something new."""
+_LOOKS_ANYWAY = 60.0
+"""After how many seconds it is looked at everything, whether or not there are new spans."""
+
+
+class Watch:
+    """The passes over a store for the same evaluators, which have one budget in common."""
+
+    def __init__(
+        self,
+        path: Path,
+        evaluators: Iterable[Evaluator],
+        limits: Limits,
+        *,
+        sessions: Wanted = None,
+        quiet_ns: int = 0,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        self._path = path
+        self._evaluators = tuple(evaluators)
+        self._limits = limits
+        self._sessions = sessions if isinstance(sessions, Mapping | None) else tuple(sessions)
+        self._quiet_ns = quiet_ns
+        self._progress = progress
+        self._budget = Budget(limits.max_cost)
+        self._stopped = asyncio.Event()
+        self._work: Work | None = None
+        self.run = Run({it.name: Figures() for it in self._evaluators})
+        """What came of all passes."""
+
+    def stop(self, reason: str) -> None:
+        """Begin nothing more, and end when what has begun is finished."""
+        self.run.stopped = self.run.stopped or reason
+        self._stopped.set()
+        if self._work is not None:
+            self._work.stop(reason)
+
+    async def once(self, *, again: bool = False, patient: bool = False) -> Run:
+        """Do what there is to do now; return what came of it, which is added to `run`, too."""
+        pending = Pending(self._evaluators, again=again, patient=patient)
+        self._work = Work(
+            self._evaluators, self._limits, progress=self._progress, budget=self._budget
+        )
+        if self._stopped.is_set():
+            self._work.stop(self.run.stopped)
+        try:
+            return await self._work.work_off(
+                lambda: RunStore(self._path, pending), self._sessions, self._quiet_ns
+            )
+        finally:
+            self.run.add(self._work.run)
+            if self._work.run.stopped:
+                self._stopped.set()
+            self._work = None
+
+    async def until_stopped(
+        self, told: Callable[[Run], Any], waits: Callable[[], Any] = lambda: None
+    ) -> None:
+        """Look again whenever there may be something to do; what comes of a look is *told*.
+
+        What has failed is tried again after a minute, then after two, four, and so on. Where there
+        is no store yet, *waits* is called once.
+        """
+        pause = min(max(self._quiet_ns / 1e10, _LEAST_SECONDS), _MOST_SECONDS)
+        seen, look_anyway, is_waiting, has_said = -1, 0.0, False, False
+        while not self._stopped.is_set():
+            last = await asyncio.to_thread(self._last_span)
+            if last is None and not has_said:
+                waits()
+                has_said = True
+            if last is not None and (is_waiting or last != seen or monotonic() > look_anyway):
+                run = await self.once(patient=True)
+                seen, is_waiting = last, run.waiting > 0
+                look_anyway = monotonic() + _LOOKS_ANYWAY
+                if run.made or run.unknown or run.failed:
+                    told(run)
+            if not self._stopped.is_set():
+                await _wait(self._stopped, pause)
+
+    def _last_span(self) -> int | None:
+        """Return the number of the span that was stored last; None if there is no store yet."""
+        try:
+            with closing(connect(self._path, read_only=True)) as connection:
+                query = "SELECT coalesce(max(id), 0) FROM span"
+                return int(connection.execute(query).fetchone()[0])
+        except StoreMissingError:
+            return None
+        except StoreError:
+            return -1  # It is opened to be written then, which says what is wrong, or mends it.
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,260 @@
+"""Work: does what there is to do for a run, several calls of evaluators at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import TypeVar
+
+from clew.evaluations.budget import Budget
+from clew.evaluations.evaluation import Evaluation
+from clew.evaluations.evaluators import Evaluator
+from clew.evaluations.pace import Pace, delay, told_to_wait
+from clew.evaluations.pending import Candidate, Wanted
+from clew.evaluations.run_store import RunStore, Target, Unit
+from clew.evaluations.runs import Failure, Figures, Progress, ProgressCallback, Run
+
+T = TypeVar("T")
+UNKNOWN = "unknown"
+"""The label of a verdict where an evaluator could not know."""
+_CLAIMED_AT_ONCE = 16
+_SECONDS_BETWEEN_LOOKS = 0.2
+_PATIENCE = 300.0
+"""For how many seconds a session that another process evaluates is waited for, if nothing comes of
+it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How fast a run may go, and what it may cost."""
+
+    concurrency: int = 8
+    rate: float | None = None
+    retries: int = 2
+    max_cost: float | None = None
+
+
+class _StoppedError(Exception):
+    """The run was stopped before a call was tried again."""
+
+
+class Work:
+    """One run: what is pending is claimed, judged and recorded, until nothing is left."""
+
+    def __init__(
+        self,
+        evaluators: Iterable[Evaluator],
+        limits: Limits,
+        *,
+        progress: ProgressCallback | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self._evaluators = {it.name: it for it in evaluators}
+        self._limits = limits
+        self._progress = progress
+        self._budget = Budget(limits.max_cost) if budget is None else budget
+        self._pace = Pace(limits.rate)
+        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._stopping = asyncio.Event()
+        self._exhausted = set[str]()
+        self._thread = ThreadPoolExecutor(1, "clew-evaluations")
+        self._claiming = asyncio.Lock()
+        self._candidates = deque[Candidate]()
+        self._claimed = deque[Unit]()
+        self._elsewhere = list[Candidate]()
+        self._done = self._total = 0
+        self.run = Run({name: Figures() for name in self._evaluators})
+
+    def stop(self, reason: str) -> None:
+        """Begin nothing more. What has begun is finished and kept."""
+        if not self._stopping.is_set():
+            self.run.stopped = reason
+            self._stopping.set()
+
+    async def work_off(
+        self, open_store: Callable[[], RunStore], wanted: Wanted, quiet_ns: int
+    ) -> Run:
+        """Do what there is to do in the sessions that are *wanted*; return what came of it."""
+        try:
+            self._store = await self._in_store(open_store)
+            try:
+                found = await self._in_store(lambda: self._store.find(wanted, quiet_ns))
+                for name, figures in self.run.of.items():
+                    figures.fresh += found.fresh[name]
+                    figures.waiting += found.waiting[name]
+                self._candidates.extend(found.candidates)
+                self._total = len(found.candidates)
+                while self._candidates and not self._stopping.is_set():
+                    await self._work_off_candidates()
+                    self._candidates.extend(await self._left_by_others())
+            finally:
+                self._thread.submit(self._store.close).result()
+        finally:
+            self._thread.shutdown()
+        return self.run
+
+    async def _in_store(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    async def _work_off_candidates(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._limits.concurrency, len(self._candidates))):
+                    group.create_task(self._work())
+        except BaseExceptionGroup as errors:  # The first one is why the others ended.
+            raise errors.exceptions[0] from None
+
+    async def _work(self) -> None:
+        while (unit := await self._next()) is not None:
+            await self._judge(unit)
+            self._done += 1
+            self._tell()
+
+    async def _next(self) -> Unit | None:
+        """Return the next session that is ours; None if there is none, or the run is stopped."""
+        async with self._claiming:
+            while not self._claimed and self._candidates and not self._stopping.is_set():
+                number = min(_CLAIMED_AT_ONCE, self._limits.concurrency, len(self._candidates))
+                batch = [self._candidates.popleft() for _ in range(number)]
+                wanted = [
+                    Candidate(it.session_id, names)
+                    for it in batch
+                    if (names := it.names - self._exhausted)
+                ]
+                units, elsewhere = await self._in_store(partial(self._store.claim, wanted))
+                self._claimed.extend(units)
+                self._elsewhere.extend(elsewhere)
+                self._done += len(batch) - len(units)
+            if self._stopping.is_set() or not self._claimed:
+                return None
+            return self._claimed.popleft()
+
+    async def _judge(self, unit: Unit) -> None:
+        """Let each evaluator say something about a session, its turns or its calls."""
+        try:
+            if not await self._in_store(lambda: self._store.read(unit)):
+                return
+            async with asyncio.TaskGroup() as group:
+                for name in unit.names:
+                    it = self._evaluators[name]
+                    targets, fresh = await self._in_store(partial(self._store.targets, unit, it))
+                    self.run.of[name].fresh += fresh
+                    for target in targets:
+                        group.create_task(self._judge_target(unit, it, target))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            await self._in_store(lambda: self._store.finish(unit))
+
+    async def _judge_target(self, unit: Unit, it: Evaluator, target: Target) -> None:
+        async with self._slots:
+            if self._stopping.is_set() or it.name in self._exhausted:
+                return
+            if not await self._budget.admit(it.name):
+                self._exhaust(it.name)
+                return
+            cost: float | None = None
+            try:
+                made = await self._called(it, target)
+                cost = self._cost(it, made)
+            except _StoppedError:
+                return
+            except Exception as error:
+                cost = _dollars(getattr(error, "cost", None))
+                self.run.of[it.name].cost += cost or 0.0
+                await self._failed(unit, it, target, error)
+                return
+            finally:
+                await self._budget.settle(it.name, cost)
+            await self._keep(unit, it, target, made)
+
+    async def _called(self, it: Evaluator, target: Target) -> Evaluation | None:
+        """Call an evaluator, again if it fails for a reason that may pass."""
+        attempt = 1
+        while True:
+            await self._pace.wait()
+            try:
+                return await it(*target.subject)
+            except Exception as error:
+                seconds = delay(error, attempt) if attempt <= self._limits.retries else None
+                if seconds is None:
+                    raise
+                self._pace.hold(told_to_wait(error))
+            attempt += 1
+            if await self._has_stopped(seconds):
+                raise _StoppedError
+
+    async def _keep(
+        self, unit: Unit, it: Evaluator, target: Target, made: Evaluation | None
+    ) -> None:
+        verdict = made or Evaluation(it.name, label=UNKNOWN, annotator_kind=it.kind)
+        if await self._in_store(lambda: self._store.record(unit, it, target, verdict)):
+            figures = self.run.of[it.name]
+            if verdict.label == UNKNOWN and verdict.score is None:
+                figures.unknown += 1
+            else:
+                figures.made += 1
+        else:  # A part of what it has seen was deleted. If the rest is there, it looks again.
+            self._elsewhere.append(Candidate(unit.session_id, frozenset({it.name})))
+        self._tell()
+
+    async def _failed(self, unit: Unit, it: Evaluator, target: Target, error: Exception) -> None:
+        told = f"{type(error).__name__}: {error}"
+        await self._in_store(lambda: self._store.record_error(unit, it, target, told))
+        span = target.span_id or target.root_id
+        self.run.add_failure(Failure(it.name, unit.session_id, target.trace_id, span, told))
+        self._tell()
+
+    def _cost(self, it: Evaluator, made: Evaluation | None) -> float:
+        cost = _dollars(made.metadata.get("cost")) if made else None
+        self.run.of[it.name].cost += cost or 0.0
+        if cost is None and made is not None and it.kind == "LLM" and self._budget.most is not None:
+            self.stop(
+                f"max_cost cannot be kept: evaluator {it.name!r} asks a model, and does not say "
+                "what that costs, in metadata['cost']"
+            )
+        return cost or 0.0
+
+    def _exhaust(self, name: str) -> None:
+        self._exhausted.add(name)
+        spent, most = self._budget.spent, self._budget.most
+        self.run.stopped = f"max_cost={most:g} is reached: {spent:.4g} was spent"
+        if self._exhausted == self._evaluators.keys():
+            self._stopping.set()
+
+    async def _left_by_others(self) -> list[Candidate]:
+        """Wait for the sessions that others evaluate; return in which there is something to do."""
+        until = monotonic() + _PATIENCE
+        while self._elsewhere and not self._stopping.is_set():
+            before = len(self._elsewhere)
+            free, held = await self._in_store(lambda: self._store.left_by_others(self._elsewhere))
+            self._elsewhere = held
+            if free:
+                return free
+            if len(held) < before:
+                until = monotonic() + _PATIENCE
+            elif monotonic() > until:
+                self.stop(f"another process does not finish {held[0].session_id!r}")
+            elif held:
+                await self._has_stopped(_SECONDS_BETWEEN_LOOKS)
+        return []
+
+    async def _has_stopped(self, seconds: float) -> bool:
+        """Wait so long, but no longer than until the run is stopped; return whether it is."""
+        try:
+            return await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return False
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            run = self.run
+            done = min(self._done, self._total)
+            self._progress(Progress(done, self._total, run.made, run.failed, run.cost))
+
+
+def _dollars(cost: object) -> float | None:
+    return float(cost) if isinstance(cost, int | float) and cost >= 0 else None

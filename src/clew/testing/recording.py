@@ -1,0 +1,132 @@
+"""Recording: the spans that the application makes while a test runs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+
+from clew.core import settings
+from clew.export.default_provider import has_exporters_configured, provider_of_the_application
+from clew.instrument.api import instrument_automatically, running_provider, uninstrument_all
+from clew.spans import cost
+from clew.spans.other_providers import add_processor
+from clew.spans.price_list import prices_are_installed
+from clew.store.file_writer import FileWriter
+from clew.store.sdk import record_of
+
+
+class Recorded:
+    """The spans of one test. They are written to its store when somebody wants to read them."""
+
+    def __init__(self, path: Path, recording: "Recording") -> None:
+        self.path = path
+        self._recording = recording
+        self._file = FileWriter(path)
+        self._waiting: list[ReadableSpan] = []
+
+    def add(self, span: ReadableSpan) -> None:
+        """Keep a span that has ended."""
+        self._waiting.append(span)
+
+    def attach(self) -> None:
+        """Record the spans of tracer providers that the application has set since, too."""
+        self._recording.attach()
+
+    def write(self) -> int:
+        """Write what has come since the last time; return how many spans that were."""
+        # A thread may add one meanwhile: what is taken is exactly what was there.
+        taken = self._waiting[:]
+        del self._waiting[: len(taken)]
+        if taken or not self.path.exists():
+            self._file.add([record_of(span) for span in taken])
+        return len(taken)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class _Processor(SpanProcessor):
+    """Gives each span that ends to the test that is running; no span, if none wants any."""
+
+    def __init__(self) -> None:
+        self.recorded: Recorded | None = None
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep *span*, if it is sampled."""
+        recorded, context = self.recorded, span.context
+        if recorded is not None and context is not None and context.trace_flags.sampled:
+            recorded.add(span)
+
+
+class Recording:
+    """Switches clew on for a run of tests, and off after it, unless the application had done it."""
+
+    def __init__(self) -> None:
+        self._processor = _Processor()
+        self._providers: list[Any] = []
+        self._is_started_here = False
+
+    def start(self) -> None:
+        """Instrument the frameworks; with other arguments, if the application gives them later.
+
+        Where no exporter is configured, the spans of tests go to no other place than their stores.
+        """
+        self._is_started_here |= running_provider() is None
+        variables = {}
+        if prices_are_installed() and not os.environ.get(settings.COST.name, "").strip():
+            variables[settings.COST.name] = "1"
+        if not has_exporters_configured() and provider_of_the_application() is None:
+            variables["OTEL_TRACES_EXPORTER"] = "none"
+        with _environment(variables):
+            instrument_automatically()
+            cost.read_cost_setting()  # The application may have started clew before.
+        self.attach()
+
+    def stop(self) -> None:
+        """Undo what `start` has done."""
+        cost.read_cost_setting()
+        if self._is_started_here:
+            uninstrument_all()
+
+    @contextmanager
+    def into(self, path: Path) -> Iterator[Recorded]:
+        """Keep the spans that end inside the block in a store at *path*."""
+        if running_provider() is None:  # A test has switched clew off.
+            self.start()
+        recorded = Recorded(path, self)
+        self.attach()
+        self._processor.recorded = recorded
+        try:
+            yield recorded
+        finally:
+            self._processor.recorded = None
+            recorded.close()
+
+    def attach(self) -> None:
+        """Record the spans of the global tracer provider, and of the one that clew was given."""
+        for provider in (trace.get_tracer_provider(), running_provider()):
+            if not hasattr(provider, "add_span_processor"):
+                continue
+            if not any(provider is it for it in self._providers):
+                add_processor(provider, self._processor)
+                self._providers.append(provider)
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables inside the block; none of them is set outside of it."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

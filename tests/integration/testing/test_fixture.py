@@ -1,0 +1,251 @@
+"""`clew_session`: a test holds a conversation, and asserts on its session."""
+
+import pytest
+
+
+def test_a_conversation_and_its_session(run_pytest, project):
+    done = run_pytest(
+        """
+        import shop
+
+        def test_refund(clew_session):
+            with clew_session("refund", user_id="ada") as session:
+                history = shop.ask("Where is my order?")
+                assert len(session.turns) == 1
+                shop.ask("And when does it arrive?", history)
+            assert session.id == "refund"
+            assert session.user_id == "ada"
+            assert len(session.turns) == 2
+            assert session.turns[1].input.text == "And when does it arrive?"
+            assert session.models == ("gpt-4o-mini",)
+            assert session.tokens.total > 0
+            assert 0 < session.cost < 0.01
+            assert session.errors == 0
+        """
+    )
+    assert done.counts() == {"passed": 1}, done.output
+    assert not (project / ".clew").exists()
+    assert "clew:" not in done.output
+
+
+def test_sessions_without_an_id_are_named_after_the_test(run_pytest):
+    done = run_pytest(
+        """
+        import shop
+
+        def test_two(clew_session):
+            with clew_session() as one:
+                shop.ask("Hello")
+            with clew_session() as other:
+                shop.ask("Hello")
+                shop.ask("Goodbye")
+            assert [it.id for it in clew_session.sessions] == ["test_two", "test_two-2"]
+            assert (len(one.turns), len(other.turns)) == (1, 2)
+
+        def test_each_test_begins_with_nothing(clew_session):
+            with clew_session("test_two") as session:
+                shop.ask("Hello")
+            assert len(session.turns) == 1
+            assert len(clew_session.store.list()) == 1
+        """
+    )
+    assert done.counts() == {"passed": 2}, done.output
+
+
+def test_a_block_is_entered_again_for_the_next_turn(run_pytest):
+    done = run_pytest(
+        """
+        import shop
+
+        def test_later(clew_session):
+            session = clew_session("later")
+            for text in ("Hello", "Are you there?"):
+                with session:
+                    shop.ask(text)
+            shop.ask("This belongs to nobody")
+            assert [turn.input.text for turn in session.turns] == ["Hello", "Are you there?"]
+        """
+    )
+    assert done.counts() == {"passed": 1}, done.output
+
+
+def test_a_fixture_of_the_application_holds_the_block_open(run_pytest):
+    done = run_pytest(
+        """
+        import pytest, shop
+
+        @pytest.fixture
+        def conversation(clew_session):
+            with clew_session("held") as session:
+                yield session
+
+        def test_in_it(conversation):
+            shop.ask("Hello")
+            assert len(conversation.turns) == 1
+
+        def test_left_again(clew_session):
+            import clew
+            assert clew.current().session_id is None
+        """
+    )
+    assert done.counts() == {"passed": 2}, done.output
+
+
+def test_a_session_that_the_application_opens_itself(run_pytest):
+    done = run_pytest(
+        """
+        import shop
+        from clew import using_session
+
+        def handle(request):
+            with using_session(request["conversation"]):
+                shop.ask(request["text"])
+
+        def test_read_by_its_id(clew_session):
+            handle({"conversation": "chat-42", "text": "Hello"})
+            assert clew_session("chat-42").turns[0].input.text == "Hello"
+        """
+    )
+    assert done.counts() == {"passed": 1}, done.output
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            'clew.using_session("chat-42").__call__(shop.ask)("Hello")',
+            "nothing was recorded in session 'mine' of this test, but in 'chat-42': the app",
+        ),
+        (
+            'contextvars.Context().run(shop.ask, "Hello")',
+            "nothing was recorded in session 'mine' of this test, and 1 span without any session",
+        ),
+        (
+            "pass",
+            "nothing was recorded in session 'mine' of this test: no span has ended",
+        ),
+        (
+            "clew.uninstrument_all()",
+            "nothing was recorded in session 'mine' of this test: uninstrument_all() was called",
+        ),
+    ],
+)
+def test_nothing_recorded_is_an_error_that_says_why(run_pytest, body, said):
+    done = run_pytest(
+        f"""
+        import clew, contextvars, shop
+
+        def test_it(clew_session):
+            with clew_session("mine") as session:
+                {body}
+            assert session.errors == 0
+
+        def test_the_next_one_is_not_harmed(clew_session):
+            with clew_session("mine") as session:
+                shop.ask("Hello")
+            assert session.errors == 0
+        """
+    )
+    assert done.counts() == {"failed": 1, "passed": 1}, done.output
+    assert f"NothingRecordedError: {said}" in done.output
+
+
+def test_wrong_arguments_and_names_raise_at_that_line(run_pytest):
+    done = run_pytest(
+        """
+        import pytest
+        from clew import IdentityTypeError, IdentityValueError
+
+        def test_it(clew_session):
+            with pytest.raises(IdentityValueError):
+                clew_session("")
+            with pytest.raises(IdentityTypeError, match="user_id"):
+                clew_session("a", user_id=7)
+            session = clew_session("a")
+            with pytest.raises(AttributeError, match="no attribute 'costs'; did you mean 'cost'?"):
+                session.costs
+            assert not hasattr(session, "__wrapped__")
+            assert repr(session) == "<session 'a'>"
+        """
+    )
+    assert done.counts() == {"passed": 1}, done.output
+
+
+def test_threads_and_async_tests(run_pytest):
+    done = run_pytest(
+        """
+        import asyncio, threading, openai, pytest, shop
+
+        client = openai.AsyncOpenAI()
+
+        async def ask(text):
+            messages = [{"role": "user", "content": text}]
+            await client.chat.completions.create(model="gpt-4o-mini", messages=messages)
+
+        @pytest.mark.anyio
+        async def test_of_a_coroutine(clew_session):
+            async with clew_session("one") as one:
+                await ask("Hello")
+            with clew_session("several") as several:
+                await asyncio.gather(*(asyncio.create_task(ask(f"Question {n}")) for n in range(3)))
+            assert len(one.turns) == 1
+            assert len(several.turns) == 3
+
+        def test_of_a_thread(clew_session):
+            with clew_session("thread") as session:
+                thread = threading.Thread(target=shop.ask, args=("Hello",))
+                thread.start()
+                thread.join()
+            assert len(session.turns) == 1
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+        """
+    )
+    assert done.counts() == {"passed": 2}, done.output
+
+
+def test_several_processes_of_xdist(run_pytest):
+    done = run_pytest(
+        """
+        import pytest, shop
+
+        @pytest.mark.parametrize("number", range(6))
+        def test_one_of_many(clew_session, number):
+            with clew_session("same") as session:
+                shop.ask(f"This is {number}")
+            assert [turn.input.text for turn in session.turns] == [f"This is {number}"]
+            assert number != 3, "not three"
+        """,
+        "-n2",
+    )
+    assert done.counts()["passed"] == 5, done.output
+    assert "not three" in done.output
+    assert "clew: session same" in done.output
+    assert "  user       This is 3\n" in done.output
+    assert "This is 2\n" not in done.output
+
+
+def test_another_process_writes_into_the_store_of_the_test(run_pytest):
+    service = """
+        import shop
+        from clew import instrument_all, using_session
+
+        instrument_all()
+        with using_session("refund"):
+            shop.ask("Hello from another process")
+    """
+    done = run_pytest(
+        """
+        import os, subprocess, sys
+
+        def test_it(clew_session):
+            command = [sys.executable, "service.py"]
+            variables = {**os.environ, "CLEW_STORE": str(clew_session.path)}
+            subprocess.run(command, env=variables, check=True)
+            assert clew_session("refund").turns[0].input.text == "Hello from another process"
+        """,
+        files={"service.py": service},
+    )
+    assert done.counts() == {"passed": 1}, done.output

@@ -1,0 +1,158 @@
+"""What a test that fails says: its own message, and the conversation."""
+
+import re
+from xml.etree import ElementTree as ET
+
+
+def test_the_conversation_of_a_failing_test_is_printed(run_pytest, tmp_path):
+    done = run_pytest(
+        """
+        import shop
+
+        def test_refund(clew_session):
+            with clew_session("refund", user_id="ada") as session:
+                shop.ask("Where is my order A-17?")
+            assert session.model_calls > 100, "too few calls"
+
+        def test_other(clew_session):
+            with clew_session("fine"):
+                shop.ask("All is well")
+        """
+    )
+    assert done.counts() == {"failed": 1, "passed": 1}, done.output
+    assert "AssertionError: too few calls" in done.output
+    assert "where 1 = <session 'refund'>.model_calls" in done.output
+    begin = done.output.index(" clew: session refund ")
+    shown = done.output[begin:]
+    assert "Session refund · user ada\n" in shown
+    assert "  user       Where is my order A-17?\n" in shown
+    assert "All is well" not in done.output
+    assert "\x1b" not in shown
+    kept = tmp_path / "kept" / "test_refund0" / ".clew" / "sessions.db"
+    assert f"Kept in {kept}\n" in shown
+    assert kept.is_file()
+
+
+def test_an_error_of_the_application_keeps_its_own_message(run_pytest):
+    done = run_pytest(
+        """
+        import shop
+
+        def test_refund(clew_session):
+            with clew_session("refund"):
+                shop.ask("Where is my order?")
+                raise ConnectionError("the workshop's calendar is down")
+        """
+    )
+    assert done.counts() == {"failed": 1}, done.output
+    assert "ConnectionError: the workshop's calendar is down\n" in done.output
+    assert "  user       Where is my order?\n" in done.output
+
+
+def test_sessions_that_the_application_opened_are_printed_and_few_of_many(run_pytest):
+    done = run_pytest(
+        """
+        import shop
+        from clew import using_session
+
+        def test_many(clew_session):
+            for number in range(8):
+                with using_session(f"chat-{number}"):
+                    shop.ask("Hello")
+            assert False
+        """
+    )
+    assert [n for n in range(8) if f" clew: session chat-{n} " in done.output] == [0, 1, 2, 3, 4]
+    assert "3 sessions more: clew sessions --store " in done.output
+
+
+def test_a_long_conversation_is_cut_and_says_so(run_pytest):
+    done = run_pytest(
+        """
+        import shop
+
+        def test_long(clew_session):
+            with clew_session("long"):
+                for number in range(70):
+                    shop.ask(f"Question {number}")
+            assert False
+        """
+    )
+    assert "  user       Question 30\n" in done.output
+    assert "  user       Question 69\n" not in done.output
+    assert "lines more." in done.output
+
+
+def test_where_nothing_was_recorded_that_is_said(run_pytest):
+    done = run_pytest(
+        """
+        def test_none(clew_session):
+            with clew_session("none"):
+                pass
+            assert False, "of its own"
+        """
+    )
+    assert "AssertionError: of its own" in done.output
+    assert "No session was recorded in this test." in done.output
+
+
+def test_what_was_said_cannot_harm_a_report(run_pytest, tmp_path):
+    done = run_pytest(
+        r"""
+        import shop
+
+        def test_evil(clew_session):
+            with clew_session("evil\u202e"):
+                shop.ask("\x1b[2J ]]> \x00 <b> \ud83d\ude00")
+            assert False
+        """,
+        f"--junitxml={tmp_path / 'report.xml'}",
+    )
+    assert done.counts() == {"failed": 1}, done.output
+    assert "\x1b[2J" not in done.output
+    assert ET.parse(tmp_path / "report.xml").getroot().find(".//failure") is not None
+
+
+def test_the_first_bad_turn_and_its_words(run_pytest):
+    done = run_pytest(
+        """
+        import openai, shop
+
+        def test_refund(clew_session):
+            with clew_session("refund") as session:
+                history = shop.ask("Please deliver it on Thursday before noon.")
+                shop.ask("No, that is wrong. I said before noon!", history)
+            assert session.first_bad_turn.turn == 2
+            assert session.first_bad_turn.kind == "friction"
+            assert session.turns[session.first_bad_turn.turn - 1].friction > 0.5
+            assert session.failure == 0
+            assert session.outcome == "unknown"
+            assert session.friction < 0.3
+
+        def test_fine(clew_session):
+            with clew_session() as session:
+                shop.ask("Please deliver it on Thursday before noon.")
+            assert session.friction < 0.3
+            assert session.first_bad_turn is None
+
+        def test_of_an_error(clew_session):
+            with clew_session("failed") as session:
+                try:
+                    # Nothing listens there.
+                    shop.client = openai.OpenAI(base_url="http://127.0.0.1:9/v1", max_retries=0)
+                    shop.ask("Hello")
+                except openai.APIConnectionError:
+                    pass
+            assert session.first_bad_turn is None
+        """
+    )
+    assert done.counts() == {"failed": 2, "passed": 1}, done.output
+    assert "where 0." in done.output
+    assert "<session 'refund'>.friction" in done.output
+    shown = done.output[done.output.index(" clew: session refund ") :]
+    assert "\nBreaks in turn 2 · friction 0." in shown
+    assert "· No, that is wrong. I said before noon!\n" in shown
+    assert '  told by    "' in shown
+    assert "  caused by  model ChatCompletion (span " in shown
+    shown = done.output[done.output.index(" clew: session failed ") :]
+    assert re.search(r"^Breaks in turn 1 · friction 0\.\d\d · failure 1\.00$", shown, re.MULTILINE)
