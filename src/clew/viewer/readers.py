@@ -24,7 +24,9 @@ from clew.viewer.catching_up import CatchingUp
 _KEPT_OPEN = 4
 _SECONDS_TO_CATCH_UP = 0.03
 _FEW_SPANS = 300
-"""Sessions with so few spans together are scored at once."""
+"""Sessions with so few spans together are scored at once, which takes some hundredths of a second."""
+_SECONDS_TO_SCORE = 0.5
+"""Not more, however busy the machine or the store is."""
 _KEPT_TRACES = 64
 _BATCH_SPANS, _BATCH_BYTES = 100, 2**20
 _MOST_SPANS = 2000
@@ -139,13 +141,13 @@ class Reader:
         message = f"there is no turn {trace.hex()}-{root.hex()} in the store"
         raise LookupError(message)
 
-    def score_few(self, seconds: float) -> bool:
+    def score_few(self) -> bool:
         """Score what is not, if it is little, so that a page shows it; return whether all is."""
         if self.sessions.is_scored:
             return True
         if self.rows(_NOT_SCORED, (SIGNALS,))[0]["spans"] > _FEW_SPANS:
             return False
-        self.sessions.score(seconds)
+        self.sessions.score(_SECONDS_TO_SCORE)
         return self.sessions.is_scored
 
     def version(self) -> int:
@@ -181,7 +183,7 @@ class Readers:
             with self._catching_up.reading():
                 seconds = 0.0 if self._catching_up.is_at_work else _SECONDS_TO_CATCH_UP
                 share = reader.sessions.catch_up(seconds)
-                self._catching_up.note(share, scored=reader.score_few(seconds))
+                self._catching_up.note(share, scored=reader.score_few())
                 yield reader
         except sqlite3.Error:
             reader.close()
