@@ -24,7 +24,7 @@ from clew.viewer.catching_up import CatchingUp
 _KEPT_OPEN = 4
 _SECONDS_TO_CATCH_UP = 0.03
 _FEW_SPANS = 300
-"""Sessions with so few spans together are scored at once, which takes some hundredths of a second."""
+"""Sessions with so few spans together are scored at once, which takes a moment."""
 _SECONDS_TO_SCORE = 0.5
 """Not more, however busy the machine or the store is."""
 _KEPT_TRACES = 64
