@@ -9,7 +9,7 @@ import click
 from clew.cli import _figures, _terminal
 from clew.cli._breaks import where_it_broke
 from clew.cli._calls import LONGEST, arguments_of, called_unseen, details_of, media_of, told
-from clew.cli._scores import bad_turns, likely, noticed, score_lines
+from clew.cli._scores import bad_turns, likely
 from clew.core.wording import number_of
 from clew.sessions.model import Call, Message, Turn
 from clew.sessions.session import Session
@@ -51,8 +51,9 @@ def heading(session: Session) -> Iterator[str]:
         parts.append(_figures.cost(session.cost))
     errors = number_of(session.errors, "error")
     parts.append(click.style(errors, fg="red") if session.errors else errors)
+    if session.outcome != "unknown":
+        parts.append(f"outcome {_terminal.line(session.outcome)}")
     yield " · ".join(parts)
-    yield from score_lines(session)
     if used := [*session.models, *session.frameworks]:
         yield click.style(_terminal.line(", ".join(used)), dim=True)
 
@@ -90,8 +91,6 @@ class _Turns:
             yield self._row("", click.style("(no answer)", dim=True))
         if turn.error and not any(turn.error in it or it in turn.error for it in shown_errors):
             yield from self._text("error", turn.error, "red")
-        for text in noticed(turn):
-            yield from self._text("noticed", text, "", dim=True)
 
     def _unseen(self, call: Call, depth: int, turn: Turn) -> Iterator[str]:
         """Yield the tools that a model asked for, and that nothing else was recorded of."""
