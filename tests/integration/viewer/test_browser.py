@@ -25,6 +25,10 @@ PAGES = (
     "?rated=bad",
     "users",
     "overview",
+    "metrics",
+    "metrics?by=day&metric=cost",
+    "differences",
+    "differences?by=model",
     "live",
     "live?user=nobody",
     "session?id=chat-42",
@@ -66,7 +70,15 @@ def test_hostile_contents_run_nothing_and_fetch_nothing(path, write, visit):
             address,
             *(
                 f"{address}{it}"
-                for it in ("users", "overview", "live", "?errors=yes", "?rated=bad")
+                for it in (
+                    "users",
+                    "overview",
+                    "metrics",
+                    "differences?by=tag",
+                    "live",
+                    "?errors=yes",
+                    "?rated=bad",
+                )
             ),
         ]
         waiting += compared(page)
