@@ -2,6 +2,7 @@
 
 import re
 from contextlib import closing
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -56,8 +57,8 @@ def test_a_session_says_where_it_broke_and_with_which_words(ask, broken, path):
 def test_the_cause_of_a_bad_turn_is_a_span_of_the_tree(ask, broken, path):
     with SessionStore(path) as store:
         session = store.get("broken")
+        before = session.turns[1].trace_id.hex()
     cause = session.first_bad_turn.cause_id.hex()
-    before = session.turns[1].trace_id.hex()
     (address,) = {
         it for it in links(ask.get(BROKEN_PAGE).text, "/trace?") if before in it and "#" in it
     }
@@ -141,12 +142,10 @@ def test_a_failed_turn_is_the_first_bad_one(ask, write):
 def test_a_turn_that_takes_longer_than_usual_is_marked(ask, write, number, is_told):
     write(*(turn(f"s{it}", start=START + it * SECOND, tool=False) for it in range(number)))
     long = turn("long", start=START + 99 * SECOND, tool=False, cost=5.0)
-    for it in long:
-        it.end = it.start + (it.end - it.start) * 5
-    write(long)
+    write([replace(it, end=it.start + (it.end - it.start) * 5) for it in long])
     shown = text_of(turn_html(ask.get("/session?id=long").text, 1))
-    assert ("slower than usual : 6.5 s, 95 % of turns take at most 1.3 s" in shown) is is_told
-    assert ("dearer than usual : $5.00, 95 % of turns cost at most $0.002" in shown) is is_told
+    assert ("slower than usual: 6.5 s, 95 % of turns take at most 1.3 s" in shown) is is_told
+    assert ("dearer than usual: $5.00, 95 % of turns cost at most $0.002" in shown) is is_told
     if is_told:
         assert "than usual" not in text_of(ask.get("/session?id=s1").text)
 
@@ -233,7 +232,7 @@ def test_a_file_to_send_shows_it_too_without_links(broken, path, tmp_path):
     html = export(path, tmp_path / "files", ["broken"]).path.read_text()
     shown = text_of(html)
     assert "First bad turn: #3 the user is annoyed: the user corrects the assistant" in shown
-    assert "the user complains : " in shown
+    assert "the user complains: " in shown
     assert "resolved no by a program, version 7" in shown
     assert "/trace" not in html
     assert "/history" not in html
