@@ -134,7 +134,7 @@ def test_everything_can_be_read_without_scripts(server, visit):
     page.get_by_label("Search what was said").fill("order")
     page.get_by_role("button", name="Filter").click()
     page.get_by_role("link", name="Where is my order A-17?").click()
-    assert page.get_by_text("It was sent yesterday.").is_visible()
+    assert page.get_by_text("It was sent yesterday.").first.is_visible()
     page.get_by_text("get_order").click()
     assert page.get_by_text('"status": "sent"').is_visible()
     page.get_by_role("link", name="spans").first.click()

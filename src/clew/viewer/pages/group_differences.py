@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from clew.evaluations.metrics import Comparison, MetricError
 from clew.evaluations.metrics import compare as compared
+from clew.evaluations.metrics.grouping import check_group
 from clew.viewer.filters import SINCE, Filters
 from clew.viewer.pages.metrics import GROUPS, asked, configured, kept, not_scored, sessions_href
 from clew.viewer.pages.sessions import metadata_names
@@ -25,6 +26,8 @@ class Counted:
     problem: str
     metadata: Sequence[str]
     not_scored: int
+    is_wrong: bool = False
+    """Whether what was asked names something that is not there."""
 
 
 def differences(request: Request) -> Response:
@@ -49,7 +52,7 @@ def differences(request: Request) -> Response:
     return page(
         request,
         "differences.html",
-        status=400 if found.problem and by else 200,
+        status=400 if found.is_wrong else 200,
         filters=filters,
         by=by,
         a=comparison.a if comparison else a,
@@ -70,8 +73,11 @@ def _counted(by: str, a: str, b: str, filters: Filters, reader: Reader) -> Count
     about = metadata_names(reader), not_scored(reader)
     if not by:
         return Counted(None, "", *about)
+    is_group = False
     try:
+        check_group(by)
+        is_group = True
         found = compared(reader.sessions, by, a or None, b or None, **asked(filters))
     except MetricError as error:
-        return Counted(None, str(error), *about)
+        return Counted(None, str(error), *about, is_wrong=not is_group or bool(a or b))
     return Counted(found, "", *about)
