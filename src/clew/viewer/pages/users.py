@@ -68,7 +68,9 @@ def users(request: Request) -> Response:
         orders=[
             (label, href("/users", order=key if key != "last" else "", user=name), key == order)
             for key, (label, _) in ORDERS.items()
-        ],
+        ]
+        # Ranked fairly, however few sessions a user has.
+        + [("Most friction", href("/metrics", metric="friction", by="user"), False)],
         next=href("/users", order=order, user=name, page=number + 1)
         if len(found) > _PER_PAGE
         else "",
