@@ -112,9 +112,9 @@ def examples(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def live(session: nox.Session) -> None:
-    """Run the examples on a small real model, as --live does."""
+    """Run the examples and a judge on a small real model, as --live does."""
     _install(session, *EXTRAS, groups=("test", "all", "live"))
-    _pytest(session, "tests/integration/examples", "-k", "live")
+    _pytest(session, "tests/integration/examples", "tests/integration/evaluations", "-k", "live")
 
 
 @nox.session(python=CURRENT)
@@ -140,6 +140,7 @@ ON_ONE_PYTHON = [
     "tests/integration/examples",
     "tests/integration/faults",
     "tests/integration/sessions",
+    "tests/integration/testing",
     "tests/integration/viewer",
     "tests/integration/zero_code",
     "tests/release/docs",
@@ -156,7 +157,16 @@ def _with_all_frameworks(session: nox.Session) -> None:
 SIDE_BY_SIDE = [
     *(
         f"tests/integration/{name}"
-        for name in ("activation", "cli", "contract", "doctor", "faults", "sessions", "store")
+        for name in (
+            "activation",
+            "cli",
+            "contract",
+            "doctor",
+            "faults",
+            "sessions",
+            "store",
+            "testing",
+        )
     ),
     "tests/release/docs",
 ]
@@ -289,6 +299,7 @@ def phoenix(session: nox.Session) -> None:
     Debian's chromium.
     """
     _install(session, "view", groups=("test", "view"))
+    session.install("arize-phoenix-client")
     where = Path(session.create_tmp()).resolve() / "phoenix"
     session.run("uv", "venv", "--quiet", "--allow-existing", str(where), external=True)
     python = str(where / "bin" / "python")

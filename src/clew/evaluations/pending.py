@@ -52,7 +52,11 @@ def _is_fresh(trace: str, root: str, span: str, last: str) -> str:
 
 
 def _last_of(trace: str) -> str:
-    return f"(SELECT max(id) FROM span WHERE span.trace_id = {trace})"
+    # What is said about a trace is put into it, and does not make it go on.
+    return (
+        f"(SELECT max(id) FROM span WHERE span.trace_id = {trace} "
+        "AND openinference_kind IS NOT 'EVALUATOR')"
+    )
 
 
 _SESSION = _is_fresh("NULL", "NULL", "NULL", "session.last_span")

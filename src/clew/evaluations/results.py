@@ -13,7 +13,7 @@ from clew.sessions.store import SessionStore
 from clew.store.database import connect, explained, transaction
 from clew.store.encoding import is_utf8
 
-_COLUMNS = (
+COLUMNS = (
     "session_id",
     "trace_id",
     "root_id",
@@ -30,7 +30,7 @@ _COLUMNS = (
     "seen",
 )
 _INSERT = (
-    f"INSERT INTO evaluation ({', '.join(_COLUMNS)}) VALUES ({'?, ' * (len(_COLUMNS) - 1)}"
+    f"INSERT INTO evaluation ({', '.join(COLUMNS)}) VALUES ({'?, ' * (len(COLUMNS) - 1)}"
     "coalesce(?, (SELECT max(id) FROM span), 0)) RETURNING id"
 )
 _SECONDS = 5.0
@@ -94,8 +94,8 @@ def read_where(
 ) -> list[Evaluation]:
     """Return the evaluations that meet a condition in SQL, in the order of their being added."""
     table = "current_evaluation" if current_ones else "evaluation"
-    query = f"SELECT id, {', '.join(_COLUMNS)} FROM {table} WHERE {condition} ORDER BY id"
-    return [_evaluation(row) for row in store.sql(query, parameters)]
+    query = f"SELECT id, {', '.join(COLUMNS)} FROM {table} WHERE {condition} ORDER BY id"
+    return [evaluation_of(row) for row in store.sql(query, parameters)]
 
 
 def _condition(
@@ -113,7 +113,8 @@ def _condition(
     return condition, [value for _, value in conditions]
 
 
-def _evaluation(row: dict[str, Any]) -> Evaluation:
+def evaluation_of(row: dict[str, Any]) -> Evaluation:
+    """Return the evaluation that a row with its number and its `COLUMNS` is."""
     return Evaluation(**{**row, "metadata": json.loads(row["metadata"])})
 
 

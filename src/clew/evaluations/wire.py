@@ -6,7 +6,7 @@ link to the turn or the span, and OpenTelemetry's event ``gen_ai.evaluation.resu
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -24,7 +24,9 @@ SpanOfTrace = Callable[[bytes], bytes | None]
 
 
 def carriers_of(
-    given: Iterable[Evaluation], span_of_trace: SpanOfTrace | None = None
+    given: Iterable[Evaluation],
+    span_of_trace: SpanOfTrace | None = None,
+    late: Collection[int | None] = (),
 ) -> list[SpanRecord]:
     """Return a span for each of the evaluations, which carries it.
 
@@ -33,8 +35,9 @@ def carriers_of(
     Args:
         given: The evaluations; one without a moment is made at the beginning of 1970.
         span_of_trace: Finds the span to link where an evaluation is about a whole trace.
+        late: The numbers of those that have never counted, as something newer was said before.
     """
-    return [_carrier(it, span_of_trace) for it in given]
+    return [_carrier(it, span_of_trace, is_late=it.id in late) for it in given]
 
 
 def evaluations_in(spans: Iterable[SpanRecord]) -> list[Evaluation]:
@@ -63,7 +66,9 @@ def evaluations_in(spans: Iterable[SpanRecord]) -> list[Evaluation]:
     ]
 
 
-def _carrier(it: Evaluation, span_of_trace: SpanOfTrace | None) -> SpanRecord:
+def _carrier(
+    it: Evaluation, span_of_trace: SpanOfTrace | None, *, is_late: bool = False
+) -> SpanRecord:
     check(it)
     made = it.made_ns or 0
     digest = sha256(_identity(it)).digest()
@@ -80,6 +85,8 @@ def _carrier(it: Evaluation, span_of_trace: SpanOfTrace | None) -> SpanRecord:
     attributes: dict[str, Any] = {wire.KIND: wire.CARRIER_KIND}
     if it.session_id:
         attributes["session.id"] = it.session_id
+    if is_late:
+        attributes[wire.LATE] = True
     link: Link | None = None
     if it.trace_id is None:
         scope = "session"

@@ -7,17 +7,42 @@ from clew.core import counters
 from clew.sessions import rules
 from clew.sessions.carriers import Carried, carried_by, speaks
 from clew.sessions.json_values import first, storable, text
+from clew.spans import evaluation_attributes as wire
 from clew.store.record import SpanRecord
 
 UNUSABLE = "evaluations in spans that cannot be used"
-_INSERT = """
-INSERT OR IGNORE INTO evaluation (
-    session_id, trace_id, root_id, span_id, name, annotator_kind, identifier, score, label,
-    explanation, metadata, made_ns, version, carrier, seen
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(
-    (SELECT id FROM span WHERE trace_id = ? AND span_id = ?), 0
-))
+_NAMES = (
+    "session_id",
+    "trace_id",
+    "root_id",
+    "span_id",
+    "name",
+    "annotator_kind",
+    "identifier",
+    "score",
+    "label",
+    "explanation",
+    "metadata",
+    "made_ns",
+    "version",
+    "carrier",
+)
+_INSERT = (
+    f"INSERT INTO evaluation ({', '.join(_NAMES)}, seen) "
+    f"VALUES ({', '.join(f':{name}' for name in _NAMES)}, iif(:late, 0, coalesce("
+    "(SELECT id FROM span WHERE trace_id = :in_trace AND span_id = :in_span), 0)))"
+)
+_SAME = """
+UPDATE evaluation SET carrier = :carrier WHERE id = (
+    SELECT min(id) FROM evaluation
+    WHERE carrier IS NULL AND name = :name AND made_ns = :made_ns AND identifier = :identifier
+        AND annotator_kind = :annotator_kind AND version = :version AND metadata = :metadata
+        AND score IS :score AND label IS :label AND explanation IS :explanation
+        AND trace_id IS :trace_id AND span_id IS :span_id
+        AND (trace_id IS NOT NULL OR session_id = :session_id)
+)
 """
+"""Finds what was added directly, and comes back in a span: exported, say, and imported again."""
 _counted: set[bytes] = set()
 """Spans whose unusable evaluations were counted: the spans of a trace are read several times."""
 _MOST_COUNTED = 10_000
@@ -31,34 +56,43 @@ def add_carried(connection: sqlite3.Connection, spans: Sequence[SpanRecord]) -> 
             continue
         found, unusable = carried_by(span)
         for it in found:
-            added = connection.execute(_INSERT, _row(span, it)).rowcount
-            if added and it.trace_id not in {None, span.trace_id}:
+            if _add(connection, _row(span, it)) and it.trace_id not in {None, span.trace_id}:
                 others.add(it.trace_id or b"")
         if unusable:
             _count(span.trace_id + span.span_id, unusable)
     return others
 
 
-def _row(span: SpanRecord, it: Carried) -> tuple[object, ...]:
+def _add(connection: sqlite3.Connection, row: Mapping[str, object]) -> bool:
+    """Add an evaluation if it is not there; return whether it is new."""
+    known = "SELECT 1 FROM evaluation WHERE carrier = :carrier"
+    if connection.execute(known, row).fetchone() or connection.execute(_SAME, row).rowcount:
+        return False
+    connection.execute(_INSERT, row)
+    return True
+
+
+def _row(span: SpanRecord, it: Carried) -> Mapping[str, object]:
     said = it.result
-    return (
-        storable(it.session_id),
-        it.trace_id,
-        it.root_id,
-        it.span_id,
-        said.name,
-        said.annotator_kind,
-        said.identifier,
-        said.score,
-        said.label,
-        said.explanation,
-        said.metadata or "{}",
-        it.made_ns,
-        said.version,
-        span.trace_id + span.span_id + it.place.encode(),
-        span.trace_id,
-        span.span_id,
-    )
+    return {
+        "session_id": storable(it.session_id),
+        "trace_id": it.trace_id,
+        "root_id": it.root_id,
+        "span_id": it.span_id,
+        "name": said.name,
+        "annotator_kind": said.annotator_kind,
+        "identifier": said.identifier,
+        "score": said.score,
+        "label": said.label,
+        "explanation": said.explanation,
+        "metadata": said.metadata or "{}",
+        "made_ns": it.made_ns,
+        "version": said.version,
+        "carrier": span.trace_id + span.span_id + it.place.encode(),
+        "late": span.attributes.get(wire.LATE) is True,
+        "in_trace": span.trace_id,
+        "in_span": span.span_id,
+    }
 
 
 def _count(key: bytes, unusable: int) -> None:

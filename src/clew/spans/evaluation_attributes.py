@@ -19,6 +19,8 @@ WITHDRAWN = "clew.withdrawn."
 """Before the names, where something is withdrawn, for which the convention has no form."""
 VERSION = "clew.version"
 """The field with the version of the evaluator, for which it has none either."""
+LATE = "clew.late"
+"""The attribute of a carrier whose evaluation never counted: a newer one was there before it."""
 TURN_ROOT = "clew.turn.root_id"
 """The attribute of a carrier's link that says: it is about this turn, not about the whole trace."""
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from functools import wraps
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +43,8 @@ def _server_of(tools: Tools) -> MCPServer:
         tools.first_bad_turn,
         tools.users,
         tools.evaluations,
+        tools.metrics,
     ]
-    if find_spec("clew.evaluations.metrics") is not None:
-        offered.append(tools.metrics)
     for tool in offered:
         server.add_tool(
             _with_clear_errors(tool),

@@ -1,6 +1,8 @@
 """``clew export``: gives the spans of the store to another program."""
 
+import sqlite3
 import sys
+from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
@@ -16,19 +18,23 @@ from clew.cli.export.addresses import is_url
 from clew.cli.export.result import Result, Source
 from clew.cli.export.selection import all_spans, sessions_like, spans_of
 from clew.core.wording import number_of
+from clew.evaluations.stored import current_ones, evaluations_to_export
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
 
-_HELP = """Give spans to another program: to an OTLP endpoint, or in a file.
+_HELP = """Give spans and evaluations to another program: to an OTLP endpoint, or in a file.
 
 \b
-    clew export --to otlp --endpoint http://localhost:6006     to Phoenix, say
+    clew export --to otlp --endpoint http://localhost:4318     as OTLP
+    clew export --to phoenix --endpoint http://localhost:6006  evaluations as its annotations
     clew export --to jsonl spans.jsonl.gz                      OTLP JSON lines; - for a pipe
     clew export --to parquet spans.parquet --since 7d          a table; needs pyarrow
 
-Without further options all spans are exported, otherwise those of the sessions that are chosen. For
-otlp and jsonl it is kept beside the store what a target has been given, so that an export that was
-interrupted goes on where it stopped, and one that is repeated adds what is new.
+Without further options everything is exported, otherwise the sessions that are chosen. Each
+evaluation is a span, as OpenInference defines it, and clew import reads it back; Phoenix is given
+those that count as annotations, by its own client. It is kept beside the store what a target has
+been given (but for parquet), so that an export that was interrupted goes on where it stopped, and
+one that is repeated adds what is new.
 
 It exits with 1 if the target did not take every span.
 """
@@ -54,9 +60,9 @@ def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> Map
 
 @click.command(help=_HELP, short_help="Give spans to an OTLP endpoint, or write them to a file.")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--to", required=True, type=click.Choice(["otlp", "jsonl", "parquet"]))
+@click.option("--to", required=True, type=click.Choice(["otlp", "phoenix", "jsonl", "parquet"]))
 @click.option(
-    "--endpoint", metavar="URL", callback=_url, help="Of otlp: such as http://localhost:6006."
+    "--endpoint", metavar="URL", callback=_url, help="Of otlp: such as http://localhost:4318."
 )
 @click.option(
     "--header",
@@ -92,13 +98,23 @@ def command(
     _check(to, file, endpoint, headers)
     state = state or store.with_name(f"{store.name}-exported")
     with SessionStore(store) as opened:
+        if to == "phoenix":
+            opened.catch_up()  # With the evaluations that spans carry, and with turns.
         search["user"] = stored_user(opened, search["user"])
         chosen = None if session is None else iter([find(opened, session).id])
         if chosen is None and any(value is not None for value in search.values()):
             chosen = sessions_like(opened, search)
         with closing(connect(store, read_only=True)) as connection:
+            is_part = chosen is not None
             ids = all_spans(connection) if chosen is None else spans_of(connection, chosen)
-            result = _export(Source(connection, ids), to, file, state, (endpoint, headers))
+            if to == "phoenix":
+                result = _to_phoenix(
+                    connection, ids, (str(endpoint), headers), state, is_part=is_part
+                )
+            else:
+                said = evaluations_to_export(connection, chosen=is_part)
+                source = Source(connection, ids, said)
+                result = _export(source, to, file, state, (endpoint, headers))
     to_pipe = str(file) == "-"
     if as_json and not to_pipe:
         _data.write(asdict(result))
@@ -129,15 +145,37 @@ def _export(
     return runs.to_json_lines(source, path, state)
 
 
+def _to_phoenix(
+    connection: sqlite3.Connection,
+    ids: "array[int]",
+    address: tuple[str, Mapping[str, str]],
+    state: Path,
+    *,
+    is_part: bool,
+) -> Result:
+    """Send spans, and evaluations as annotations of what Phoenix then shows."""
+    from clew.cli.export import phoenix, runs
+    from clew.cli.export.otlp import Endpoint
+
+    client = phoenix.client_of(*address)  # Before anything is sent.
+    nothing = array("q")
+    source = Source(connection, ids, nothing, without_carriers=True)
+    result = runs.to_otlp(source, Endpoint(*address), state, "phoenix")
+    if not result.error:
+        phoenix.annotate(client, connection, current_ones(connection, chosen=is_part), result)
+    return result
+
+
 def _check(to: str, file: Path | None, endpoint: str | None, headers: object) -> None:
     """Raise an error if the options do not fit the target."""
-    if to == "otlp":
+    if to in {"otlp", "phoenix"}:
         if file is not None or endpoint is None:
-            message = "--to otlp needs --endpoint http://host:4318, and no file"
+            port = 4318 if to == "otlp" else 6006
+            message = f"--to {to} needs --endpoint http://host:{port}, and no file"
             raise click.UsageError(message)
         return
     if endpoint is not None or headers:
-        message = "--endpoint and --header belong to --to otlp"
+        message = "--endpoint and --header belong to --to otlp and --to phoenix"
         raise click.UsageError(message)
     if file is None or (to == "parquet" and str(file) == "-"):
         message = f"--to {to} needs a file: clew export --to {to} spans.{to}"
@@ -148,6 +186,8 @@ def _told(result: Result) -> Iterator[str]:
     """Yield lines that say what became of the spans."""
     already = f"; it had {number_of(result.already, 'span')} already" if result.already else ""
     yield f"Exported {number_of(result.exported, 'span')} to {result.to}{already}."
+    if result.annotated is not None:
+        yield f"It was given {number_of(result.annotated, 'evaluation')} as annotations."
     if result.rejected:
         yield click.style(
             f"{number_of(result.rejected, 'span')} rejected: the target does not store them, and "

@@ -1,4 +1,4 @@
-"""Writes spans to a Parquet file: a row for each, by day and session."""
+"""Writes spans to a Parquet file: a row for each, by day and session; then those of evaluations."""
 
 import json
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from clew.cli.export.errors import ExportError
+from clew.cli.export.result import Source
+from clew.evaluations.stored import carriers_with_ids
 from clew.store.columns import split
 from clew.store.encoding import tagged, to_json
 from clew.store.reader import spans_with_ids
@@ -54,10 +56,8 @@ _COLUMNS = {
 _ATTRIBUTES = list(_COLUMNS).index("attributes")
 
 
-def write(
-    connection: sqlite3.Connection, ids: "array[int]", path: Path, wrote: Callable[[int], None]
-) -> int:
-    """Write the spans with these *ids* to *path*, at once when it is complete; return how many.
+def write(source: Source, path: Path, wrote: Callable[[int], None]) -> int:
+    """Write what is exported to *path*, at once when it is complete; return how many rows.
 
     *wrote* is told of each number of rows that have been written.
     """
@@ -75,7 +75,7 @@ def write(
     written = 0
     try:
         with parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
-            for rows in _groups(_rows(connection, ids, wrote)):
+            for rows in _groups(_rows(source, wrote)):
                 columns = list(map(list, zip(*rows, strict=True)))
                 arrays = [
                     pyarrow.array(values, field.type)
@@ -102,16 +102,19 @@ def _groups(rows: Iterable[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...
         yield group
 
 
-def _rows(
-    connection: sqlite3.Connection, ids: "array[int]", wrote: Callable[[int], None]
-) -> Iterator[tuple[Any, ...]]:
-    ordered = _by_day_and_session(connection, ids)
+def _rows(source: Source, wrote: Callable[[int], None]) -> Iterator[tuple[Any, ...]]:
+    connection = source.connection
+    ordered = _by_day_and_session(connection, source.spans)
     for start in range(0, len(ordered), _ROWS_PER_READ):
         part = ordered[start : start + _ROWS_PER_READ]
         found = dict(spans_with_ids(connection, part))
         for number in part:
             if number in found:  # It may have been deleted meanwhile.
                 yield _row(found[number])
+        wrote(len(part))
+    for start in range(0, len(source.evaluations), _ROWS_PER_READ):
+        part = source.evaluations[start : start + _ROWS_PER_READ]
+        yield from map(_row, carriers_with_ids(connection, part))
         wrote(len(part))
 
 

@@ -11,6 +11,7 @@ class Result:
 
     to: str
     exported: int = 0
+    """Spans, those that carry evaluations included."""
     already: int = 0
     """Those that the target had been given before."""
     rejected: int = 0
@@ -19,6 +20,8 @@ class Result:
     """Those in batches that the target refused. The next export sends them again."""
     reasons: list[str] = field(default_factory=list)
     """What the target said of those."""
+    annotated: int | None = None
+    """Evaluations that Phoenix has taken as annotations."""
     error: str = ""
     """What ended the export too early."""
 
@@ -30,7 +33,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Source:
-    """The spans to export, by their ids in the store."""
+    """The spans and evaluations to export, by their ids in the store."""
 
     connection: sqlite3.Connection
-    ids: "array[int]"
+    spans: "array[int]"
+    evaluations: "array[int]"
+    """Those that no stored span carries; each becomes a span (``evaluations/stored.py``)."""
+    without_carriers: bool = False
+    """Whether spans that were made to carry evaluations are left out."""
+
+    @property
+    def ids(self) -> "array[int]":
+        """The ids of all, ascending."""
+        return self.spans + self.evaluations

@@ -14,6 +14,8 @@ from clew.cli.export.errors import ExportError
 from clew.cli.export.jsonl import JsonLines
 from clew.cli.export.otlp import Endpoint, Outcome
 from clew.cli.export.result import Result, Source
+from clew.evaluations.stored import FIRST, carriers_with_ids
+from clew.sessions.carriers import is_carrier
 from clew.store.otlp import to_json
 from clew.store.reader import spans_with_ids
 from clew.store.record import SpanRecord
@@ -23,9 +25,9 @@ _REFUSALS = 3
 """After so many batches of which no span was taken, there is no hope for the next one."""
 
 
-def to_otlp(source: Source, endpoint: Endpoint, state: Path) -> Result:
+def to_otlp(source: Source, endpoint: Endpoint, state: Path, kind: str = "otlp") -> Result:
     """Send what the endpoint has not been given; note each batch once it was answered."""
-    with Delivered(state, source.connection, f"otlp {endpoint.name}") as delivered:
+    with Delivered(state, source.connection, f"{kind} {endpoint.name}") as delivered:
         missing = delivered.missing(source.ids)
         result = Result(endpoint.name, already=len(source.ids) - len(missing))
         outcome = Outcome()
@@ -74,16 +76,24 @@ def to_standard_output(source: Source) -> Result:
 def to_parquet(source: Source, path: Path) -> Result:
     """Write all into a new file."""
     with _progress(len(source.ids)) as advance:
-        written = parquet.write(source.connection, source.ids, path, advance)
+        written = parquet.write(source, path, advance)
     return Result(str(path), exported=written)
 
 
 def _batches(source: Source, ids: "array[int]") -> Iterator[tuple["array[int]", list[SpanRecord]]]:
-    """Yield these spans with their ids, some at a time; a deleted one has no record."""
+    """Yield what has these ids, some at a time; what was deleted has no record.
+
+    The ids ascend, so the evaluations come last, each as a span that carries it.
+    """
     with _progress(len(ids)) as advance:
         for start in range(0, len(ids), _PER_BATCH):
             part = ids[start : start + _PER_BATCH]
-            yield part, [record for _, record in spans_with_ids(source.connection, part)]
+            spans = [number for number in part if number < FIRST]
+            records = [record for _, record in spans_with_ids(source.connection, spans)]
+            if source.without_carriers:
+                records = [record for record in records if not is_carrier(record)]
+            records += carriers_with_ids(source.connection, part[len(spans) :])
+            yield part, records
             advance(len(part))
 
 
