@@ -112,9 +112,9 @@ def examples(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def live(session: nox.Session) -> None:
-    """Run the examples on a small real model, as --live does."""
+    """Run the examples and a judge on a small real model, as --live does."""
     _install(session, *EXTRAS, groups=("test", "all", "live"))
-    _pytest(session, "tests/integration/examples", "-k", "live")
+    _pytest(session, "tests/integration/examples", "tests/integration/evaluations", "-k", "live")
 
 
 @nox.session(python=CURRENT)
@@ -137,9 +137,11 @@ ON_ONE_PYTHON = [
     "tests/integration/crossing",
     "tests/integration/delivery",
     "tests/integration/doctor",
+    "tests/integration/evaluations",
     "tests/integration/examples",
     "tests/integration/faults",
     "tests/integration/sessions",
+    "tests/integration/testing",
     "tests/integration/viewer",
     "tests/integration/zero_code",
     "tests/release/docs",
@@ -156,7 +158,17 @@ def _with_all_frameworks(session: nox.Session) -> None:
 SIDE_BY_SIDE = [
     *(
         f"tests/integration/{name}"
-        for name in ("activation", "cli", "contract", "doctor", "faults", "sessions", "store")
+        for name in (
+            "activation",
+            "cli",
+            "contract",
+            "doctor",
+            "evaluations",
+            "faults",
+            "sessions",
+            "store",
+            "testing",
+        )
     ),
     "tests/release/docs",
 ]
@@ -288,8 +300,7 @@ def phoenix(session: nox.Session) -> None:
     With ``-- --phoenix-table docs/beside-phoenix.md`` it writes that page. Both pages are opened in
     Debian's chromium.
     """
-    _install(session, "view", groups=("test", "view"))
-    session.install("arize-phoenix-client")
+    _install(session, "view", groups=("test", "view", "phoenix"))
     where = Path(session.create_tmp()).resolve() / "phoenix"
     session.run("uv", "venv", "--quiet", "--allow-existing", str(where), external=True)
     python = str(where / "bin" / "python")

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.pairing import Estimate, Verdict
 
-BENCHES = ("startup", "span", "call", "counting", "store", "page", "signals")
+BENCHES = ("startup", "span", "call", "counting", "store", "page", "signals", "metrics")
 
 _VERSIONS_OF = (
     "clew",

@@ -15,12 +15,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from clew.cli.demo.conversation import _missing
-from clew.cli.export import parquet
+from clew.cli.export import parquet, phoenix
 from clew.core.frameworks import FRAMEWORKS
 from clew.core.install_command import pip_line
 from clew.doctor import destinations
 from clew.doctor.installed import _grouped, of_framework
 from clew.doctor.running import check_watched
+from clew.evaluations.metrics import expression
 from clew.export import default_provider
 from clew.instrument.activation_entry import Entry, incompatible
 from clew.instrument.discovery import Candidate, candidates
@@ -105,7 +106,9 @@ def messages():
         yield "export/default_provider.py", f"python -m pip install {package}"
         yield "doctor/destinations.py", f"python -m pip install {package}"
     yield "spans/price_list.py", PIP_LINE
+    yield "core/install_command.py", expression.needs_sqlglot()
     yield "cli/export/parquet.py", parquet.PIP_LINE
+    yield "cli/export/phoenix.py", phoenix.PIP_LINE
     yield "store/formats/rows.py", rows.PIP_LINE
     for library in ("pandas", "polars", "pyarrow"):
         yield "sessions/table.py", table.missing(library)

@@ -32,6 +32,12 @@ ALLOWED = {
     "_redirect_headers": "httpx's",
     "_replace": "of any named tuple",
     "_asdict": "of any named tuple",
+    "_evaluators_": "the beginning of a module's name",
+    "_exit": "Python's, in os",
+    "_log_metric_to_confident": "deepeval's",
+    "_show_indicator": "deepeval's",
+    "_annotations": "the end of the names of a client's methods",
+    "_id": "the end of the name of an id",
     "_messages": "the end of an attribute's name",
     "_ns": "the end of a column's name",
     "_v2": "the end of a scope's name",
@@ -48,6 +54,7 @@ ALLOWED = {
     "_CLEW_DOCTOR": "an environment variable",
     "_self_inherited": "on a wrapper of wrapt's",
     "_changes": "of a block",
+    "_taken": "of an evaluator, while it is made",
     "_running": "of instrument/api.py, read by the doctor",
 }
 """Private names that may be read anywhere, with whose they are."""

@@ -55,6 +55,18 @@ PUBLIC = {
         "judge",
     ],
     "clew.evaluations.adapters": ["from_autoevals", "from_deepeval", "from_phoenix_evals"],
+    "clew.evaluations.metrics": [
+        "Checked",
+        "Comparison",
+        "Figure",
+        "Figures",
+        "Metric",
+        "MetricError",
+        "check",
+        "compare",
+        "figures",
+        "metrics",
+    ],
     "clew.logging": [
         "IdentityLogProcessor",
         "SessionFilter",

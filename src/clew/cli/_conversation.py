@@ -9,6 +9,7 @@ import click
 from clew.cli import _figures, _terminal
 from clew.cli._breaks import where_it_broke
 from clew.cli._calls import LONGEST, arguments_of, called_unseen, details_of, media_of, told
+from clew.cli._scores import bad_turns, likely
 from clew.core.wording import number_of
 from clew.sessions.model import Call, Message, Turn
 from clew.sessions.session import Session
@@ -27,9 +28,10 @@ def conversation(session: Session, *, full: bool, width: int | None) -> Iterator
         yield ""
         yield click.style(f"Nothing was said: {number_of(session.spans, 'span')}.", dim=True)
     shown = _Turns(full=full, width=width)
+    named = {bad.turn: name for name, bad in reversed(bad_turns(session))}
     for number, turn in enumerate(session.turns, 1):
         yield ""
-        yield from shown.lines(turn, f"Turn {number}")
+        yield from shown.lines(turn, f"Turn {number}", named.get(number, ""))
     if broke := list(where_it_broke(session, session.turns, width)):
         yield ""
         yield from broke
@@ -49,6 +51,8 @@ def heading(session: Session) -> Iterator[str]:
         parts.append(_figures.cost(session.cost))
     errors = number_of(session.errors, "error")
     parts.append(click.style(errors, fg="red") if session.errors else errors)
+    if session.outcome != "unknown":
+        parts.append(f"outcome {_terminal.line(session.outcome)}")
     yield " · ".join(parts)
     if used := [*session.models, *session.frameworks]:
         yield click.style(_terminal.line(", ".join(used)), dim=True)
@@ -67,8 +71,9 @@ class _Turns:
         self._width = width
         self._system = ""
 
-    def lines(self, turn: Turn, title: str) -> Iterator[str]:
-        yield _turn_heading(turn, title)
+    def lines(self, turn: Turn, title: str, named: str = "") -> Iterator[str]:
+        """Yield the lines of a turn; *named* is what it is called, such as the worst turn."""
+        yield _turn_heading(turn, title, named)
         if self._full:
             yield from self._new_system_prompt(turn)
         if _is_said(turn.input):
@@ -79,17 +84,21 @@ class _Turns:
                 shown_errors.add(call.error)
             if self._full or call.kind in _BRIEF or call.error:
                 yield from self._call(call, depth, turn)
-            for asked in called_unseen(call, turn):
-                text = f"{'  ' * depth}{_terminal.line(asked)}"
-                room = None if self._width is None else self._width - _ROLE - 2
-                text = text if room is None else _terminal.fit(text, room)
-                yield self._row(click.style("tool", dim=True), text)
+            yield from self._unseen(call, depth, turn)
         if _is_said(turn.output):
             yield from self._message(turn.output)
         elif not turn.error:
             yield self._row("", click.style("(no answer)", dim=True))
         if turn.error and not any(turn.error in it or it in turn.error for it in shown_errors):
             yield from self._text("error", turn.error, "red")
+
+    def _unseen(self, call: Call, depth: int, turn: Turn) -> Iterator[str]:
+        """Yield the tools that a model asked for, and that nothing else was recorded of."""
+        for asked in called_unseen(call, turn):
+            text = f"{'  ' * depth}{_terminal.line(asked)}"
+            room = None if self._width is None else self._width - _ROLE - 2
+            text = text if room is None else _terminal.fit(text, room)
+            yield self._row(click.style("tool", dim=True), text)
 
     def _new_system_prompt(self, turn: Turn) -> Iterator[str]:
         for call in turn.calls:
@@ -145,7 +154,7 @@ class _Turns:
                 yield self._row("", f"{indent}    {part}")
 
 
-def _turn_heading(turn: Turn, title: str) -> str:
+def _turn_heading(turn: Turn, title: str, named: str = "") -> str:
     parts = [f"{turn.started:%H:%M:%S}", _figures.duration(turn.seconds)]
     if turn.time_to_first_token is not None:
         parts.append(f"first token after {_figures.duration(turn.time_to_first_token)}")
@@ -155,8 +164,12 @@ def _turn_heading(turn: Turn, title: str) -> str:
         parts.append(_figures.cost(turn.cost))
     if turn.models:
         parts.append(_terminal.line(", ".join(turn.models)))
+    marked = "".join(f" · {click.style(it, fg='red')}" for it in likely(turn))
+    if named:
+        marked += f" · {click.style(named, fg='red', bold=True)}"
     failed = f" · {click.style(number_of(turn.errors, 'error'), fg='red')}" if turn.errors else ""
-    return f"{click.style(title, bold=True)} · {click.style(' · '.join(parts), dim=True)}{failed}"
+    figures = click.style(" · ".join(parts), dim=True)
+    return f"{click.style(title, bold=True)} · {figures}{failed}{marked}"
 
 
 def _nested(calls: Sequence[Call]) -> Iterator[tuple[Call, int]]:

@@ -34,6 +34,11 @@ def cost(dollars: float | None) -> str:
     return f"${dollars:.2g}" if abs(dollars) < 1e-9 else f"${dollars:.10f}".rstrip("0")
 
 
+def likelihood(value: float | None) -> str:
+    """Return a figure between 0 and 1, such as friction, and a dash for what is not known."""
+    return NOTHING if value is None else f"{value:.2f}"
+
+
 def when(moment: datetime, now: datetime) -> str:
     """Return how long ago it was; the date, if that is more than a day."""
     ago = now - moment

@@ -85,7 +85,8 @@ order_option = click.option(
     default="last",
     show_default=True,
     help="What to sort by, the highest first: last is when the last turn ended, latency what 95 % "
-    "of the turns did not exceed, worst the share of turns that failed, then errors, then latency.",
+    "of the turns did not exceed, worst the greater of friction and failure, then the share "
+    "of turns that failed.",
 )
 
 _FILTERS = (

@@ -22,6 +22,7 @@ _COLUMNS = (
     Column("USER", needed=2, shortest=10),
     Column("WHEN"),
     Column("TURNS", right=True, needed=6),
+    Column("FRICTION", right=True, needed=3),
     Column("DURATION", right=True, needed=1),
     Column("TOKENS", right=True, needed=4),
     Column("COST", right=True, needed=3),
@@ -158,9 +159,16 @@ def _row(session: Session, now: datetime | None) -> tuple[str, ...]:
         session.user_id or _figures.NOTHING,
         _figures.when(session.last, now) if now else f"{session.last:%Y-%m-%d %H:%M:%S}",
         f"{len(session.turns):,}",
+        _friction(session),
         _figures.duration(session.seconds),
         _figures.number(session.tokens.total),
         _figures.cost(session.cost),
         f"{session.errors:,}",
         session.first_message,
     )
+
+
+def _friction(session: Session) -> str:
+    """Return how likely the user is annoyed, and the number of the first bad turn."""
+    found = _figures.likelihood(session.friction)
+    return f"{found} #{session.first_bad_turn.turn}" if session.first_bad_turn else found

@@ -1,6 +1,6 @@
 """``clew users``: lists the users with the figures of their sessions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ _COLUMNS = (
     Column("USER", shortest=12),
     Column("SESSIONS", right=True),
     Column("TURNS", right=True, needed=5),
+    Column("FRICTION", right=True, needed=3),
     Column("TOKENS", right=True, needed=4),
     Column("COST", right=True, needed=3),
     Column("ERRORS", right=True, needed=6, alarming=True),
@@ -53,9 +54,10 @@ def command(
             found = figures(opened, worst, by="user", config=config)
             _show_worst(store, found.groups[:limit], as_json=as_json)
             return
-        users = opened.users()
+        known = {it.group: it for it in figures(opened, "friction", by="user").groups}
+        users = [_with_friction(user, known) for user in opened.users()]
     if as_json:
-        _data.write(list(users))
+        _data.write(users)
         return
     if not users:
         _terminal.write(f"There is no user in {store} yet.", err=True)
@@ -77,12 +79,25 @@ def _show_worst(store: Path, found: Sequence[Figure], *, as_json: bool) -> None:
         _terminal.write(line)
 
 
+def _with_friction(user: dict[str, Any], known: Mapping[str | None, Figure]) -> dict[str, Any]:
+    """Add the mean friction of a user's sessions, and how many of them are behind it."""
+    found = known.get(user["user_id"])
+    value, behind = (found.value, found.sessions) if found else (None, 0)
+    return {**user, "friction": value, "friction_sessions": behind}
+
+
+def _friction(user: dict[str, Any]) -> str:
+    found, behind = _figures.likelihood(user["friction"]), user["friction_sessions"]
+    return found if behind in {0, user["sessions"]} else f"{found} ({behind} of {user['sessions']})"
+
+
 def _row(user: dict[str, Any], now: datetime | None) -> tuple[str, ...]:
     mean = user["mean_latency"]
     return (
         user["user_id"],
         f"{user['sessions']:,}",
         f"{user['turns']:,}",
+        _friction(user),
         _figures.number(user["total_tokens"]),
         _figures.cost(user["cost"]),
         f"{user['errors']:,}",

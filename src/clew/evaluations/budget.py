@@ -10,7 +10,8 @@ class Budget:
     """Counts what calls of evaluators cost, and says whether another one may be made.
 
     What a call that is on its way will cost is taken to be the mean of those before it. So that
-    this is known, the first call of each evaluator is waited for.
+    this is known, the first call of each evaluator is waited for. A plain function is called once
+    even when nothing is left: most cost nothing.
     """
 
     def __init__(self, most: float | None) -> None:
@@ -21,14 +22,17 @@ class Budget:
         self._on_their_way: defaultdict[str, int] = defaultdict(int)
         self._changed = asyncio.Condition()
 
-    async def admit(self, name: str) -> bool:
+    async def admit(self, name: str, *, is_function: bool = False) -> bool:
         """Wait until another call of the evaluator *name* may be made; False if none may any more.
 
         Of each call that is admitted, `settle` has to be told what it has cost.
         """
         async with self._changed:
             while not self._is_free(name) and self._is_tight(name):
-                if self._is_spent(name):
+                if is_function and self._mean(name) is None:
+                    if not self._on_their_way[name]:
+                        break
+                elif self._is_spent(name):
                     return False
                 await self._changed.wait()
             self._on_their_way[name] += 1

@@ -17,7 +17,7 @@ from clew.sessions.session import Session
 Function = Callable[..., Any]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluator:
     """Says something about a session, a turn or a call: a function with a name and a version.
 

@@ -1,5 +1,6 @@
 """`judge`: makes an `Evaluator` that asks a model about a whole session."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def _version(asked: JudgePrompt, model: str | None) -> str:
     return f"{of_prompt}, {model}"[:MAX_NAME] if model else of_prompt
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Judge:
     """The function of a judge's evaluator."""
 
@@ -118,7 +119,8 @@ class _Judge:
     async def __call__(self, session: Session) -> Evaluation | None:
         if not len(session.turns):
             return None
-        shown = window(session, self.max_tokens)
+        # To read a long one takes seconds, in which others are judged.
+        shown = await asyncio.to_thread(window, session, self.max_tokens)
         labels = [*self.prompt.choices, UNKNOWN]
         answer = await self.asker.ask(messages(self.prompt, shown), _schema(labels))
         label, explanation = self._read(answer, labels)

@@ -153,7 +153,7 @@ class Work:
         async with self._slots:
             if self._stopping.is_set() or it.name in self._exhausted:
                 return
-            if not await self._budget.admit(it.name):
+            if not await self._budget.admit(it.name, is_function=it.kind == "CODE"):
                 self._exhaust(it.name)
                 return
             cost: float | None = None

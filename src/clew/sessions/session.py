@@ -82,8 +82,8 @@ class Session:
     failure: float | None = None
     """How likely something failed in the worst turn, from 0 to 1; None if not scored yet."""
     first_bad_turn: BadTurn | None = None
-    """Where it broke: the first turn with friction or failure; None if no turn is bad."""
+    """The first turn with friction or failure, where it broke; None if no turn is bad."""
     worst_turn: BadTurn | None = None
     """The turn with the most friction or failure; None if no turn is bad."""
     outcome: str = "unknown"
-    """Whether the user got what they wanted: what an evaluation named ``outcome`` says."""
+    """What an evaluation named ``outcome`` says: whether the user got what they wanted."""

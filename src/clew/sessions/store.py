@@ -259,15 +259,21 @@ class SessionStore:
             return False
         before = self._connection.total_changes
         try:
+            if seconds < _PATIENCE:
+                self._connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
             if sessions is None:
                 scoring.score_all(self._connection, seconds)
             else:
                 scoring.use_current_signals(self._connection)
                 scoring.score_sessions(self._connection, sessions)
         except sqlite3.OperationalError:
-            logger.warning("clew: %s cannot be written now, so not all is scored", self.path)
+            if seconds >= _PATIENCE:
+                logger.warning("clew: %s cannot be written now, so not all is scored", self.path)
         except sqlite3.DatabaseError as error:
             raise explained(self.path, error) from error
+        finally:
+            if seconds < _PATIENCE:
+                self._connection.execute(f"PRAGMA busy_timeout = {int(_PATIENCE * 1000)}")
         return self._connection.total_changes > before
 
     @property

@@ -8,7 +8,7 @@ import os
 import re
 from base64 import b64encode
 from codecs import iterdecode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,11 +25,20 @@ from clew.sessions.model import Turn
 from clew.sessions.session import Session
 from clew.viewer.contents import one_line
 from clew.viewer.conversation import Limits, turn_views
-from clew.viewer.pages.session import labels, turn_rows
-from clew.viewer.pictures import Mark, gathered, turns_picture
+from clew.viewer.insight import (
+    Key,
+    TurnScore,
+    read_scores,
+    read_usual,
+    session_insight,
+    turn_insight,
+)
+from clew.viewer.pages.session import labels, marks_of, turn_rows
+from clew.viewer.pictures import gathered, turns_picture
 from clew.viewer.ratings import Ratings
 from clew.viewer.readers import Reader, Readers
 from clew.viewer.rendering import environment
+from clew.viewer.running import ids_of
 
 MOST_BYTES = 24_000_000
 """Issue trackers take files of 25 MB."""
@@ -84,6 +93,7 @@ def export(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with readers.lend() as reader, TemporaryFile(dir=directory) as bodies:
+            reader.sessions.score(sessions=ids)
             entries = list(_entries(reader, ids, bodies, most_bytes))
             path = _write(directory, entries, most_bytes)
     except OSError as error:
@@ -106,14 +116,14 @@ def _entries(
         start = bodies.tell()
         rows = turn_rows(reader, session_id)
         share = left // (len(ids) - number)
+        scores = read_scores(reader, session_id)
+        insight = session_insight(session, [ids_of(row) for row in rows], scores, linked=False)
         ratings = Ratings(reader.sessions, session_id, None)
-        kept = _write_turns(reader, session, rows, ratings, _Place(bodies, anchor, share))
+        about = _About(session, rows, ratings, scores)
+        kept = _write_turns(reader, about, _Place(bodies, anchor, share))
         left -= bodies.tell() - start
         left_out = _left_out(len(rows), kept)
-        marks = [
-            Mark(index, (row["end_ns"] - row["start_ns"]) / 1e9, row["errors"])
-            for index, row in enumerate(rows, 1)
-        ]
+        marks = marks_of(rows, scores)
         hrefs = [
             f"#{anchor}turn-{mark.number}" if mark.number in kept else f"#{anchor or 'main'}"
             for mark in gathered(marks, _MOST_MARKS)
@@ -123,6 +133,8 @@ def _entries(
             .get_template("_exported_head.html")
             .render(
                 session=session,
+                insight=insight,
+                anchor=anchor,
                 alone=len(ids) == 1,
                 linked=False,
                 left_out=left_out,
@@ -134,6 +146,16 @@ def _entries(
 
 
 @dataclass(frozen=True, slots=True)
+class _About:
+    """What is written about a session and its turns."""
+
+    session: Session
+    rows: Sequence[dict[str, Any]]
+    ratings: Ratings
+    scores: Mapping[Key, TurnScore]
+
+
+@dataclass(frozen=True, slots=True)
 class _Place:
     """Where the turns of a session are written, and how many bytes it may take."""
 
@@ -142,21 +164,25 @@ class _Place:
     share: int
 
 
-def _write_turns(
-    reader: Reader,
-    session: Session,
-    rows: Sequence[dict[str, Any]],
-    ratings: Ratings,
-    place: _Place,
-) -> set[int]:
+def _write_turns(reader: Reader, about: _About, place: _Place) -> set[int]:
     """Write the turns of a session as far as there is place; return the numbers of those."""
     render = environment().get_template("_exported_turn.html").render
     kept, used = set[int](), 0
-    for view in turn_views(_turns(reader, rows), limits=_IN_A_FILE):
-        view.labels = labels(view, session.latency_p50)
-        ratings.read([view.turn.trace_id])
-        rating = ratings.turn(view.turn, view.number)
-        html = render(view=view, session=session, anchor=place.anchor, linked=False, rating=rating)
+    usual = read_usual(reader)
+    for view in turn_views(_turns(reader, about.rows), limits=_IN_A_FILE):
+        turn = view.turn
+        view.labels = labels(view, about.session.latency_p50)
+        about.ratings.read([turn.trace_id])
+        score = about.scores.get((turn.trace_id, turn.root_id))
+        insight = turn_insight(reader, turn, score, usual, linked=False)
+        html = render(
+            view=view,
+            session=about.session,
+            anchor=place.anchor,
+            linked=False,
+            rating=about.ratings.turn(turn, view.number),
+            insights={view.number: insight},
+        )
         text = html.encode("utf-8", "replace")
         if used + len(text) <= place.share:
             place.file.write(text)

@@ -17,6 +17,8 @@ ORDERS: Mapping[str, str] = {
     "cost": "Most expensive",
     "errors": "Most errors",
     "worst": "Worst",
+    "friction": "Most friction",
+    "failure": "Most failure",
     "latency": "Slowest",
     "tokens": "Most tokens",
     "first": "Started last",

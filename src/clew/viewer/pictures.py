@@ -4,7 +4,7 @@ Only presentation attributes and classes are used: the page allows no inline sty
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log10
 
@@ -14,6 +14,9 @@ from clew.viewer.wording import duration
 
 _HEIGHT = 28
 _STEP, _WIDTH = 7, 5
+_BELOW = 6
+_SIGNS = {"bad": "M{0} {1}m0 2h5v3h-5z", "annoyed": "M{0} {1}m2.5 1l2.5 4.5h-5z"}
+"""What stands below the mark of a turn in which something is wrong: a bar, and a triangle."""
 _FASTEST, _SLOWEST = 0.2, 60.0
 """Seconds that are a mark of the least and of the full height: the same in all pictures."""
 
@@ -26,13 +29,26 @@ class Mark:
     seconds: float
     errors: int
     turns: int = 1
+    is_failed: bool = False
+    """Whether something failed in it, as the signals say."""
+    is_annoyed: bool = False
+    """Whether the user is annoyed in it, as the signals say."""
 
     @property
     def trouble(self) -> str:
         """The class that gives it its colour."""
-        if self.errors:
+        if self.errors or self.is_failed:
             return "bad"
+        if self.is_annoyed:
+            return "annoyed"
         return "slow" if self.seconds >= 10 else "good"
+
+    @property
+    def words(self) -> str:
+        """What is wrong with it; empty if nothing is."""
+        failed = "failed" if self.errors or self.is_failed else ""
+        annoyed = "the user is annoyed" if self.is_annoyed else ""
+        return ", ".join(filter(None, (failed, annoyed)))
 
 
 def gathered(marks: Sequence[Mark], most: int) -> list[Mark]:
@@ -44,8 +60,9 @@ def gathered(marks: Sequence[Mark], most: int) -> list[Mark]:
 
 
 def _worst(marks: Sequence[Mark]) -> Mark:
-    worst = max(marks, key=lambda mark: (mark.errors > 0, mark.seconds))
-    return Mark(worst.number, worst.seconds, worst.errors, len(marks))
+    order = ("good", "slow", "annoyed", "bad")
+    worst = max(marks, key=lambda mark: (order.index(mark.trouble), mark.seconds))
+    return replace(worst, turns=len(marks))
 
 
 def turns_picture(
@@ -54,18 +71,20 @@ def turns_picture(
     """Return the picture of a session: a mark for each turn, as high as it took long."""
     shown = gathered(marks, most)
     width = max(1, len(shown)) * _STEP - (_STEP - _WIDTH)
-    bad = sum(mark.errors > 0 for mark in marks)
     label = f"{len(marks)} turns" if len(marks) != 1 else "1 turn"
-    if bad:
-        label += f", {bad} failed"
+    for trouble, words in (("bad", "failed"), ("annoyed", "with an annoyed user")):
+        if number := sum(mark.trouble == trouble for mark in marks):
+            label += f", {number} {words}"
     bars = []
     for index, mark in enumerate(shown):
         bar = _bar(mark.trouble, index, _height(mark.seconds))
+        if mark.trouble in _SIGNS:
+            bar += _sign(mark.trouble, index)
         if hrefs:
-            failed = ", failed" if mark.errors else ""
-            text = f"Turn {mark.number}: {duration(mark.seconds)}{failed}"
+            words = f", {mark.words}" if mark.words else ""
+            text = f"Turn {mark.number}: {duration(mark.seconds)}{words}"
             area = Markup('<rect class="area" x="{}" y="0" width="{}" height="{}"/>').format(
-                index * _STEP - 1, _STEP, _HEIGHT
+                index * _STEP - 1, _STEP, _HEIGHT + _BELOW
             )
             bar = Markup('<a href="{}" aria-label="{}"><title>{}</title>{}{}</a>').format(
                 hrefs[index], text, text, area, bar
@@ -78,9 +97,9 @@ def turns_picture(
         role,
         label,
         round(width * scale),
-        round(_HEIGHT * scale),
+        round((_HEIGHT + _BELOW) * scale),
         width,
-        _HEIGHT,
+        _HEIGHT + _BELOW,
         Markup("").join(bars),
     )
 
@@ -90,6 +109,13 @@ def _bar(trouble: str, index: int, height: int) -> Markup:
     return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="1.5"/>').format(
         trouble, index * _STEP, _HEIGHT - height, _WIDTH, height
     )
+
+
+@lru_cache(maxsize=1024)
+def _sign(trouble: str, index: int) -> Markup:
+    """Return what stands below a bar, for those who do not see colours."""
+    path = _SIGNS[trouble].format(index * _STEP, _HEIGHT)
+    return Markup('<path class="{}" d="{}"/>').format(trouble, path)
 
 
 def _height(seconds: float) -> int:
@@ -122,6 +148,58 @@ def bars(
                 f"{tall:.1f}",
             )
         )
+    return Markup('<svg class="bars" aria-hidden="true" width="100%" height="{}">{}</svg>').format(
+        height, Markup("").join(shown)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A figure of one day, and between what it lies."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    label: str
+
+
+def course(points: Sequence[Point], *, height: int = 140, kind: str = "good") -> Markup:
+    """Return a chart of a figure over days: a bar for each, and a line for where it lies."""
+    known = [it for point in points for it in (point.value, point.high) if it is not None]
+    below = [it for point in points for it in (point.value, point.low) if it is not None]
+    highest, lowest = max([*known, 0.0]), min([*below, 0.0])
+    size = (highest - lowest) or 1.0
+    step = 100 / max(1, len(points))
+
+    def at(value: float) -> float:
+        return (highest - value) / size * height
+
+    shown = []
+    for index, point in enumerate(points):
+        parts = [
+            Markup('<rect class="area" x="{}%" y="0" width="{}%" height="{}"/>').format(
+                f"{index * step:.3f}", f"{step:.3f}", height
+            )
+        ]
+        if point.value is not None:
+            top, bottom = sorted((at(point.value), at(0.0)))
+            parts.append(
+                Markup('<rect class="{}" x="{}%" y="{}" width="{}%" height="{}" rx="2"/>').format(
+                    kind,
+                    f"{(index + 0.15) * step:.3f}",
+                    f"{min(top, height - 1.5):.1f}",
+                    f"{step * 0.7:.3f}",
+                    f"{max(1.5, bottom - top):.1f}",
+                )
+            )
+        if point.low is not None and point.high is not None:
+            parts.append(
+                Markup('<line class="lies" x1="{0}%" x2="{0}%" y1="{1}" y2="{2}"/>').format(
+                    f"{(index + 0.5) * step:.3f}", f"{at(point.high):.1f}", f"{at(point.low):.1f}"
+                )
+            )
+        title = Markup("<title>{}</title>").format(point.label)
+        shown.append(Markup("<g>{}{}</g>").format(title, Markup("").join(parts)))
     return Markup('<svg class="bars" aria-hidden="true" width="100%" height="{}">{}</svg>').format(
         height, Markup("").join(shown)
     )

@@ -1,7 +1,8 @@
 """Ratings: what people say about sessions and turns on the page: thumbs, a label, a note.
 
 Each is an evaluation by a human, of the name ``thumbs``, ``label`` or ``note``; its identifier is
-the name that the person has given, if any. What others and programs say is shown beside it.
+the name that the person has given, if any. What others say is shown beside it, and below what
+programs say (`verdicts`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from clew.sessions.model import Turn
 from clew.sessions.store import SessionStore
 from clew.viewer.contents import one_line
 from clew.viewer.rendering import href
+from clew.viewer.verdicts import Verdict, errors_of, last_span, verdict_of
 
 NAMES = ("thumbs", "label", "note")
 SCORES = {"good": 1.0, "bad": 0.0}
@@ -65,6 +67,8 @@ class Rating:
     who: str = ""
     token: str = ""
     others: list[Remark] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    """What programs say."""
 
     @property
     def invitation(self) -> str:
@@ -93,6 +97,8 @@ class Ratings:
         self._token = token
         self._start = start
         self._said: dict[Key, list[Evaluation]] = {}
+        self._errors: dict[Key, list[Verdict]] = {}
+        self._last: dict[bytes | None, int] = {}
         self._traces: set[bytes] = set()
         self._read(None)
 
@@ -105,6 +111,10 @@ class Ratings:
     def _read(self, trace: bytes | None) -> None:
         for it in said_in(self._store, self._session_id, trace):
             self._said.setdefault(_key_of(it), []).append(it)
+            if it.annotator_kind != "HUMAN" and trace not in self._last:
+                self._last[trace] = last_span(self._store, self._session_id, trace)
+        for root, error in errors_of(self._store, self._session_id, trace):
+            self._errors.setdefault(None if trace is None else (trace, root), []).append(error)
 
     def session(self) -> Rating:
         """Return what is said about the whole session."""
@@ -133,7 +143,10 @@ class Ratings:
         found = self._said.get(key, []) + (self._said.get((key[0], b""), []) if key else [])
         people: dict[str, Remark] = {}
         for it in found:
-            if it.annotator_kind != "HUMAN" or it.name not in NAMES:
+            if it.annotator_kind != "HUMAN":
+                shown = said.history if self._who is not None else ""
+                said.verdicts.append(verdict_of(it, self._last.get(key and key[0], 0), shown))
+            elif it.name not in NAMES:
                 said.others.append(_remark(it))
             elif it.identifier == self._who:
                 _add_own(said, it)
@@ -142,6 +155,9 @@ class Ratings:
                     people[it.identifier] = Remark(one_line(it.identifier or "Somebody", 40))
                     said.others.append(people[it.identifier])
                 _add_to(people[it.identifier], it)
+        said.verdicts += self._errors.get(key, [])
+        if key and key[1]:
+            said.verdicts += self._errors.get((key[0], b""), [])
         return said
 
 

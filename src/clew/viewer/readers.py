@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 
 from clew.sessions.model import Turn
+from clew.sessions.scoring import SIGNALS
 from clew.sessions.store import SessionStore
 from clew.sessions.views import add_views
 from clew.sessions.words import turns_of
@@ -22,11 +23,19 @@ from clew.viewer.catching_up import CatchingUp
 
 _KEPT_OPEN = 4
 _SECONDS_TO_CATCH_UP = 0.03
+_FEW_SPANS = 300
+"""Sessions with so few spans together are scored at once, which takes a moment."""
+_SECONDS_TO_SCORE = 0.5
+"""Not more, however busy the machine or the store is."""
 _KEPT_TRACES = 64
 _BATCH_SPANS, _BATCH_BYTES = 100, 2**20
 _MOST_SPANS = 2000
 """Spans up to which the turns of a trace are kept: pages ask for the same ones again and again."""
 
+_NOT_SCORED = """
+SELECT total(spans) AS spans FROM session
+WHERE scored = 0 OR (SELECT value FROM progress WHERE name = 'signals') <> ?
+"""
 _OUTLINE = """
 SELECT id, openinference_kind, session_id, span_id, parent_id, name, start_ns, end_ns, status
 FROM span WHERE trace_id = ? ORDER BY start_ns, id
@@ -132,6 +141,15 @@ class Reader:
         message = f"there is no turn {trace.hex()}-{root.hex()} in the store"
         raise LookupError(message)
 
+    def score_few(self) -> bool:
+        """Score what is not, if it is little, so that a page shows it; return whether all is."""
+        if self.sessions.is_scored:
+            return True
+        if self.rows(_NOT_SCORED, (SIGNALS,))[0]["spans"] > _FEW_SPANS:
+            return False
+        self.sessions.score(_SECONDS_TO_SCORE)
+        return self.sessions.is_scored
+
     def version(self) -> int:
         """Return a number that changes when another connection has written to the store."""
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
@@ -165,7 +183,7 @@ class Readers:
             with self._catching_up.reading():
                 seconds = 0.0 if self._catching_up.is_at_work else _SECONDS_TO_CATCH_UP
                 share = reader.sessions.catch_up(seconds)
-                self._catching_up.note(share, scored=reader.sessions.is_scored)
+                self._catching_up.note(share, scored=reader.score_few())
                 yield reader
         except sqlite3.Error:
             reader.close()

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from clew.core.wording import number_of
+from clew.sessions.signals.meanings import why
 from clew.viewer import contents, wording
 
 
@@ -55,10 +56,13 @@ def environment() -> Environment:
         "short_cost": wording.short_cost,
         "counted": number_of,
         "duration": wording.duration,
+        "likelihood": wording.likelihood,
         "number": wording.number,
         "one_line": contents.one_line,
         "visible": contents.visible,
+        "measured": wording.measured,
         "moment": wording.moment_of,
+        "why": why,
     }
     made.globals |= {"href": href, "static": static}
     return made
@@ -73,12 +77,15 @@ def load_templates() -> None:
 
 
 def href(path: str, **query: Any) -> str:
-    """Return an address with its query, without what is empty in it."""
+    """Return an address with more in its query, without what is empty in that."""
     pairs = {name: value for name, value in query.items() if value not in {None, ""}}
+    if not pairs:
+        return path
+    sign = "&" if "?" in path else "?"
     try:
-        return f"{path}?{urlencode(pairs)}" if pairs else path
+        return f"{path}{sign}{urlencode(pairs)}"
     except UnicodeEncodeError:
-        return f"{path}?{urlencode(pairs, errors='replace')}"
+        return f"{path}{sign}{urlencode(pairs, errors='replace')}"
 
 
 @lru_cache(maxsize=32)

@@ -31,6 +31,20 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}"
 
 
+def likelihood(value: float | None) -> str:
+    """Return a figure between 0 and 1, such as friction, and a dash for what is not known."""
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def measured(value: float | None) -> str:
+    """Return a metric's figure with four digits, and a dash for what is not known."""
+    if value is None:
+        return NOTHING
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
 def cost(dollars: float | None) -> str:
     """Return ``$12.30``, ``$0.012`` or ``$0.000042``, and a dash for what is not known."""
     if dollars is None:

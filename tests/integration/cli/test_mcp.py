@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import json
 import os
+import signal
+import subprocess
 import sys
 from contextlib import closing
 
@@ -55,13 +57,13 @@ async def _asked(path, work, **variables):
         return await work(client)
 
 
-def ask(path, *calls):
+def ask(path, *calls, **variables):
     """Return the answers to calls of tools, each (name, arguments), over one connection."""
 
     async def work(client):
         return [await client.call_tool(name, arguments) for name, arguments in calls]
 
-    answers = asyncio.run(_asked(path, work))
+    answers = asyncio.run(_asked(path, work, **variables))
     for answer in answers:
         assert not answer.is_error, answer.content
         # Whoever reads only the text is told the same.
@@ -69,12 +71,39 @@ def ask(path, *calls):
     return [answer.structured_content for answer in answers]
 
 
+def test_it_leaves_nothing_where_it_is_told_to_stop(tmp_path):
+    path = tmp_path / "sessions.db"
+    with closing(connect(path, create=True)) as connection:
+        Writer(connection).add(turn("new"))
+    (copies := tmp_path / "copies").mkdir()
+    command = [sys.executable, "-m", "clew", "mcp", "--store", str(path)]
+    variables = {**os.environ, "TMPDIR": str(copies)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=variables, **pipes) as server:
+        hello = {"protocolVersion": "2025-06-18", "capabilities": {}}
+        hello["clientInfo"] = {"name": "test", "version": "1"}
+        call = {"name": "list_sessions", "arguments": {}}
+        for message in (
+            {"id": 1, "method": "initialize", "params": hello},
+            {"method": "notifications/initialized"},
+            {"id": 2, "method": "tools/call", "params": call},
+        ):
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+        server.stdin.flush()
+        answers = [json.loads(server.stdout.readline()) for _ in range(2)]
+        assert answers[1]["result"]["structuredContent"]["sessions"][0]["id"] == "new"
+        assert len(list(copies.iterdir())) == 1
+        server.terminate()
+        assert server.wait(30) == -signal.SIGTERM
+    assert list(copies.iterdir()) == []
+
+
 def state(path):
     """What is in the files of a store."""
     return {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()
         for file in path.parent.iterdir()
-        if not file.name.endswith("-shm") and file.stat().st_size
+        if file.is_file() and not file.name.endswith("-shm") and file.stat().st_size
     }
 
 
@@ -83,14 +112,14 @@ def test_what_the_tools_say_of_themselves(shop):
         return (await client.list_tools()).tools, client.instructions
 
     tools, instructions = asyncio.run(_asked(shop, work))
-    names = {tool.name for tool in tools} - {"metrics"}
-    assert names == {
+    assert {tool.name for tool in tools} == {
         "list_sessions",
         "worst_sessions",
         "open_session",
         "first_bad_turn",
         "users",
         "evaluations",
+        "metrics",
     }
     for tool in tools:
         assert tool.annotations.read_only_hint
@@ -131,6 +160,24 @@ def test_what_an_agent_can_ask(shop):
     assert users["left_out"] > 0
     assert [it["label"] for it in verdicts["evaluations"]] == ["no"]
     assert [it["label"] for it in history["evaluations"]] == ["yes", "no"]
+
+
+def test_metrics_are_those_of_the_command(shop, clew):
+    known, overall, users = ask(
+        shop,
+        ("metrics", {}),
+        ("metrics", {"name": "friction"}),
+        ("metrics", {"name": "cost", "by": "user", "limit": 2}),
+    )
+    assert {"friction", "failure", "cost"} <= known["known"].keys()
+    assert 0 < overall["overall"]["low"] < overall["overall"]["value"] < overall["overall"]["high"]
+    assert overall["overall"]["sessions"] > 10
+    assert len(users["groups"]) == 2
+    assert users["groups_left_out"] > 0
+    said = json.loads(clew("metrics", "friction", "--json", "--store", shop).stdout)
+    assert overall["overall"] in [
+        it["overall"] for it in (said if isinstance(said, list) else [said])
+    ]
 
 
 def test_a_conversation_is_read_page_by_page(shop):
@@ -180,7 +227,10 @@ def test_what_nobody_has_read_yet_is_answered_and_nothing_is_changed(tmp_path):
         no = "No, that is wrong. I did not ask for that!"
         writer.add(turn("new", asked=no, number=2, start=START + 10**11))
         before = state(path)
-        listed, worst, opened, where, users, said = ask(path, *QUESTIONS)
+        (copies := tmp_path / "copies").mkdir()
+        answers = ask(path, *QUESTIONS, TMPDIR=str(copies))
+        listed, worst, opened, where, users, said = answers
+        assert list(copies.iterdir()) == []
         assert state(path) == before
         assert connection.execute("SELECT count(*) FROM session").fetchone() == (0,)
     assert [it["id"] for it in listed["sessions"]] == ["new"]
@@ -218,6 +268,23 @@ def test_what_was_deleted_is_gone_from_the_answers(tmp_path):
     assert asyncio.run(_asked(path, work)) == ({"kept", "secret"}, {"kept"})
 
 
+def test_a_verdict_of_an_earlier_state_is_stale(tmp_path):
+    path = tmp_path / "sessions.db"
+    with closing(connect(path, create=True)) as connection, SessionStore(path) as store:
+        Writer(connection).add(turn("chat"))
+        verdict = Evaluation("resolved", 1.0, session_id="chat", version="2")
+        of_turn = Evaluation("kind", 1.0, session_id="chat", trace_id=turn("chat")[0].trace_id)
+        evaluations.add(store, verdict, of_turn)
+        before = ask(path, ("evaluations", {"session_id": "chat"}))
+        Writer(connection).add(turn("chat", number=2, start=START + 10**11))
+        after = ask(path, ("evaluations", {"session_id": "chat"}))
+    assert [(it["version"], it["stale"]) for it in before[0]["evaluations"]] == [
+        ("2", False),
+        ("", False),
+    ]
+    assert [it["stale"] for it in after[0]["evaluations"]] == [True, False]
+
+
 def test_a_store_that_is_too_large_to_copy_says_what_is_missing(tmp_path, monkeypatch):
     pytest.importorskip("pydantic")
     from clew.cli._mcp import reading
@@ -244,6 +311,7 @@ def test_wrong_questions_are_answered_with_what_to_do(shop, tmp_path):
             ("list_sessions", {"order_by": "beauty"}),
             ("list_sessions", {"after": "nowhere"}),
             ("list_sessions", {"limit": 0}),
+            ("metrics", {"name": "frictions"}),
         ]
         return [await client.call_tool(name, arguments) for name, arguments in calls]
 
@@ -256,6 +324,7 @@ def test_wrong_questions_are_answered_with_what_to_do(shop, tmp_path):
     assert "order_by" in said[2]
     assert "after='nowhere'" in said[3]
     assert "limit" in said[4]
+    assert "friction" in said[5]
 
     async def missing(client):
         return await client.call_tool("list_sessions", {})

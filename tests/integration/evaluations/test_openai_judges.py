@@ -10,7 +10,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from clew import instrument_all, uninstrument_all, using_session
-from clew.evaluations import EvaluationError, JudgeError, evaluator, judge
+from clew.evaluations import (
+    EvaluationError,
+    JudgeError,
+    current,
+    evaluate,
+    evaluator,
+    history,
+    judge,
+)
+from clew.export.store_exporter import StoreExporter
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
 from clew.store.writer import Writer
@@ -217,6 +226,38 @@ def test_an_evaluator_of_ones_own_leaves_none_either(server, client, session, sp
         assert asyncio.run(solved(session)).score == 1.0
     assert spans() == ()
     assert len(server.exchanges) == 1
+
+
+def test_a_run_in_the_very_session_adds_no_span_to_its_store(server, client, tmp_path):
+    path = tmp_path / "kept" / "sessions.db"
+    exporter = StoreExporter(path)
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrument_all(tracer_provider=provider)
+    try:
+        with using_session("chat-42"):
+            asked(client)
+            with SessionStore(path) as store:
+                made = judge("outcome", client=client, model=MODEL, provider="openai")
+                run = evaluate(store, [made])
+                assert (run.made, run.failed, run.unknown) == (1, 0, 0)
+                assert len(list(store.spans("chat-42"))) == 1
+                (kept,) = current(store, session_id="chat-42")
+                assert (kept.label, kept.version) == ("no", made.version)
+                assert kept.metadata["coverage"] == "its only turn"
+                assert evaluate(store, [made]).fresh == 1
+                assert len(server.exchanges) == 2
+                # It goes on, and only then is it judged again.
+                asked(client)
+                assert evaluate(store, [made]).made == 1
+                assert len(list(store.spans("chat-42"))) == 2
+                assert [it.metadata["coverage"] for it in history(store)] == [
+                    "its only turn",
+                    "all 2 turns",
+                ]
+    finally:
+        uninstrument_all()
+        exporter.shutdown()
 
 
 def test_json_of_the_server_is_what_was_expected(server, client):

@@ -57,7 +57,7 @@ def run_pytest(project, tmp_path, request):
     server = request.getfixturevalue("server")
     pytest.importorskip("openai")
 
-    def run_it(code, *arguments, files=None, **environment):
+    def run_it(code, *arguments, files=None, all_plugins=False, **environment):
         for name, text in {"test_shop.py": code, **(files or {})}.items():
             (project / name).write_text(textwrap.dedent(text))
         kept = {"PATH", "TMPDIR", "VIRTUAL_ENV", "HOME", "SYSTEMROOT"}
@@ -65,6 +65,9 @@ def run_pytest(project, tmp_path, request):
         variables |= {"OPENAI_BASE_URL": server.openai_url, "OPENAI_API_KEY": "none needed"}
         # -p no:cacheprovider: nothing of one run may change the next one.
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        if not all_plugins:  # Of those that are installed here, some take seconds to import.
+            variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+            command += ["-p", "clew.testing.plugin"]
         done = run(
             [*command, f"--basetemp={tmp_path / 'kept'}"],
             cwd=project,

@@ -201,7 +201,8 @@ def test_threads_and_async_tests(run_pytest):
         @pytest.fixture
         def anyio_backend():
             return "asyncio"
-        """
+        """,
+        all_plugins=True,
     )
     assert done.counts() == {"passed": 2}, done.output
 
@@ -219,6 +220,7 @@ def test_several_processes_of_xdist(run_pytest):
             assert number != 3, "not three"
         """,
         "-n2",
+        all_plugins=True,
     )
     assert done.counts()["passed"] == 5, done.output
     assert "not three" in done.output

@@ -13,16 +13,12 @@ def test_without_the_fixture_nothing_is_imported(run_pytest):
                 "clew", "clew.testing", "clew.testing.plugin"
             ]
         """,
-        # Other plugins that are installed here import what they like.
-        "-p",
-        "clew.testing.plugin",
-        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
     )
     assert done.counts() == {"passed": 1}, done.output
 
 
 def test_the_fixture_is_listed_with_its_docstring(run_pytest):
-    done = run_pytest("", "--fixtures")
+    done = run_pytest("", "--fixtures", all_plugins=True)
     assert "clew_session -- " in done.output
     assert "Hold a conversation in a block, and assert on its session." in done.output
 

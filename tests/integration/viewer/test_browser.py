@@ -25,6 +25,10 @@ PAGES = (
     "?rated=bad",
     "users",
     "overview",
+    "metrics",
+    "metrics?by=day&metric=cost",
+    "differences",
+    "differences?by=model",
     "live",
     "live?user=nobody",
     "session?id=chat-42",
@@ -66,7 +70,15 @@ def test_hostile_contents_run_nothing_and_fetch_nothing(path, write, visit):
             address,
             *(
                 f"{address}{it}"
-                for it in ("users", "overview", "live", "?errors=yes", "?rated=bad")
+                for it in (
+                    "users",
+                    "overview",
+                    "metrics",
+                    "differences?by=tag",
+                    "live",
+                    "?errors=yes",
+                    "?rated=bad",
+                )
             ),
         ]
         waiting += compared(page)
@@ -122,7 +134,7 @@ def test_everything_can_be_read_without_scripts(server, visit):
     page.get_by_label("Search what was said").fill("order")
     page.get_by_role("button", name="Filter").click()
     page.get_by_role("link", name="Where is my order A-17?").click()
-    assert page.get_by_text("It was sent yesterday.").is_visible()
+    assert page.get_by_text("It was sent yesterday.").first.is_visible()
     page.get_by_text("get_order").click()
     assert page.get_by_text('"status": "sent"').is_visible()
     page.get_by_role("link", name="spans").first.click()

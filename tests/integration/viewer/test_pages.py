@@ -16,6 +16,8 @@ PAGES = (
     "/",
     "/users",
     "/overview",
+    "/metrics",
+    "/differences",
     "/live",
     "/session?id=chat-42",
     "/session?id=chat-43",

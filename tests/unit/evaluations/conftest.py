@@ -38,3 +38,23 @@ def make_session(tmp_path):
 @pytest.fixture
 def session(make_session):
     return make_session({}, {"asked": "Thank you.", "answered": "You are welcome."})
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write groups of spans to the store."""
+
+    def write(*groups):
+        with closing(connect(tmp_path / "spans.db", create=True)) as connection:
+            for spans in groups:
+                Writer(connection).add(spans)
+
+    return write
+
+
+@pytest.fixture
+def store(tmp_path, write):
+    """A store of three turns in two sessions."""
+    write(turn("a"), turn("a", number=2, start=START + 60 * SECOND), turn("b", "bob"))
+    with SessionStore(tmp_path / "spans.db") as opened:
+        yield opened

@@ -1,10 +1,13 @@
 """A store to which things happen in a random order, and what has to be true of it then."""
 
 import shutil
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from time import time_ns
 
 from clew import evaluations
@@ -13,7 +16,7 @@ from clew.evaluations.pending import JUDGED_CALLS, Pending
 from clew.evaluations.run_store import RunStore
 from clew.evaluations.runner import evaluate
 from clew.sessions.deletion import keep_within
-from clew.sessions.store import SessionNotFoundError, SessionStore
+from clew.sessions.store import SessionStore
 from clew.store.database import connect
 from clew.store.reader import spans_after
 from clew.store.writer import Writer
@@ -73,8 +76,9 @@ class World:
         self.random = Random(seed)
         self.folder = folder
         self.path = folder / "sessions.db"
-        with closing(connect(self.path, create=True)):
-            pass
+        self.path.parent.mkdir()
+        self.path.write_bytes(_empty_store())
+        self.connection = connect(self.path)
         self.store = SessionStore(self.path)
         self.number = 0
         self.late = []
@@ -88,6 +92,7 @@ class World:
         for run, *_ in self.paused:
             run.close()
         self.store.close()
+        self.connection.close()
         shutil.rmtree(self.folder)
 
     def step(self):
@@ -99,8 +104,7 @@ class World:
     # What happens.
 
     def _write(self, spans):
-        with closing(connect(self.path)) as connection:
-            Writer(connection).add(spans)
+        Writer(self.connection).add(spans)
 
     def _turn(self, session=None):
         self.number += 1
@@ -150,8 +154,8 @@ class World:
         self.store.forget(user=self.random.choice(USERS))
 
     def _retention(self):
-        with closing(connect(self.path)) as connection:
-            keep_within(connection, float("inf"), START + self.random.randint(0, 20) * SECOND)
+        since = START + self.random.randint(0, 20) * SECOND
+        keep_within(self.connection, float("inf"), since)
 
     def _new_version(self):
         self.versions[self.random.choice(list(self.versions))] += 1
@@ -214,15 +218,14 @@ class World:
                 run.record(unit, it, target, said)
         left = self._rows("SELECT * FROM evaluation_claim WHERE owner = ?", run.claims.owner)
         run.close()
-        with closing(connect(self.path)) as connection:
-            connection.executemany(
-                "INSERT INTO evaluation_claim VALUES (?, ?, ?, ?)",
-                [(session, name, GONE, time_ns() - 1) for session, name, *_ in left],
-            )
+        self.connection.executemany(
+            "INSERT INTO evaluation_claim VALUES (?, ?, ?, ?)",
+            [(session, name, GONE, time_ns() - 1) for session, name, *_ in left],
+        )
 
     def _time_out(self):
-        with closing(connect(self.path)) as connection:
-            connection.execute("UPDATE evaluation_claim SET until_ns = ?", (time_ns() - 1,))
+        query = "UPDATE evaluation_claim SET until_ns = ?"
+        self.connection.execute(query, (time_ns() - 1,))
 
     # What evaluators say.
 
@@ -270,11 +273,10 @@ class World:
         self._check_history()
         self.store.catch_up()
         pending = Pending(self.evaluators())
-        shown = self._current(self.path)
-        with closing(connect(self.path)) as connection:
-            found = pending.find(connection, 0, time_ns(), all_of_them=True)
+        shown = self._current(self.store)
+        found = pending.find(self.connection, 0, time_ns(), all_of_them=True)
         to_do = {it.session_id: it.names for it in found.candidates}
-        for target, right in self._right(self.path).items():
+        for target, right in self._right(self.store).items():
             session, *_, name = target
             if name not in to_do.get(session, ()):
                 assert shown.get(target) == right, f"{target} is taken for fresh"
@@ -308,17 +310,17 @@ class World:
             self._end()
         self._run()
         self.check()
-        fresh = self.folder / "fresh.db"
-        with closing(connect(fresh, create=True)) as connection:
+        path = self.folder / "fresh.db"
+        path.write_bytes(_empty_store())
+        with closing(connect(path)) as connection:
             Writer(connection).add([it for _, it in self._spans()])
-        with SessionStore(fresh) as store:
-            run = evaluate(store, self.evaluators(), concurrency=2)
-        assert not run.failed
-        here, there = self._right(self.path), self._right(fresh)
-        assert here == there
-        shown = self._current(self.path)
-        assert {it: shown.get(it) for it in here} == self._current(fresh)
-        assert self._figures(self.path) == self._figures(fresh)
+        with SessionStore(path) as fresh:
+            assert not evaluate(fresh, self.evaluators(), concurrency=2).failed
+            here, verdicts = self._right(self.store), self._current(fresh)
+            assert here == self._right(fresh) == verdicts
+            shown = self._current(self.store)
+            assert {it: shown.get(it) for it in here} == verdicts
+            assert self._figures(self.store) == self._figures(fresh)
         others = {GONE, *(run.claims.owner for run, _ in self.paused)}
         assert {row[0] for row in self._rows("SELECT owner FROM evaluation_claim")} <= others
         again = evaluate(self.store, self.evaluators())
@@ -327,49 +329,49 @@ class World:
             self._end()
             self.check()
         assert not evaluate(self.store, self.evaluators()).failed
-        shown = self._current(self.path)
-        assert {it: shown.get(it) for it in here} == self._current(fresh)
+        shown = self._current(self.store)
+        assert {it: shown.get(it) for it in here} == verdicts
 
-    def _right(self, path):
+    def _right(self, store):
         """Return what has to be said about each session, turn and call."""
         right = {}
-        with SessionStore(path) as store:
-            for row in store.sql("SELECT session_id FROM sessions"):
-                with suppress(SessionNotFoundError):
-                    session = store.get(row["session_id"])
-                    key = session.id, None, None, None, "of_session"
-                    right[key] = self.expected("session", _of_session(session)) or "unknown"
-                    for it in session.turns:
-                        key = session.id, it.trace_id, it.root_id, None, "of_turn"
-                        right[key] = self.expected("turn", _of_turn(it)) or "unknown"
-                        for call in it.calls:
-                            if call.kind in JUDGED_CALLS:
-                                key = session.id, it.trace_id, None, call.span_id, "of_call"
-                                said = self.expected("call", (_of_call(call), it.input.text))
-                                right[key] = said or "unknown"
+        for row in store.sql("SELECT session_id FROM sessions"):
+            session = store.get(row["session_id"])
+            key = session.id, None, None, None, "of_session"
+            right[key] = self.expected("session", _of_session(session)) or "unknown"
+            for it in session.turns:
+                key = session.id, it.trace_id, it.root_id, None, "of_turn"
+                right[key] = self.expected("turn", _of_turn(it)) or "unknown"
+                for call in it.calls:
+                    if call.kind in JUDGED_CALLS:
+                        key = session.id, it.trace_id, None, call.span_id, "of_call"
+                        said = self.expected("call", (_of_call(call), it.input.text))
+                        right[key] = said or "unknown"
         return right
 
-    def _current(self, path):
-        with SessionStore(path) as store:
-            return {
-                (it.session_id, it.trace_id, it.root_id, it.span_id, it.name): it.label
-                for it in evaluations.current(store)
-            }
+    def _current(self, store):
+        return {
+            (it.session_id, it.trace_id, it.root_id, it.span_id, it.name): it.label
+            for it in evaluations.current(store)
+        }
 
-    def _figures(self, path):
-        with SessionStore(path) as store:
-            columns = (
-                "session_id, turns, spans, cost, friction, failure, first_bad_turn, worst_turn"
-            )
-            return list(store.sql(f"SELECT {columns} FROM sessions ORDER BY session_id"))
+    def _figures(self, store):
+        columns = "session_id, turns, spans, cost, friction, failure, first_bad_turn, worst_turn"
+        return list(store.sql(f"SELECT {columns} FROM sessions ORDER BY session_id"))
 
     def _spans(self):
-        with closing(connect(self.path)) as connection:
-            return spans_after(connection, 0, 10_000)
+        return spans_after(self.connection, 0, 10_000)
 
     def _rows(self, query, *parameters):
-        with closing(connect(self.path)) as connection:
-            return connection.execute(query, parameters).fetchall()
+        return self.connection.execute(query, parameters).fetchall()
+
+
+@cache
+def _empty_store():
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "sessions.db"
+        connect(path, create=True).close()
+        return path.read_bytes()
 
 
 def _with(span, name, value):

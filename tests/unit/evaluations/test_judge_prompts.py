@@ -54,6 +54,10 @@ def test_the_version_names_the_prompt_and_the_model():
     assert judge("outcome", client=nobody, model="m").version.endswith(", m")
 
 
+def test_judges_can_be_in_a_set():
+    assert len({judge("outcome", client=nobody), judge("outcome", client=nobody)}) == 2
+
+
 def test_a_prompt_of_ones_own_is_a_text_or_a_file_with_a_header(tmp_path):
     file = tmp_path / "polite.md"
     file.write_text(

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("markupsafe")
 
-from clew.viewer.pictures import Mark, bars, gathered, timeline, trend, turns_picture
+from clew.viewer.pictures import Mark, Point, bars, course, gathered, timeline, trend, turns_picture
 
 MARKS = [Mark(1, 0.3, 0), Mark(2, 30, 0), Mark(3, 2, 1)]
 
@@ -29,6 +29,36 @@ def test_colours_say_what_went_wrong():
     assert 'aria-label="3 turns, 1 failed"' in turns_picture(MARKS)
 
 
+def test_what_annoys_has_a_colour_and_a_sign_of_its_own():
+    marks = [Mark(1, 1, 0, is_annoyed=True), Mark(2, 1, 0, is_failed=True), Mark(3, 1, 0)]
+    drawn = read(turns_picture(marks, hrefs=["#1", "#2", "#3"]))
+    signs = [it for it in drawn.iter() if it.tag.endswith("path")]
+    assert [it.get("class") for it in signs] == ["annoyed", "bad"]
+    assert len({it.get("d").partition("m")[2] for it in signs}) == 2
+    named = [it.get("aria-label") for it in drawn.iter() if it.tag.endswith("a")]
+    assert named[0] == "Turn 1: 1.0 s, the user is annoyed"
+    assert named[1] == "Turn 2: 1.0 s, failed"
+    assert named[2] == "Turn 3: 1.0 s"
+
+
+def test_of_turns_that_share_a_mark_a_failed_one_is_worse_than_an_annoyed_one():
+    marks = [Mark(1, 60, 0), Mark(2, 1, 0, is_annoyed=True), Mark(3, 1, 1), Mark(4, 2, 0)]
+    assert [it.number for it in gathered(marks, 2)] == [2, 3]
+
+
+def test_a_course_shows_values_below_zero_and_where_they_lie():
+    points = [
+        Point(2.0, 1.0, 3.0, "a"),
+        Point(-1.0, None, None, "<b>"),
+        Point(None, None, None, ""),
+    ]
+    drawn = read(course(points, height=80))
+    bars_of = [it for it in drawn.iter() if it.get("class") == "good"]
+    assert [(float(it.get("y")), float(it.get("height"))) for it in bars_of] == [(20, 40), (60, 20)]
+    (line,) = (it for it in drawn.iter() if it.tag.endswith("line"))
+    assert (float(line.get("y1")), float(line.get("y2"))) == (0, 40)
+
+
 def test_of_many_turns_the_worst_are_shown():
     marks = [Mark(number, 1, int(number == 777)) for number in range(1, 1001)]
     shown = gathered(marks, 50)
@@ -45,7 +75,13 @@ def test_marks_lead_to_their_turns():
 
 
 def test_pictures_of_nothing_are_pictures():
-    for svg in (turns_picture([]), bars([], []), trend([], ""), bars([0, 0], ["a", "b"])):
+    for svg in (
+        turns_picture([]),
+        course([]),
+        bars([], []),
+        trend([], ""),
+        bars([0, 0], ["a", "b"]),
+    ):
         read(svg)
 
 

@@ -1,6 +1,5 @@
 """The tools of ``clew mcp``: what an agent can ask about the conversations in a store."""
 
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,9 +18,12 @@ from clew.cli._mcp.data import (
 from clew.cli._mcp.reading import Reading, what_is_missing
 from clew.cli._options import moment_of
 from clew.evaluations import results
+from clew.evaluations.evaluation import Evaluation
+from clew.evaluations.metrics import figures, metrics
 from clew.sessions.listing import Order
 from clew.sessions.model import BadTurn
 from clew.sessions.session import Session
+from clew.sessions.store import SessionStore
 
 _MAX_EXPLANATION = 2_000
 Limit = Annotated[int, Field(ge=1, le=100, description="How many to return, at most 100.")]
@@ -174,7 +176,10 @@ class Tools:
         *,
         history: Annotated[bool, Field(description="Also what was replaced.")] = False,
     ) -> dict[str, Any]:
-        """Read what people, models and programs said about a conversation and its turns."""
+        """Read what people, models and programs said about a conversation and its turns.
+
+        It is `stale` where the conversation has gone on since a model or a program judged it.
+        """
         with self._reading.store() as store:
             session = find(store, session_id)
             read = results.history if history else results.current
@@ -186,6 +191,8 @@ class Tools:
                     "explanation": cut(it.explanation or "", _MAX_EXPLANATION),
                     "by": it.annotator_kind,
                     "identifier": it.identifier,
+                    "version": it.version,
+                    "stale": _is_stale(store, it),
                     "trace_id": it.trace_id.hex() if it.trace_id else None,
                     "span_id": it.span_id.hex() if it.span_id else None,
                     "made": moment(it.made) if it.made else None,
@@ -210,22 +217,31 @@ class Tools:
 
         Each figure has the number of sessions behind it and an interval in which it is with 95 %.
         """
-        of = import_module("clew.evaluations.metrics")
-        known = of.metrics()
         if name is None:
-            return {"known": sorted(known)}
+            return {"known": {it.name: it.expression for it in metrics().values()}}
         with self._reading.store() as store:
-            found = of.figures(
+            data = figures(
                 store,
                 name,
                 by=by,
                 since=moment_of(since) if since else None,
                 until=moment_of(until) if until else None,
-            )
-            data: dict[str, Any] = found.to_data()
-            groups = data.get("groups", [])
+            ).to_data()
+            groups = data["groups"]
             left = {"groups_left_out": len(groups) - limit} if len(groups) > limit else {}
-            return {**data, "groups": groups[:limit], **left}
+            return {**data, "groups": groups[:limit], **left} | what_is_missing(store)
+
+
+def _is_stale(store: SessionStore, it: Evaluation) -> bool:
+    """Whether spans came after those that a model or a program had judged."""
+    if it.annotator_kind == "HUMAN" or it.seen is None:
+        return False
+    query, target = (
+        ("SELECT last_span AS last FROM session WHERE session_id = ?", it.session_id)
+        if it.trace_id is None
+        else ("SELECT max(id) AS last FROM span WHERE trace_id = ?", it.trace_id)
+    )
+    return any((row["last"] or 0) > it.seen for row in store.sql(query, (target,)))
 
 
 def _around(session: Session, bad: BadTurn, most: int) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def from_autoevals(
     called = name or getattr(scorer, "name", None) or type(scorer).__name__
 
     async def evaluate(subject: Session | Turn) -> Evaluation | None:
-        fields = dict(inputs(subject))
+        fields = dict(await asyncio.to_thread(inputs, subject))
         covered = {"coverage": fields.pop("coverage")} if "coverage" in fields else {}
         given = {key: value for key, value in fields.items() if key not in _NOT_GIVEN}
         given.setdefault("trace", _Thread(subject))
@@ -72,11 +72,11 @@ class _Thread:
     """What was said, in the form in which scorers of conversations read it."""
 
     def __init__(self, subject: Session | Turn) -> None:
-        turns = [subject] if isinstance(subject, Turn) else list(subject.turns)
-        self._messages = messages_of(turns)
+        self._subject = subject
 
     async def get_thread(self, options: object = None) -> list[dict[str, str]]:
-        return self._messages
+        it = self._subject
+        return messages_of([it] if isinstance(it, Turn) else list(it.turns))
 
 
 def _is_asynchronous(scorer: Any) -> bool:

@@ -41,8 +41,9 @@ def from_deepeval(
     of_session = isinstance(metric, BaseConversationalMetric)
     called = name or str(metric.__name__)
 
-    async def evaluate(subject: Session | Turn) -> Evaluation | None:
-        case = _conversation(subject) if isinstance(subject, Session) else _test_case(subject)
+    async def evaluate(subject: Any) -> Evaluation | None:
+        make_case = _conversation if of_session else _test_case
+        case = await asyncio.to_thread(make_case, subject)
         if case is None:
             return None
         # It keeps its result in itself, and several sessions are judged at the same time.

@@ -1,5 +1,6 @@
 """Runs an evaluator of phoenix-evals on sessions or turns."""
 
+import asyncio
 from typing import Any, Literal
 
 from clew.core.errors import EvaluationError
@@ -36,7 +37,7 @@ def from_phoenix_evals(
     called = name or evaluator.name
 
     async def evaluate(subject: Session | Turn) -> Evaluation | None:
-        fields = dict(inputs(subject))
+        fields = dict(await asyncio.to_thread(inputs, subject))
         found = await evaluator.async_evaluate(fields)
         chosen = [it for it in found if score in {None, it.name}]
         if len(chosen) != 1:

@@ -1,4 +1,4 @@
-"""Private. Metrics: figures of many sessions, one's own or those that clew comes with.
+"""Metrics: figures of many sessions, one's own or those that clew comes with.
 
 >>> from clew import sessions
 >>> from clew.evaluations.metrics import Metric, figures

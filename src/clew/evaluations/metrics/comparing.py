@@ -61,7 +61,12 @@ class Comparison:
     def to_data(self) -> dict[str, Any]:
         """Return it as plain data, for JSON."""
         found = [
-            {**asdict(it), "metric": it.metric.name, "expression": it.metric.expression}
+            {
+                **asdict(it),
+                "metric": it.metric.name,
+                "expression": it.metric.expression,
+                "changed": [asdict(one) for one in it.changed],
+            }
             for it in self.differences
         ]
         return {"by": self.by, "a": self.a, "b": self.b, "differences": found}

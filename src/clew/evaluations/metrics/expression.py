@@ -86,6 +86,11 @@ def read(text: Any) -> Expression:
         raise MetricError(message) from None
 
 
+def needs_sqlglot() -> str:
+    """Return what to say where sqlglot is not installed."""
+    return f"an expression of one's own needs sqlglot: {pip_line('metrics')}"
+
+
 class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
@@ -106,8 +111,7 @@ class _Reader:
             import sqlglot
             from sqlglot.errors import SqlglotError
         except ImportError as error:
-            message = f"an expression of one's own needs sqlglot: {pip_line('metrics')}"
-            raise MetricError(message) from error
+            raise MetricError(needs_sqlglot()) from error
         try:
             trees: Sequence[Any] = sqlglot.parse(_BEFORE + self.text, read="sqlite")
         except SqlglotError as error:
@@ -165,6 +169,8 @@ class _Reader:
             return self._node(tree.this, within=within)
         if name == "Column":
             return self._field(tree, within=within)
+        if name in {"Min", "Max"} and tree.expressions:  # Of values; newer ones say so themselves.
+            name = "Least" if name == "Min" else "Greatest"
         if name in {"Avg", "Sum", "Count", "Min", "Max"}:
             return self._aggregate(tree, name.lower(), within=within)
         if make := _LEAVES.get(name):

@@ -28,6 +28,11 @@ def usual(turns: Iterable[Turn]) -> Usual:
             seconds.append(turn.seconds)
             if turn.cost is not None:
                 costs.append(turn.cost)
+    return usual_of(seconds, costs)
+
+
+def usual_of(seconds: list[float], costs: list[float]) -> Usual:
+    """Return what is usual, given how long turns took, and what those cost of which it is known."""
     return Usual(_percentile(seconds), _percentile(costs))
 
 

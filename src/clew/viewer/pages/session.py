@@ -1,5 +1,6 @@
 """One session: the conversation as people read one, and where it went wrong."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -10,6 +11,15 @@ from starlette.responses import RedirectResponse, Response
 from clew.sessions.model import Turn
 from clew.viewer.contents import one_line
 from clew.viewer.conversation import TurnView, turn_views
+from clew.viewer.insight import (
+    Key,
+    TurnScore,
+    mark_of,
+    read_scores,
+    read_usual,
+    session_insight,
+    turn_insight,
+)
 from clew.viewer.pictures import Mark, gathered, turns_picture
 from clew.viewer.ratings import Ratings, person
 from clew.viewer.readers import Reader, readers_of
@@ -22,6 +32,8 @@ _SPANS_PER_PAGE = 400
 _SECONDS_PER_PAGE = 0.04
 """After which a page ends, too: calls that were sent a long history take long to read."""
 _FEWEST = 3
+_JUMPS = {"first", "worst"}
+"""Which bad turn an address may ask for."""
 _MOST_MARKS = 120
 SLOW = 10.0
 """Seconds after which people stop waiting."""
@@ -44,6 +56,8 @@ class Outline:
     number: int
     label: str
     trouble: str
+    words: str
+    """What is wrong with it; empty if nothing is."""
     is_bad: bool
     """Whether somebody has rated it bad."""
 
@@ -54,22 +68,31 @@ def session(request: Request) -> Response:
     with readers_of(request).lend() as reader:
         found = reader.sessions.get(session_id)
         rows = turn_rows(reader, session_id)
-        marks = [
-            Mark(number, (row["end_ns"] - row["start_ns"]) / 1e9, row["errors"])
-            for number, row in enumerate(rows, 1)
-        ]
+        keys = [ids_of(row) for row in rows]
+        scores = read_scores(reader, session_id)
+        marks = marks_of(rows, scores)
+        insight = session_insight(found, keys, scores)
         failed = [mark.number for mark in marks if mark.errors]
         if request.query_params.get("failed") == "first" and failed:
             return RedirectResponse(_address(session_id, failed[0]), 303)
+        if request.query_params.get("bad") in _JUMPS:
+            wanted = getattr(insight, request.query_params["bad"])
+            number = wanted.number if wanted else failed[0] if failed else 1
+            return RedirectResponse(_address(session_id, number), 303)
         start = _first_number(request, len(rows))
         token = request.app.state.form_token
         ratings = Ratings(reader.sessions, session_id, person(request), token, start)
-        bad = ratings.rated_bad(_key(row) for row in rows)
+        bad = ratings.rated_bad(keys)
         if request.query_params.get("rated") == "bad":
             return RedirectResponse(_first_bad(session_id, bad), 303)
         views = list(turn_views(_turns(reader, rows, start)))
         ratings.read(view.turn.trace_id for view in views)
         going = running(reader, rows[start - 1 : start - 1 + len(views)])
+        usual = read_usual(reader)
+        insights = {
+            view.number: turn_insight(reader, view.turn, scores.get(keys[view.number - 1]), usual)
+            for view in views
+        }
     last = views[-1].number if views else start
     for view in views:
         view.labels = labels(view, found.latency_p50)
@@ -95,6 +118,9 @@ def session(request: Request) -> Response:
             hrefs=[at(mark.number) for mark in shared],
             scale=1.0 if len(shared) > _MOST_MARKS // 2 else 1.6,
         ),
+        "insight": insight,
+        "insights": insights,
+        "at": at,
         "first_failed": at(failed[0]) if failed else "",
         "failed": failed,
         "slowest": _slowest(marks, at),
@@ -107,6 +133,7 @@ def session(request: Request) -> Response:
                 view.number,
                 one_line(view.turn.input.text, 60),
                 marks[view.number - 1].trouble,
+                marks[view.number - 1].words,
                 view.number in bad,
             )
             for view in views
@@ -117,10 +144,6 @@ def session(request: Request) -> Response:
         "next": href("/session", id=session_id, turn=last + 1) if last < len(rows) else "",
     }
     return page(request, "session.html", **values)
-
-
-def _key(row: dict[str, Any]) -> tuple[bytes, bytes]:
-    return bytes.fromhex(row["trace"]), bytes.fromhex(row["root"])
 
 
 def _first_bad(session_id: str, bad: list[int]) -> str:
@@ -143,6 +166,11 @@ def turn_rows(reader: Reader, session_id: str) -> list[dict[str, Any]]:
     silent = running(reader, [row for row in found if not row["shown"]])
     rows = [row for row in found if row["shown"] or ids_of(row) in silent]
     return rows or reader.rows(_TURNS.format(which="1"), values)
+
+
+def marks_of(rows: Iterable[dict[str, Any]], scores: Mapping[Key, TurnScore]) -> list[Mark]:
+    """Return a mark for each turn."""
+    return [mark_of(number, row, scores.get(ids_of(row))) for number, row in enumerate(rows, 1)]
 
 
 def _first_number(request: Request, total: int) -> int:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from clew.sessions.session import Session
 from clew.viewer import ratings
 from clew.viewer.filters import ORDERS, RATED, SINCE, Filters
+from clew.viewer.insight import TurnScore, mark_of
 from clew.viewer.pictures import Mark, turns_picture
 from clew.viewer.readers import Reader, readers_of
 from clew.viewer.rendering import page
@@ -42,7 +43,8 @@ WITH RECURSIVE found (kind) AS (
 SELECT substr(kind, 10) AS name FROM found WHERE kind IS NOT NULL LIMIT :most
 """
 _MARKS = """
-SELECT start_ns, end_ns, errors FROM turn
+SELECT start_ns, end_ns, errors, friction, failure FROM turn
+LEFT JOIN turn_score USING (session_id, trace_id, root_id)
 WHERE session_id = ? AND said ORDER BY start_ns, trace_id, root_id LIMIT ?
 """
 _TOTALS = """
@@ -89,8 +91,9 @@ def sessions(request: Request) -> Response:
             "frameworks": _choices(reader, "framework", filters.framework),
             "tools": _choices(reader, "tool", filters.tool),
             "tags": _choices(reader, "tag", filters.tag),
-            "metadata": [row["name"] for row in reader.rows(_NAMES, {"most": _MOST_CHOICES})],
+            "metadata": metadata_names(reader),
             "totals": reader.rows(_TOTALS)[0],
+            "is_scored": reader.sessions.is_scored,
         }
     return page(request, "sessions.html", **values)
 
@@ -98,10 +101,17 @@ def sessions(request: Request) -> Response:
 def marks(reader: Reader, session_id: str, most: int = _MOST_TURNS) -> list[Mark]:
     """Return a mark for each turn of a session in which something was said."""
     rows = reader.rows(_MARKS, (session_id, most))
-    return [
-        Mark(number, (row["end_ns"] - row["start_ns"]) / 1e9, row["errors"])
-        for number, row in enumerate(rows, 1)
-    ]
+    found = []
+    for number, row in enumerate(rows, 1):
+        is_scored = row["friction"] is not None
+        score = TurnScore(row["friction"], row["failure"]) if is_scored else None
+        found.append(mark_of(number, row, score))
+    return found
+
+
+def metadata_names(reader: Reader) -> list[str]:
+    """Return the names under which turns have metadata."""
+    return [row["name"] for row in reader.rows(_NAMES, {"most": _MOST_CHOICES})]
 
 
 def _orders(filters: Filters) -> list[tuple[str, str, bool]]:
@@ -110,7 +120,7 @@ def _orders(filters: Filters) -> list[tuple[str, str, bool]]:
     return [
         (label, fresh.href(order=name), filters.order == name)
         for name, label in ORDERS.items()
-        if name not in {"first", "tokens"} or filters.order == name
+        if name not in {"first", "tokens", "failure"} or filters.order == name
     ]
 
 

@@ -38,6 +38,8 @@ class SpanRow:
     bar: Markup
     href: str
     failed: bool
+    is_wanted: bool
+    """Whether the address names it."""
 
     @property
     def seconds(self) -> float:
@@ -53,13 +55,17 @@ def trace(request: Request) -> Response:
     nodes = tree(spans)
     text = request.query_params.get("from", "0")
     skipped = int(text) if text.isdecimal() and len(text) < 9 else 0
+    wanted = _wanted(request, nodes)
+    if wanted is not None:
+        skipped = wanted // _PER_PAGE * _PER_PAGE
     start = min(span.start for span in spans)
     length = max(1, max(span.end for span in spans) - start)
     depths: dict[int, int] = {}
     for node in nodes:
         depths[id(node)] = depths[id(node.parent)] + 1 if node.parent is not None else 0
     rows = [
-        _row(node, depths[id(node)], start, length) for node in nodes[skipped : skipped + _PER_PAGE]
+        _row(node, depths[id(node)], start, length, is_wanted=number == wanted)
+        for number, node in enumerate(nodes[skipped : skipped + _PER_PAGE], skipped)
     ]
     more = max(0, len(nodes) - skipped - _PER_PAGE)
     return page(
@@ -129,6 +135,14 @@ def span(request: Request) -> Response:
     )
 
 
+def _wanted(request: Request, nodes: Sequence[Node]) -> int | None:
+    """Return the place of the span that the address names; None if it names none of these."""
+    if not (text := request.query_params.get("span", "")):
+        return None
+    span_id = parse_id(text)
+    return next((at for at, node in enumerate(nodes) if node.span.span_id == span_id), None)
+
+
 def _trace_id(request: Request) -> bytes:
     return parse_id(request.query_params.get("trace", ""), 16)
 
@@ -149,7 +163,7 @@ def _one_span(request: Request, reader: Reader) -> list[SpanRecord]:
     return [] if found is None else [found]
 
 
-def _row(node: Node, depth: int, start: int, length: int) -> SpanRow:
+def _row(node: Node, depth: int, start: int, length: int, *, is_wanted: bool) -> SpanRow:
     record = node.span
     failed = record.status == ERROR
     kind = node.kind.lower() or "other"
@@ -162,6 +176,7 @@ def _row(node: Node, depth: int, start: int, length: int) -> SpanRow:
         bar=timeline(*share, "bad" if failed else "model" if kind == "llm" else "good"),
         href=href("/span", trace=record.trace_id.hex(), span=record.span_id.hex()),
         failed=failed,
+        is_wanted=is_wanted,
     )
 
 

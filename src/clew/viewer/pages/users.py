@@ -1,6 +1,7 @@
 """The users: who has how many sessions, what they cost, and how they went."""
 
 from functools import partial
+from math import fsum
 from typing import Any
 
 from markupsafe import Markup
@@ -29,6 +30,12 @@ SELECT user_id, sessions, turns, last_ns, iif(counted, total_tokens, NULL) AS to
     iif(priced, cost, NULL) AS cost, errors, failed_turns,
     latency / nullif(turns, 0) AS mean_latency
 FROM user_total {where} ORDER BY {key} DESC, user_id DESC LIMIT :limit OFFSET :offset
+"""
+# The mean of a user's sessions, as the metric `friction` by user.
+_FRICTION = """
+SELECT session.session_id, friction, first_bad_turn FROM user_session
+JOIN session USING (session_id) WHERE user_session.user_id = ?
+ORDER BY friction_order DESC, session.session_id
 """
 _WORST = """
 SELECT session_id, failed_turns FROM user_session WHERE user_id = ?
@@ -61,7 +68,9 @@ def users(request: Request) -> Response:
         orders=[
             (label, href("/users", order=key if key != "last" else "", user=name), key == order)
             for key, (label, _) in ORDERS.items()
-        ],
+        ]
+        # Ranked fairly, however few sessions a user has.
+        + [("Most friction", href("/metrics", metric="friction", by="user"), False)],
         next=href("/users", order=order, user=name, page=number + 1)
         if len(found) > _PER_PAGE
         else "",
@@ -85,11 +94,20 @@ def _rows(query: str, parameters: dict[str, Any], reader: Reader) -> list[dict[s
 
 
 def _with_sessions(reader: Reader, row: dict[str, Any]) -> dict[str, Any]:
-    """Add the trend of a user's sessions, and the worst of them."""
+    """Add the trend of a user's sessions, their mean friction, and the worst of them."""
+    found = reader.rows(_FRICTION, (row["user_id"],))
+    known = [it["friction"] for it in found if it["friction"] is not None]
     worst = reader.rows(_WORST, (row["user_id"],))
     first = row["last_ns"] // _DAY - _DAYS + 1
     days = reader.rows(_TREND, {"first": first, "number": _DAYS, "user": row["user_id"]})
-    return {**row, "trend": _trend(days, first), "worst": worst[0] if worst else None}
+    return {
+        **row,
+        "trend": _trend(days, first),
+        "friction": fsum(known) / len(known) if known else None,
+        "scored": len(known),
+        "most_friction": found[0] if known and found[0]["first_bad_turn"] else None,
+        "worst": worst[0] if worst else None,
+    }
 
 
 def _trend(days: list[dict[str, Any]], first: int) -> Markup:

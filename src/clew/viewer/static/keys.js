@@ -3,17 +3,19 @@ const KEYS = [
   ["j k", "next, previous session or turn"],
   ["Enter", "open the session"],
   ["e", "next failed turn"],
+  ["b", "next turn that failed or annoyed"],
   ["/", "search"],
   ["g s", "sessions"],
   ["g l", "live"],
   ["g u", "users"],
   ["g o", "overview"],
+  ["g m", "metrics"],
   ["p", "pause what is live"],
   ["c", "tick the session, compare the two that are ticked"],
   ["u", "up, to where this belongs"],
   ["?", "these keys"],
 ];
-const PLACES = { s: "/", l: "/live", u: "/users", o: "/overview" };
+const PLACES = { s: "/", l: "/live", u: "/users", o: "/overview", m: "/metrics" };
 let going = 0;
 
 export function keys() {
@@ -38,6 +40,7 @@ const ACTIONS = {
   j: () => step(1),
   k: () => step(-1),
   e: () => step(1, ".turn.failed"),
+  b: () => step(1, ".turn.failed, .turn.annoyed"),
   u: () => document.querySelector("[data-up]")?.click(),
   c: compare,
   p: () => document.getElementById("pause")?.click(),
