@@ -14,11 +14,14 @@ modules in ``static/`` add live updates, keys, and parts that are loaded where t
         sessions, session, call, trace, content, users, overview, evaluations,
         history
         live         the turns of all sessions as they come
+        metrics, group_differences
         compare      two sessions side by side: alignment.py pairs turns, differences.py marks words
         copies       sessions and turns to take away: json_files.py, pytest_file.py
     exporting.py     export: conversations as one HTML file, for clew view --export
     running.py       which turns are still running
     filters.py       Filters: which sessions, in which order, as in the address
+    insight.py       what the signals say about turns: where it broke, what was noticed
+    verdicts.py      Verdict: what evaluators say, whether it is out of date, or how they failed
     ratings.py       Ratings: what people say about sessions and turns
     forms.py         forms that were sent: from which page they come, and what is in them
     parts.py         the texts of a turn, each with a name, so that "show all" finds it

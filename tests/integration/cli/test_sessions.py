@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from clew import evaluations
 from clew.cli._terminal import columns_of
+from clew.evaluations import Evaluation
+from clew.evaluations.metrics import figures
+from clew.sessions.store import SessionStore
+from tests.support.broken_conversations import CALM, conversation
 from tests.support.conversation_spans import SECOND, START, turn
 
 EMBEDDING = {"openinference.span.kind": "EMBEDDING", "input.value": "", "output.value": ""}
@@ -195,6 +200,32 @@ def test_users_are_listed(clew, filled):
     ]
     users = json.loads(clew("users", "--json").stdout)
     assert [(it["user_id"], it["total_tokens"]) for it in users] == [("bob", 120), ("ada", 360)]
+
+
+def test_users_have_the_mean_friction_of_their_sessions(clew, write, path):
+    write(*conversation(tool=False), *conversation("calm", "ada", CALM, at=9000))
+    with SessionStore(path) as store:
+        (expected,) = figures(store, "friction", by="user").groups
+    (user,) = json.loads(clew("users", "--json").stdout)
+    assert (user["friction"], user["friction_sessions"]) == (expected.value, 2)
+    assert rows(clew("users"))[1][3] == f"{expected.value:.2f}"
+
+
+def test_the_list_and_the_conversation_say_which_turn_is_bad(clew, write, path):
+    write(*conversation(tool=False), *conversation("calm", "bob", CALM, at=9000))
+    with SessionStore(path) as store:
+        evaluations.add(store, Evaluation("outcome", label="no", session_id="broken"))
+        session = store.get("broken")
+        annoyed = session.turns[2].friction
+    listed = {row[0]: row for row in rows(clew("sessions"))[1:]}
+    assert listed["broken"][5:7] == [f"{session.friction:.2f}", "#3"]
+    assert not listed["calm"][6].startswith("#")
+    shown = clew("sessions", "broken").stdout
+    headings = [line for line in shown.splitlines() if line.startswith("Turn ")]
+    assert [("friction" in it) for it in headings] == [False, False, True, True]
+    assert f" · friction {annoyed:.2f} · first bad turn" in headings[2]
+    assert " errors · outcome no\n" in shown
+    assert "bad turn" not in clew("sessions", "calm").stdout.replace("No bad turn", "")
 
 
 def test_what_was_said_cannot_command_the_terminal(clew, write):

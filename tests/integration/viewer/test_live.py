@@ -239,7 +239,7 @@ def test_a_running_turn_grows_while_a_step_of_it_is_open(path, write, visit):
         page.locator("#live:not([hidden])").wait_for()
         page.locator("summary", has_text="get_order").click()
         write(without_root(spans))
-        page.locator("#turn-1").get_by_text("It was sent yesterday.").wait_for(timeout=20_000)
+        page.locator("#turn-1").get_by_text("It was sent yesterday.").first.wait_for(timeout=20_000)
         assert page.locator("details[open]", has_text="get_order").count() == 1
         focused = page.evaluate("document.activeElement.textContent")
         assert "get_order" in focused
