@@ -34,7 +34,6 @@ _FREE = (
 )
 _AGAINST_FRICTION = (
     "earlier_pleased",
-    "after.pleased",
     "count_pleased",
     "density_pleased",
     "shared",
@@ -91,7 +90,8 @@ _LEAST: Mapping[str, Mapping[str, float]] = {
     "answer": {"assistant_repeats": 0.5, "no_answer": 1.0, "other_language": 0.7},
 }
 """What a weight is at least: where people talk about films, they complain about films."""
-_STRENGTH = 3.0
+_STRENGTH: Mapping[str, float] = {"user": 1.0, "answer": 3.0}
+"""How strong the assumptions are: much more is labelled for users than for answers."""
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ def learn(side: str, several: Sequence[Example]) -> Weights:
     priors = _priors(side)
     rows = [it.evidence for it in several]
     truths = [it.label.bad for it in several]
-    found, bias = fit(rows, [it.label.soft for it in several], priors, _STRENGTH)
+    found, bias = fit(rows, [it.label.soft for it in several], priors, _STRENGTH[side])
     sums = [bias + sum(found[name] * value for name, value in row.items()) for row in rows]
     factor, offset = calibrate(sums, truths)
     scaled = {name: round(factor * value, 3) for name, value in found.items()}
@@ -148,7 +148,8 @@ def _priors(side: str) -> dict[str, Prior]:
         "share_against",
         "count_against",
         "density_against",
-        "after.against",
+        "denies",
+        "density_denies",
         *_AGAINST_FRICTION,
     ]
     means = _MEANS[side]

@@ -68,9 +68,6 @@ def of_users(conversation: Conversation, several: Sequence[Scores]) -> list[Evid
         if index:
             evidence |= _named(several[index - 1], OF_ANSWER, "before.")
             asked = conversation.exchanges[index - 1].assistant.asks
-        if index + 1 < len(several):
-            evidence["after.against"] = _against(several[index + 1])
-            evidence["after.pleased"] = several[index + 1].get("pleased", 0.0)
         _measure_user(exchange, evidence)
         if scores.get("declines", 0.0) >= _STRONG:  # A "no" may be just the answer to a question.
             evidence["declines_asked"] = float(asked)
@@ -124,6 +121,9 @@ def _measure_user(exchange: Exchange, evidence: Evidence) -> None:
     evidence["count_pleased"] = log1p(pleased)
     evidence["density_against"] = against / (_SCALE + user.words)
     evidence["density_pleased"] = pleased / (_SCALE + user.words)
+    denied = sum(it.name == "denies" for it in user.hits)
+    evidence["denies"] = float(denied > 0)
+    evidence["density_denies"] = denied / (_SCALE + user.words)
     evidence["silent"] = float(not user.words)
     if not against:  # Then it is rather joy than anger.
         evidence["exclaims"] = float(any(it[-1] == "!" for it in user.sentences))
