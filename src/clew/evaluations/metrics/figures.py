@@ -30,8 +30,7 @@ class Figure:
     of: int
     """How many sessions there are in the group."""
     shrunk: float | None
-    """What groups are ranked by, which is the value, the fewer sessions are behind it the nearer to that of
-    all sessions."""
+    """What groups are ranked by, nearer to the value of all sessions the fewer are behind it."""
 
 
 @dataclass(frozen=True, slots=True)
