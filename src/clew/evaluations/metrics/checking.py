@@ -89,7 +89,7 @@ class Checked:
 
     @property
     def exit_code(self) -> int:
-        """0: all are kept; 1: one is not; 2: a figure is missing, or there was nothing to check."""
+        """0 if all are kept, 1 if one is not, 2 if a figure is missing or nothing was checked."""
         outcomes = {it.outcome for it in self.results}
         if "failed" in outcomes:
             return 1

@@ -54,7 +54,7 @@ class Metric:
     expression: str
     """SQL over the columns of the view ``sessions`` and the names of evaluations."""
     higher_is_better: bool = False
-    """What is ranked as worse: less of it, or, by default, more."""
+    """Whether less of it is ranked as worse; by default more is."""
     parsed: Expression = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -20,18 +20,17 @@ class Figure:
     group: str | None
     """The name of the group; None for all sessions."""
     value: float | None
-    """None if it is not known of any session, or has no value: nothing is divided by zero."""
+    """None if it is not known of any session, or something would be divided by zero."""
     low: float | None
     """Between this and `high` it lies with 95 %; None for what is counted, not estimated, and where
     too few sessions are behind it."""
     high: float | None
     sessions: int
-    """How many sessions are behind it: those of which it is known."""
+    """How many sessions are behind it, which are those of which it is known."""
     of: int
     """How many sessions there are in the group."""
     shrunk: float | None
-    """What groups are ranked by: the value, the fewer sessions are behind it the nearer to that of
-    all sessions."""
+    """What groups are ranked by, nearer to the value of all sessions the fewer are behind it."""
 
 
 @dataclass(frozen=True, slots=True)
