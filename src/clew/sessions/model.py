@@ -143,6 +143,8 @@ class BadTurn:
     """What was noticed, the strongest first."""
     words: str = ""
     """What gave it away, in the words of the conversation."""
+    cause_trace_id: bytes = b""
+    """The trace of these two spans; where an answer annoyed, that of the turn before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,8 +138,15 @@ def bad_turn(number: int | None, stored: str | None) -> BadTurn | None:
         return None
     it = json.loads(stored)
     ids = {f"{name}_id": bytes.fromhex(it[name]) for name in ("trace", "root", "span", "cause")}
-    signals = tuple(it["signals"])
-    return BadTurn(number, it["kind"], it["score"], **ids, signals=signals, words=it["words"])
+    return BadTurn(
+        number,
+        it["kind"],
+        it["score"],
+        **ids,
+        signals=tuple(it["signals"]),
+        words=it["words"],
+        cause_trace_id=bytes.fromhex(it["cause_trace"]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +187,8 @@ def _bad(turns: Sequence[Turn], found: Break | None) -> tuple[int | None, str | 
     if found is None:
         return None, None
     turn = turns[found.turn]
+    # What annoys is the answer before.
+    blamed = turns[max(0, found.turn - 1)] if found.kind == "friction" else turn
     noticed = sorted(found.findings, key=lambda it: -it.score)
     content = {
         "kind": found.kind,
@@ -188,6 +197,7 @@ def _bad(turns: Sequence[Turn], found: Break | None) -> tuple[int | None, str | 
         "root": turn.root_id.hex(),
         "span": found.span_id.hex(),
         "cause": found.cause_id.hex(),
+        "cause_trace": blamed.trace_id.hex(),
         "signals": list(dict.fromkeys(it.name for it in noticed)),
         "words": next((_text(it.words) for it in noticed if it.words), ""),
     }

@@ -157,10 +157,7 @@ def session_insight(
         number = bad and numbers.get((bad.trace_id, bad.root_id))
         if bad is None or not number:
             return None
-        # What annoys is the answer before, which is in the trace of the turn before.
-        of_answer = bad.kind == "friction" and number > 1
-        trace = keys[number - 2][0] if of_answer else bad.trace_id
-        cause = span_href(trace, bad.cause_id) if linked else ""
+        cause = span_href(bad.cause_trace_id, bad.cause_id) if linked else ""
         return Bad(number, bad.kind, why(bad), one_line(bad.words, _MOST_WORDS), cause)
 
     return SessionInsight(

@@ -78,6 +78,7 @@ def test_the_first_bad_turn_is_named_down_to_the_span_of_the_answer_before_it(st
     assert session.friction == bad.score == session.worst_turn.score > 0.5
     assert session.turns[bad.turn - 1].root_id == bad.root_id == (6).to_bytes(8, "big")
     assert bad.span_id == (5).to_bytes(8, "big")  # The model call of the second turn.
+    assert bad.cause_trace_id == session.turns[1].trace_id != bad.trace_id
     assert bad.words in ANNOYED[0].lower()
     assert "wants_human" in bad.signals
     found = session.turns[2]
@@ -93,6 +94,7 @@ def test_what_failed_is_named_down_to_the_tool(store):
     assert (session.first_bad_turn.turn, session.first_bad_turn.kind) == (2, "failure")
     assert session.first_bad_turn.span_id == (5).to_bytes(8, "big")
     assert "tool_error" in session.first_bad_turn.signals
+    assert session.first_bad_turn.cause_trace_id == session.first_bad_turn.trace_id
 
 
 def test_no_figure_is_that_of_an_earlier_state(store):

@@ -63,6 +63,7 @@ def bad_turn_data(bad: BadTurn | None) -> dict[str, Any] | None:
         "trace_id": bad.trace_id.hex(),
         "span_id": bad.span_id.hex(),
         "cause_span_id": bad.cause_id.hex(),
+        "cause_trace_id": bad.cause_trace_id.hex(),
     }
 
 
