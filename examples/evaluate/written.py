@@ -52,7 +52,7 @@ def _answer(messages: list[Any]) -> str:
     for it in CONVERSATIONS["conversation"]:
         texts = [text for turn in it["turns"] for text in turn]
         if texts[: len(said)] == said and (it["release"] == "1.1") == brief:
-            return texts[len(said)]
+            return str(texts[len(said)])
     message = f"conversations.toml has no answer to {said}"
     raise LookupError(message)
 
