@@ -38,10 +38,10 @@ def plain(asked, lines):
 
 
 def openai(blocks):
-    (asked, lines), (again, more) = blocks
-    ticket = more.pop().removeprefix("ticket: ")
-    title = f"A customer said: {asked} {again}\nWrite a title of six words for it."
-    return [plain(asked, lines), plain(again, more), (title, ticket)]
+    ticket = blocks[-1][1].pop().removeprefix("ticket: ")
+    said = " ".join(asked for asked, _ in blocks)
+    title = f"A customer said: {said}\nWrite a title of six words for it."
+    return [*(plain(*it) for it in blocks), (title, ticket)]
 
 
 def mistral(blocks):
