@@ -136,11 +136,13 @@ def _list_worst(
         return
     width = _terminal.width()
     now = None if width is None else datetime.now().astimezone()
-    columns = (_COLUMNS[0], Column(_terminal.line(metric).upper(), right=True), *_COLUMNS[1:])
+    title = _terminal.line(metric).upper()
+    kept = [number for number, it in enumerate(_COLUMNS) if number and it.title != title]
+    columns = (_COLUMNS[0], Column(title, right=True), *(_COLUMNS[number] for number in kept))
     rows = []
     for one, it in zip(found, shown, strict=True):
-        identity, *others = _row(one, now)
-        rows.append((identity, _metrics.value(it.value), *others))
+        cells = _row(one, now)
+        rows.append((cells[0], _metrics.value(it.value), *(cells[number] for number in kept)))
     for line in table(columns, rows, width):
         _terminal.write(line)
 

@@ -195,8 +195,11 @@ def _result(store: SessionStore, it: Limit, chosen: Any) -> Result:
         known = "" if overall.sessions == overall.of else f" of {overall.of:,}"
         number = f"{overall.sessions:,}{known} session{'' if overall.of == 1 else 's'}"
         message = f"{it}: it is {overall.value:.4g}, of {number}"
-    worst = _named(store, each) if outcome == "failed" else ()
-    return Result(it, outcome, overall, 0, 0, worst, message)
+    if outcome != "failed":
+        return Result(it, outcome, overall, 0, 0, (), message)
+    # Of a mean, those that keep the limit are not to blame; of a sum, each may keep it.
+    to_blame = [one for one in each if not it.allows(one[1])] or each
+    return Result(it, outcome, overall, 0, 0, _named(store, to_blame), message)
 
 
 def _each(
@@ -217,7 +220,7 @@ def _named(store: SessionStore, found: Iterable[tuple[str, float]]) -> tuple[Nam
 
 
 def _broken(session: Session, value: float) -> Named:
-    bad = getattr(session, "first_bad_turn", None)
+    bad = session.first_bad_turn
     if bad is None:
         return Named(session.id, value, None, "", "")
     return Named(session.id, value, bad.turn, bad.kind, bad.words)
