@@ -21,10 +21,10 @@ from clew.cli._lookup import stored_user
 from clew.cli._options import duration, filter_options, json_option, store_option
 from clew.cli._table import Column, table
 from clew.core.wording import number_of
-from clew.evaluations.runner import checked, nanoseconds
-from clew.evaluations.runs import Progress, Run
-from clew.evaluations.watching import Watch
-from clew.evaluations.work import Limits
+from clew.evaluations.running.runner import checked, nanoseconds
+from clew.evaluations.running.runs import Progress, Run
+from clew.evaluations.running.watching import Watch
+from clew.evaluations.running.work import Limits
 from clew.sessions.store import SessionStore
 
 _COLUMNS = (

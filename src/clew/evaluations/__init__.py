@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from clew.evaluations.evaluation import Evaluation as Evaluation
     from clew.evaluations.evaluators import Evaluator as Evaluator
     from clew.evaluations.evaluators import evaluator as evaluator
-    from clew.evaluations.judges import judge as judge
-    from clew.evaluations.models import JudgeError as JudgeError
+    from clew.evaluations.judging.judges import judge as judge
+    from clew.evaluations.judging.models import JudgeError as JudgeError
     from clew.evaluations.results import add as add
     from clew.evaluations.results import current as current
     from clew.evaluations.results import history as history
-    from clew.evaluations.runner import evaluate as evaluate
-    from clew.evaluations.runner import evaluate_async as evaluate_async
-    from clew.evaluations.runs import Run as Run
+    from clew.evaluations.running.runner import evaluate as evaluate
+    from clew.evaluations.running.runner import evaluate_async as evaluate_async
+    from clew.evaluations.running.runs import Run as Run
 
 _HOMES = {
     "Evaluation": "evaluation",
     "EvaluationError": "evaluation",
     "Evaluator": "evaluators",
-    "JudgeError": "models",
-    "Run": "runs",
+    "JudgeError": "judging.models",
+    "Run": "running.runs",
     "add": "results",
     "current": "results",
-    "evaluate": "runner",
-    "evaluate_async": "runner",
+    "evaluate": "running.runner",
+    "evaluate_async": "running.runner",
     "evaluator": "evaluators",
     "history": "results",
-    "judge": "judges",
+    "judge": "judging.judges",
 }
 
 __all__ = [

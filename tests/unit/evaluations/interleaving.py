@@ -12,9 +12,9 @@ from time import time_ns
 
 from clew import evaluations
 from clew.evaluations import evaluator
-from clew.evaluations.pending import JUDGED_CALLS, Pending
-from clew.evaluations.run_store import RunStore
-from clew.evaluations.runner import evaluate
+from clew.evaluations.running.pending import JUDGED_CALLS, Pending
+from clew.evaluations.running.run_store import RunStore
+from clew.evaluations.running.runner import evaluate
 from clew.sessions.deletion import keep_within
 from clew.sessions.store import SessionStore
 from clew.store.database import connect

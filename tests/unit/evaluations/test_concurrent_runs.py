@@ -10,7 +10,7 @@ import pytest
 from clew import evaluations
 from clew.core.errors import ConfigurationError
 from clew.evaluations import EvaluationError, evaluate, evaluate_async, evaluator
-from clew.evaluations.claims import Claims
+from clew.evaluations.running.claims import Claims
 from clew.sessions.store import SessionNotFoundError, SessionStore
 from clew.store.database import connect, transaction
 from tests.support.conversation_spans import turn

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from clew.evaluations import EvaluationError, judge
-from clew.evaluations.judge_prompt import names_of_prompts, shipped_prompt
+from clew.evaluations.judging.judge_prompt import names_of_prompts, shipped_prompt
 
 NAMES = ["coherence", "forgetting", "frustration", "outcome", "role"]
 

@@ -12,8 +12,8 @@ import pytest
 
 from clew import evaluations
 from clew.evaluations import Evaluation, evaluate, evaluator
-from clew.evaluations.budget import Budget
-from clew.evaluations.pace import delay, told_to_wait
+from clew.evaluations.running.budget import Budget
+from clew.evaluations.running.pace import delay, told_to_wait
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
 from clew.store.writer import Writer

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.evaluations.transcripts import estimated_tokens, quoted, shortened, turn_text
-from clew.evaluations.windows import window
+from clew.evaluations.judging.transcripts import estimated_tokens, quoted, shortened, turn_text
+from clew.evaluations.judging.windows import window
 from clew.sessions.model import Call, Document, Media, Message, ToolRequest, Turn
 
 

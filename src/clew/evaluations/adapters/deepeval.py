@@ -9,8 +9,8 @@ from typing import Any
 from clew.evaluations.adapters.inputs import documents_of
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
-from clew.evaluations.models import JudgeError
-from clew.evaluations.transcripts import instructions_of
+from clew.evaluations.judging.models import JudgeError
+from clew.evaluations.judging.transcripts import instructions_of
 from clew.sessions.model import Turn
 from clew.sessions.session import Session
 

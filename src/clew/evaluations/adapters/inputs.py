@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clew.core.errors import EvaluationError
-from clew.evaluations.windows import window
+from clew.evaluations.judging.windows import window
 from clew.sessions.model import Turn
 from clew.sessions.session import Session
 

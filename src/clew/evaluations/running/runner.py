@@ -11,10 +11,10 @@ from typing import Any
 
 from clew.core.errors import EvaluationError
 from clew.evaluations.evaluators import Evaluator
-from clew.evaluations.pending import Pending, Wanted
-from clew.evaluations.run_store import RunStore
-from clew.evaluations.runs import ProgressCallback, Run
-from clew.evaluations.work import Limits, Work
+from clew.evaluations.running.pending import Pending, Wanted
+from clew.evaluations.running.run_store import RunStore
+from clew.evaluations.running.runs import ProgressCallback, Run
+from clew.evaluations.running.work import Limits, Work
 from clew.sessions.store import SessionStore
 
 Evaluators = Evaluator | Iterable[Evaluator]

@@ -7,12 +7,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from clew.evaluations.budget import Budget
 from clew.evaluations.evaluators import Evaluator
-from clew.evaluations.pending import Pending, Wanted
-from clew.evaluations.run_store import RunStore
-from clew.evaluations.runs import Figures, ProgressCallback, Run
-from clew.evaluations.work import Limits, Work
+from clew.evaluations.running.budget import Budget
+from clew.evaluations.running.pending import Pending, Wanted
+from clew.evaluations.running.run_store import RunStore
+from clew.evaluations.running.runs import Figures, ProgressCallback, Run
+from clew.evaluations.running.work import Limits, Work
 from clew.store.database import StoreError, StoreMissingError, connect
 
 _LEAST_SECONDS, _MOST_SECONDS = 0.5, 5.0

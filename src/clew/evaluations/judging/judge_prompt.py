@@ -15,7 +15,7 @@ from clew.evaluations.evaluation import MAX_NAME
 UNKNOWN = "unknown"
 """The label with which every judge may say that it cannot tell. It has no score."""
 _FENCE = "+++"
-_PROMPTS = files("clew.evaluations") / "prompts"
+_PROMPTS = files("clew.evaluations.judging") / "prompts"
 _KEYS = {"name", "version", "higher_is_better", "choices"}
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from clew.core.errors import EvaluationError
 from clew.evaluations.evaluation import MAX_EXPLANATION, MAX_NAME, Evaluation
 from clew.evaluations.evaluators import Evaluator
-from clew.evaluations.judge_prompt import UNKNOWN, JudgePrompt, own_prompt, shipped_prompt
-from clew.evaluations.models import Answer, Asker, JudgeError, Messages
-from clew.evaluations.transcripts import shortened
-from clew.evaluations.windows import LEAST_TOKENS, Window, window
+from clew.evaluations.judging.judge_prompt import UNKNOWN, JudgePrompt, own_prompt, shipped_prompt
+from clew.evaluations.judging.models import Answer, Asker, JudgeError, Messages
+from clew.evaluations.judging.transcripts import shortened
+from clew.evaluations.judging.windows import LEAST_TOKENS, Window, window
 from clew.sessions.session import Session
 
 _LONGEST_EXPLANATION = MAX_EXPLANATION - 1000

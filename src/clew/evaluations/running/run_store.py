@@ -11,11 +11,11 @@ from threading import Lock
 from time import time_ns
 from typing import Any, NamedTuple
 
-from clew.evaluations.claims import LEASE_SECONDS, Claims
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
-from clew.evaluations.pending import JUDGED_CALLS, Candidate, Found, Pending, Wanted, choose
 from clew.evaluations.results import insert
+from clew.evaluations.running.claims import LEASE_SECONDS, Claims
+from clew.evaluations.running.pending import JUDGED_CALLS, Candidate, Found, Pending, Wanted, choose
 from clew.sessions.model import Turn
 from clew.sessions.session import Session
 from clew.sessions.store import SessionNotFoundError, SessionStore

@@ -9,13 +9,13 @@ from functools import partial
 from time import monotonic
 from typing import TypeVar
 
-from clew.evaluations.budget import Budget
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
-from clew.evaluations.pace import Pace, delay, told_to_wait
-from clew.evaluations.pending import Candidate, Wanted
-from clew.evaluations.run_store import RunStore, Target, Unit
-from clew.evaluations.runs import Failure, Figures, Progress, ProgressCallback, Run
+from clew.evaluations.running.budget import Budget
+from clew.evaluations.running.pace import Pace, delay, told_to_wait
+from clew.evaluations.running.pending import Candidate, Wanted
+from clew.evaluations.running.run_store import RunStore, Target, Unit
+from clew.evaluations.running.runs import Failure, Figures, Progress, ProgressCallback, Run
 
 T = TypeVar("T")
 UNKNOWN = "unknown"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clew.core.wording import number_of
-from clew.evaluations.transcripts import (
+from clew.evaluations.judging.transcripts import (
     Limits,
     Text,
     instructions_of,

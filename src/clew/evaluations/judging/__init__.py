@@ -1,0 +1,1 @@
+"""Private. Judges: models that say something about a session, and what they are shown."""

@@ -1,0 +1,1 @@
+"""Private. Runs: what is new to evaluators is found, claimed, judged and recorded."""
