@@ -37,6 +37,7 @@ def until(application, is_done):
         assert application.tell("flush")["flushed"]
         if is_done():
             return
+        time.sleep(0.05)  # What is written meanwhile must not be more than what is deleted.
     raise AssertionError
 
 
