@@ -48,6 +48,7 @@ def project(tmp_path):
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "shop.py").write_text(SHOP)
+    (folder / "pytest.ini").write_text("[pytest]\n")  # And no configuration of a folder above.
     return folder
 
 
