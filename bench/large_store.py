@@ -51,6 +51,10 @@ def make(path: Path, sessions: int) -> int:
             "UPDATE progress SET value = (SELECT max(id) FROM span) "
             "WHERE name IN ('summarised', 'compacted')"
         )
+        connection.execute(
+            "UPDATE session SET last_span = (SELECT max(span.id) FROM turn JOIN span "
+            "USING (trace_id) WHERE turn.session_id = session.session_id)"
+        )
     connection.execute("PRAGMA optimize")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     (spans,) = connection.execute("SELECT count(*) FROM span").fetchone()
