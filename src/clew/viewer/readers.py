@@ -4,6 +4,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 
 from clew.sessions.model import Turn
-from clew.sessions.scoring import SIGNALS
+from clew.sessions.scoring import SIGNALS, stored_scores
 from clew.sessions.store import SessionStore
 from clew.sessions.views import add_views
 from clew.sessions.words import turns_of
@@ -132,6 +133,10 @@ class Reader:
         if key[2] <= _MOST_SPANS:
             self._turns.add(key, found)
         return found
+
+    def scored(self, turn: Turn) -> Turn:
+        """Return a turn with what the signals say about it, if it is scored."""
+        return replace(turn, **stored_scores(self._connection, turn.session_id, turn))
 
     def turn(self, trace: bytes, root: bytes) -> Turn:
         """Return the turn of a trace that has this root; raise LookupError if there is none."""

@@ -72,7 +72,7 @@ def _turns(readers: Readers, keys: list[tuple[bytes, bytes]]) -> Iterator[Turn]:
     for trace, root in keys:
         with readers.lend() as reader:
             try:
-                turn = reader.turn(trace, root)
+                turn = reader.scored(reader.turn(trace, root))
             except LookupError:  # It has changed since the turns were listed.
                 continue
         yield turn
@@ -81,7 +81,7 @@ def _turns(readers: Readers, keys: list[tuple[bytes, bytes]]) -> Iterator[Turn]:
 def _turn(request: Request) -> Turn:
     trace, root = parse_turn_key(request.query_params.get("turn", ""))
     with readers_of(request).lend() as reader:
-        return reader.turn(trace, root)
+        return reader.scored(reader.turn(trace, root))
 
 
 def _sent(pieces: Iterator[str], media_type: str) -> Response:
