@@ -145,7 +145,7 @@ def test_what_others_say_appears_by_itself(server, visit, path, said):
     a_turn(other, 2).get_by_label("Your name").fill("Kim")
     a_turn(other, 2).get_by_role("textbox", name="Note", exact=True).fill("A wrong day.")
     a_turn(other, 2).get_by_role("button", name="Save").click()
-    a_turn(other, 2).locator(".remarks").get_by_text("A wrong day.").wait_for()
+    a_turn(other, 2).locator("summary", has_text="A wrong day.").wait_for()
     a_turn(other, 2).get_by_role("button", name="Bad").click()
     a_turn(there, 2).locator(".remarks").get_by_text("A wrong day.").wait_for(timeout=20_000)
     there.get_by_role("link", name="First turn rated bad: #2").wait_for(timeout=20_000)
