@@ -9,26 +9,12 @@ from time import time_ns
 from typing import Any
 
 from clew.evaluations.evaluation import Evaluation, check
+from clew.sessions import carried
 from clew.sessions.store import SessionStore
 from clew.store.database import connect, explained, transaction
 from clew.store.encoding import is_utf8
 
-COLUMNS = (
-    "session_id",
-    "trace_id",
-    "root_id",
-    "span_id",
-    "name",
-    "annotator_kind",
-    "identifier",
-    "score",
-    "label",
-    "explanation",
-    "metadata",
-    "made_ns",
-    "version",
-    "seen",
-)
+COLUMNS = (*carried.COLUMNS, "seen")
 _INSERT = (
     f"INSERT INTO evaluation ({', '.join(COLUMNS)}) VALUES ({'?, ' * (len(COLUMNS) - 1)}"
     "coalesce(?, (SELECT max(id) FROM span), 0)) RETURNING id"

@@ -11,7 +11,7 @@ from clew.spans import evaluation_attributes as wire
 from clew.store.record import SpanRecord
 
 UNUSABLE = "evaluations in spans that cannot be used"
-_NAMES = (
+COLUMNS = (
     "session_id",
     "trace_id",
     "root_id",
@@ -25,8 +25,9 @@ _NAMES = (
     "metadata",
     "made_ns",
     "version",
-    "carrier",
 )
+"""What an evaluation says, and of what: columns of the table `evaluation`."""
+_NAMES = (*COLUMNS, "carrier")
 _INSERT = (
     f"INSERT INTO evaluation ({', '.join(_NAMES)}, seen) "
     f"VALUES ({', '.join(f':{name}' for name in _NAMES)}, iif(:late, 0, coalesce("

@@ -47,6 +47,17 @@ def test_a_limit_of_each_session_names_those_beyond_it(filled):
     assert (second.outcome, second.named) == ("passed", ())
 
 
+def test_of_a_mean_only_those_beyond_it_are_to_blame_and_of_a_sum_all(filled):
+    store = filled(*(session(f"s{it}", cost=it / 100) for it in range(1, 5)))
+    (mean,) = checked(store, "cost < 0.02").results
+    assert (mean.outcome, [it.session for it in mean.named]) == ("failed", ["s4", "s3", "s2"])
+    (least,) = checked(store, "cost > 0.03").results
+    assert (least.outcome, [it.session for it in least.named]) == ("failed", ["s1", "s2", "s3"])
+    pytest.importorskip("sqlglot")
+    (total,) = checked(store, "sum(cost) < 0.09").results
+    assert [it.session for it in total.named] == ["s4", "s3", "s2", "s1"]
+
+
 def test_the_turn_and_the_words_are_named(filled):
     store = filled(session("fine"), session("bad", "bob", asked=ANGRY))
     bad = store.get("bad")
