@@ -20,7 +20,9 @@ nox.options.sessions = ["quick"]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-EXTRAS = sorted(PROJECT["optional-dependencies"])
+# Extras with the driver of an engine, each tested in an environment of its own.
+ENGINES = ["clickhouse", "duckdb", "spark"]
+EXTRAS = sorted(set(PROJECT["optional-dependencies"]) - set(ENGINES))
 FRAMEWORKS = [extra for extra in EXTRAS if extra not in {"cost", "mcp", "metrics", "view"}]
 # Products that set up OpenTelemetry themselves, each with other packages that it or its test needs.
 NEIGHBOURS = {
@@ -291,6 +293,15 @@ def adapters(session: nox.Session, package: str) -> None:
     session.env["ADAPTER"] = package
     # A plugin for pytest that one of them brings warns of how it is configured.
     _pytest(session, "-p", "no:asyncio", "tests/release/adapters")
+
+
+@nox.session(python=CURRENT)
+@nox.parametrize("engine", ENGINES, ids=ENGINES)
+def engines(session: nox.Session, engine: str) -> None:
+    """Ask the questions on one engine, in an environment of its own."""
+    _install(session, engine, "view", groups=("test", f"engine-{engine}"))
+    session.env["ENGINE"] = engine
+    _pytest(session, "tests/release/engines")
 
 
 @nox.session(python=CURRENT)

@@ -1,0 +1,77 @@
+"""What clew asks of an engine. Each is one module: how it is opened, and its view `spans`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+
+class Window(NamedTuple):
+    """When the spans began that are asked for, in nanoseconds; None where there is no limit."""
+
+    since_ns: int | None = None
+    """Not before."""
+    until_ns: int | None = None
+    """Before."""
+
+
+class Answer(NamedTuple):
+    """What a query selects. Values are text, int, float, bool or None."""
+
+    names: Sequence[str]
+    rows: Sequence[tuple[Any, ...]]
+
+
+class Engine(Protocol):
+    """A connection to an engine."""
+
+    name: str
+    """As in ``clew engines`` and in messages, such as ``ClickHouse``."""
+    dialect: str
+    """What sqlglot calls its SQL."""
+    label: str
+    """Where it is, as it may be printed: the URL without credentials."""
+    has_types: bool
+    """Whether the values in the JSON of the column `attributes` are as they were recorded, as
+    `clew.store.encoding.tagged` writes them. If not, each is text, as the Collector writes it."""
+
+    def spans_sql(self, window: Window) -> str:
+        """Return a SELECT, in its dialect, of the columns `schema.SPANS` and `schema.RECORDED`.
+
+        It reads only what is in the *window*, where the engine can tell that without reading all.
+        A span that is stored twice is one row.
+        """
+
+    def query(self, sql: str) -> Answer:
+        """Return what *sql*, in its dialect, selects."""
+
+    def batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """Yield the rows that *sql* selects, some at a time: they need not fit into memory."""
+
+    def cancel(self) -> None:
+        """Stop the query that another thread is waiting for."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+    # Only where it keeps clew's tables, too.
+
+    def has_tables(self) -> bool:
+        """Whether clew's tables are there."""
+
+    def table_statements(self) -> Sequence[str]:
+        """Return the statements that create clew's tables, as `schema.TABLES` says."""
+
+    def execute(self, statement: str) -> None:
+        """Run a statement that selects nothing."""
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to one of clew's tables; each has all of its columns."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a block whose inserts become visible together, where the engine has that."""
+
+    def delete(self, table: str, column: str, values: Sequence[str | int]) -> None:
+        """Delete rows of one of clew's tables, or raise UnsupportedError."""
+
+    def delete_spans(self, trace_ids: Sequence[str]) -> None:
+        """Delete the spans of these traces, or raise UnsupportedError."""
