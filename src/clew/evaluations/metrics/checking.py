@@ -167,7 +167,7 @@ def check(
         filters: Which sessions, by what `SessionStore.list` takes.
         config: The file in which the metrics and limits of the project are.
     """
-    chosen = selection(since, until, filters)
+    chosen = selection(store, since, until, filters)
     asked = limits(config) if wanted is None else tuple(wanted)
     if not asked:
         message = (

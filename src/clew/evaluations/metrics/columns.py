@@ -1,6 +1,5 @@
 """Reads from the store what an expression asks of each session: columns, and what was evaluated."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,6 +39,7 @@ class Rows:
 
 
 def selection(
+    store: SessionStore,
     since: datetime | timedelta | None = None,
     until: datetime | None = None,
     filters: Mapping[str, Any] | None = None,
@@ -57,13 +57,7 @@ def selection(
     search = Search(since=since, until=until, **given)
     found = [(it.lookup, it.parameters) for it in search.conditions()]
     if text is not None:
-        words = re.findall(r"\w+", text)
-        lookup = (
-            "SELECT turn.session_id FROM turn_text JOIN turn ON turn.id = turn_text.rowid "
-            "WHERE turn_text MATCH ?"
-        )
-        quoted = " ".join(f'"{it}"' for it in words)
-        found.append((lookup, (quoted,)) if words else ("SELECT NULL", ()))
+        found.append(store.text_lookup(text))
     condition = " AND ".join(f"session_id IN ({lookup})" for lookup, _ in found) or "1"
     return Selection(condition, tuple(it for _, parameters in found for it in parameters))
 

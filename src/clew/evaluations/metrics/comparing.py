@@ -107,7 +107,7 @@ def compare(
     if not wanted:
         message = f"there is no metric to compare; there are {', '.join(metrics(config))}"
         raise MetricError(message)
-    chosen = selection(since, until, filters)
+    chosen = selection(store, since, until, filters)
     everything = rows(store, built_in()["turns"].parsed, chosen)
     grouped = groups(store, everything, by)
     first, second = _two(by, grouped, everything.first_ns, a, b)

@@ -81,7 +81,7 @@ def figures(
     """
     check_group(by)
     measured = named(metric, config)
-    found = rows(store, measured.parsed, selection(since, until, filters))
+    found = rows(store, measured.parsed, selection(store, since, until, filters))
     return of_rows(store, measured, found, by)
 
 
