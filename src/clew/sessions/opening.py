@@ -1,8 +1,9 @@
 """Opens the conversations in a file, or on an engine."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from clew.sessions.engines.location import connect, is_url, sqlite_path
 from clew.sessions.store import SessionStore
@@ -11,7 +12,9 @@ from clew.store.location import store_path
 
 if TYPE_CHECKING:
     from clew.sessions.engines.store import EngineStore
-    from clew.sessions.engines.updating import How
+    from clew.sessions.engines.updating import Progress
+
+    Conversations: TypeAlias = SessionStore | EngineStore
 
 _FOLDER = "engines"
 
@@ -39,8 +42,12 @@ def open(  # noqa: A001 - it is sessions.open()
     return SessionStore(Path(place))
 
 
-def open_engine_store(url: str, how: "How | None" = None) -> "EngineStore":
+def open_engine_store(
+    url: str, processes: int | None = None, tell: "Callable[[Progress], None] | None" = None
+) -> "EngineStore":
     """Open the conversations on the engine at *url*.
+
+    So many *processes* summarise what is new, and *tell* is told how far that has come.
 
     What clew finds in the spans is kept on the engine, if ``clew engines init`` has made tables
     there, or else in a file beside the SQLite store.
@@ -51,4 +58,5 @@ def open_engine_store(url: str, how: "How | None" = None) -> "EngineStore":
     from clew.sessions.engines.store import EngineStore
     from clew.sessions.engines.updating import How
 
-    return EngineStore(place.source, place.tables, how or How(processes=os.cpu_count() or 1))
+    how = How(processes=processes or os.cpu_count() or 1, tell=tell)
+    return EngineStore(place.source, place.tables, how)

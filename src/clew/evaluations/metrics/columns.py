@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import fsum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.evaluations.metrics.errors import MetricError, did_you_mean
 from clew.evaluations.metrics.expression import Expression
 from clew.evaluations.metrics.nodes import COLUMNS, Field, Node, bound, fields
 from clew.sessions.listing import Search
-from clew.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 FILTERS = ("user", "model", "framework", "tool", "tag", "metadata", "text", "errors", "rated")
 """What sessions can be chosen by, as in `SessionStore.list`."""
@@ -39,7 +41,7 @@ class Rows:
 
 
 def selection(
-    store: SessionStore,
+    store: "Conversations",
     since: datetime | timedelta | None = None,
     until: datetime | None = None,
     filters: Mapping[str, Any] | None = None,
@@ -62,7 +64,7 @@ def selection(
     return Selection(condition, tuple(it for _, parameters in found for it in parameters))
 
 
-def rows(store: SessionStore, expression: Expression, chosen: Selection) -> Rows:
+def rows(store: "Conversations", expression: Expression, chosen: Selection) -> Rows:
     """Return the values of all that *expression* asks, for the sessions that are *chosen*."""
     _check(store, expression)
     node = bound(expression.node)
@@ -80,7 +82,7 @@ def rows(store: SessionStore, expression: Expression, chosen: Selection) -> Rows
     return Rows(node, (*own, *evaluated), by_session, first)
 
 
-def _check(store: SessionStore, expression: Expression) -> None:
+def _check(store: "Conversations", expression: Expression) -> None:
     """Raise an error if a name is that of no column, and nothing was ever evaluated under it."""
     for field in fields(expression.node):
         if field.part != "column" or field.name in COLUMNS:
@@ -92,7 +94,7 @@ def _check(store: SessionStore, expression: Expression) -> None:
 
 
 def _evaluations(
-    store: SessionStore, names: set[str]
+    store: "Conversations", names: set[str]
 ) -> dict[tuple[str, str], dict[str, float | str]]:
     """Return what counts of the evaluations of whole sessions, by name and part, by session.
 
