@@ -1,6 +1,7 @@
 """The options that several commands have in common."""
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any, get_args
 
 import click
 
+from clew.cli import _terminal
 from clew.sessions.engines.location import is_url, shown, sqlite_path
 from clew.sessions.listing import Order, Rated
+from clew.sessions.opening import copy_of
 from clew.store.database import StoreError
 from clew.store.location import store_path
 
@@ -68,9 +71,20 @@ def _place(_: click.Context, __: click.Parameter, given: str | None) -> Path:
         return found
     message = (
         f"{shown(found)} is no SQLite store, which this command needs; "
-        "clew sessions, users, metrics, compare, check and forget ask engines, too"
+        "sessions, users, metrics, compare, check, view, evaluate, export and mcp ask engines, too"
     )
     raise StoreError(message)
+
+
+def _place_of_copy(_: click.Context, __: click.Parameter, given: str | None) -> Path:
+    found = _store(given)
+    return found if isinstance(found, Path) else copy_of(found, _tell)
+
+
+def _tell(traces: int) -> None:
+    """Say how far a copy is, where somebody watches."""
+    if sys.stderr.isatty():
+        _terminal.write(f"Copying what is new: {traces:,} traces", err=True)
 
 
 def _place_or_url(_: click.Context, __: click.Parameter, given: str | None) -> Path | str:
@@ -95,6 +109,13 @@ store_option = click.option(
     metavar="FILE",
     callback=_place,
     help="The store to use.  [default: CLEW_STORE, or .clew/sessions.db]",
+)
+copied_store_option = click.option(
+    "--store",
+    metavar="FILE|URL",
+    callback=_place_of_copy,
+    help="The store to use, or an engine, such as clickhouse://HOST/DATABASE?since=7d: its spans "
+    "are copied into a file first.  [default: CLEW_STORE, or .clew/sessions.db]",
 )
 any_store_option = click.option(
     "--store",

@@ -18,7 +18,7 @@ import click
 from clew.cli import _data, _figures, _terminal
 from clew.cli._evaluators import find_evaluators
 from clew.cli._lookup import stored_user
-from clew.cli._options import duration, filter_options, json_option, store_option
+from clew.cli._options import copied_store_option, duration, filter_options, json_option
 from clew.cli._table import Column, table
 from clew.core.wording import number_of
 from clew.evaluations.running.runner import checked, nanoseconds
@@ -58,7 +58,7 @@ on, or not in the present version of the evaluator. Each verdict is kept as it i
 
 @click.command(help=_HELP, short_help="Let evaluators look at sessions.")
 @click.argument("evaluators", nargs=-1, metavar="[EVALUATOR]...")
-@store_option
+@copied_store_option
 @json_option
 @click.option("--session", "ids", metavar="ID", multiple=True, help="Only this one, or these.")
 @filter_options

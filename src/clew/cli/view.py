@@ -9,7 +9,7 @@ import click
 
 from clew.cli import _terminal
 from clew.cli._lookup import find, stored_user
-from clew.cli._options import filter_options, order_option, store_option
+from clew.cli._options import copied_store_option, filter_options, order_option
 from clew.core.errors import ClewError
 from clew.core.install_command import pip_line
 from clew.core.wording import number_of
@@ -56,7 +56,7 @@ issue; nothing is served.
     help="The address to listen on. Any but this machine's own needs a token, which is printed.",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the browser.")
-@store_option
+@copied_store_option
 @click.option(
     "--export",
     "directory",

@@ -32,11 +32,11 @@ class Node:
 def tree(spans: Sequence[SpanRecord]) -> list[Node]:
     """Return the spans with their parents and children, each parent before its children.
 
-    Siblings are in the order of their start. A parent that is missing, or that is inside its own
-    child, is none.
+    Siblings are in the order of their start, whichever of them was stored first. A parent that is
+    missing, or that is inside its own child, is none.
     """
     nodes = [_node(span) for span in spans]
-    nodes.sort(key=lambda it: it.span.start)
+    nodes.sort(key=lambda it: (it.span.start, it.span.end, it.span.span_id))
     by_id: dict[bytes, Node] = {}
     for node in nodes:
         by_id.setdefault(node.span.span_id, node)

@@ -5,7 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from clew.sessions.engines.location import connect, is_url, sqlite_path
+from clew.sessions.engines.location import (
+    connect,
+    connect_source,
+    file_for,
+    is_url,
+    sqlite_path,
+    window_of,
+)
 from clew.sessions.store import SessionStore
 from clew.store.database import StoreError
 from clew.store.location import store_path
@@ -52,11 +59,30 @@ def open_engine_store(
     What clew finds in the spans is kept on the engine, if ``clew engines init`` has made tables
     there, or else in a file beside the SQLite store.
     """
-    beside = store_path() or Path(".clew/sessions.db").absolute()
-    place = connect(url, beside.parent / _FOLDER)
+    place = connect(url, _folder())
     # These need sqlglot, of whose absence the line before speaks.
     from clew.sessions.engines.store import EngineStore
     from clew.sessions.engines.updating import How
 
-    how = How(processes=processes or os.cpu_count() or 1, tell=tell)
+    how = How(window_of(url), processes or os.cpu_count() or 1, tell)
     return EngineStore(place.source, place.tables, how)
+
+
+def copy_of(url: str, tell: "Callable[[int], None] | None" = None) -> Path:
+    """Copy the spans on the engine at *url* into an SQLite store, and return its file.
+
+    The next time only what has changed is copied. *tell* is told how many traces were.
+    """
+    source = connect_source(url)
+    from clew.sessions.engines.copying import bring_copy_up_to_date
+
+    try:
+        path = file_for(url, _folder(), "db")
+        bring_copy_up_to_date(source, path, window_of(url), tell)
+    finally:
+        source.close()
+    return path
+
+
+def _folder() -> Path:
+    return (store_path() or Path(".clew/sessions.db").absolute()).parent / _FOLDER

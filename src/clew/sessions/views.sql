@@ -5,7 +5,7 @@ CREATE TEMP VIEW spans AS
 SELECT
     lower(hex(trace_id)) AS trace_id,
     lower(hex(span_id)) AS span_id,
-    lower(hex(parent_id)) AS parent_id,
+    nullif(lower(hex(parent_id)), '') AS parent_id,
     session_id,
     user_id,
     name,

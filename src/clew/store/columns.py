@@ -89,9 +89,9 @@ def joined(values: Mapping[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fits(value: Any) -> bool:
-    """Whether SQLite returns *value* as it was given."""
+    """Whether it is a value, and SQLite returns it as it was given. An empty text says nothing."""
     if type(value) is str:
-        return is_utf8(value)
+        return bool(value) and is_utf8(value)
     if type(value) is int:
         return _LEAST <= value <= _GREATEST
     return isfinite(value)

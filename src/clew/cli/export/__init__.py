@@ -13,7 +13,7 @@ import click
 
 from clew.cli import _data, _terminal
 from clew.cli._lookup import find, stored_user
-from clew.cli._options import filter_options, json_option, store_option
+from clew.cli._options import copied_store_option, filter_options, json_option
 from clew.cli.export.addresses import is_url
 from clew.cli.export.result import Result, Source
 from clew.cli.export.selection import all_spans, sessions_like, spans_of
@@ -78,7 +78,7 @@ def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> Map
     metavar="FILE",
     help="Where it is kept what was delivered.  [default: beside the store]",
 )
-@store_option
+@copied_store_option
 @json_option
 @click.option("--session", metavar="ID", help="Only this session.")
 @filter_options

@@ -51,6 +51,7 @@ _COLUMNS = {
     "scope": "string",
     "attributes": "string",
     "events": "string",
+    "links": "string",
     "resource": "string",
 }
 _ATTRIBUTES = list(_COLUMNS).index("attributes")
@@ -156,6 +157,11 @@ def _row(record: SpanRecord) -> tuple[Any, ...]:
         to_json(tagged(record.attributes)),
         json.dumps([[it.name, it.time, tagged(it.attributes)] for it in record.events])
         if record.events
+        else None,
+        json.dumps(
+            [[it.trace_id.hex(), it.span_id.hex(), tagged(it.attributes)] for it in record.links]
+        )
+        if record.links
         else None,
         to_json(tagged(record.resource.attributes)),
     )

@@ -8,13 +8,13 @@ from clew.sessions.engines.engine import Engine, Window
 from clew.sessions.engines.summary import RULES
 
 DAY = 86_400 * 10**9
-_CHECKSUM = "sum(start_ns % 1000003 + end_ns % 1000033)"
-_DAYS = f"SELECT start_ns / {DAY} AS day, count(*) AS spans, {_CHECKSUM} AS checksum FROM spans"
+CHECKSUM = "sum(start_ns % 1000003 + end_ns % 1000033)"
+_DAYS = f"SELECT start_ns / {DAY} AS day, count(*) AS spans, {CHECKSUM} AS checksum FROM spans"
 _KNOWN_DAYS = (
     "SELECT day, sum(spans) AS spans, sum(checksum) AS checksum FROM current_trace "
     "WHERE rules = ? GROUP BY day"
 )
-_TRACES = f"SELECT trace_id, count(*) AS spans, {_CHECKSUM} AS checksum FROM spans"
+_TRACES = f"SELECT trace_id, count(*) AS spans, {CHECKSUM} AS checksum FROM spans"
 _KNOWN_TRACES = "SELECT trace_id, spans, checksum FROM current_trace WHERE rules = ? AND day = ?"
 
 
@@ -30,7 +30,7 @@ class TraceState:
 
 def changed_days(source: Engine, target: Engine, window: Window) -> list[int]:
     """Return the days (in UTC, since 1970) of *window* on which spans have come or gone."""
-    condition, given = _condition(window)
+    condition, given = condition_of(window)
     query = f"{_DAYS} {condition} GROUP BY start_ns / {DAY}"
     found = {day: tuple(map(int, rest)) for day, *rest in rows(source, query, given)}
     known = {day: tuple(map(int, rest)) for day, *rest in rows(target, _KNOWN_DAYS, (RULES,))}
@@ -42,7 +42,7 @@ def changed_traces(
     source: Engine, target: Engine, window: Window, day: int
 ) -> Iterator[TraceState]:
     """Yield the traces whose spans that began on a *day* are others than were read."""
-    condition, given = _condition(_within(window, day))
+    condition, given = condition_of(within(window, day))
     query = f"{_TRACES} {condition} GROUP BY trace_id"
     known = {
         trace: (int(spans), int(checksum))
@@ -57,18 +57,19 @@ def changed_traces(
 
 
 def _overlaps(day: int, window: Window) -> bool:
-    since, until = _within(window, day)
+    since, until = within(window, day)
     return since is None or until is None or since < until
 
 
-def _within(window: Window, day: int) -> Window:
+def within(window: Window, day: int) -> Window:
     """Return the part of *window* on a day. What is before 1970 counts to the first one."""
     starts = [it for it in (window.since_ns, day * DAY if day > 0 else None) if it is not None]
     ends = [it for it in (window.until_ns, (day + 1) * DAY) if it is not None]
     return Window(max(starts, default=None), min(ends))
 
 
-def _condition(window: Window) -> tuple[str, list[int]]:
+def condition_of(window: Window) -> tuple[str, list[int]]:
+    """Return what spans of *window* have to meet, in SQL, and its values."""
     conditions = [
         (text, value)
         for text, value in (

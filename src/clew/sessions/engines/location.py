@@ -1,16 +1,25 @@
 """Finds out from a URL which engine is meant, and opens it."""
 
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from time import time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from clew.core.install_command import pip_line
+from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError
 
 if TYPE_CHECKING:
     from clew.sessions.engines.engine import Engine
+
+
+_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_AGO = re.compile(r"(\d+)([mhdw])")
 
 
 class _Kind(NamedTuple):
@@ -43,11 +52,32 @@ def sqlite_path(url: str) -> Path | None:
 def shown(url: str) -> str:
     """Return *url* without the user and the password, which are never printed."""
     if "://" not in url:
-        return url
+        return url.partition("?")[0]
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     path = parts.path.partition(";")[0]  # Spark Connect's parameters, such as its token.
     return urlunsplit((parts.scheme, host, path, "", ""))
+
+
+def window_of(url: str) -> Window:
+    """Return when the spans began that ``?since=7d`` and ``until=2026-01-31`` in a URL choose."""
+    options = parse_qs(url.partition("?")[2])
+    return Window(*(_nanoseconds(name, options.get(name)) for name in ("since", "until")))
+
+
+def _nanoseconds(name: str, given: Sequence[str] | None) -> int | None:
+    if not given:
+        return None
+    text = given[-1].strip()
+    if ago := _AGO.fullmatch(text):
+        return time_ns() - int(ago[1]) * _UNITS[ago[2]] * 10**9
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"{name}={text!r} is no time; write 12h, 7d or a date such as 2026-01-31"
+        raise EngineError(message) from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 10**9
 
 
 class Place(NamedTuple):
@@ -59,21 +89,9 @@ class Place(NamedTuple):
 
 def connect(url: str, folder: Path) -> Place:
     """Open the engine at *url*; clew's tables are there, or else in a file in *folder*."""
-    scheme = url.partition(":")[0]
-    kind = _KINDS.get(scheme)
-    if kind is None:
-        message = f"{shown(url)!r} names no store: write {_EXAMPLES}"
-        raise EngineError(message)
-    try:
-        return _connect(import_module(f"clew.sessions.engines.{kind.module}"), url, folder)
-    except ImportError as error:
-        message = f"{shown(url)} needs {error.name}; {pip_line(kind.extra)}"
-        raise EngineError(message) from error
-
-
-def _connect(module: Any, url: str, folder: Path) -> Place:
-    file = folder / f"{sha256(shown(url).encode()).hexdigest()[:16]}.duckdb"
-    if url.startswith(("duckdb:", "parquet:")):
+    module = _module(url)
+    file = file_for(url, folder, "duckdb")
+    if module.__name__.endswith("duckdb_engine"):
         # In one connection, so that a question can ask for spans and sessions.
         engine: Engine = module.open_engine(url, file)
         _make_tables(engine)
@@ -84,6 +102,30 @@ def _connect(module: Any, url: str, folder: Path) -> Place:
     tables: Engine = import_module("clew.sessions.engines.duckdb_engine").local_tables(file)
     _make_tables(tables)
     return Place(source, tables)
+
+
+def connect_source(url: str) -> "Engine":
+    """Open the engine at *url* only to read its spans."""
+    engine: Engine = _module(url).open_engine(url)
+    return engine
+
+
+def _module(url: str) -> Any:
+    kind = _KINDS.get(url.partition(":")[0])
+    if kind is None:
+        message = f"{shown(url)!r} names no store: write {_EXAMPLES}"
+        raise EngineError(message)
+    try:
+        import_module("sqlglot")
+        return import_module(f"clew.sessions.engines.{kind.module}")
+    except ImportError as error:
+        message = f"{shown(url)} needs {error.name}; {pip_line(kind.extra)}"
+        raise EngineError(message) from error
+
+
+def file_for(url: str, folder: Path, ending: str) -> Path:
+    """Return the file in *folder* in which is kept what is known of the engine at *url*."""
+    return folder / f"{sha256(shown(url).encode()).hexdigest()[:16]}.{ending}"
 
 
 def _make_tables(engine: "Engine") -> None:

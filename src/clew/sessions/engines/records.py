@@ -7,7 +7,7 @@ from typing import Any
 
 from clew.sessions.engines.collector_values import attributes_of_text
 from clew.store.encoding import untagged
-from clew.store.record import KINDS, Attributes, Event, Resource, Scope, SpanRecord
+from clew.store.record import KINDS, Attributes, Event, Link, Resource, Scope, SpanRecord
 
 NAMES = (
     "trace_id",
@@ -22,6 +22,7 @@ NAMES = (
     "span_kind",
     "attributes",
     "events",
+    "links",
     "resource",
 )
 """The columns that are needed, in the order in which `record_of` takes them."""
@@ -37,7 +38,7 @@ def records_of(rows: Sequence[Sequence[Any]], *, has_types: bool) -> Iterator[Sp
 def record_of(row: Sequence[Any], *, has_types: bool) -> SpanRecord:
     """Return the span that a row with the columns `NAMES` is."""
     trace, span, parent, name, start, end, status, message, scope, kind, *texts = row
-    attributes, events, resource = texts
+    attributes, events, links, resource = texts
     read = untagged if has_types else attributes_of_text
     return SpanRecord(
         trace_id=bytes.fromhex(trace),
@@ -51,6 +52,7 @@ def record_of(row: Sequence[Any], *, has_types: bool) -> SpanRecord:
         status=_STATUSES.get(status, 0),
         status_message=message or "",
         events=tuple(_events(json.loads(events), read)) if events else (),
+        links=tuple(_links(json.loads(links), read)) if links else (),
         resource=_resource(resource, has_types=has_types) if resource else Resource({}),
         scope=_scope(scope or ""),
     )
@@ -59,6 +61,11 @@ def record_of(row: Sequence[Any], *, has_types: bool) -> SpanRecord:
 def _events(found: Sequence[Sequence[Any]], read: Any) -> Iterator[Event]:
     for name, time, attributes in found:
         yield Event(name, int(time), _attributes(attributes, read))
+
+
+def _links(found: Sequence[Sequence[Any]], read: Any) -> Iterator[Link]:
+    for trace, span, attributes in found:
+        yield Link(bytes.fromhex(trace), bytes.fromhex(span), _attributes(attributes, read))
 
 
 def _attributes(found: Mapping[str, Any], read: Any) -> Attributes:

@@ -56,6 +56,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "clew_part": _columns("""
         part text, batch int, rules int, made_ns int
     """),
+    # Which traces a part was made of, those that only say something about it, too.
+    "clew_part_trace": _columns("""
+        part text, batch int, trace_id text
+    """),
     # How many spans of a trace began on a day (UTC, since 1970) when it was read, and a sum of
     # their times. Where these are different now, it has changed.
     "clew_trace": _columns("""

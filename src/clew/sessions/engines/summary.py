@@ -30,7 +30,7 @@ _SOURCES = {
     "clew_user_session": "user_session",
     "clew_carried": "evaluation",
 }
-_HAVING_TRACES = frozenset({"clew_turn", "clew_carried"})
+_HAVING_TRACES = ("clew_turn", "clew_carried")
 """Tables with rows outside of any session."""
 _LAST_SPAN = """
 UPDATE session SET last_span = (
@@ -46,6 +46,9 @@ UPDATE evaluation SET seen = (
     )
 )
 """
+
+
+_SAID_IN_TRACE = "session_id = '' AND substr(carrier, 1, 16) = ?"
 
 
 def session_part(session_id: str) -> str:
@@ -75,13 +78,15 @@ def summarise(parts: Collection[str], spans: Sequence[SpanRecord]) -> dict[str, 
 def _rows(connection: sqlite3.Connection, part: str, words: Mapping[int, str]) -> Rows:
     if part.startswith(SESSION):
         condition, value = "session_id = ?", part.removeprefix(SESSION)
-        tables = frozenset(_SOURCES)
+        tables = tuple(_SOURCES)
     else:
         condition = "session_id = '' AND trace_id = ?"
         value = bytes.fromhex(part.removeprefix(TRACE))  # type: ignore[assignment]
         tables = _HAVING_TRACES
     found: Rows = {}
     for table in tables:
+        if table == "clew_carried" and not part.startswith(SESSION):
+            condition = _SAID_IN_TRACE  # Of whichever trace.
         rows = list(_selected(connection, table, condition, value))
         if table == "clew_turn":
             for row in rows:

@@ -97,20 +97,21 @@ class _DayUpdate:
         pairs: dict[str, set[str]] = {}
         for some in _some(self._states):
             marks = ", ".join("?" * len(some))
-            for engine, table in ((self._source, "spans"), (self._target, "turn")):
-                query = (
-                    "SELECT DISTINCT coalesce(session_id, '') AS session_id, trace_id "
-                    f"FROM {table} WHERE trace_id IN ({marks})"
-                )
-                for session, trace in rows(engine, query, some):
-                    part = session_part(session) if session else trace_part(trace)
-                    pairs.setdefault(part, set()).add(trace)
-        sessions = [it for it in pairs if it.startswith(session_part(""))]
-        for some in _some(it.removeprefix(session_part("")) for it in sessions):
+            query = (
+                "SELECT DISTINCT coalesce(session_id, '') AS session_id, trace_id "
+                f"FROM spans WHERE trace_id IN ({marks})"
+            )
+            for session, trace in rows(self._source, query, some):
+                part = session_part(session) if session else trace_part(trace)
+                pairs.setdefault(part, set()).add(trace)
+            query = f"SELECT part, trace_id FROM part_trace WHERE trace_id IN ({marks})"
+            for part, trace in rows(self._target, query, some):
+                pairs.setdefault(part, set()).add(trace)
+        for some in _some(pairs):
             marks = ", ".join("?" * len(some))
-            query = f"SELECT session_id, trace_id FROM turn WHERE session_id IN ({marks})"
-            for session, trace in rows(self._target, query, some):
-                pairs[session_part(session)].add(trace)
+            query = f"SELECT part, trace_id FROM part_trace WHERE part IN ({marks})"
+            for part, trace in rows(self._target, query, some):
+                pairs[part].add(trace)
         return pairs
 
     def _batches(self) -> Iterator[dict[str, set[str]]]:
@@ -141,6 +142,14 @@ class _DayUpdate:
         with self._target.transaction():
             for table, some in by_table.items():
                 self._target.insert(table, some)
+            self._target.insert(
+                "clew_part_trace",
+                [
+                    {"part": part, "batch": batch, "trace_id": trace}
+                    for part, traces in parts.items()
+                    for trace in traces
+                ],
+            )
             # These make the batch valid, and so they come last.
             self._target.insert(
                 "clew_part",

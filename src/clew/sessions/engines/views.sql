@@ -9,6 +9,12 @@ FROM (
 ) AS numbered
 WHERE place = 1;
 
+CREATE VIEW part_trace AS
+SELECT clew_part_trace.part, trace_id
+FROM clew_part_trace
+JOIN current_batch
+    ON current_batch.part = clew_part_trace.part AND current_batch.batch = clew_part_trace.batch;
+
 CREATE VIEW current_trace AS
 SELECT day, trace_id, spans, checksum, rules
 FROM (

@@ -1,0 +1,98 @@
+"""Copies the spans of an engine into an SQLite store, for what needs one: the page, evaluators.
+
+What has been copied is told from the copy itself, so that the two cannot get out of step: only
+traces are read of which it has other spans than the engine, and what is gone there is deleted.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from clew.sessions.engines.asking import rows
+from clew.sessions.engines.changes import CHECKSUM, DAY, condition_of, within
+from clew.sessions.engines.engine import Engine, Window
+from clew.sessions.engines.updating import spans_of_traces
+from clew.sessions.summaries import refresh
+from clew.store.database import connect, transaction
+from clew.store.record import SpanRecord
+from clew.store.writer import Writer
+
+_TRACES_AT_ONCE = 200
+_DAYS = f"SELECT start_ns / {DAY} AS day, count(*) AS spans, {CHECKSUM} AS checksum FROM {{}}"
+_TRACES = f"SELECT {{}} AS trace_id, count(*) AS spans, {CHECKSUM} AS checksum FROM {{}}"
+
+
+class Copied(NamedTuple):
+    """What has changed in a copy."""
+
+    new: int
+    """Spans that were added."""
+    deleted: int
+
+
+def bring_copy_up_to_date(
+    source: Engine, path: Path, window: Window, tell: Callable[[int], None] | None = None
+) -> Copied:
+    """Make the spans of *window* in the store at *path* the same as those on *source*.
+
+    *tell* is told how many traces were copied, each time that some were.
+    """
+    new = deleted = done = 0
+    with closing(connect(path, create=True)) as connection:
+        writer = Writer(connection)
+
+        def counts(query: str, given: Iterable[int]) -> dict[object, tuple[int, ...]]:
+            return {key: tuple(rest) for key, *rest in connection.execute(query, tuple(given))}
+
+        condition, given = condition_of(window)
+        by_day = f"{condition} GROUP BY start_ns / {DAY}"
+        there = _counts(source, f"{_DAYS.format('spans')} {by_day}", given)
+        here = counts(f"{_DAYS.format('span')} {by_day}", given)
+        for day in sorted(_different(there, here), key=str, reverse=True):
+            condition, given = condition_of(within(window, int(str(day))))
+            by_trace = f"{condition} GROUP BY trace_id"
+            changed = _different(
+                _counts(source, f"{_TRACES.format('trace_id', 'spans')} {by_trace}", given),
+                counts(f"{_TRACES.format('lower(hex(trace_id))', 'span')} {by_trace}", given),
+            )
+            traces = sorted(map(str, changed))
+            for start in range(0, len(traces), _TRACES_AT_ONCE):
+                some = traces[start : start + _TRACES_AT_ONCE]
+                spans = list(spans_of_traces(source, some))
+                new += writer.add(spans)
+                deleted += _delete_others(writer, some, spans)
+                done += len(some)
+                if tell is not None:
+                    tell(done)
+    return Copied(new, deleted)
+
+
+def _counts(source: Engine, query: str, given: Iterable[int]) -> dict[object, tuple[int, ...]]:
+    return {key: tuple(map(int, rest)) for key, *rest in rows(source, query, tuple(given))}
+
+
+def _different(
+    there: dict[object, tuple[int, ...]], here: dict[object, tuple[int, ...]]
+) -> list[object]:
+    return [key for key in there.keys() | here.keys() if there.get(key) != here.get(key)]
+
+
+def _delete_others(writer: Writer, traces: Iterable[str], spans: Iterable[SpanRecord]) -> int:
+    """Delete the spans of these *traces* that are not among *spans*; return how many."""
+    kept: dict[bytes, list[bytes]] = {bytes.fromhex(it): [] for it in traces}
+    for span in spans:
+        kept[span.trace_id].append(span.span_id)
+    deleted = 0
+    with transaction(writer.connection):
+        changed = []
+        for trace, ids in kept.items():
+            marks = ", ".join("?" * len(ids))
+            cursor = writer.connection.execute(
+                f"DELETE FROM span WHERE trace_id = ? AND span_id NOT IN ({marks})", (trace, *ids)
+            )
+            if cursor.rowcount:
+                deleted += cursor.rowcount
+                changed.append(trace)
+        refresh(writer.connection, changed)
+    return deleted

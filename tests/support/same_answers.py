@@ -1,0 +1,142 @@
+"""Asks two stores the same, and says where their answers differ."""
+
+from itertools import chain, zip_longest
+from math import isclose
+from pathlib import Path
+from typing import get_args
+
+from clew.evaluations.metrics.figures import figures
+from clew.sessions.listing import Order
+from tests.support.generated_stores import MODELS, TOOLS, USERS
+
+QUESTIONS = ("days", "totals", "users", "errors")
+VIEWS = {
+    "sessions": "session_id",
+    "turns": "session_id, trace_id, root_id",
+    "user_sessions": "user_id, session_id",
+    "spans": "trace_id, span_id",
+}
+FILTERS = (
+    *({"user": it} for it in USERS if it),
+    *({"model": it} for it in MODELS if it),
+    *({"tool": it} for it in TOOLS),
+    {"framework": "openai"},
+    {"tag": "red"},
+    {"metadata": {"release": "1.1"}},
+    {"metadata": {"beta": True, "n": 3}},
+    {"errors": True},
+    {"errors": False},
+    {"rated": "good"},
+    {"rated": "bad"},
+    {"rated": "any"},
+    *({"text": it} for it in ("order", "ORDER a 17", "strasse", "straße", "naive caf", "sure_l")),
+    *({"text": it} for it in ("右から左へ", "100 %", "drop table", "x", "?", "wrong i said")),
+)
+METRICS = (
+    "friction",
+    "failure",
+    "cost",
+    "turns",
+    "errors",
+    "latency",
+    "tokens",
+    "avg(turns)",
+    "avg(errors > 0)",
+    "sum(total_tokens)",
+)
+GROUPS = (None, "user", "model", "tool", "tag", "day", "metadata.release", "session")
+QUERIES = Path(__file__).with_name("user_queries.sql").read_text("utf-8").split(";\n")[:-1]
+"""Questions as users write them."""
+
+
+def differences(expected, found, *, splits=False):
+    """Return a line for each answer of *found* that is not that of *expected*.
+
+    With *splits*, spans and what was found in them are in two places, and not asked for together.
+    """
+    return [line for line in chain.from_iterable(_lines(expected, found, splits=splits)) if line]
+
+
+def _lines(expected, found, *, splits):
+    for view, order in VIEWS.items():
+        columns = _columns(expected, view)
+        query = f"SELECT {', '.join(columns)} FROM {view} ORDER BY {order}"
+        yield _rows(query[:40], expected.sql(query), found.sql(query))
+    for question in QUESTIONS:
+        yield _rows(question, expected.ask(question), found.ask(question))
+    for query in QUERIES:
+        if not (splits and "spans AS s" in query):
+            yield _rows(query, expected.sql(query), found.sql(query))
+    for search in _searches():
+        a, b = (list(it.list(**search)) for it in (expected, found))
+        yield _rows(f"list({search})", *([_figures(it) for it in some] for some in (a, b)))
+    for session in expected.list(limit=1000):
+        a, b = session.turns, found.get(session.id).turns
+        yield _rows(f"turns of {session.id!r}", *([_turn(it) for it in some] for some in (a, b)))
+    for metric in METRICS:
+        for by in GROUPS:
+            a, b = (figures(it, metric, by=by).groups for it in (expected, found))
+            yield _rows(f"{metric} by {by}", *([_group(it) for it in some] for some in (a, b)))
+
+
+def _columns(store, view):
+    """Return the columns of a view but the attributes, in whose JSON keys have no order."""
+    row = store.sql(f"SELECT * FROM {view} LIMIT 1")
+    return [it for it in row.columns if it != "attributes"]
+
+
+def _searches():
+    for order in get_args(Order):
+        for ascending in (False, True):
+            yield {"order_by": order, "ascending": ascending}
+            yield {"order_by": order, "ascending": ascending, "limit": 2}
+    for condition in FILTERS:
+        yield condition
+        yield {**condition, "order_by": "cost", "limit": 3}
+
+
+def _figures(session):
+    names = [it for it in session.__dataclass_fields__ if it != "turns"]
+    return {**{name: getattr(session, name) for name in names}, "turns": len(session.turns)}
+
+
+def _turn(turn):
+    return {
+        "root": turn.root_id,
+        "input": turn.input,
+        "output": turn.output,
+        "calls": [
+            (it.kind, it.name, it.span_id, it.model, it.arguments, it.result, it.tokens, it.error)
+            for it in turn.calls
+        ],
+        "metadata": dict(turn.metadata),
+        "tags": turn.tags,
+        "friction": turn.friction,
+        "failure": turn.failure,
+        "findings": turn.findings,
+    }
+
+
+def _group(group):
+    return {"group": group.group, "value": group.value, "sessions": group.sessions}
+
+
+def _rows(question, expected, found):
+    missing = object()
+    for number, (a, b) in enumerate(zip_longest(expected, found, fillvalue=missing)):
+        if a is missing or b is missing:
+            yield f"{question}: {len(expected)} rows expected, {len(found)} found"
+            return
+        if a.keys() != b.keys():
+            yield f"{question}: columns {list(a)} expected, {list(b)} found"
+            return
+        for name in a:
+            if not _same(a[name], b[name]):
+                values = f"{a[name]!r:.120} expected, {b[name]!r:.120}"
+                yield f"{question}: row {number}, {name}: {values}"
+
+
+def _same(a, b):
+    if isinstance(a, float) and isinstance(b, int | float) and type(b) is not bool:
+        return isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
+    return a == b and (a is None) == (b is None)

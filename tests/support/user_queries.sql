@@ -1,0 +1,69 @@
+SELECT model, count(*) AS n, sum(prompt_tokens) AS p
+FROM spans
+GROUP BY model
+ORDER BY model;
+SELECT kind, status, count(*) AS n, count(DISTINCT trace_id) AS t
+FROM spans
+GROUP BY kind, status
+HAVING count(*) > 1
+ORDER BY kind, status;
+SELECT session_id, turns / 2 AS half, turns % 2 AS odd, turns > 2 AS many, cost / turns AS
+    each_one, (last_ns - first_ns) / 1000000000 AS s
+FROM sessions
+ORDER BY session_id;
+SELECT s.session_id, s.user_id, t.input, t.seconds
+FROM sessions AS s
+JOIN turns AS t ON t.session_id = s.session_id
+WHERE t.errors > 0
+ORDER BY s.session_id, t.trace_id, t.root_id;
+SELECT s.session_id, count(t.trace_id) AS n
+FROM sessions AS s
+LEFT JOIN turns AS t ON t.session_id = s.session_id AND t.input LIKE '%ORDER%'
+GROUP BY s.session_id
+ORDER BY n DESC, s.session_id;
+SELECT DISTINCT lower(output) AS said, length(output) AS n, upper(substr(output, 2, 5)) AS p
+FROM turns
+ORDER BY output;
+SELECT session_id, cost, total_tokens
+FROM sessions
+ORDER BY cost, total_tokens DESC, session_id;
+WITH busy AS (SELECT session_id, count(*) AS n
+FROM turns
+WHERE said
+GROUP BY session_id) SELECT busy.n, count(*) AS m, total(s.cost) AS c
+FROM busy
+JOIN sessions AS s ON s.session_id = busy.session_id
+GROUP BY busy.n
+ORDER BY busy.n;
+SELECT session_id, first_ns, row_number() OVER (ORDER BY first_ns, session_id) AS place,
+    sum(turns) OVER (PARTITION BY user_id) AS of_user
+FROM sessions
+ORDER BY place;
+SELECT session_id
+FROM sessions
+WHERE user_id IS NULL
+UNION SELECT session_id
+FROM sessions
+WHERE errors > 0
+ORDER BY session_id;
+SELECT count(*) AS n, sum(cost) AS c, max(turns) AS m
+FROM sessions
+WHERE turns > 1000;
+SELECT session_id, CASE WHEN cost IS NULL THEN 'unknown' WHEN cost > 0.01 THEN 'dear' ELSE
+    'cheap' END AS price, coalesce(user_id, '-') AS who, max(turns, errors) AS greater
+FROM sessions
+WHERE first_ns BETWEEN 0 AND 9000000000000000000
+ORDER BY session_id;
+SELECT session_id || '/' || turns AS both_of_them, instr(session_id, 't') AS at
+FROM sessions
+WHERE session_id IN (SELECT session_id
+FROM turns
+WHERE tool_calls >= 1)
+ORDER BY session_id;
+SELECT name, label, annotator_kind, session_id
+FROM evaluations
+ORDER BY session_id, trace_id, name, label;
+SELECT s.name, t.said
+FROM spans AS s
+JOIN turns AS t ON t.trace_id = s.trace_id
+ORDER BY s.trace_id, s.span_id, t.root_id;
