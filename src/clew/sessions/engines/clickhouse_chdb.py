@@ -1,0 +1,134 @@
+"""ClickHouse inside this process: chdb, which keeps its files in a folder."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from threading import RLock
+from typing import Any
+
+import chdb
+
+from clew.sessions.engines.clickhouse_address import Address
+from clew.sessions.engines.clickhouse_connection import Row, RunningQueries
+from clew.sessions.engines.clickhouse_settings import WANTED
+from clew.sessions.engines.collector_table import literal, quoted
+from clew.sessions.engines.engine import Answer
+from clew.sessions.engines.errors import EngineError
+
+_FORM = "JSONCompactEachRowWithNames"
+_LONGEST = 2000
+_BILLION = 10**9
+
+
+class ChdbConnection:
+    """A connection to chdb. Only one process at a time can open a folder."""
+
+    def __init__(self, address: Address) -> None:
+        self._label = address.label
+        self._running = RunningQueries()
+        self._lock = RLock()  # One query at a time.
+        with self._explained():
+            self._connection: Any = chdb.connect(str(address.folder))
+        with self._explained():
+            known = set(self._raw("SELECT name FROM system.settings", "TSV").decode().split())
+            for name, value in WANTED.items():
+                if name in known:
+                    self._raw(f"SET {name} = {literal(value)}")
+            self._raw("SET output_format_json_quote_denormals = 0")
+            self._raw(f"USE {quoted(address.database)}")
+            # Another connection to the same folder, by which another thread stops a query.
+            self._other: Any = chdb.connect(str(address.folder))
+
+    def query(self, sql: str) -> Answer:
+        """Return what *sql* selects."""
+        with self._asking() as number:
+            lines = self._raw(f"/* {number} */ {sql}", _FORM).split(b"\n")
+        names, *rows = [json.loads(line) for line in lines if line]
+        return Answer(names, [tuple(it) for it in rows])
+
+    def batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """Yield the rows that *sql* selects, a block at a time."""
+        with self._asking() as number:
+            stream = self._connection.send_query(f"/* {number} */ {sql}", _FORM)
+            try:
+                rest, named = b"", False
+                for chunk in stream:
+                    *lines, rest = (rest + chunk.bytes()).split(b"\n")
+                    rows = [tuple(json.loads(line)) for line in lines if line]
+                    if rows and not named:
+                        named, rows = True, rows[1:]
+                    if rows:
+                        yield rows
+                    if self._running.was_cancelled(number):
+                        message = "cancelled"
+                        raise EngineError(message)
+            finally:
+                stream.close()
+
+    def execute(self, statement: str) -> None:
+        """Run a statement that selects nothing."""
+        with self._asking() as number:
+            self._raw(f"/* {number} */ {statement}")
+
+    def insert(self, table: str, types: Mapping[str, str], rows: Sequence[Row]) -> None:
+        """Add rows to a table, whose columns have these *types*."""
+        if not rows:
+            return
+        moments = {name for name, kind in types.items() if "DateTime64" in kind}
+        lines = "\n".join(
+            json.dumps(
+                [_moment(row[name]) if name in moments else row[name] for name in types],
+                ensure_ascii=False,
+            )
+            for row in rows
+        )
+        columns = ", ".join(map(quoted, types))
+        with self._asking():
+            self._raw(f"INSERT INTO {table} ({columns}) FORMAT JSONCompactEachRow\n{lines}")
+
+    def cancel(self) -> None:
+        """Stop all queries that are running on this connection."""
+
+        def kill(numbers: Sequence[str]) -> None:
+            marks = " OR ".join(f"startsWith(query, '/* {it} */')" for it in numbers)
+            with suppress(RuntimeError):  # One that has ended meanwhile.
+                self._other.query(f"KILL QUERY WHERE {marks} ASYNC")
+
+        self._running.cancel(kill)
+
+    def close(self) -> None:
+        """End the connection."""
+        with self._lock:
+            self._other.close()
+            self._connection.close()
+
+    def _raw(self, sql: str, form: str = "TSV") -> bytes:
+        found: bytes = self._connection.query(sql, form).bytes()
+        return found
+
+    @contextmanager
+    def _asking(self) -> Iterator[str]:
+        with self._lock, self._explained(), self._running.one() as number:
+            yield number
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError, OSError) as error:
+            if isinstance(error, EngineError):
+                raise
+            said = str(error)
+            if "lock" in said.lower() and "status" in said.lower():
+                said = "another process has it open; chdb allows one at a time"
+            message = f"{self._label}: {said[:_LONGEST]}"
+            raise EngineError(message) from error
+
+
+def _moment(value: int | Sequence[int]) -> str | list[str]:
+    """Return a time, or several, with all of its nanoseconds as ClickHouse reads it."""
+    if not isinstance(value, int):
+        return [text for it in value if isinstance(text := _moment(it), str)]
+    seconds, rest = divmod(value, _BILLION)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09}"
