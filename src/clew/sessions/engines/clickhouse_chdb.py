@@ -116,7 +116,7 @@ class ChdbConnection:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (RuntimeError, ValueError, OSError) as error:
+        except (chdb.ChdbError, RuntimeError, ValueError, OSError) as error:
             if isinstance(error, EngineError):
                 raise
             said = str(error)
