@@ -8,8 +8,10 @@ from clew.store.record import KINDS
 
 MAP = "Map(LowCardinality(String), String)"
 FEW = "LowCardinality(String)"
-_NESTED = "Events Nested (Timestamp DateTime64(9), Name {few}, Attributes {attributes}), " \
+_NESTED = (
+    "Events Nested (Timestamp DateTime64(9), Name {few}, Attributes {attributes}), "
     "Links Nested (TraceId String, SpanId String, TraceState String, Attributes {attributes})"
+)
 _BLOOM = "TYPE bloom_filter(0.01) GRANULARITY 1"
 _MAP_INDEXES = ", ".join(
     f"INDEX idx_{name} {of} {_BLOOM}"
@@ -21,9 +23,7 @@ _MAP_INDEXES = ", ".join(
         ("span_attr_value", "mapValues(SpanAttributes)"),
     )
 )
-_ITEMS = (
-    "arrayMap(kv -> concat(kv.1, '=', kv.2), CAST({column}, 'Array(Tuple(String, String))'))"
-)
+_ITEMS = "arrayMap(kv -> concat(kv.1, '=', kv.2), CAST({column}, 'Array(Tuple(String, String))'))"
 _TEXT = "TYPE text(tokenizer = 'array')"
 
 
@@ -39,7 +39,11 @@ def _table(attributes, *, scope, duration, further, order, primary=""):
             f"SpanKind {FEW} CODEC(ZSTD(1))",
             f"ServiceName {FEW} CODEC(ZSTD(1))",
             f"ResourceAttributes {attributes} CODEC(ZSTD(1))",
-            *(("ScopeName String CODEC(ZSTD(1))", "ScopeVersion String CODEC(ZSTD(1))") if scope else ()),
+            *(
+                ("ScopeName String CODEC(ZSTD(1))", "ScopeVersion String CODEC(ZSTD(1))")
+                if scope
+                else ()
+            ),
             f"SpanAttributes {attributes} CODEC(ZSTD(1))",
             f"Duration {duration} CODEC(ZSTD(1))",
             f"StatusCode {FEW} CODEC(ZSTD(1))",

@@ -84,6 +84,8 @@ def _options(query: str, known: frozenset[str]) -> dict[str, str]:
     options = dict(parse_qsl(query))
     unknown = options.keys() - known
     if unknown:
-        message = f"unknown in the URL: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
+        message = (
+            f"unknown in the URL: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
+        )
         raise EngineError(message)
     return options

@@ -16,7 +16,8 @@ from clew.sessions.engines.collector_table import literal, quoted
 from clew.sessions.engines.engine import Answer
 from clew.sessions.engines.errors import EngineError
 
-_FORM = "JSONCompactEachRowWithNames"
+_ROWS = "JSONCompactEachRow"
+_NAMES_AND_ROWS = f"{_ROWS}WithNames"
 _LONGEST = 2000
 _BILLION = 10**9
 
@@ -43,22 +44,19 @@ class ChdbConnection:
     def query(self, sql: str) -> Answer:
         """Return what *sql* selects."""
         with self._asking() as number:
-            lines = self._raw(f"/* {number} */ {sql}", _FORM).split(b"\n")
+            lines = self._raw(f"/* {number} */ {sql}", _NAMES_AND_ROWS).split(b"\n")
         names, *rows = [json.loads(line) for line in lines if line]
         return Answer(names, [tuple(it) for it in rows])
 
     def batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield the rows that *sql* selects, a block at a time."""
         with self._asking() as number:
-            stream = self._connection.send_query(f"/* {number} */ {sql}", _FORM)
+            stream = self._connection.send_query(f"/* {number} */ {sql}", _ROWS)
             try:
-                rest, named = b"", False
+                rest = b""
                 for chunk in stream:
                     *lines, rest = (rest + chunk.bytes()).split(b"\n")
-                    rows = [tuple(json.loads(line)) for line in lines if line]
-                    if rows and not named:
-                        named, rows = True, rows[1:]
-                    if rows:
+                    if rows := [tuple(json.loads(line)) for line in lines if line]:
                         yield rows
                     if self._running.was_cancelled(number):
                         message = "cancelled"
@@ -85,7 +83,7 @@ class ChdbConnection:
         )
         columns = ", ".join(map(quoted, types))
         with self._asking():
-            self._raw(f"INSERT INTO {table} ({columns}) FORMAT JSONCompactEachRow\n{lines}")
+            self._raw(f"INSERT INTO {table} ({columns}) FORMAT {_ROWS}\n{lines}")
 
     def cancel(self) -> None:
         """Stop all queries that are running on this connection."""

@@ -1,7 +1,7 @@
 """ClickHouse: the spans in `otel_traces`, as the OpenTelemetry Collector stores them.
 
-    clickhouse://[user[:password]@]host[:port]/database[?table=otel_traces&secure=1]
-    chdb:FOLDER                                      inside this process, one process at a time
+clickhouse://[user[:password]@]host[:port]/database[?table=otel_traces&secure=1]
+chdb:FOLDER                                      inside this process, one process at a time
 """
 
 from collections.abc import Iterator, Mapping, Sequence
