@@ -42,11 +42,12 @@ USERS = {
 }
 """The users' names and passwords, and the settings that each begins with."""
 _NO_SETTINGS = frozenset(
-    """
-    buffer_size client_protocol_version compress database decompress default_format
-    enable_http_compression password query query_id quota_key role session_check session_id
-    session_timeout user wait_end_of_query
-    """.split()
+    {
+        *("buffer_size", "client_protocol_version", "compress", "database", "decompress"),
+        *("default_format", "enable_http_compression", "password", "query", "query_id"),
+        *("quota_key", "role", "session_check", "session_id", "session_timeout", "user"),
+        "wait_end_of_query",
+    }
 )
 _FORMAT = re.compile(r"\s+FORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 _INSERT = re.compile(rb"\s*(INSERT INTO .*?)\s+FORMAT\s+(\w+)\s*\n", re.DOTALL)

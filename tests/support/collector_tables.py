@@ -23,7 +23,10 @@ _MAP_INDEXES = ", ".join(
         ("span_attr_value", "mapValues(SpanAttributes)"),
     )
 )
-_ITEMS = "arrayMap(kv -> concat(kv.1, '=', kv.2), CAST({column}, 'Array(Tuple(String, String))'))"
+_ITEMS = (
+    "Array(String) ALIAS arrayMap(kv -> concat(kv.1, '=', kv.2), "
+    "CAST({column}, 'Array(Tuple(String, String))'))"
+)
 _TEXT = "TYPE text(tokenizer = 'array')"
 
 
@@ -83,8 +86,8 @@ FORMS = {
         scope=True,
         duration="UInt64",
         further=(
-            f"ResourceAttributeItems Array(String) ALIAS {_ITEMS.format(column='ResourceAttributes')}",
-            f"SpanAttributeItems Array(String) ALIAS {_ITEMS.format(column='SpanAttributes')}",
+            f"ResourceAttributeItems {_ITEMS.format(column='ResourceAttributes')}",
+            f"SpanAttributeItems {_ITEMS.format(column='SpanAttributes')}",
             f"INDEX idx_trace_id TraceId {_TEXT}",
             f"INDEX idx_res_attr_items ResourceAttributeItems {_TEXT}",
             f"INDEX idx_span_attr_key mapKeys(SpanAttributes) {_TEXT}",

@@ -36,34 +36,36 @@ def engine(request, tmp_path):
     "sql",
     [
         "SELECT sum(a), max(a), min(a), avg(a), count(a), count(*) FROM t WHERE a > 100",
-        "SELECT t.a, u.b FROM t LEFT JOIN (SELECT 1 AS a, 'x' AS b) AS u ON u.a = t.a "
-        "ORDER BY t.a IS NULL, t.a",
+        "SELECT t.a, u.b FROM t LEFT JOIN (SELECT 1 AS a, 'x' AS b) AS u ON u.a = t.a",
         "SELECT a FROM t WHERE a NOT IN (1, 2) ORDER BY a",
         "SELECT count(*) FROM t WHERE a IN (1, NULL)",
         "SELECT a + 1 AS a FROM t WHERE a > 1 ORDER BY 1",
-        "SELECT CAST(a AS TEXT) AS b FROM t ORDER BY b IS NULL, b",
+        "SELECT CAST(a AS TEXT) AS z FROM t WHERE a > 1 ORDER BY z",
         "SELECT 1 AS a UNION SELECT 1",
-        "SELECT b, sum(a) AS total FROM t GROUP BY b ORDER BY total",
-        "SELECT c, count(*) AS n FROM t GROUP BY c HAVING count(*) > 1 ORDER BY n",
+        "SELECT c, sum(a) AS total FROM t GROUP BY c ORDER BY total",
+        "SELECT c, count(*) AS n FROM t GROUP BY c HAVING max(a) > 2 ORDER BY c",
         "SELECT max(a) AS m FROM t GROUP BY b ORDER BY m",
         "SELECT (SELECT max(x.a) FROM t AS x WHERE x.b = 'nobody')",
     ],
 )
 def test_answers_are_those_of_standard_sql(engine, sql):
-    rows = [(1, "x", "p"), (2, "x", "p"), (3, "y", "q"), (None, "y", "q")]
+    rows = [(1, "x", "p"), (2, "x", "p"), (4, "y", "q"), (5, "y", "r"), (None, "y", "p")]
     with closing(sqlite3.connect(":memory:")) as other:
         other.execute("CREATE TABLE t (a INTEGER, b TEXT, c TEXT)")
         other.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
         expected = other.execute(sql).fetchall()
     engine.execute("CREATE TABLE t (a Nullable(Int64), b String, c String) ENGINE = Memory")
-    engine.execute("INSERT INTO t VALUES (1,'x','p'), (2,'x','p'), (3,'y','q'), (NULL,'y','q')")
-    assert list(engine.query(sql).rows) == expected
+    engine.execute(
+        "INSERT INTO t VALUES (1,'x','p'), (2,'x','p'), (4,'y','q'), (5,'y','r'), (NULL,'y','p')"
+    )
+    assert sorted(engine.query(sql).rows, key=repr) == sorted(expected, key=repr)
 
 
 def test_texts_and_numbers_come_back(engine):
     sql = (
         "SELECT 'é 自転車 \U0001f6b2 \\' \" \\n' AS a, CAST(-9223372036854775808 AS Int64) AS b, "
-        "0.1 + 0.2 AS c, NULL AS d, true AS e, toDate('2026-01-02') AS f, repeat('x', 10000000) AS g"
+        "0.1 + 0.2 AS c, NULL AS d, true AS e, toDate('2026-01-02') AS f, "
+        "repeat(repeat('x', 1000), 10000) AS g"
     )
     answer = engine.query(sql)
     assert list(answer.names) == list("abcdefg")
@@ -171,7 +173,7 @@ def test_rows_are_deleted(engine):
     assert engine.query("SELECT count(*) FROM clew_part").rows == [(0,)]
 
 
-def test_spans_are_deleted_by_their_traces(engine, request):
+def test_spans_are_deleted_by_their_traces(engine):
     from clew.sessions.engines.clickhouse_tables import collector_statements
     from tests.support.collector_tables import row_in
 
@@ -252,9 +254,10 @@ def test_a_wrong_password_is_not_shown(tmp_path, monkeypatch):
 
 
 def test_nobody_is_there():
-    with pytest.raises(EngineError, match="127.0.0.1") as raised:
-        connect("clickhouse://ada:hush-hush@127.0.0.1:1/default")
-    assert "hush-hush" not in "".join(traceback.format_exception(raised.value))
+    password = "hush" * 2  # Which is in no line of this file.
+    with pytest.raises(EngineError, match=r"127\.0\.0\.1") as raised:
+        connect(f"clickhouse://ada:{password}@127.0.0.1:1/default")
+    assert password not in "".join(traceback.format_exception(raised.value))
 
 
 def test_several_threads_ask_at_once(engine):

@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from importlib import import_module
 from threading import RLock
 from typing import Any
-
-import chdb
 
 from clew.sessions.engines.clickhouse_address import Address
 from clew.sessions.engines.clickhouse_connection import Row, RunningQueries
@@ -19,6 +18,16 @@ from clew.sessions.engines.errors import EngineError
 _ROWS = "JSONCompactEachRow"
 _NAMES_AND_ROWS = f"{_ROWS}WithNames"
 _LONGEST = 2000
+_REASONS = {
+    "Error initializing EmbeddedServer": (
+        "chdb cannot open this folder. Probably another process has it open: chdb allows one at a "
+        "time"
+    ),
+    "EmbeddedServer already initialized": (
+        "this process has another folder of chdb's open, which allows one at a time"
+    ),
+}
+"""What chdb means, by what it says."""
 _BILLION = 10**9
 
 
@@ -29,17 +38,22 @@ class ChdbConnection:
         self._label = address.label
         self._running = RunningQueries()
         self._lock = RLock()  # One query at a time.
+        self._address = address
+        self._chdb: Any = import_module("chdb")
         with self._explained():
-            self._connection: Any = chdb.connect(str(address.folder))
-        with self._explained():
-            known = set(self._raw("SELECT name FROM system.settings", "TSV").decode().split())
-            for name, value in WANTED.items():
-                if name in known:
-                    self._raw(f"SET {name} = {literal(value)}")
-            self._raw("SET output_format_json_quote_denormals = 0")
-            self._raw(f"USE {quoted(address.database)}")
+            self._connection = self._opened()
             # Another connection to the same folder, by which another thread stops a query.
-            self._other: Any = chdb.connect(str(address.folder))
+            self._other = self._chdb.connect(str(address.folder))
+
+    def _opened(self) -> Any:
+        """Return a connection that answers as the SQL standard says."""
+        connection = self._chdb.connect(str(self._address.folder))
+        known = connection.query("SELECT name FROM system.settings", "TSV").bytes().decode().split()
+        for name in WANTED.keys() & set(known):
+            connection.query(f"SET {name} = {literal(WANTED[name])}")
+        connection.query("SET output_format_json_quote_denormals = 0")
+        connection.query(f"USE {quoted(self._address.database)}")
+        return connection
 
     def query(self, sql: str) -> Answer:
         """Return what *sql* selects."""
@@ -108,19 +122,25 @@ class ChdbConnection:
     @contextmanager
     def _asking(self) -> Iterator[str]:
         with self._lock, self._explained(), self._running.one() as number:
-            yield number
+            try:
+                yield number
+            except Exception:
+                if self._running.was_cancelled(number):
+                    # What it had begun to say would be at the beginning of the next answer.
+                    self._connection.close()
+                    self._connection = self._opened()
+                raise
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (chdb.ChdbError, RuntimeError, ValueError, OSError) as error:
+        except (self._chdb.ChdbError, RuntimeError, ValueError, OSError) as error:
             if isinstance(error, EngineError):
                 raise
             said = str(error)
-            if "lock" in said.lower() and "status" in said.lower():
-                said = "another process has it open; chdb allows one at a time"
-            message = f"{self._label}: {said[:_LONGEST]}"
+            said = next((why for sign, why in _REASONS.items() if sign in said), said[:_LONGEST])
+            message = f"{self._label}: {said}"
             raise EngineError(message) from error
 
 

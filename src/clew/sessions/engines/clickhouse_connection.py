@@ -10,9 +10,8 @@ from clew.sessions.engines.engine import Answer
 from clew.sessions.engines.errors import EngineError
 
 Row = Mapping[str, Any]
-_PATIENCE = 5.0
-"""Seconds in which a query that was cancelled has to be known to the server, or to have ended."""
-_AGAIN = 0.05
+_TRIES, _AGAIN = 100, 0.05
+"""How often, and after how many seconds, a query is stopped that the server may not know yet."""
 
 
 class Connection(Protocol):
@@ -74,10 +73,10 @@ class RunningQueries:
         with self._changed:
             chosen = set(self._running)
             self._running.update(dict.fromkeys(chosen, True))
-        waited = 0.0
-        while chosen and waited < _PATIENCE:
-            kill(sorted(chosen))
+        for _ in range(_TRIES):
+            left = sorted(chosen & self._running.keys())
+            if not left:
+                return
+            kill(left)
             with self._changed:
                 self._changed.wait_for(lambda: not chosen & self._running.keys(), _AGAIN)
-                chosen &= self._running.keys()
-            waited += _AGAIN

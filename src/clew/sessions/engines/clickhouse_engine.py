@@ -10,11 +10,23 @@ from typing import Any
 
 from clew.sessions.engines.clickhouse_address import Address, address_of
 from clew.sessions.engines.clickhouse_connection import Connection
-from clew.sessions.engines.clickhouse_tables import table_statements, types_of
-from clew.sessions.engines.collector_table import CollectorTable, literal, quoted, table_of
+from clew.sessions.engines.clickhouse_tables import (
+    collector_statements,
+    table_statements,
+    types_of,
+)
+from clew.sessions.engines.collector_rows import row_of
+from clew.sessions.engines.collector_table import (
+    CollectorTable,
+    literal,
+    quoted,
+    table_of,
+    where,
+)
 from clew.sessions.engines.engine import Answer, Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.schema import TABLES
+from clew.store.record import SpanRecord
 
 _PER_STATEMENT = 1000
 _ROWS_PER_INSERT = 10_000
@@ -101,6 +113,38 @@ class ClickHouseEngine:
             types = {name: known[name] for name in block[0] if name in known}
             self._connection.insert(self._spans, types, block)
 
+    def insert_records(self, spans: Sequence[SpanRecord]) -> None:
+        """Add spans to their table, as the Collector would have written them there."""
+        table = self.table
+        rows = []
+        for span in spans:
+            row = row_of(span, with_types=table.is_json)
+            if "ScopeName" not in table.columns and row["ScopeName"]:
+                row["SpanAttributes"]["otel.scope.name"] = row["ScopeName"]
+                row["SpanAttributes"]["otel.scope.version"] = row["ScopeVersion"]
+            row["ResourceAttributesKeys"] = list(row["ResourceAttributes"])
+            row["SpanAttributesKeys"] = list(row["SpanAttributes"])
+            rows.append(row)
+        self.insert_spans(rows)
+
+    def stored(self, spans: Sequence[SpanRecord]) -> set[tuple[str, str]]:
+        """Return the ids of those of *spans* that are in the table already."""
+        if not spans:
+            return set()
+        window = Window(min(it.start for it in spans), max(it.start for it in spans) + 1)
+        ids = ", ".join(f"('{it.trace_id.hex()}', '{it.span_id.hex()}')" for it in spans)
+        sql = (
+            f"SELECT DISTINCT TraceId, SpanId FROM {self._spans}{where(window)} "
+            f"AND (TraceId, SpanId) IN ({ids})"
+        )
+        return {(trace, span) for trace, span in self.query(sql).rows}
+
+    def make_table(self) -> None:
+        """Make the table of spans where there is none, as the Collector does."""
+        if self._address.table not in self._tables():
+            for statement in collector_statements(self._database, self._address.table):
+                self.execute(statement)
+
     def transaction(self) -> AbstractContextManager[None]:
         """Return a block without effect: each insert of a block of rows is visible at once."""
         return nullcontext()
@@ -144,7 +188,11 @@ def open_engine(url: str) -> ClickHouseEngine:
     if address.folder is not None:
         from clew.sessions.engines.clickhouse_chdb import ChdbConnection
 
-        connection = ChdbConnection(address)
+        try:
+            connection = ChdbConnection(address)
+        except ImportError as error:
+            message = f"{address.label} needs {error.name}; python -m pip install chdb"
+            raise EngineError(message) from error
     else:
         from clew.sessions.engines.clickhouse_http import HttpConnection
 

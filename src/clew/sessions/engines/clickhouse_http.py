@@ -54,7 +54,11 @@ class HttpConnection:
         """Return what *sql* selects."""
         with self._asking() as number:
             found = self._client.query(sql, settings={**self._settings, "query_id": number})
-            return Answer(found.column_names, [_row(it) for it in found.result_rows])
+            names: Sequence[str] = found.column_names
+            if not names:  # Nothing is sent where there are no rows.
+                described = self._client.query(f"DESCRIBE TABLE ({sql})", settings=self._settings)
+                names = [str(row[0]) for row in described.result_rows]
+            return Answer(names, [_row(it) for it in found.result_rows])
 
     def batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield the rows that *sql* selects, a block of the server's at a time."""

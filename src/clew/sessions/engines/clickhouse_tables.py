@@ -103,20 +103,24 @@ def collector_statements(database: str, table: str) -> Sequence[str]:
     )
     spans, times = (f"{quoted(database)}.{quoted(table + end)}" for end in ("", "_trace_id_ts"))
     view = f"{quoted(database)}.{quoted(table + '_trace_id_ts_mv')}"
-    return (
-        f"CREATE DATABASE IF NOT EXISTS {quoted(database)}",
+    of_spans = (
         f"CREATE TABLE IF NOT EXISTS {spans} (\n{declared},\n{indexes},\n"
         "    INDEX idx_duration Duration TYPE minmax GRANULARITY 1\n)\n"
         "ENGINE = MergeTree\nPARTITION BY toDate(Timestamp)\n"
         "ORDER BY (ServiceName, SpanName, toDateTime(Timestamp), Timestamp)\n"
-        "SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1",
+        "SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1"
+    )
+    of_times = (
         f"CREATE TABLE IF NOT EXISTS {times} (\n"
         "    TraceId String CODEC(ZSTD(1)),\n"
         "    Start DateTime CODEC(Delta, ZSTD(1)),\n"
         "    End DateTime CODEC(Delta, ZSTD(1)),\n"
         "    INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1\n)\n"
-        "ENGINE = MergeTree\nPARTITION BY toDate(Start)\nORDER BY (TraceId, Start)",
+        "ENGINE = MergeTree\nPARTITION BY toDate(Start)\nORDER BY (TraceId, Start)"
+    )
+    filling = (
         f"CREATE MATERIALIZED VIEW IF NOT EXISTS {view} TO {times} AS\n"
         "SELECT TraceId, min(Timestamp) AS Start, max(Timestamp) AS End\n"
-        f"FROM {spans} WHERE TraceId != '' GROUP BY TraceId",
+        f"FROM {spans} WHERE TraceId != '' GROUP BY TraceId"
     )
+    return of_spans, of_times, filling

@@ -1,4 +1,4 @@
-"""Rows of the table `otel_traces`, as the OpenTelemetry Collector's ClickHouse exporter writes them.
+"""Rows of the table `otel_traces`, as the Collector's ClickHouse exporter writes them.
 
 Every value of an attribute becomes text: ``12``, ``true``, JSON for a list, base64 for bytes.
 """
@@ -60,24 +60,18 @@ def texts(attributes: Attributes) -> dict[str, str]:
 
 def text_of(value: Any) -> str:
     """Return the text that the Collector makes of a value."""
-    match value:
-        case str():
-            return storable(value)
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float():
-            return _float(value)
-        case bytes() | bytearray() | memoryview():
-            return b64encode(value).decode()
-        case _:
-            try:
-                return _json(value)
-            except ValueError:  # It contains a number that JSON does not have.
-                return ""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, float):
+        return _float(value)
+    if value is None:
+        return ""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return b64encode(value).decode()
+    try:
+        return _json(value)
+    except ValueError:  # It contains a number that JSON does not have.
+        return ""
 
 
 def _float(value: float) -> str:
@@ -93,24 +87,21 @@ def _float(value: float) -> str:
 def _json(value: Any) -> str:
     """Return *value* as Go writes it: keys in their order, and nothing that HTML would take."""
     match value:
-        case str():
-            return json.dumps(storable(value), ensure_ascii=False).translate(_ESCAPED)
-        case None:
-            return "null"
-        case bool() | int():
-            return text_of(value)
+        case bool() | int() | None:
+            found = json.dumps(value)
         case float():
             if not isfinite(value):
                 raise ValueError
-            return _float(value)
-        case bytes() | bytearray() | memoryview():
-            return f'"{b64encode(value).decode()}"'
+            found = _float(value)
+        case str() | bytes() | bytearray() | memoryview():
+            found = json.dumps(text_of(value), ensure_ascii=False).translate(_ESCAPED)
         case Mapping():
             inner = ((storable(str(key)), it) for key, it in value.items())
             pairs = sorted(inner, key=lambda it: it[0].encode())
-            return "{" + ",".join(f"{_json(key)}:{_json(it)}" for key, it in pairs) + "}"
+            found = "{" + ",".join(f"{_json(key)}:{_json(it)}" for key, it in pairs) + "}"
         case _:
-            return "[" + ",".join(map(_json, value)) + "]"
+            found = "[" + ",".join(map(_json, value)) + "]"
+    return found
 
 
 def _kept(attributes: Attributes) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The table `otel_traces` as it is found in ClickHouse, and how it becomes the view `spans`.
 
-The OpenTelemetry Collector has made it in several forms over the years, and people change it. So its
-columns are looked at, and nothing is assumed: attributes are a Map of texts or JSON, the scope has
-columns of its own or is among the attributes, and some attributes may have been copied into columns.
+The OpenTelemetry Collector has made it in several forms over the years, and people change it. So
+its columns are looked at, and nothing is assumed: attributes are a Map of texts or JSON, the scope
+has columns of its own or is among the attributes, and some attributes may have been copied into
+columns.
 """
 
 import re
@@ -55,7 +56,7 @@ class CollectorTable(NamedTuple):
         """
         chosen = ",\n    ".join(f"{sql} AS {name}" for name, sql in self._selected())
         return (
-            f"SELECT\n    {chosen}\nFROM {self.name}{_where(window)}\n"
+            f"SELECT\n    {chosen}\nFROM {self.name}{where(window)}\n"
             "LIMIT 1 BY trace_id, span_id, session_id"
         )
 
@@ -150,7 +151,7 @@ def literal(value: str | int) -> str:
     return f"'{escaped}'"
 
 
-def _where(window: Window) -> str:
+def where(window: Window) -> str:
     """Return the condition on the time, which ClickHouse knows of whole parts and granules."""
     bounds = ((window.since_ns, ">="), (window.until_ns, "<"))
     found = [

@@ -56,6 +56,7 @@ _LIST = (
     "gen_ai.prompt",
     "gen_ai.completion",
 )
+_TRUTHS: Mapping[str, Value] = {"true": True, "false": False}
 _WHOLE_BELOW = ("llm.token_count.", "ai.usage.", "llm.usage.")
 _REAL_BELOW = ("llm.cost.",)
 _REAL_ENDINGS = (
@@ -135,7 +136,7 @@ def _real(text: str) -> Value:
 
 
 def _truth(text: str) -> Value:
-    return {"true": True, "false": False}.get(text, text)
+    return _TRUTHS.get(text, text)
 
 
 def _list(text: str) -> Value:
@@ -145,7 +146,8 @@ def _list(text: str) -> Value:
         said = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return _tuples(said)
+    found: Value = _tuples(said)
+    return found
 
 
 def _tuples(value: Any) -> Any:
