@@ -11,6 +11,7 @@ from typing import Any
 from clew.sessions.engines.clickhouse_address import Address, address_of
 from clew.sessions.engines.clickhouse_connection import Connection
 from clew.sessions.engines.clickhouse_tables import (
+    TIMES,
     collector_statements,
     table_statements,
     types_of,
@@ -28,6 +29,7 @@ from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.schema import TABLES
 from clew.store.record import SpanRecord
 
+PIP_LINE = "python -m pip install chdb"
 _PER_STATEMENT = 1000
 _ROWS_PER_INSERT = 10_000
 _TEXT_PER_INSERT = 32_000_000
@@ -155,7 +157,7 @@ class ClickHouseEngine:
 
     def delete_spans(self, trace_ids: Sequence[str]) -> None:
         """Delete the spans of these traces, here and where the Collector notes their times."""
-        times = f"{self._address.table}_trace_id_ts"
+        times = TIMES.format(self._address.table)
         self._delete(self._address.table, "TraceId", trace_ids)
         if times in self._tables():
             self._delete(times, "TraceId", trace_ids)
@@ -191,7 +193,7 @@ def open_engine(url: str) -> ClickHouseEngine:
         try:
             connection = ChdbConnection(address)
         except ImportError as error:
-            message = f"{address.label} needs {error.name}; python -m pip install chdb"
+            message = f"{address.label} needs {error.name}; {PIP_LINE}"
             raise EngineError(message) from error
     else:
         from clew.sessions.engines.clickhouse_http import HttpConnection

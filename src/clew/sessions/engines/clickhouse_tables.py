@@ -82,6 +82,11 @@ COLLECTOR_TYPES = {
 """The columns of `otel_traces`, and their types where the Collector makes it today."""
 
 
+TIMES = "{}_trace_id_ts"
+"""What the Collector calls the table that knows from when to when a trace lasts."""
+_FILLING = "{}_trace_id_ts_mv"
+
+
 def collector_statements(database: str, table: str) -> Sequence[str]:
     """Return the statements that create the Collector's table, and the one beside it.
 
@@ -101,8 +106,10 @@ def collector_statements(database: str, table: str) -> Sequence[str]:
             ("idx_span_attr_value", "mapValues(SpanAttributes)", 0.01),
         )
     )
-    spans, times = (f"{quoted(database)}.{quoted(table + end)}" for end in ("", "_trace_id_ts"))
-    view = f"{quoted(database)}.{quoted(table + '_trace_id_ts_mv')}"
+    spans, times, view = (
+        f"{quoted(database)}.{quoted(it)}"
+        for it in (table, TIMES.format(table), _FILLING.format(table))
+    )
     of_spans = (
         f"CREATE TABLE IF NOT EXISTS {spans} (\n{declared},\n{indexes},\n"
         "    INDEX idx_duration Duration TYPE minmax GRANULARITY 1\n)\n"
