@@ -191,7 +191,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _failed(self, said):
-        code = int(found[1]) if (found := _CODE.search(said)) else 1002
+        code = 1002
+        if found := _CODE.search(said):
+            code, said = int(found[1]), said[found.start() :]  # As ClickHouse itself begins.
         self._whole(_STATUSES.get(code, 400), said.encode(), code=str(code))
 
 

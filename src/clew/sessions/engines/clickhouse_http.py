@@ -80,7 +80,7 @@ class HttpConnection:
         names = list(types)
         with self._asking():
             self._client.insert(
-                table.replace("`", ""),
+                table,
                 [[row[name] for name in names] for row in rows],
                 column_names=names,
                 column_type_names=[types[name] for name in names],

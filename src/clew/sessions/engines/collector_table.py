@@ -52,7 +52,8 @@ class CollectorTable(NamedTuple):
 
         A span that an exporter has sent twice is one row. The session stands among what tells two
         rows apart, though it tells nothing more: so a question about one session is asked of the
-        table before its rows are compared.
+        table before its rows are compared. Sums over all spans take nearly twice as long for it,
+        and one session a tenth.
         """
         chosen = ",\n    ".join(f"{sql} AS {name}" for name, sql in self._selected())
         return (
