@@ -26,6 +26,7 @@ from clew.export import default_provider
 from clew.instrument.activation_entry import Entry, incompatible
 from clew.instrument.discovery import Candidate, candidates
 from clew.sessions import table
+from clew.sessions.engines import clickhouse_engine
 from clew.spans.price_list import PIP_LINE
 from clew.store.formats import rows
 
@@ -109,6 +110,7 @@ def messages():
     yield "core/install_command.py", expression.needs_sqlglot()
     yield "cli/export/parquet.py", parquet.PIP_LINE
     yield "cli/export/phoenix.py", phoenix.PIP_LINE
+    yield "sessions/engines/clickhouse_engine.py", clickhouse_engine.PIP_LINE
     yield "store/formats/rows.py", rows.PIP_LINE
     for library in ("pandas", "polars", "pyarrow"):
         yield "sessions/table.py", table.missing(library)

@@ -36,7 +36,7 @@ def test_an_engine_answers_like_the_sqlite_store(seed, tmp_path, monkeypatch):
     assert not lines, "\n".join(lines[:20])
     # Late spans change turns and sessions that are summarised already.
     add(tmp_path / "sessions.db", late)
-    url = SUPPORT.fill([*first, *late], tmp_path)
+    SUPPORT.more(late, url, tmp_path)
     with sessions.open() as expected, sessions.open(url) as found:
         lines = differences(expected, found, splits=SUPPORT.SPLITS)
     assert not lines, "\n".join(lines[:20])

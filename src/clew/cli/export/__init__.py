@@ -29,6 +29,7 @@ _HELP = """Give spans and evaluations to another program: to an OTLP endpoint, o
     clew export --to phoenix --endpoint http://localhost:6006  evaluations as its annotations
     clew export --to jsonl spans.jsonl.gz                      OTLP JSON lines; - for a pipe
     clew export --to parquet spans.parquet --since 7d          a table; needs pyarrow
+    clew export --to clickhouse clickhouse://HOST/DATABASE     as the Collector does
 
 Without further options everything is exported, otherwise the sessions that are chosen. Each
 evaluation is a span, as OpenInference defines it, and clew import reads it back; Phoenix is given
@@ -38,6 +39,8 @@ one that is repeated adds what is new.
 
 It exits with 1 if the target did not take every span.
 """
+
+_CLICKHOUSE = ("clickhouse:", "chdb:")
 
 
 def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
@@ -58,9 +61,25 @@ def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> Map
     return pairs
 
 
+class _FileOrUrl(click.Path):
+    """A file, or the URL of a ClickHouse, which is no path."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, str) and value.startswith(_CLICKHOUSE):
+            return value
+        return super().convert(value, param, ctx)
+
+
 @click.command(help=_HELP, short_help="Give spans to an OTLP endpoint, or write them to a file.")
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--to", required=True, type=click.Choice(["otlp", "phoenix", "jsonl", "parquet"]))
+@click.argument("file", required=False, type=_FileOrUrl())
+@click.option(
+    "--to",
+    required=True,
+    type=click.Choice(["otlp", "phoenix", "jsonl", "parquet", "clickhouse"]),
+)
 @click.option(
     "--endpoint", metavar="URL", callback=_url, help="Of otlp: such as http://localhost:4318."
 )
@@ -84,7 +103,7 @@ def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> Map
 @filter_options
 def command(
     *,
-    file: Path | None,
+    file: Path | str | None,
     to: str,
     endpoint: str | None,
     headers: Mapping[str, str],
@@ -127,13 +146,17 @@ def command(
 def _export(
     source: Source,
     to: str,
-    file: Path | None,
+    file: Path | str | None,
     state: Path,
     address: tuple[str | None, Mapping[str, str]],
 ) -> Result:
     from clew.cli.export import runs
+    from clew.cli.export.clickhouse import ClickHouse
     from clew.cli.export.otlp import Endpoint
 
+    if to == "clickhouse":
+        with ClickHouse(str(file)) as target:
+            return runs.to_clickhouse(source, target, state)
     endpoint, headers = address
     if endpoint is not None:
         return runs.to_otlp(source, Endpoint(endpoint, headers), state)
@@ -166,7 +189,7 @@ def _to_phoenix(
     return result
 
 
-def _check(to: str, file: Path | None, endpoint: str | None, headers: object) -> None:
+def _check(to: str, file: Path | str | None, endpoint: str | None, headers: object) -> None:
     """Raise an error if the options do not fit the target."""
     if to in {"otlp", "phoenix"}:
         if file is not None or endpoint is None:
@@ -176,6 +199,14 @@ def _check(to: str, file: Path | None, endpoint: str | None, headers: object) ->
         return
     if endpoint is not None or headers:
         message = "--endpoint and --header belong to --to otlp and --to phoenix"
+        raise click.UsageError(message)
+    if to == "clickhouse":
+        if not isinstance(file, str):
+            message = "--to clickhouse needs a URL, such as clickhouse://HOST/DATABASE"
+            raise click.UsageError(message)
+        return
+    if isinstance(file, str):
+        message = f"--to {to} needs a file, and no URL: clew export --to {to} spans.{to}"
         raise click.UsageError(message)
     if file is None or (to == "parquet" and str(file) == "-"):
         message = f"--to {to} needs a file: clew export --to {to} spans.{to}"

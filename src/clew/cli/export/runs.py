@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from clew.cli.export import parquet
+from clew.cli.export.clickhouse import ClickHouse
 from clew.cli.export.delivered import Delivered
 from clew.cli.export.errors import ExportError
 from clew.cli.export.jsonl import JsonLines
@@ -21,6 +22,8 @@ from clew.store.reader import spans_with_ids
 from clew.store.record import SpanRecord
 
 _PER_BATCH = 512
+_PER_INSERT = 5000
+"""Each insert makes a file for each day in ClickHouse, which likes few and large ones."""
 _REFUSALS = 3
 """After so many batches of which no span was taken, there is no hope for the next one."""
 
@@ -44,6 +47,35 @@ def to_otlp(source: Source, endpoint: Endpoint, state: Path, kind: str = "otlp")
             result.error = str(error)
     result.exported, result.rejected = outcome.accepted, outcome.rejected
     result.refused, result.reasons = outcome.refused, list(outcome.reasons)
+    return result
+
+
+def to_clickhouse(source: Source, target: ClickHouse, state: Path) -> Result:
+    """Insert what the table does not have; note what it has, many spans at a time."""
+    with Delivered(state, source.connection, f"clickhouse {target.name}") as delivered:
+        missing = delivered.missing(source.ids)
+        result = Result(target.name, already=len(source.ids) - len(missing))
+        waiting = array("q")
+        spans: list[SpanRecord] = []
+
+        def insert() -> None:
+            inserted = target.add(spans)
+            result.exported += inserted
+            result.already += len(spans) - inserted
+            delivered.add(waiting)
+            spans.clear()
+            del waiting[:]
+
+        try:
+            for ids, records in _batches(source, missing):
+                waiting += ids
+                spans += records
+                if len(spans) >= _PER_INSERT:
+                    insert()
+            if waiting:
+                insert()
+        except ExportError as error:
+            result.error = str(error)
     return result
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from clew.sessions.engines.collector_values import attributes_of_text
+from clew.sessions.engines.collector_values import attributes_of_text, read_array, read_object
 from clew.store.encoding import untagged
 from clew.store.record import KINDS, Attributes, Event, Link, Resource, Scope, SpanRecord
 
@@ -40,6 +40,7 @@ def record_of(row: Sequence[Any], *, has_types: bool) -> SpanRecord:
     trace, span, parent, name, start, end, status, message, scope, kind, *texts = row
     attributes, events, links, resource = texts
     read = untagged if has_types else attributes_of_text
+    parse, parse_events = (json.loads, json.loads) if has_types else (read_object, read_array)
     return SpanRecord(
         trace_id=bytes.fromhex(trace),
         span_id=bytes.fromhex(span),
@@ -47,12 +48,12 @@ def record_of(row: Sequence[Any], *, has_types: bool) -> SpanRecord:
         name=name,
         start=start,
         end=end,
-        attributes=read(json.loads(attributes)),
+        attributes=read(parse(attributes)),
         kind=KINDS.index(kind) if kind in KINDS else 0,
         status=_STATUSES.get(status, 0),
         status_message=message or "",
-        events=tuple(_events(json.loads(events), read)) if events else (),
-        links=tuple(_links(json.loads(links), read)) if links else (),
+        events=tuple(_events(parse_events(events), read)) if events else (),
+        links=tuple(_links(parse_events(links), read)) if links else (),
         resource=_resource(resource, has_types=has_types) if resource else Resource({}),
         scope=_scope(scope or ""),
     )
@@ -75,8 +76,9 @@ def _attributes(found: Mapping[str, Any], read: Any) -> Attributes:
 
 @lru_cache(maxsize=256)
 def _resource(text: str, *, has_types: bool) -> Resource:
-    read = untagged if has_types else attributes_of_text
-    return Resource(read(json.loads(text)))
+    if has_types:
+        return Resource(untagged(json.loads(text)))
+    return Resource(attributes_of_text(read_object(text)))
 
 
 @lru_cache(maxsize=256)
