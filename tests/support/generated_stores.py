@@ -125,13 +125,15 @@ class _Maker:
             ids["user.id"] = self.user
         if kind is not None:
             ids["openinference.span.kind"] = kind
+        start = self.start + since * SECOND // 10 + self.random.choice((0, 0, 1, 123))
         return SpanRecord(
             trace_id=self.trace,
             span_id=self.random.randbytes(8),
             parent_id=parent,
             name=name,
-            start=self.start + since * SECOND // 10 + self.random.choice((0, 0, 1, 123)),
-            end=self.start + until * SECOND // 10,
+            start=start,
+            # The Collector knows no spans that end before they start.
+            end=max(start, self.start + until * SECOND // 10),
             attributes={**ids, **attributes},
             kind=2 if kind is None else 1,
             status=ERROR if fails else 1,

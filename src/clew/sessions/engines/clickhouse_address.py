@@ -9,7 +9,7 @@ from clew.sessions.engines.errors import EngineError
 from clew.sessions.engines.location import shown
 
 TABLE = "otel_traces"
-_OPTIONS = frozenset({"table", "secure"})
+_OPTIONS = frozenset({"table", "secure", "since", "until"})
 _TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 

@@ -119,7 +119,6 @@ def _finished(query: exp.Query, dialect: str) -> tuple[list[str], set[str]]:
     own = _tables(query)
     for name in own - schema.keys():
         raise unanswerable(f"there is no table {name}; there are {', '.join(PUBLIC)}")
-    _check_correlation(query, dialect)
     return _with_meaning(query, schema, dialect), own
 
 
@@ -129,6 +128,7 @@ def _with_meaning(query: exp.Query, schema: _Schema, dialect: str) -> list[str]:
         annotate_types(query, schema=schema, dialect="sqlite")
     except SqlglotError as error:
         raise unanswerable(str(error).replace("\n", " ")) from error
+    _check_correlation(query, dialect)
     rewritten(query, dialect)
     return list(query.named_selects)
 
@@ -150,9 +150,7 @@ def _tables(query: exp.Query) -> set[str]:
 
 def _check_correlation(query: exp.Query, dialect: str) -> None:
     """ClickHouse answers ``NULL`` where a count in such a subquery is 0."""
-    if dialect == "clickhouse" and any(
-        it.is_correlated_subquery for it in traverse_scope(query.copy())
-    ):
+    if dialect == "clickhouse" and any(it.is_correlated_subquery for it in traverse_scope(query)):
         message = "ClickHouse cannot answer a subquery that depends on the row around it; join it"
         raise UnsupportedError(message)
 
