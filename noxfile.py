@@ -151,6 +151,13 @@ ON_ONE_PYTHON = [
 ]
 
 
+# The landing table itself is run; what it is made of is the same on every Python.
+NOT_OF_PYTHON = [
+    f"tests/landing/test_{name}.py"
+    for name in ("conversations", "counting", "load", "recordings", "response_chains", "words")
+]
+
+
 def _with_all_frameworks(session: nox.Session) -> None:
     groups = ("test", "all", "web", "celery", "crossing", "logs", "tables", "view")
     _install(session, *EXTRAS, groups=groups)
@@ -215,13 +222,15 @@ def _install_axe(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[1:] or [CURRENT])
 def pythons(session: nox.Session) -> None:
-    """Test what may differ on another Python; the landing table and starts on the newest only."""
+    """Test what may differ on another Python: the units, and on the newest one much more."""
     if session.python == CURRENT:
         session.skip("no other Python that clew supports is installed")
     _with_all_frameworks(session)
-    left_out = [*APART, *ON_ONE_PYTHON]
     if session.python != PYTHONS[-1]:
-        left_out += ["tests/landing", "tests/integration/activation"]
+        # What differs between two Pythons is generators, contexts, and the SQLite that they bring.
+        _pytest(session, "-m", "not slow", "tests/unit", "--numprocesses=auto")
+        return
+    left_out = [*APART, *ON_ONE_PYTHON, *NOT_OF_PYTHON]
     _pytest(session, "-m", "not slow", *(f"--ignore={folder}" for folder in left_out))
     for folder in APART:
         _pytest(session, "-m", "not slow", folder)
@@ -358,10 +367,10 @@ def lowest(session: nox.Session) -> None:
     names = ("activation/test_lazy.py", "delivery", "contract")
     folders = ["tests/unit", "tests/landing", *(f"tests/integration/{name}" for name in names)]
     # The provider server and the keys of spans are compared with the newest SDKs only.
-    newest = ("test_providers.py", "test_llm_span_keys.py")
+    newest = ("test_providers.py", "test_llm_span_keys.py", "test_duplicates.py")
     left_out = [f"tests/integration/contract/{name}" for name in newest]
-    # What is told from conversations in the store is the same whatever recorded them.
-    left_out += ["tests/unit/evaluations", "tests/unit/sessions/signals", "tests/unit/viewer"]
+    # What is told from spans in the store is the same whatever recorded them.
+    left_out += [f"tests/unit/{name}" for name in ("evaluations", "sessions", "store", "viewer")]
     ignored = [f"--ignore={name}" for name in left_out]
     _pytest(session, "-m", "not slow", *folders, *ignored)
 

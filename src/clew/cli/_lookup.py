@@ -1,13 +1,17 @@
 """Finds the session that a person means by what was typed."""
 
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from clew.cli import _terminal
 from clew.context.pseudonyms import pseudonymise
 from clew.core.errors import ClewError
 from clew.core.wording import number_of
 from clew.sessions.session import Session
-from clew.sessions.store import SessionNotFoundError, SessionStore
+from clew.sessions.store import SessionNotFoundError
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 _MOST_NAMED = 10
 _RECENT = 2000
@@ -18,7 +22,7 @@ class AmbiguousError(ClewError):
     """Several sessions begin like this."""
 
 
-def find(store: SessionStore, typed: str) -> Session:
+def find(store: "Conversations", typed: str) -> Session:
     """Return the session with this id, or the only one whose id begins with it."""
     try:
         return store.get(typed)
@@ -34,14 +38,14 @@ def find(store: SessionStore, typed: str) -> Session:
     raise SessionNotFoundError(unknown(store, typed))
 
 
-def stored_user(store: SessionStore, typed: str | None) -> str | None:
+def stored_user(store: "Conversations", typed: str | None) -> str | None:
     """Return the id of a user in the store: a pseudonym, where ``CLEW_USER_ID_KEY`` is set."""
     if typed is None or (pseudonym := pseudonymise(typed)) == typed or _has_user(store, typed):
         return typed
     return pseudonym
 
 
-def unknown(store: SessionStore, typed: str) -> str:
+def unknown(store: "Conversations", typed: str) -> str:
     """Return a message: there is no such session, and which ones may be meant."""
     message = f"there is no session {typed!r} in {store.path}"
     if number := _has_user(store, typed):
@@ -52,7 +56,7 @@ def unknown(store: SessionStore, typed: str) -> str:
     return f"{message}; list them with: clew sessions"
 
 
-def unknown_user(store: SessionStore, typed: str) -> str:
+def unknown_user(store: "Conversations", typed: str) -> str:
     """Return a message: there is no such user, and which ones may be meant."""
     message = f"there is no user {typed!r} in {store.path}"
     known = [row["user_id"] for row in store.users()[:_RECENT]]
@@ -61,13 +65,13 @@ def unknown_user(store: SessionStore, typed: str) -> str:
     return f"{message}; list them with: clew users"
 
 
-def _has_user(store: SessionStore, user: str) -> int:
+def _has_user(store: "Conversations", user: str) -> int:
     """Return in how many sessions a user is."""
     rows = store.sql("SELECT count(*) AS number FROM user_sessions WHERE user_id = ?", (user,))
     return int(rows[0]["number"])
 
 
-def _beginning_with(store: SessionStore, typed: str) -> list[str]:
+def _beginning_with(store: "Conversations", typed: str) -> list[str]:
     if not typed:
         return []
     rows = store.sql(

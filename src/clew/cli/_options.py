@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import click
 
+from clew.sessions.engines.location import is_url, shown, sqlite_path
 from clew.sessions.listing import Order, Rated
 from clew.store.database import StoreError
 from clew.store.location import store_path
@@ -61,20 +62,46 @@ def pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict
     return found or None
 
 
-def _place(_: click.Context, __: click.Parameter, given: Path | None) -> Path:
-    place = store_path() if given is None else given
+def _place(_: click.Context, __: click.Parameter, given: str | None) -> Path:
+    found = _store(given)
+    if isinstance(found, Path):
+        return found
+    message = (
+        f"{shown(found)} is no SQLite store, which this command needs; "
+        "clew sessions, users, metrics, compare, check and forget ask engines, too"
+    )
+    raise StoreError(message)
+
+
+def _place_or_url(_: click.Context, __: click.Parameter, given: str | None) -> Path | str:
+    return _store(given)
+
+
+def _store(given: str | None) -> Path | str:
+    if given is not None and is_url(given):
+        return sqlite_path(given) or given
+    place = store_path() if given is None else Path(given)
     if place is None:
         message = "CLEW_STORE=off: there is no store; name one with --store FILE"
         raise StoreError(message)
+    if place.is_dir():
+        message = f"{str(place)!r} is a folder; of Parquet files, write parquet:{place}"
+        raise click.BadParameter(message)
     return place
 
 
 store_option = click.option(
     "--store",
-    type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     callback=_place,
     help="The store to use.  [default: CLEW_STORE, or .clew/sessions.db]",
+)
+any_store_option = click.option(
+    "--store",
+    metavar="FILE|URL",
+    callback=_place_or_url,
+    help="The store to use, or an engine: duckdb:FILE, parquet:FOLDER, clickhouse://HOST/DATABASE, "
+    "sc://HOST:PORT.  [default: CLEW_STORE, or .clew/sessions.db]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 order_option = click.option(

@@ -8,11 +8,11 @@ import click
 
 from clew.cli import _data, _metrics, _terminal
 from clew.cli._lookup import stored_user
-from clew.cli._options import filter_options, json_option, store_option
+from clew.cli._options import any_store_option, filter_options, json_option
+from clew.cli._store import opened as open_store
 from clew.core.errors import ClewError
 from clew.evaluations.metrics.checking import Checked, check, limit_of
 from clew.evaluations.metrics.reports import junit, line, markdown, to_data
-from clew.sessions.store import SessionStore
 
 _HELP = """Check sessions against limits: those of [tool.clew.check], or those that are given.
 
@@ -50,7 +50,7 @@ class _WrongError(click.ClickException):
     metavar="FILE",
     help="Write a summary in Markdown there.",
 )
-@store_option
+@any_store_option
 @json_option
 @_metrics.config_option
 @filter_options
@@ -60,14 +60,14 @@ def command(
     each: tuple[str, ...],
     junit_file: Path | None,
     markdown_file: Path | None,
-    store: Path,
+    store: Path | str,
     as_json: bool,
     config: Path | None,
     **search: Any,
 ) -> None:
     """Check sessions against limits."""
     try:
-        with SessionStore(store) as opened:
+        with open_store(store) as opened:
             search["user"] = stored_user(opened, search["user"])
             given = [limit_of(it, config) for it in limits]
             given += [limit_of(it, config, each=True) for it in each]

@@ -7,10 +7,10 @@ import click
 
 from clew.cli import _data, _metrics, _terminal
 from clew.cli._lookup import stored_user
-from clew.cli._options import filter_options, json_option, store_option
+from clew.cli._options import any_store_option, filter_options, json_option
+from clew.cli._store import opened as open_store
 from clew.cli._table import Column, table
 from clew.evaluations.metrics.comparing import Changed, Comparison, Difference, compare
-from clew.sessions.store import SessionStore
 
 _HELP = """Compare two groups of sessions: each metric's difference, and the sessions to look at.
 
@@ -39,7 +39,7 @@ _COLORS = {"worse": "red", "better": "green"}
 @click.option(
     "-m", "--metric", "names", multiple=True, metavar="NAME", help="Only this; may be repeated."
 )
-@store_option
+@any_store_option
 @json_option
 @_metrics.config_option
 @filter_options
@@ -49,13 +49,13 @@ def command(
     b: str | None,
     by: str,
     names: tuple[str, ...],
-    store: Path,
+    store: Path | str,
     as_json: bool,
     config: Path | None,
     **search: Any,
 ) -> None:
     """Compare two groups of sessions."""
-    with SessionStore(store) as opened:
+    with open_store(store) as opened:
         search["user"] = stored_user(opened, search["user"])
         wanted = list(names) or None
         asked = _metrics.chosen(search)

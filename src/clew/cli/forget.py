@@ -2,24 +2,29 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from clew.cli import _data, _terminal
 from clew.cli._lookup import stored_user, unknown, unknown_user
-from clew.cli._options import json_option, store_option
+from clew.cli._options import any_store_option, json_option
+from clew.cli._store import opened as open_store
 from clew.core.wording import number_of
-from clew.sessions.store import SessionNotFoundError, SessionStore
+from clew.sessions.store import SessionNotFoundError
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 
 @click.command()
-@store_option
+@any_store_option
 @json_option
 @click.option("--session", metavar="ID", help="The session to delete. Its whole id.")
 @click.option("--user", metavar="ID", help="The user to delete, in all sessions.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(
-    *, store: Path, as_json: bool, session: str | None, user: str | None, yes: bool
+    *, store: Path | str, as_json: bool, session: str | None, user: str | None, yes: bool
 ) -> None:
     """Delete a session or a user from the store. It cannot be undone.
 
@@ -29,7 +34,7 @@ def command(
     if (session is None) == (user is None):
         message = "give either --session ID or --user ID"
         raise click.UsageError(message)
-    with SessionStore(store) as opened:
+    with open_store(store) as opened:
         user = stored_user(opened, user)
         what = f"session {session!r}" if session is not None else f"user {user!r}"
         question = f"Delete {what}: {_amount(opened, session, user)}?"
@@ -44,7 +49,7 @@ def command(
     _terminal.write(f"Deleted {what}: {spans} in {traces}.")
 
 
-def _amount(store: SessionStore, session: str | None, user: str | None) -> str:
+def _amount(store: "Conversations", session: str | None, user: str | None) -> str:
     """Return how much there is to delete; raise an error if there is nothing."""
     column, value = ("session_id", session) if session is not None else ("user_id", user)
     query = f"SELECT count(*) AS spans FROM spans WHERE {column} = ?"  # noqa: S608 - one of two

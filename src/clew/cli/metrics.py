@@ -8,12 +8,12 @@ import click
 
 from clew.cli import _data, _metrics, _terminal
 from clew.cli._lookup import stored_user
-from clew.cli._options import filter_options, json_option, store_option
+from clew.cli._options import any_store_option, filter_options, json_option
+from clew.cli._store import opened as open_store
 from clew.cli._table import Column, table
 from clew.evaluations.metrics.definition import Metric, metrics, named
 from clew.evaluations.metrics.errors import MetricError
 from clew.evaluations.metrics.figures import Figure, Figures, figures
-from clew.sessions.store import SessionStore
 
 _ALL = (
     Column("METRIC"),
@@ -51,7 +51,7 @@ figure, the fewer sessions are behind it the nearer to that of all: RANKED AS.
     metavar="GROUP",
     help="One figure for each session, user, model, framework, tool, tag, day or metadata.KEY.",
 )
-@store_option
+@any_store_option
 @json_option
 @_metrics.config_option
 @filter_options
@@ -62,14 +62,14 @@ def command(
     *,
     names: tuple[str, ...],
     by: str | None,
-    store: Path,
+    store: Path | str,
     as_json: bool,
     config: Path | None,
     limit: int,
     **search: Any,
 ) -> None:
     """Print figures of sessions."""
-    with SessionStore(store) as opened:
+    with open_store(store) as opened:
         search["user"] = stored_user(opened, search["user"])
         asked = [named(it, config) for it in names] or list(metrics(config).values())
         found, faults = [], []

@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from clew.cli import _data, _figures, _metrics, _terminal
 from clew.cli._conversation import conversation
 from clew.cli._lookup import find, stored_user
-from clew.cli._options import filter_options, json_option, order_option, store_option
+from clew.cli._options import any_store_option, filter_options, json_option, order_option
+from clew.cli._store import opened as open_store
 from clew.cli._table import Column, table
 from clew.evaluations.metrics.figures import figures
 from clew.sessions.plain import session_data
 from clew.sessions.session import Session
-from clew.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 _COLUMNS = (
     Column("ID", shortest=14),
@@ -46,7 +49,7 @@ ID: the id of a session, or the beginning of it.
 
 @click.command(help=_HELP, short_help="List conversations, or show one.")
 @click.argument("session", required=False, metavar="[ID]")
-@store_option
+@any_store_option
 @json_option
 @click.option("--full", is_flag=True, help="Of one session: also arguments, results, documents.")
 @filter_options
@@ -61,7 +64,7 @@ ID: the id of a session, or the beginning of it.
 def command(
     *,
     session: str | None,
-    store: Path,
+    store: Path | str,
     as_json: bool,
     full: bool,
     after: str | None,
@@ -70,7 +73,7 @@ def command(
     **search: Any,
 ) -> None:
     """List the sessions, or show one."""
-    with SessionStore(store) as opened:
+    with open_store(store) as opened:
         if session is not None:
             _show(find(opened, session), as_json=as_json, full=full)
             return
@@ -95,7 +98,7 @@ def _show(session: Session, *, as_json: bool, full: bool) -> None:
         _terminal.write(line)
 
 
-def _list(store: SessionStore, found: Sequence[Session], *, as_json: bool, limit: int) -> None:
+def _list(store: "Conversations", found: Sequence[Session], *, as_json: bool, limit: int) -> None:
     if as_json:
         _data.write([session_data(session) for session in found])
         return
@@ -113,7 +116,12 @@ def _list(store: SessionStore, found: Sequence[Session], *, as_json: bool, limit
 
 
 def _list_worst(
-    store: SessionStore, metric: str, config: Path | None, search: dict[str, Any], *, as_json: bool
+    store: "Conversations",
+    metric: str,
+    config: Path | None,
+    search: dict[str, Any],
+    *,
+    as_json: bool,
 ) -> None:
     """List the sessions that are worst by a metric; those of which it is not known are left out."""
     asked = _metrics.chosen(search)
@@ -147,7 +155,7 @@ def _list_worst(
         _terminal.write(line)
 
 
-def _nothing(store: SessionStore) -> str:
+def _nothing(store: "Conversations") -> str:
     (counted,) = store.sql("SELECT count(*) AS number FROM sessions")
     if counted["number"]:
         return "No session is like that."

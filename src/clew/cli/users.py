@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from clew.cli import _data, _figures, _metrics, _terminal
-from clew.cli._options import json_option, store_option
+from clew.cli._options import any_store_option, json_option
+from clew.cli._store import opened as open_store
 from clew.cli._table import Column, table
 from clew.evaluations.metrics.figures import Figure, figures
-from clew.sessions.store import SessionStore
 
 _COLUMNS = (
     Column("USER", shortest=12),
@@ -36,20 +36,20 @@ _WORST = (
 
 
 @click.command()
-@store_option
+@any_store_option
 @json_option
 @_metrics.worst_option
 @_metrics.config_option
 @click.option("--limit", type=click.IntRange(min=1), help="Of --worst: how many to list.")
 def command(
-    *, store: Path, as_json: bool, worst: str | None, config: Path | None, limit: int | None
+    *, store: Path | str, as_json: bool, worst: str | None, config: Path | None, limit: int | None
 ) -> None:
     """List the users, the one seen last first; with --worst, those whose sessions are worst.
 
     They are ranked by the figure, the fewer sessions are behind it the nearer to that of all users,
     so that a user with one session is not the worst by chance.
     """
-    with SessionStore(store) as opened:
+    with open_store(store) as opened:
         if worst is not None:
             found = figures(opened, worst, by="user", config=config)
             _show_worst(store, found.groups[:limit], as_json=as_json)
@@ -68,7 +68,7 @@ def command(
         _terminal.write(line)
 
 
-def _show_worst(store: Path, found: Sequence[Figure], *, as_json: bool) -> None:
+def _show_worst(store: Path | str, found: Sequence[Figure], *, as_json: bool) -> None:
     if as_json:
         _data.write([{**asdict(it), "user_id": it.group} for it in found])
         return

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from time import time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.evaluations.evaluation import Evaluation, check
 from clew.sessions import carried
 from clew.sessions.store import SessionStore
 from clew.store.database import connect, explained, transaction
 from clew.store.encoding import is_utf8
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 COLUMNS = (*carried.COLUMNS, "seen")
 _INSERT = (
@@ -47,7 +50,7 @@ def insert(connection: sqlite3.Connection, given: Evaluation) -> int:
 
 
 def current(
-    store: SessionStore,
+    store: "Conversations",
     *,
     session_id: str | None = None,
     name: str | None = None,
@@ -65,7 +68,7 @@ def current(
 
 
 def history(
-    store: SessionStore,
+    store: "Conversations",
     *,
     session_id: str | None = None,
     name: str | None = None,
@@ -76,7 +79,7 @@ def history(
 
 
 def read_where(
-    store: SessionStore, condition: str, parameters: Sequence[Any], *, current_ones: bool = True
+    store: "Conversations", condition: str, parameters: Sequence[Any], *, current_ones: bool = True
 ) -> list[Evaluation]:
     """Return the evaluations that meet a condition in SQL, in the order of their being added."""
     table = "current_evaluation" if current_ones else "evaluation"

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from clew.sessions.model import Call as Call
     from clew.sessions.model import Message as Message
     from clew.sessions.model import Turn as Turn
+    from clew.sessions.opening import open as open  # noqa: A004 - it is sessions.open()
     from clew.sessions.session import Session as Session
     from clew.sessions.store import SessionStore as SessionStore
-    from clew.sessions.store import open as open  # noqa: A004 - it is sessions.open()
     from clew.sessions.table import Table as Table
 
 _HOMES = {
@@ -25,7 +25,7 @@ _HOMES = {
     "SessionStore": "store",
     "Table": "table",
     "Turn": "model",
-    "open": "store",
+    "open": "opening",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above, listed once

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -57,6 +57,15 @@ _YES = 0.5
 
 def session_of(connection: sqlite3.Connection, row: Sequence[Any]) -> Session:
     """Return the session of a row with `COLUMNS`."""
+    session_id = row[0]
+    said = connection.execute(_OUTCOME, (session_id,)).fetchall()
+    return session_from(row, partial(_turns, connection, session_id), outcome_of(said))
+
+
+def session_from(
+    row: Sequence[Any], read_turns: Callable[[int, int], Iterator[Turn]], outcome: str
+) -> Session:
+    """Return the session of a row with `COLUMNS`, and of what reads its turns."""
     values = dict(zip(COLUMNS, row, strict=True))
     first_token = values["first_token_p50_ns"]
     same = ("users", "spans", "model_calls", "tool_calls", "retrievals", "cost", "errors")
@@ -83,12 +92,12 @@ def session_of(connection: sqlite3.Connection, row: Sequence[Any]) -> Session:
         models=tuple(json.loads(values["models"])),
         frameworks=tuple(json.loads(values["frameworks"])),
         tools=tuple(json.loads(values["tools"])),
-        turns=StoredTurns(values["turns"], partial(_turns, connection, values["session_id"])),
+        turns=StoredTurns(values["turns"], read_turns),
         friction=values["friction"],
         failure=values["failure"],
         first_bad_turn=scoring.bad_turn(values["first_bad_turn"], values["first_bad"]),
         worst_turn=scoring.bad_turn(values["worst_turn"], values["worst"]),
-        outcome=_outcome(connection, values["session_id"]),
+        outcome=outcome,
         **{name: values[name] for name in same},
     )
 
@@ -100,9 +109,11 @@ def _turns(
         yield replace(turn, **scoring.stored_scores(connection, session_id, turn))
 
 
-def _outcome(connection: sqlite3.Connection, session_id: str) -> str:
-    """Return what was said last about the outcome of a session, by a person if one said it."""
-    said = connection.execute(_OUTCOME, (session_id,)).fetchall()
+def outcome_of(said: Sequence[tuple[Any, ...]]) -> str:
+    """Return what was said last about the outcome of a session, by a person if one said it.
+
+    *said* are rows with: whether by a person, how much was seen, the number, the label, the score.
+    """
     if not said:
         return "unknown"
     *_, label, score = max(said)  # The numbers of evaluations differ.

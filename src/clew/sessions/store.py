@@ -1,4 +1,4 @@
-"""`SessionStore`: the conversations in a store, for programs. `open` returns one."""
+"""`SessionStore`: the conversations in a store, for programs."""
 
 import logging
 import re
@@ -18,7 +18,6 @@ from clew.sessions.session import Session
 from clew.sessions.table import Table
 from clew.sessions.views import add_views
 from clew.store.database import StoreError, connect, explained
-from clew.store.location import store_path
 from clew.store.reader import spans_of_session
 from clew.store.record import SpanRecord
 
@@ -164,11 +163,7 @@ class SessionStore:
 
     def ask(self, question: str) -> Table:
         """Return the answer to one of the questions that clew comes with."""
-        known = sorted(entry.name[:-4] for entry in QUESTIONS.iterdir())
-        if question not in known:
-            message = f"there is no question {question!r}; there are {', '.join(known)}"
-            raise SessionNotFoundError(message)
-        return self.sql((QUESTIONS / f"{question}.sql").read_text("utf-8"))
+        return self.sql(question_text(question))
 
     def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Table:
         """Return what a query of yours selects from ``spans``, ``turns``, ``sessions`` and more.
@@ -215,6 +210,17 @@ class SessionStore:
             return deletion.forget_user(self._connection, str(user))
         except sqlite3.Error as error:
             raise explained(self.path, error) from error
+
+    def text_lookup(self, text: str) -> tuple[str, tuple[str, ...]]:
+        """Return a query for the sessions in which all words of *text* were said in a turn."""
+        words = re.findall(r"\w+", text)
+        if not words:
+            return "SELECT session_id FROM session WHERE 0", ()
+        lookup = (
+            "SELECT turn.session_id FROM turn_text JOIN turn ON turn.id = turn_text.rowid "
+            "WHERE turn_text MATCH ?"
+        )
+        return lookup, (" ".join(f'"{it}"' for it in words),)
 
     def catch_up(self, seconds: float = float("inf")) -> float:
         """Summarise what was stored since; return which share of the store is, after *seconds*.
@@ -291,6 +297,15 @@ class SessionStore:
             self.catch_up()
 
 
+def question_text(question: str) -> str:
+    """Return one of the questions that clew comes with, in SQL."""
+    known = sorted(entry.name[:-4] for entry in QUESTIONS.iterdir())
+    if question not in known:
+        message = f"there is no question {question!r}; there are {', '.join(known)}"
+        raise SessionNotFoundError(message)
+    return (QUESTIONS / f"{question}.sql").read_text("utf-8")
+
+
 def _asked(
     connection: sqlite3.Connection, query: str, parameters: Sequence[Any] | Mapping[str, Any]
 ) -> tuple[list[str], sqlite3.Cursor]:
@@ -304,20 +319,6 @@ def _asked(
         message = "this query cannot be answered: it selects nothing"
         raise StoreError(message)
     return [column[0] for column in cursor.description], cursor
-
-
-def open(path: str | Path | None = None) -> SessionStore:  # noqa: A001 - it is sessions.open()
-    """Open the store at *path*, or the one that ``CLEW_STORE`` names.
-
-    >>> with open() as store:  # doctest: +SKIP
-    ...     for session in store.list(order_by="cost", limit=10):
-    ...         print(session.id, session.cost, session.first_message)
-    """
-    place = store_path() if path is None else Path(path)
-    if place is None:
-        message = "CLEW_STORE=off: there is no store; name one: clew.sessions.open(path)"
-        raise StoreError(message)
-    return SessionStore(place)
 
 
 def _may_read(action: int, first: str | None, *_: object) -> int:

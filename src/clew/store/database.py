@@ -60,6 +60,15 @@ def connect(
         raise explained(path, error) from error
 
 
+def in_memory() -> sqlite3.Connection:
+    """Make an empty store that is in no file, and ends with its connection."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    for script in _migrations():
+        for statement in split_statements(script):
+            connection.execute(statement)
+    return connection
+
+
 def _open(path: Path, options: str, timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{options}",

@@ -211,3 +211,20 @@ def indexes(engine, sql):
         found += plan.get("Indexes", ())
         waiting += plan.get("Plans", ())
     return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_links_and_events_are_lists(form, tmp_path):
+    spans = [it for it in odd_spans() if "long" not in it.attributes.values()]
+    fill_at(f"chdb:{tmp_path}", spans, form)
+    with closing(open_engine(f"chdb:{tmp_path}")) as engine:
+        view = engine.spans_sql(Window())
+        rows = engine.query(f"SELECT span_id, events, links FROM ({view})").rows
+    one = "1" if form != "json" else 1
+    for (_, events, links), span in zip(
+        sorted(rows), sorted(spans, key=lambda it: it.span_id), strict=True
+    ):
+        found = json.loads(links) if links else []
+        known = [[it.trace_id.hex(), it.span_id.hex(), {"a": one}] for it in span.links]
+        assert found == known
+        assert len(json.loads(events) if events else []) == len(span.events)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.evaluations.interleaving import World
 
-NUMBER = int(os.environ.get("CLEW_INTERLEAVINGS", "120"))
+NUMBER = int(os.environ.get("CLEW_INTERLEAVINGS", "60"))
 AT_ONCE = 20
 
 

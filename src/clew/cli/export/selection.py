@@ -3,14 +3,16 @@
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clew.sessions.store import SessionStore
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
+
 
 _PER_PAGE = 1000
 
 
-def sessions_like(store: SessionStore, search: Mapping[str, Any]) -> Iterator[str]:
+def sessions_like(store: "Conversations", search: Mapping[str, Any]) -> Iterator[str]:
     """Yield the ids of all sessions that are wanted."""
     after = None
     while True:

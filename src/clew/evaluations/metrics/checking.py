@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import ge, gt, le, lt
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from clew.core.project_file import project_table
 from clew.evaluations.metrics.columns import rows, selection
@@ -14,7 +14,9 @@ from clew.evaluations.metrics.definition import Metric, named
 from clew.evaluations.metrics.errors import MetricError
 from clew.evaluations.metrics.figures import Figure, of_rows
 from clew.sessions.session import Session
-from clew.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 Outcome = Literal["passed", "failed", "missing"]
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
@@ -149,7 +151,7 @@ def _without_quotes(name: str) -> str:
 
 
 def check(
-    store: SessionStore,
+    store: "Conversations",
     wanted: Sequence[Limit] | None = None,
     *,
     since: datetime | timedelta | None = None,
@@ -167,7 +169,7 @@ def check(
         filters: Which sessions, by what `SessionStore.list` takes.
         config: The file in which the metrics and limits of the project are.
     """
-    chosen = selection(since, until, filters)
+    chosen = selection(store, since, until, filters)
     asked = limits(config) if wanted is None else tuple(wanted)
     if not asked:
         message = (
@@ -180,7 +182,7 @@ def check(
     return Checked(results, max(it.figure.of for it in results))
 
 
-def _result(store: SessionStore, it: Limit, chosen: Any) -> Result:
+def _result(store: "Conversations", it: Limit, chosen: Any) -> Result:
     found = rows(store, it.metric.parsed, chosen)
     by_session = of_rows(store, it.metric, found, "session")
     overall = by_session.overall
@@ -203,7 +205,7 @@ def _result(store: SessionStore, it: Limit, chosen: Any) -> Result:
 
 
 def _each(
-    store: SessionStore, it: Limit, overall: Figure, each: Sequence[tuple[str, float]]
+    store: "Conversations", it: Limit, overall: Figure, each: Sequence[tuple[str, float]]
 ) -> Result:
     beyond = [(session, value) for session, value in each if not it.allows(value)]
     unknown = overall.of - len(each)
@@ -214,7 +216,7 @@ def _each(
     return Result(it, outcome, overall, len(beyond), unknown, _named(store, beyond), message)
 
 
-def _named(store: SessionStore, found: Iterable[tuple[str, float]]) -> tuple[Named, ...]:
+def _named(store: "Conversations", found: Iterable[tuple[str, float]]) -> tuple[Named, ...]:
     worst = list(found)[:_MOST_NAMED]
     return tuple(_broken(store.get(session), value) for session, value in worst)
 

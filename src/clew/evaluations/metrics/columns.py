@@ -1,17 +1,18 @@
 """Reads from the store what an expression asks of each session: columns, and what was evaluated."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import fsum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.evaluations.metrics.errors import MetricError, did_you_mean
 from clew.evaluations.metrics.expression import Expression
 from clew.evaluations.metrics.nodes import COLUMNS, Field, Node, bound, fields
 from clew.sessions.listing import Search
-from clew.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 FILTERS = ("user", "model", "framework", "tool", "tag", "metadata", "text", "errors", "rated")
 """What sessions can be chosen by, as in `SessionStore.list`."""
@@ -40,6 +41,7 @@ class Rows:
 
 
 def selection(
+    store: "Conversations",
     since: datetime | timedelta | None = None,
     until: datetime | None = None,
     filters: Mapping[str, Any] | None = None,
@@ -57,18 +59,12 @@ def selection(
     search = Search(since=since, until=until, **given)
     found = [(it.lookup, it.parameters) for it in search.conditions()]
     if text is not None:
-        words = re.findall(r"\w+", text)
-        lookup = (
-            "SELECT turn.session_id FROM turn_text JOIN turn ON turn.id = turn_text.rowid "
-            "WHERE turn_text MATCH ?"
-        )
-        quoted = " ".join(f'"{it}"' for it in words)
-        found.append((lookup, (quoted,)) if words else ("SELECT NULL", ()))
+        found.append(store.text_lookup(text))
     condition = " AND ".join(f"session_id IN ({lookup})" for lookup, _ in found) or "1"
     return Selection(condition, tuple(it for _, parameters in found for it in parameters))
 
 
-def rows(store: SessionStore, expression: Expression, chosen: Selection) -> Rows:
+def rows(store: "Conversations", expression: Expression, chosen: Selection) -> Rows:
     """Return the values of all that *expression* asks, for the sessions that are *chosen*."""
     _check(store, expression)
     node = bound(expression.node)
@@ -86,7 +82,7 @@ def rows(store: SessionStore, expression: Expression, chosen: Selection) -> Rows
     return Rows(node, (*own, *evaluated), by_session, first)
 
 
-def _check(store: SessionStore, expression: Expression) -> None:
+def _check(store: "Conversations", expression: Expression) -> None:
     """Raise an error if a name is that of no column, and nothing was ever evaluated under it."""
     for field in fields(expression.node):
         if field.part != "column" or field.name in COLUMNS:
@@ -98,7 +94,7 @@ def _check(store: SessionStore, expression: Expression) -> None:
 
 
 def _evaluations(
-    store: SessionStore, names: set[str]
+    store: "Conversations", names: set[str]
 ) -> dict[tuple[str, str], dict[str, float | str]]:
     """Return what counts of the evaluations of whole sessions, by name and part, by session.
 

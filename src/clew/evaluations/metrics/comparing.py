@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from clew.evaluations.metrics.columns import rows, selection
 from clew.evaluations.metrics.definition import Metric, built_in, metrics, named
@@ -13,7 +13,9 @@ from clew.evaluations.metrics.estimates import Calculation, Estimate
 from clew.evaluations.metrics.figures import Figure, figure
 from clew.evaluations.metrics.grouping import GROUPS, check_group, groups
 from clew.evaluations.metrics.intervals import Interval, of_difference, of_shares
-from clew.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 Verdict = Literal["better", "worse", "no difference shown", "not known"]
 _MOST_CHANGED = 5
@@ -73,7 +75,7 @@ class Comparison:
 
 
 def compare(
-    store: SessionStore,
+    store: "Conversations",
     by: str,
     a: str | None = None,
     b: str | None = None,
@@ -107,7 +109,7 @@ def compare(
     if not wanted:
         message = f"there is no metric to compare; there are {', '.join(metrics(config))}"
         raise MetricError(message)
-    chosen = selection(since, until, filters)
+    chosen = selection(store, since, until, filters)
     everything = rows(store, built_in()["turns"].parsed, chosen)
     grouped = groups(store, everything, by)
     first, second = _two(by, grouped, everything.first_ns, a, b)
@@ -153,7 +155,7 @@ def _two(
 
 
 def _difference(
-    store: SessionStore,
+    store: "Conversations",
     metric: Metric,
     calculation: Calculation,
     members: tuple[Sequence[str], Sequence[str]],
@@ -186,7 +188,7 @@ def _interval(first: Estimate, second: Estimate, difference: float) -> Interval 
 
 
 def _changed(
-    store: SessionStore,
+    store: "Conversations",
     metric: Metric,
     calculation: Calculation,
     members: tuple[Sequence[str], Sequence[str]],

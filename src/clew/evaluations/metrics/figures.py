@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.evaluations.metrics.columns import Rows, rows, selection
 from clew.evaluations.metrics.definition import Metric, named
 from clew.evaluations.metrics.estimates import Calculation, Estimate, weight_of_average
 from clew.evaluations.metrics.grouping import check_group, groups
-from clew.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Figures:
 
 
 def figures(
-    store: SessionStore,
+    store: "Conversations",
     metric: Metric | str,
     *,
     by: str | None = None,
@@ -81,11 +83,11 @@ def figures(
     """
     check_group(by)
     measured = named(metric, config)
-    found = rows(store, measured.parsed, selection(since, until, filters))
+    found = rows(store, measured.parsed, selection(store, since, until, filters))
     return of_rows(store, measured, found, by)
 
 
-def of_rows(store: SessionStore, metric: Metric, found: Rows, by: str | None) -> Figures:
+def of_rows(store: "Conversations", metric: Metric, found: Rows, by: str | None) -> Figures:
     """Return what *metric* is, given the rows of the sessions."""
     calculation = Calculation(found)
     everything = calculation.of(found.by_session)

@@ -1,12 +1,15 @@
 """Puts sessions into groups: by user, model, framework, tool, tag, metadata, day, or each alone."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.evaluations.metrics.columns import Rows
 from clew.evaluations.metrics.errors import MetricError, did_you_mean
 from clew.sessions.figures import metadata_kind
-from clew.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
+
 
 _KINDS = ("user", "model", "framework", "tool", "tag")
 _METADATA = "metadata."
@@ -22,7 +25,7 @@ def check_group(by: Any) -> None:
     raise MetricError(message)
 
 
-def groups(store: SessionStore, rows: Rows, by: str) -> dict[str, list[str]]:
+def groups(store: "Conversations", rows: Rows, by: str) -> dict[str, list[str]]:
     """Return the sessions of each group, by its name.
 
     A session counts in each group that it belongs to: if two models were called in it, in two. One

@@ -82,6 +82,7 @@ class CollectorTable(NamedTuple):
         yield "attributes", "toJSONString(SpanAttributes)"
         yield "span_kind", _without("SpanKind", "SPAN_KIND_")
         yield "events", self._events()
+        yield "links", self._links()
         yield "resource", "toJSONString(ResourceAttributes)"
 
     def _column(self, kind: type, names: Sequence[str]) -> str:
@@ -117,6 +118,12 @@ class CollectorTable(NamedTuple):
         lists = "Events.Name, Events.Timestamp, Events.Attributes"
         each = "(n, t, a) -> tuple(n, toUnixTimestamp64Nano(t), a)"
         return f"nullIf(toJSONString(arrayMap({each}, {lists})), '[]')"
+
+    def _links(self) -> str:
+        if "Links.SpanId" not in self.columns:
+            return "CAST(NULL AS Nullable(String))"
+        lists = "Links.TraceId, Links.SpanId, Links.Attributes"
+        return f"nullIf(toJSONString(arrayMap((t, s, a) -> tuple(t, s, a), {lists})), '[]')"
 
 
 def table_of(name: str, described: Iterable[Sequence[str]]) -> CollectorTable:

@@ -1,8 +1,9 @@
 """Finds out from a URL which engine is meant, and opens it."""
 
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from clew.core.install_command import pip_line
@@ -49,16 +50,43 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, host, path, "", ""))
 
 
-def connect(url: str) -> "Engine":
-    """Open the engine at *url*."""
+class Place(NamedTuple):
+    """The engines of a store: where the spans are, and where clew keeps what it finds in them."""
+
+    source: "Engine"
+    tables: "Engine"
+
+
+def connect(url: str, folder: Path) -> Place:
+    """Open the engine at *url*; clew's tables are there, or else in a file in *folder*."""
     scheme = url.partition(":")[0]
     kind = _KINDS.get(scheme)
     if kind is None:
         message = f"{shown(url)!r} names no store: write {_EXAMPLES}"
         raise EngineError(message)
     try:
-        opened: Engine = import_module(f"clew.sessions.engines.{kind.module}").open_engine(url)
+        return _connect(import_module(f"clew.sessions.engines.{kind.module}"), url, folder)
     except ImportError as error:
         message = f"{shown(url)} needs {error.name}; {pip_line(kind.extra)}"
         raise EngineError(message) from error
-    return opened
+
+
+def _connect(module: Any, url: str, folder: Path) -> Place:
+    file = folder / f"{sha256(shown(url).encode()).hexdigest()[:16]}.duckdb"
+    if url.startswith(("duckdb:", "parquet:")):
+        # In one connection, so that a question can ask for spans and sessions.
+        engine: Engine = module.open_engine(url, file)
+        _make_tables(engine)
+        return Place(engine, engine)
+    source: Engine = module.open_engine(url)
+    if source.has_tables():
+        return Place(source, source)
+    tables: Engine = import_module("clew.sessions.engines.duckdb_engine").local_tables(file)
+    _make_tables(tables)
+    return Place(source, tables)
+
+
+def _make_tables(engine: "Engine") -> None:
+    if not engine.has_tables():
+        for statement in engine.table_statements():
+            engine.execute(statement)

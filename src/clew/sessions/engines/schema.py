@@ -2,8 +2,8 @@
 
 The tables are named ``clew_...``, and rows are only added to them. Those of a *part*, which is a
 session or a trace outside of any, carry the number of the batch that wrote them, and its row in
-``clew_part`` comes last. Whoever reads takes, of each part, the batch that was written last. So what
-a process had written when it was killed does not exist, on engines without transactions, too.
+``clew_part`` comes last. Whoever reads takes, of each part, the batch that was written last. So
+what a process had written when it was killed does not exist, without transactions, too.
 
 Ids of traces and spans are hexadecimal text, times are nanoseconds since 1970.
 """
@@ -41,19 +41,25 @@ SPANS = _columns("""
 """The documented columns of `spans`, which are those of the SQLite store."""
 
 RECORDED = _columns("""
-    span_kind text, events text?, resource text?
+    span_kind text, events text?, links text?, resource text?
 """)
 """What is needed besides to make a SpanRecord of a row: JSON as `records.py` reads it."""
+
+_EVALUATION = """
+    id int, session_id text, trace_id text?, root_id text?, span_id text?, name text
+    annotator_kind text, identifier text, score float?, label text?, explanation text?
+    metadata text, made_ns int, version text, seen int
+"""
 
 TABLES: dict[str, tuple[Column, ...]] = {
     # Which batch counts: of each part, the one that was made last.
     "clew_part": _columns("""
         part text, batch int, rules int, made_ns int
     """),
-    # How many spans of a trace began on a day (UTC, since 1970) when it was read, and how long they
-    # took together. Where that is different now, it has changed.
+    # How many spans of a trace began on a day (UTC, since 1970) when it was read, and a sum of
+    # their times. Where these are different now, it has changed.
     "clew_trace": _columns("""
-        day int, trace_id text, spans int, duration_ns int, rules int, made_ns int
+        day int, trace_id text, spans int, checksum int, rules int, made_ns int
     """),
     "clew_turn": _columns("""
         part text, batch int, session_id text, trace_id text, root_id text, user_id text?
@@ -72,7 +78,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         errors int, failed_turns int, latency_p50_ns int, latency_p95_ns int
         first_token_p50_ns int?, first_message text, last_message text, models text
         frameworks text, tools text, last_span int, friction float?, failure float?
-        first_bad_turn int?, first_bad text?, worst_turn int?, worst text?
+        first_bad_turn int?, first_bad text?, worst_turn int?, worst text?, worst_order int
     """),
     "clew_session_value": _columns("""
         part text, batch int, kind text, value text, last_ns int, session_id text
@@ -82,10 +88,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
         turns int, total_tokens int?, cost float?, errors int, failed_turns int
         latency_ns int
     """),
-    # Evaluations, as in the SQLite store; ids are '' where the target is a greater one.
-    "clew_evaluations": _columns("""
-        id int, session_id text, trace_id text, root_id text, span_id text, name text
-        annotator_kind text, identifier text, score float?, label text?, explanation text?
-        metadata text, made_ns int, version text, seen int
-    """),
+    # What people, models and programs have said, as in the SQLite store. An id is NULL where the
+    # target is a greater one. `carried` is what spans of the part say themselves.
+    "clew_evaluations": _columns(_EVALUATION),
+    "clew_carried": _columns("part text, batch int\n" + _EVALUATION),
 }

@@ -56,8 +56,10 @@ const ACTIONS = {
 function step(by, wanted = "[data-row], [data-turn]") {
   const all = [...document.querySelectorAll(wanted)];
   if (!all.length) return;
-  const current = document.querySelector(".current");
   const box = (it) => (it.matches("[data-row]") ? it.closest("[role=row], tr, li") : it);
+  // What was exchanged since has the focus again, and no mark.
+  const focused = document.activeElement?.closest("[data-row], [data-turn]");
+  const current = document.querySelector(".current") ?? (focused && box(focused));
   let at = all.findIndex((it) => box(it) === current);
   if (at < 0 && current) at = all.findIndex((it) => it.compareDocumentPosition(current) & 2) - (by < 0 ? 0 : 1);
   if (at < 0 && by < 0) return;

@@ -1,0 +1,32 @@
+"""Opens the store that a command was given: a file, or an engine, telling how far that is."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clew.cli import _terminal
+from clew.core.wording import number_of
+from clew.sessions.opening import open_engine_store
+from clew.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from clew.sessions.engines.updating import Progress
+    from clew.sessions.opening import Conversations
+
+
+def opened(store: Path | str) -> "Conversations":
+    """Open the conversations in a file, or on the engine at a URL."""
+    if isinstance(store, Path):
+        return SessionStore(store)
+    return open_engine_store(store, processes=os.cpu_count() or 1, tell=_tell)
+
+
+def _tell(progress: "Progress") -> None:
+    """Say how far the summaries of what is new have come, where somebody watches."""
+    if sys.stderr.isatty():
+        days = (
+            "" if progress.days_left == 1 else f", {number_of(progress.days_left - 1, 'day')} more"
+        )
+        line = f"Reading what is new: {progress.done:,} of {progress.all:,} sessions of a day{days}"
+        _terminal.write(line, err=True)

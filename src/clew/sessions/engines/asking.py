@@ -1,0 +1,40 @@
+"""Asks an engine in the SQL of the SQLite store."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from clew.sessions.engines.engine import Engine
+from clew.sessions.engines.parsing import Parameters
+from clew.sessions.engines.translation import Translated, translated
+from clew.sessions.table import Table
+
+Row = tuple[Any, ...]
+
+
+def asked(engine: Engine, sql: str, parameters: Parameters = ()) -> Table:
+    """Return what a query, in SQLite's SQL, selects on *engine*."""
+    query = translation(engine, sql, parameters)
+    return Table(query.names, list(map(_plain, engine.query(query.sql).rows)))
+
+
+def rows(engine: Engine, sql: str, parameters: Parameters = ()) -> Sequence[Row]:
+    """Return the rows that a query, in SQLite's SQL, selects on *engine*."""
+    return list(map(_plain, engine.query(translation(engine, sql, parameters).sql).rows))
+
+
+def row_batches(
+    engine: Engine, sql: str, parameters: Parameters = ()
+) -> tuple[Sequence[str], Iterator[Sequence[Row]]]:
+    """Return the columns of a query, in SQLite's SQL, and its rows, some at a time."""
+    query = translation(engine, sql, parameters)
+    return query.names, ([_plain(it) for it in some] for some in engine.batches(query.sql))
+
+
+def translation(engine: Engine, sql: str, parameters: Parameters = ()) -> Translated:
+    """Return a query, in SQLite's SQL, in that of *engine*."""
+    return translated(sql, parameters, engine.dialect, engine.spans_sql)
+
+
+def _plain(row: Sequence[Any]) -> Row:
+    """Return *row* as SQLite would: a condition is 1 or 0."""
+    return tuple(int(it) if type(it) is bool else it for it in row)

@@ -1,0 +1,133 @@
+"""Makes the rows of clew's tables from spans, as the SQLite store makes them: in one in memory.
+
+So there is one definition of a turn, a session and a score, whichever engine the spans are in. It
+needs nothing but the spans, and is run by the workers of a cluster, too.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from clew.sessions import scoring, summaries
+from clew.sessions.engines.schema import TABLES
+from clew.store.database import in_memory, transaction
+from clew.store.record import SpanRecord
+from clew.store.writer import Writer
+
+Rows = dict[str, list[dict[str, Any]]]
+RULES = summaries.RULES * 1000 + scoring.SIGNALS
+"""The release of the rules by which summaries are made. All are made anew after it has changed."""
+SESSION, TRACE = "session:", "trace:"
+"""How a part begins: it is a session, or what is outside of any session in a trace."""
+_IDS = ("trace_id", "root_id", "span_id")
+_BATCH = frozenset({"part", "batch"})
+_SOURCES = {
+    "clew_turn": "(SELECT turn.*, friction, failure, coalesce(findings, '[]') AS findings, "
+    "'' AS words FROM turn LEFT JOIN turn_score USING (session_id, trace_id, root_id))",
+    "clew_session": "session",
+    "clew_session_value": "session_value",
+    "clew_user_session": "user_session",
+    "clew_carried": "evaluation",
+}
+_HAVING_TRACES = frozenset({"clew_turn", "clew_carried"})
+"""Tables with rows outside of any session."""
+_LAST_SPAN = """
+UPDATE session SET last_span = (
+    SELECT count(*) FROM span WHERE openinference_kind IS NOT 'EVALUATOR'
+    AND trace_id IN (SELECT trace_id FROM turn WHERE turn.session_id = session.session_id)
+)
+"""
+_SEEN = """
+UPDATE evaluation SET seen = (
+    SELECT count(*) FROM span
+    WHERE openinference_kind IS NOT 'EVALUATOR' AND end_ns <= evaluation.made_ns AND trace_id IN (
+        SELECT trace_id FROM turn WHERE turn.session_id = evaluation.session_id
+    )
+)
+"""
+
+
+def session_part(session_id: str) -> str:
+    """Return the part that a session is."""
+    return SESSION + session_id
+
+
+def trace_part(trace_id: str) -> str:
+    """Return the part that a trace is, without the sessions in it."""
+    return TRACE + trace_id
+
+
+def summarise(parts: Collection[str], spans: Sequence[SpanRecord]) -> dict[str, Rows]:
+    """Return the rows of each of these *parts* by their table, given all spans of their traces."""
+    with closing(in_memory()) as connection:
+        Writer(connection).add(spans)
+        with transaction(connection):
+            summaries.refresh(connection, dict.fromkeys(it.trace_id for it in spans))
+        scoring.score_all(connection)
+        # What was stored last is not known on an engine, but spans are only added.
+        connection.execute(_LAST_SPAN)
+        connection.execute(_SEEN)
+        words = _words(connection)
+        return {part: _rows(connection, part, words) for part in parts}
+
+
+def _rows(connection: sqlite3.Connection, part: str, words: Mapping[int, str]) -> Rows:
+    if part.startswith(SESSION):
+        condition, value = "session_id = ?", part.removeprefix(SESSION)
+        tables = frozenset(_SOURCES)
+    else:
+        condition = "session_id = '' AND trace_id = ?"
+        value = bytes.fromhex(part.removeprefix(TRACE))  # type: ignore[assignment]
+        tables = _HAVING_TRACES
+    found: Rows = {}
+    for table in tables:
+        rows = list(_selected(connection, table, condition, value))
+        if table == "clew_turn":
+            for row in rows:
+                row["words"] = words.get(row.pop("id"), "")
+        if rows:
+            found[table] = rows
+    return found
+
+
+def _selected(
+    connection: sqlite3.Connection, table: str, condition: str, value: Any
+) -> Iterator[dict[str, Any]]:
+    names = [it.name for it in TABLES[table] if it.name not in _BATCH]
+    chosen = [
+        f"nullif(lower(hex({name})), '') AS {name}" if name in _IDS else name for name in names
+    ]
+    if table == "clew_turn":
+        chosen.append("id")
+    query = f"SELECT {', '.join(chosen)} FROM {_SOURCES[table]} WHERE {condition}"
+    cursor = connection.execute(query, (value,))
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
+def _words(connection: sqlite3.Connection) -> dict[int, str]:
+    """Return the words of each turn as SQLite's index has them, by its number, to search in."""
+    connection.execute("CREATE VIRTUAL TABLE temp.word USING fts5vocab(main, turn_text, instance)")
+    found: dict[int, list[str]] = {}
+    last: tuple[int, str] | None = None
+    for doc, column, term in connection.execute(
+        "SELECT doc, col, term FROM word ORDER BY doc, col, offset"
+    ):
+        if (doc, column) != last and last is not None and last[0] == doc:
+            found[doc].append("\n")  # Nobody says a word that goes from the question to the answer.
+        last = doc, column
+        found.setdefault(doc, []).append(term)
+    return {doc: f" {' '.join(terms)} " for doc, terms in found.items()}
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of *text* as SQLite's index divides and folds them."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(
+            "CREATE VIRTUAL TABLE said USING fts5 (text, tokenize='unicode61 remove_diacritics 2')"
+        )
+        connection.execute("INSERT INTO said VALUES (?)", (text,))
+        connection.execute("CREATE VIRTUAL TABLE temp.word USING fts5vocab(main, said, instance)")
+        return [term for (term,) in connection.execute("SELECT term FROM word ORDER BY offset")]

@@ -1,0 +1,185 @@
+"""Brings clew's tables up to date with the spans of an engine: only what has changed is read."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from secrets import randbits
+from time import monotonic, time_ns
+from typing import Any, NamedTuple
+
+from clew.sessions.engines import records
+from clew.sessions.engines.asking import rows
+from clew.sessions.engines.changes import TraceState, changed_days, changed_traces
+from clew.sessions.engines.engine import Engine, Window
+from clew.sessions.engines.summary import RULES, Rows, session_part, trace_part
+from clew.sessions.engines.workers import Workers
+from clew.store.record import SpanRecord
+
+_SPANS_PER_BATCH = 5_000
+_IDS_PER_QUERY = 500
+_GUESSED_SPANS = 10
+"""How many spans a trace is taken to have of which it is not known."""
+
+
+class Progress(NamedTuple):
+    """How far an update has come."""
+
+    day: int
+    """Days since 1970, in UTC."""
+    days_left: int
+    """With this one."""
+    done: int
+    """Sessions of the day that are done."""
+    all: int
+
+
+class How(NamedTuple):
+    """How tables are brought up to date."""
+
+    window: Window = Window()
+    """Only spans that began then are looked at."""
+    processes: int = 1
+    """How many summarise what is new."""
+    tell: Callable[[Progress], None] | None = None
+    """Told how far it has come, each time that a part of it is written."""
+
+
+def bring_up_to_date(
+    source: Engine, target: Engine, how: How, seconds: float = float("inf")
+) -> bool:
+    """Summarise on *target* what has changed on *source*; return whether all is done.
+
+    Whatever ends it, what is done is kept, and the next time goes on from there.
+    """
+    until = monotonic() + seconds
+    days = changed_days(source, target, how.window)
+    with Workers(how.processes) as workers:
+        for number, day in enumerate(reversed(days)):  # What is new is asked for first.
+            update = _DayUpdate(
+                source, target, list(changed_traces(source, target, how.window, day))
+            )
+            for done in update.run(workers):
+                if how.tell is not None:
+                    how.tell(Progress(day, len(days) - number, done, len(update.parts)))
+                if monotonic() > until:
+                    return False
+    return True
+
+
+class _DayUpdate:
+    """The summaries of what has changed on one day."""
+
+    def __init__(self, source: Engine, target: Engine, changed: Sequence[TraceState]) -> None:
+        self._source = source
+        self._target = target
+        self._states = {it.trace_id: it for it in changed}
+        self.parts = self._affected()
+        """The traces of each part that has to be summarised."""
+        self._left = Counter(
+            trace for traces in self.parts.values() for trace in traces if trace in self._states
+        )
+
+    def run(self, workers: Workers) -> Iterator[int]:
+        """Summarise part by part; yield how many are done, after each batch that was written."""
+        done = 0
+        for parts, found in workers.summaries(self._batches(), self._records):
+            self._write(parts, found)
+            done += len(parts)
+            yield done
+        # Those that are in no part: nothing was said, called or went wrong in them.
+        self._remember([it for it in self._states if self._left[it] == 0 and it not in self._done])
+
+    @property
+    def _done(self) -> set[str]:
+        return {trace for traces in self.parts.values() for trace in traces}
+
+    def _affected(self) -> dict[str, set[str]]:
+        """Return the sessions and traces that have to be summarised, with all their traces."""
+        pairs: dict[str, set[str]] = {}
+        for some in _some(self._states):
+            marks = ", ".join("?" * len(some))
+            for engine, table in ((self._source, "spans"), (self._target, "turn")):
+                query = (
+                    "SELECT DISTINCT coalesce(session_id, '') AS session_id, trace_id "
+                    f"FROM {table} WHERE trace_id IN ({marks})"
+                )
+                for session, trace in rows(engine, query, some):
+                    part = session_part(session) if session else trace_part(trace)
+                    pairs.setdefault(part, set()).add(trace)
+        sessions = [it for it in pairs if it.startswith(session_part(""))]
+        for some in _some(it.removeprefix(session_part("")) for it in sessions):
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT session_id, trace_id FROM turn WHERE session_id IN ({marks})"
+            for session, trace in rows(self._target, query, some):
+                pairs[session_part(session)].add(trace)
+        return pairs
+
+    def _batches(self) -> Iterator[dict[str, set[str]]]:
+        batch: dict[str, set[str]] = {}
+        spans = 0
+        for part, traces in self.parts.items():
+            batch[part] = traces
+            spans += sum(
+                self._states[it].spans if it in self._states else _GUESSED_SPANS for it in traces
+            )
+            if spans >= _SPANS_PER_BATCH:
+                yield batch
+                batch, spans = {}, 0
+        if batch:
+            yield batch
+
+    def _records(self, traces: Collection[str]) -> list[SpanRecord]:
+        return list(spans_of_traces(self._source, traces))
+
+    def _write(self, parts: Mapping[str, set[str]], found: Mapping[str, Rows]) -> None:
+        batch, made = randbits(62), time_ns()
+        by_table: dict[str, list[dict[str, Any]]] = {}
+        for part, tables in found.items():
+            for table, some in tables.items():
+                by_table.setdefault(table, []).extend(
+                    {"part": part, "batch": batch, **row} for row in some
+                )
+        with self._target.transaction():
+            for table, some in by_table.items():
+                self._target.insert(table, some)
+            # These make the batch valid, and so they come last.
+            self._target.insert(
+                "clew_part",
+                [{"part": it, "batch": batch, "rules": RULES, "made_ns": made} for it in parts],
+            )
+            for traces in parts.values():
+                self._left.subtract(traces)
+            complete = {it for traces in parts.values() for it in traces if self._left[it] == 0}
+            self._remember([it for it in complete if it in self._states], made)
+
+    def _remember(self, traces: Iterable[str], made: int | None = None) -> None:
+        states = [self._states[it] for it in traces]
+        if states:
+            made = time_ns() if made is None else made
+            self._target.insert(
+                "clew_trace",
+                [
+                    {
+                        "day": it.day,
+                        "trace_id": it.trace_id,
+                        "spans": it.spans,
+                        "checksum": it.checksum,
+                        "rules": RULES,
+                        "made_ns": made,
+                    }
+                    for it in states
+                ],
+            )
+
+
+def spans_of_traces(source: Engine, traces: Collection[str]) -> Iterator[SpanRecord]:
+    """Yield all spans of these *traces*."""
+    names = ", ".join(records.NAMES)
+    for some in _some(traces):
+        query = f"SELECT {names} FROM spans WHERE trace_id IN ({', '.join('?' * len(some))})"
+        yield from records.records_of(rows(source, query, some), has_types=source.has_types)
+
+
+def _some(values: Iterable[str]) -> Iterator[list[str]]:
+    every = list(values)
+    for start in range(0, len(every), _IDS_PER_QUERY):
+        yield every[start : start + _IDS_PER_QUERY]

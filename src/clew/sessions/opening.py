@@ -1,0 +1,62 @@
+"""Opens the conversations in a file, or on an engine."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from clew.sessions.engines.location import connect, is_url, sqlite_path
+from clew.sessions.store import SessionStore
+from clew.store.database import StoreError
+from clew.store.location import store_path
+
+if TYPE_CHECKING:
+    from clew.sessions.engines.store import EngineStore
+    from clew.sessions.engines.updating import Progress
+
+    Conversations: TypeAlias = SessionStore | EngineStore
+
+_FOLDER = "engines"
+
+
+def open(  # noqa: A001 - it is sessions.open()
+    path: str | Path | None = None,
+) -> "SessionStore | EngineStore":
+    """Open the store at *path*, or the one that ``CLEW_STORE`` names.
+
+    >>> with open() as store:  # doctest: +SKIP
+    ...     for session in store.list(order_by="cost", limit=10):
+    ...         print(session.id, session.cost, session.first_message)
+
+    *path* may also be the URL of an engine, such as ``clickhouse://localhost/default``: the spans
+    are read where they are, as docs/engines.md describes.
+    """
+    place = store_path() if path is None else path
+    if place is None:
+        message = "CLEW_STORE=off: there is no store; name one: clew.sessions.open(path)"
+        raise StoreError(message)
+    if isinstance(place, str) and is_url(place):
+        if (file := sqlite_path(place)) is not None:
+            return SessionStore(file)
+        return open_engine_store(place)
+    return SessionStore(Path(place))
+
+
+def open_engine_store(
+    url: str, processes: int | None = None, tell: "Callable[[Progress], None] | None" = None
+) -> "EngineStore":
+    """Open the conversations on the engine at *url*.
+
+    So many *processes* summarise what is new, and *tell* is told how far that has come.
+
+    What clew finds in the spans is kept on the engine, if ``clew engines init`` has made tables
+    there, or else in a file beside the SQLite store.
+    """
+    beside = store_path() or Path(".clew/sessions.db").absolute()
+    place = connect(url, beside.parent / _FOLDER)
+    # These need sqlglot, of whose absence the line before speaks.
+    from clew.sessions.engines.store import EngineStore
+    from clew.sessions.engines.updating import How
+
+    how = How(processes=processes or os.cpu_count() or 1, tell=tell)
+    return EngineStore(place.source, place.tables, how)
