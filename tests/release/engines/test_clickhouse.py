@@ -15,7 +15,6 @@ pytest.importorskip("chdb", reason="chdb is not installed")
 from clew.sessions.engines.clickhouse_engine import open_engine
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
-from clew.sessions.engines.location import connect
 from clew.sessions.engines.schema import TABLES
 from tests.release.engines.clickhouse_support import WAYS, fill_at, place, skip
 from tests.support.clickhouse_server import running
@@ -28,7 +27,7 @@ LONG = "SELECT count(*) FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
 
 @pytest.fixture(params=WAYS)
 def engine(request, tmp_path):
-    with place(request.param, tmp_path) as url, closing(connect(url)) as opened:
+    with place(request.param, tmp_path) as url, closing(open_engine(url)) as opened:
         yield opened
 
 
@@ -245,18 +244,18 @@ def test_a_wrong_password_is_not_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("CLICKHOUSE_PASSWORD", "wrong-one")
     with running(tmp_path) as port:
         with pytest.raises(EngineError, match="Authentication failed") as raised:
-            connect(f"clickhouse://127.0.0.1:{port}/default")
+            open_engine(f"clickhouse://127.0.0.1:{port}/default")
         shown = "".join(traceback.format_exception(raised.value))
         assert "wrong-one" not in shown
         monkeypatch.setenv("CLICKHOUSE_PASSWORD", "s3cret/of@writers")
-        with closing(connect(f"clickhouse://127.0.0.1:{port}/default")) as engine:
+        with closing(open_engine(f"clickhouse://127.0.0.1:{port}/default")) as engine:
             assert engine.query("SELECT 1").rows == [(1,)]
 
 
 def test_nobody_is_there():
     password = "hush" * 2  # Which is in no line of this file.
     with pytest.raises(EngineError, match=r"127\.0\.0\.1") as raised:
-        connect(f"clickhouse://ada:{password}@127.0.0.1:1/default")
+        open_engine(f"clickhouse://ada:{password}@127.0.0.1:1/default")
     assert password not in "".join(traceback.format_exception(raised.value))
 
 

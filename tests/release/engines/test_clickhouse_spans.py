@@ -211,3 +211,20 @@ def indexes(engine, sql):
         found += plan.get("Indexes", ())
         waiting += plan.get("Plans", ())
     return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_links_and_events_are_lists(form, tmp_path):
+    spans = [it for it in odd_spans() if "long" not in it.attributes.values()]
+    fill_at(f"chdb:{tmp_path}", spans, form)
+    with closing(open_engine(f"chdb:{tmp_path}")) as engine:
+        view = engine.spans_sql(Window())
+        sql = f"SELECT trace_id, span_id, events, links FROM ({view})"
+        rows = {row[:2]: row[2:] for row in engine.query(sql).rows}
+    assert len(rows) == len(spans)
+    one = 1 if form == "json" else "1"
+    for it in spans:
+        events, links = rows[it.trace_id.hex(), it.span_id.hex()]
+        known = [[link.trace_id.hex(), link.span_id.hex(), {"a": one}] for link in it.links]
+        assert (json.loads(links) if links else []) == known
+        assert len(json.loads(events) if events else []) == len(it.events)

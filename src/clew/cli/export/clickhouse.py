@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from clew.cli.export.errors import ExportError
+from clew.core.install_command import pip_line
 from clew.sessions.engines.errors import EngineError
 from clew.store.record import SpanRecord
 
@@ -13,18 +14,17 @@ class ClickHouse:
 
     def __init__(self, url: str) -> None:
         """Connect to the ClickHouse at *url*, and make the table where there is none."""
-        from clew.sessions.engines.clickhouse_engine import ClickHouseEngine
-        from clew.sessions.engines.location import connect
+        from clew.sessions.engines.clickhouse_engine import open_engine
 
         try:
-            engine = connect(url)
-            if not isinstance(engine, ClickHouseEngine):
-                message = f"{engine.label} is no ClickHouse; write clickhouse://HOST/DATABASE"
-                raise ExportError(message)
+            engine = open_engine(url)
             engine.make_table()
             self.name = f"{engine.label} {engine.table.name}"
         except EngineError as error:
             raise ExportError(str(error)) from error
+        except ImportError as error:
+            message = f"--to clickhouse needs {error.name}; {pip_line('clickhouse')}"
+            raise ExportError(message) from error
         self._engine = engine
 
     def __enter__(self) -> Self:

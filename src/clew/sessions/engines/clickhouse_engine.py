@@ -41,6 +41,7 @@ class ClickHouseEngine:
     name = "ClickHouse"
     dialect = "clickhouse"
     has_types = False
+    replaces = False
 
     def __init__(self, address: Address, connection: Connection) -> None:
         """Use a *connection* to the table of spans at this *address*."""

@@ -7,12 +7,14 @@ from clew.sessions.engines.schema import TABLES, Column
 
 _ORDERS = {
     "clew_part": ("part", "batch"),
+    "clew_part_trace": ("trace_id", "part", "batch"),
     "clew_trace": ("day", "trace_id", "made_ns"),
     "clew_turn": ("part", "batch", "start_ns", "trace_id", "root_id"),
     "clew_session": ("part", "batch"),
     "clew_session_value": ("kind", "value", "last_ns", "session_id"),
     "clew_user_session": ("user_id", "session_id", "batch"),
-    "clew_evaluations": ("session_id", "trace_id", "root_id", "span_id", "id"),
+    "clew_evaluations": ("session_id", "id"),
+    "clew_carried": ("part", "batch", "session_id", "id"),
 }
 """By what the rows of each table are sorted: by what is asked for first."""
 _FEW = frozenset({"kind", "name", "annotator_kind", "identifier", "version", "label"})

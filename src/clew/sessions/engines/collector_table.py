@@ -120,11 +120,10 @@ class CollectorTable(NamedTuple):
         return f"nullIf(toJSONString(arrayMap({each}, {lists})), '[]')"
 
     def _links(self) -> str:
-        if "Links.TraceId" not in self.columns:
+        if "Links.SpanId" not in self.columns:
             return "CAST(NULL AS Nullable(String))"
         lists = "Links.TraceId, Links.SpanId, Links.Attributes"
-        each = "(t, s, a) -> tuple(t, s, a)"
-        return f"nullIf(toJSONString(arrayMap({each}, {lists})), '[]')"
+        return f"nullIf(toJSONString(arrayMap((t, s, a) -> tuple(t, s, a), {lists})), '[]')"
 
 
 def table_of(name: str, described: Iterable[Sequence[str]]) -> CollectorTable:

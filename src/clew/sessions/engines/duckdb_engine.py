@@ -29,10 +29,20 @@ def open_engine(url: str, tables: Path | None = None) -> "DuckDBEngine":
     """
     scheme, _, rest = url.partition(":")
     place, _, options = rest.partition("?")
-    chosen = {name: values[-1] for name, values in parse_qs(options).items()}
-    if scheme == "duckdb":
-        return DuckDBEngine.of_file(url, place, chosen.get("table", "spans"), tables)
-    return DuckDBEngine.of_parquet(url, place, tables)
+    table = parse_qs(options).get("table", ["spans"])[-1]
+    label = f"{scheme}:{place}"
+    if scheme == "parquet":
+        connection = _opened(tables) if tables else duckdb.connect()
+        return DuckDBEngine(label, connection, _parquet(connection, place))
+    path = Path(place.removeprefix("//")).expanduser()
+    if not path.is_file():
+        message = f"there is no file {path}; write duckdb:FILE"
+        raise EngineError(message)
+    if tables is None:
+        return DuckDBEngine(label, _opened(path), _quoted(table), may_delete=True)
+    connection = _opened(tables)
+    _run(connection, label, f"ATTACH {_text(str(path))} AS {_SOURCE} (READ_ONLY)")
+    return DuckDBEngine(label, connection, f"{_SOURCE}.{_quoted(table)}")
 
 
 def local_tables(path: Path) -> "DuckDBEngine":
@@ -46,78 +56,29 @@ class DuckDBEngine:
     name = "DuckDB"
     dialect = "duckdb"
     has_types = True
+    replaces = True
 
-    def __init__(self, label: str, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self,
+        label: str,
+        connection: duckdb.DuckDBPyConnection,
+        relation: str = "",
+        *,
+        may_delete: bool = False,
+    ) -> None:
+        """Use a *connection*; the spans are read from *relation*, if there are any."""
         self.label = label
         self._connection = connection
-        self._relation = ""
-        """What the spans are read from."""
-        self._columns: frozenset[str] = frozenset()
-        self._parquet = ""
+        self._relation = relation
+        self._may_delete = may_delete
         self._lock = Lock()
         self._running: set[duckdb.DuckDBPyConnection] = set()
-
-    @classmethod
-    def of_file(cls, label: str, place: str, table: str, tables: Path | None) -> "DuckDBEngine":
-        """Open a DuckDB file with a table of spans."""
-        path = Path(place.removeprefix("//")).expanduser()
-        if not path.is_file():
-            message = f"there is no file {path}; write duckdb:FILE"
-            raise EngineError(message)
-        relation = _quoted(table)
-        if tables is None:
-            engine = cls(label, _opened(path))
-        else:
-            engine = cls(label, _opened(tables))
-            engine.execute(f"ATTACH {_text(str(path))} AS {_SOURCE} (READ_ONLY)")
-            relation = f"{_SOURCE}.{relation}"
-        engine._use(relation)
-        return engine
-
-    @classmethod
-    def of_parquet(cls, label: str, place: str, tables: Path | None) -> "DuckDBEngine":
-        """Open Parquet files: one, or all in a folder and those below."""
-        engine = cls(label, _opened(tables) if tables else duckdb.connect())
-        is_remote = "://" in place
-        if is_remote:
-            engine._load_remote(place)
-            pattern = place if place.endswith(".parquet") else f"{place.rstrip('/')}/**/*.parquet"
-        else:
-            path = Path(place.removeprefix("//")).expanduser()
-            if not path.exists():
-                message = f"there is no folder {path}; write parquet:FOLDER or parquet:FILE.parquet"
-                raise EngineError(message)
-            pattern = str(path if path.is_file() else path / "**" / "*.parquet")
-            if path.is_dir() and next(path.rglob("*.parquet"), None) is None:
-                message = f"there is no Parquet file in {path}; clew export --to parquet makes some"
-                raise EngineError(message)
-        engine._parquet = pattern
-        # A day in the path of a file and one in its rows are the same.
-        engine._use(
-            f"read_parquet({_text(pattern)}, union_by_name = true, hive_partitioning = true, "
-            "hive_types_autocast = false)"
-        )
-        return engine
-
-    def _load_remote(self, place: str) -> None:
-        try:
-            self.execute("LOAD httpfs")
-            self.execute("CREATE SECRET IF NOT EXISTS clew (TYPE s3, PROVIDER credential_chain)")
-        except EngineError as error:
-            message = (
-                f"{place.partition('://')[0]}:// needs DuckDB's extension httpfs; install it with: "
-                "python -c \"import duckdb; duckdb.sql('INSTALL httpfs; INSTALL aws')\""
+        self._columns: frozenset[str] = frozenset()
+        if relation:
+            self._columns = frozenset(
+                row[0] for row in self.query(f"DESCRIBE SELECT * FROM {relation}").rows
             )
-            raise EngineError(message) from error
-
-    def _use(self, relation: str) -> None:
-        try:
-            described = self._connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-        except duckdb.Error as error:
-            raise self._explained(error) from error
-        self._relation = relation
-        self._columns = frozenset(row[0] for row in described)
-        flat_spans.check_columns(self._columns, self.label)
+            flat_spans.check_columns(self._columns, label)
 
     def spans_sql(self, window: Window) -> str:
         """Return the SELECT that is the view of spans."""
@@ -157,7 +118,7 @@ class DuckDBEngine:
         try:
             yield cursor
         except duckdb.Error as error:
-            raise self._explained(error) from error
+            raise _explained(self.label, error) from error
         finally:
             with self._lock:
                 self._running.discard(cursor)
@@ -175,9 +136,16 @@ class DuckDBEngine:
 
     def has_tables(self) -> bool:
         """Whether clew's tables are in the file that is open to be written."""
+        return self._has_tables("current_database()")
+
+    def source_has_tables(self) -> bool:
+        """Whether clew's tables are in the file with the spans, which is only read."""
+        return self._has_tables(_text(_SOURCE))
+
+    def _has_tables(self, database: str) -> bool:
         query = (
             "SELECT count(*) FROM duckdb_tables() "
-            "WHERE database_name = current_database() AND table_name = 'clew_part'"
+            f"WHERE database_name = {database} AND table_name = 'clew_part'"
         )
         return bool(self.query(query).rows[0][0])
 
@@ -194,10 +162,7 @@ class DuckDBEngine:
 
     def execute(self, statement: str) -> None:
         """Run a statement that selects nothing."""
-        try:
-            self._connection.execute(statement)
-        except duckdb.Error as error:
-            raise self._explained(error) from error
+        _run(self._connection, self.label, statement)
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to one of clew's tables."""
@@ -208,12 +173,8 @@ class DuckDBEngine:
         statement = f"INSERT INTO {table} ({names}) SELECT {lists}"
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
-            try:
-                self._connection.execute(
-                    statement, [[row[it.name] for row in some] for it in columns]
-                )
-            except duckdb.Error as error:
-                raise self._explained(error) from error
+            values = [[row[it.name] for row in some] for it in columns]
+            _run(self._connection, self.label, statement, values)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -230,25 +191,59 @@ class DuckDBEngine:
         """Delete the rows of one of clew's tables that have one of these values."""
         kind = next(_TYPES[it.type] for it in TABLES[table] if it.name == column)
         statement = f"DELETE FROM {table} WHERE {column} IN (SELECT unnest(?::{kind}[]))"
-        try:
-            self._connection.execute(statement, [list(values)])
-        except duckdb.Error as error:
-            raise self._explained(error) from error
+        _run(self._connection, self.label, statement, [list(values)])
 
     def delete_spans(self, trace_ids: Sequence[str]) -> None:
         """Delete the spans of these traces, where they are in the file that is open."""
-        if self._parquet or self._relation.startswith(_SOURCE):
-            where = "Parquet files" if self._parquet else "a DuckDB file that is only read"
-            message = f"{self.label} is {where}: clew does not delete spans there"
+        if not self._may_delete:
+            message = f"{self.label} is only read: clew does not delete spans there"
             raise UnsupportedError(message)
         statement = f"DELETE FROM {self._relation} WHERE trace_id IN (SELECT unnest(?::VARCHAR[]))"
-        self._connection.execute(statement, [list(trace_ids)])
+        _run(self._connection, self.label, statement, [list(trace_ids)])
 
-    def _explained(self, error: Exception) -> EngineError:
-        reason = str(error).partition("\n")[0]
-        if isinstance(error, duckdb.InterruptException):
-            return EngineError(f"{self.label}: cancelled")
-        return EngineError(f"{self.label}: DuckDB says: {reason}")
+
+def _parquet(connection: duckdb.DuckDBPyConnection, place: str) -> str:
+    """Return what Parquet files are read by: one, or all in a folder and those below."""
+    if "://" in place:
+        pattern = place if place.endswith(".parquet") else f"{place.rstrip('/')}/**/*.parquet"
+        try:
+            _run(connection, place, "LOAD httpfs")
+            _run(connection, place, "CREATE SECRET clew (TYPE s3, PROVIDER credential_chain)")
+        except EngineError as error:
+            message = (
+                f"{place.partition('://')[0]}:// needs DuckDB's extensions httpfs and aws; install "
+                "them with: python -c \"import duckdb; duckdb.sql('INSTALL httpfs; INSTALL aws')\""
+            )
+            raise EngineError(message) from error
+    else:
+        path = Path(place.removeprefix("//")).expanduser()
+        if not path.exists():
+            message = f"there is no folder {path}; write parquet:FOLDER or parquet:FILE.parquet"
+            raise EngineError(message)
+        pattern = str(path if path.is_file() else path / "**" / "*.parquet")
+        if path.is_dir() and next(path.rglob("*.parquet"), None) is None:
+            message = f"there is no Parquet file in {path}; clew export --to parquet makes some"
+            raise EngineError(message)
+    # A day in the path of a file and one in its rows are the same.
+    return (
+        f"read_parquet({_text(pattern)}, union_by_name = true, hive_partitioning = true, "
+        "hive_types_autocast = false)"
+    )
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, label: str, statement: str, values: Any = None
+) -> None:
+    try:
+        connection.execute(statement, values)
+    except duckdb.Error as error:
+        raise _explained(label, error) from error
+
+
+def _explained(label: str, error: Exception) -> EngineError:
+    if isinstance(error, duckdb.InterruptException):
+        return EngineError(f"{label}: cancelled")
+    return EngineError(f"{label}: DuckDB says: {str(error).partition(chr(10))[0]}")
 
 
 def _opened(path: Path) -> duckdb.DuckDBPyConnection:

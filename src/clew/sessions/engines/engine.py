@@ -55,6 +55,9 @@ class Engine(Protocol):
 
     # Only where it keeps clew's tables, too.
 
+    replaces: bool
+    """Whether what is deleted and inserted in a `transaction` becomes visible together."""
+
     def has_tables(self) -> bool:
         """Whether clew's tables are there."""
 

@@ -93,9 +93,12 @@ def connect(url: str, folder: Path) -> Place:
     file = file_for(url, folder, "duckdb")
     if module.__name__.endswith("duckdb_engine"):
         # In one connection, so that a question can ask for spans and sessions.
-        engine: Engine = module.open_engine(url, file)
-        _make_tables(engine)
-        return Place(engine, engine)
+        both = module.open_engine(url, file)
+        if both.source_has_tables():
+            both.close()
+            both = module.open_engine(url)
+        _make_tables(both)
+        return Place(both, both)
     source: Engine = module.open_engine(url)
     if source.has_tables():
         return Place(source, source)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 from clew.sessions.deletion import Deleted
-from clew.sessions.engines import asking, searching
+from clew.sessions.engines import asking, forgetting, searching
 from clew.sessions.engines.engine import Engine
 from clew.sessions.engines.errors import UnsupportedError
 from clew.sessions.engines.updating import How, bring_up_to_date, spans_of_traces
@@ -116,9 +116,17 @@ class EngineStore:
         yield from spans_of_traces(self._source, traces)
 
     def forget(self, *, session: str | None = None, user: str | None = None) -> Deleted:
-        """Delete a session, or all that a user has said, where the engine can delete."""
-        message = f"{self._source.name} keeps the spans, and clew does not delete them there"
-        raise UnsupportedError(message)
+        """Delete a session, or all traces of a user, where the engine can delete.
+
+        A trace is deleted as a whole: one that somebody else shares raises UnsupportedError.
+        """
+        if (session is None) == (user is None):
+            message = "give either session= or user="
+            raise TypeError(message)
+        column, value = ("session_id", session) if session is not None else ("user_id", user)
+        deleted = forgetting.forget(self._source, self._tables, column, str(value))
+        self._is_up_to_date = False
+        return deleted
 
     def text_lookup(self, text: str) -> tuple[str, tuple[str, ...]]:
         """Return a query for the sessions in which all words of *text* were said in a turn."""

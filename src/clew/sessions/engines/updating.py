@@ -10,6 +10,7 @@ from clew.sessions.engines import records
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.changes import TraceState, changed_days, changed_traces
 from clew.sessions.engines.engine import Engine, Window
+from clew.sessions.engines.schema import TABLES
 from clew.sessions.engines.summary import RULES, Rows, session_part, trace_part
 from clew.sessions.engines.workers import Workers
 from clew.store.record import SpanRecord
@@ -140,6 +141,10 @@ class _DayUpdate:
                     {"part": part, "batch": batch, **row} for row in some
                 )
         with self._target.transaction():
+            if self._target.replaces:  # Elsewhere, what was there before is there, and not read.
+                for table, columns in TABLES.items():
+                    if any(it.name == "part" for it in columns):
+                        self._target.delete(table, "part", list(parts))
             for table, some in by_table.items():
                 self._target.insert(table, some)
             self._target.insert(

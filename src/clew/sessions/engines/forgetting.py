@@ -1,0 +1,52 @@
+"""Deletes a session or a user from an engine, and from what clew keeps beside it."""
+
+from clew.sessions.deletion import Deleted
+from clew.sessions.engines.asking import rows
+from clew.sessions.engines.engine import Engine
+from clew.sessions.engines.errors import UnsupportedError
+from clew.sessions.engines.schema import TABLES
+from clew.sessions.engines.summary import session_part, trace_part
+
+
+def forget(source: Engine, tables: Engine, column: str, value: str) -> Deleted:
+    """Delete the traces in which *column* of a span has this *value*; return how much that was."""
+    of_value = f"SELECT DISTINCT trace_id FROM spans WHERE {column} = ?"
+    traces = [trace for (trace,) in rows(source, of_value, (value,))]
+    others = rows(
+        source,
+        f"SELECT DISTINCT trace_id, {column} FROM spans WHERE trace_id IN ({of_value}) "
+        f"AND {column} <> ?",
+        (value, value),
+    )
+    if others:
+        trace, other = others[0]
+        message = (
+            f"the trace {trace} is also of {column.removesuffix('_id')} {other!r}, and "
+            f"{source.name} keeps or loses a trace as a whole; delete its spans there yourself"
+        )
+        raise UnsupportedError(message)
+    counted = rows(
+        source, f"SELECT count(*) AS n FROM spans WHERE trace_id IN ({of_value})", (value,)
+    )
+    parts = _parts(tables, traces)
+    if traces:
+        source.delete_spans(traces)
+    if column == "session_id":
+        parts.append(session_part(value))
+        tables.delete("clew_evaluations", "session_id", [value])
+    for table, columns in TABLES.items():
+        if any(it.name == "part" for it in columns):
+            tables.delete(table, "part", parts)
+    # The traces are gone, and nothing has to be known of them.
+    tables.delete("clew_trace", "trace_id", traces)
+    return Deleted(int(counted[0][0]), len(traces))
+
+
+def _parts(tables: Engine, traces: list[str]) -> list[str]:
+    if not traces:
+        return []
+    marks = ", ".join("?" * len(traces))
+    found = rows(
+        tables, f"SELECT DISTINCT part FROM part_trace WHERE trace_id IN ({marks})", traces
+    )
+    return [part for (part,) in found] + list(map(trace_part, traces))
