@@ -12,6 +12,7 @@ from tests.support.collector_tables import FORMS, row_in
 skip = pytest.mark.skipif(
     os.environ.get("ENGINE") != "clickhouse", reason="ENGINE=clickhouse is not set"
 )
+KEEPS_TABLES = True
 WAYS = ("chdb", "http")
 SPLITS = True
 """Whether clew's tables are elsewhere than the spans, unless they are made there."""

@@ -8,6 +8,7 @@ from clew.cli.export import command
 from clew.store.database import connect
 from clew.store.writer import Writer
 
+KEEPS_TABLES = False
 SPLITS = False
 """Whether clew's tables are elsewhere than the spans."""
 
@@ -19,6 +20,7 @@ def more(records, url, folder):
 
 def fill(records, folder: Path) -> str:
     """Put *records* where the engine reads them; return the URL of the store."""
+    folder.mkdir(exist_ok=True)
     store = folder / f"exported-{len(list(folder.iterdir()))}.db"
     connection = connect(store, create=True)
     try:

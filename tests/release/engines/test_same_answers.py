@@ -1,12 +1,17 @@
 """Every question has the same answer on an engine as on the SQLite store, over generated stores."""
 
 import os
+import subprocess
+import sys
 from contextlib import closing
 from importlib import import_module
 
 import pytest
+from click.testing import CliRunner
 
 from clew import sessions
+from clew.cli import main
+from clew.sessions.opening import copy_of
 from clew.store.database import connect
 from clew.store.writer import Writer
 from tests.support.generated_stores import generated_store
@@ -31,12 +36,72 @@ def test_an_engine_answers_like_the_sqlite_store(seed, tmp_path, monkeypatch):
     first, late = generated_store(seed)
     add(tmp_path / "sessions.db", first)
     url = SUPPORT.fill(first, tmp_path)
-    with sessions.open() as expected, sessions.open(url) as found:
-        lines = differences(expected, found, splits=SUPPORT.SPLITS)
-    assert not lines, "\n".join(lines[:20])
+    compare(url)
     # Late spans change turns and sessions that are summarised already.
     add(tmp_path / "sessions.db", late)
     SUPPORT.more(late, url, tmp_path)
+    compare(url)
+
+
+KILLED = """
+import os, signal, sys
+from clew.sessions.engines import updating
+from clew.sessions.opening import open_engine_store
+
+updating._SPANS_PER_BATCH = 20
+kill = lambda progress: os.kill(os.getpid(), signal.SIGKILL)
+with open_engine_store(sys.argv[1], processes=1, tell=kill) as store:
+    store.catch_up()
+"""
+
+
+def compare(url):
     with sessions.open() as expected, sessions.open(url) as found:
         lines = differences(expected, found, splits=SUPPORT.SPLITS)
     assert not lines, "\n".join(lines[:20])
+
+
+def test_what_a_killed_process_had_begun_is_done_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLEW_STORE", str(tmp_path / "sessions.db"))
+    spans = [it for portion in generated_store(100) for it in portion]
+    add(tmp_path / "sessions.db", spans)
+    url = SUPPORT.fill(spans, tmp_path)
+    for _ in range(2):  # Each gets a batch further, or is killed in the same one again.
+        done = subprocess.run([sys.executable, "-c", KILLED, url], check=False, timeout=120)
+        assert done.returncode == -9
+    compare(url)
+
+
+def test_with_its_tables_on_the_engine_everything_can_be_asked_together(tmp_path, monkeypatch):
+    if not SUPPORT.KEEPS_TABLES:
+        pytest.skip("clew keeps no tables there")
+    monkeypatch.setenv("CLEW_STORE", str(tmp_path / "sessions.db"))
+    first, late = generated_store(200)
+    add(tmp_path / "sessions.db", first)
+    url = SUPPORT.fill(first, tmp_path)
+    done = CliRunner().invoke(main, ["engines", "init", "--store", url])
+    assert done.exit_code == 0, done.output
+    monkeypatch.setattr(SUPPORT, "SPLITS", False)
+    code = KILLED
+    done = subprocess.run([sys.executable, "-c", code, url], check=False, timeout=120)
+    assert done.returncode == -9
+    compare(url)
+    add(tmp_path / "sessions.db", late)
+    SUPPORT.more(late, url, tmp_path)
+    compare(url)
+    assert not list(tmp_path.rglob("*.duckdb"))  # Nothing is kept on this machine.
+
+
+def test_a_copy_of_an_engine_is_the_store_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLEW_STORE", str(tmp_path / "sessions.db"))
+    first, late = generated_store(300)
+    add(tmp_path / "sessions.db", first)
+    url = SUPPORT.fill(first, tmp_path)
+    path = copy_of(url)
+    with sessions.open() as expected, sessions.open(path) as found:
+        assert not differences(expected, found)
+    add(tmp_path / "sessions.db", late)
+    SUPPORT.more(late, url, tmp_path)
+    assert copy_of(url) == path
+    with sessions.open() as expected, sessions.open(path) as found:
+        assert not differences(expected, found)

@@ -1,5 +1,7 @@
 """Deletes a session or a user from an engine, and from what clew keeps beside it."""
 
+from collections.abc import Sequence
+
 from clew.sessions.deletion import Deleted
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.engine import Engine
@@ -29,24 +31,33 @@ def forget(source: Engine, tables: Engine, column: str, value: str) -> Deleted:
         source, f"SELECT count(*) AS n FROM spans WHERE trace_id IN ({of_value})", (value,)
     )
     parts = _parts(tables, traces)
+    if column == "session_id":
+        parts.append(session_part(value))
+    # What is left of these is summarised anew: nothing may be known of their traces.
+    known = [*traces, *_traces(tables, parts)]
     if traces:
         source.delete_spans(traces)
     if column == "session_id":
-        parts.append(session_part(value))
         tables.delete("clew_evaluations", "session_id", [value])
     for table, columns in TABLES.items():
         if any(it.name == "part" for it in columns):
             tables.delete(table, "part", parts)
-    # The traces are gone, and nothing has to be known of them.
-    tables.delete("clew_trace", "trace_id", traces)
+    tables.delete("clew_trace", "trace_id", known)
     return Deleted(int(counted[0][0]), len(traces))
 
 
-def _parts(tables: Engine, traces: list[str]) -> list[str]:
-    if not traces:
+def _parts(tables: Engine, traces: Sequence[str]) -> list[str]:
+    found = _related(tables, "part", "trace_id", traces)
+    return [*found, *map(trace_part, traces)]
+
+
+def _traces(tables: Engine, parts: Sequence[str]) -> list[str]:
+    return _related(tables, "trace_id", "part", parts)
+
+
+def _related(tables: Engine, wanted: str, column: str, values: Sequence[str]) -> list[str]:
+    if not values:
         return []
-    marks = ", ".join("?" * len(traces))
-    found = rows(
-        tables, f"SELECT DISTINCT part FROM part_trace WHERE trace_id IN ({marks})", traces
-    )
-    return [part for (part,) in found] + list(map(trace_part, traces))
+    marks = ", ".join("?" * len(values))
+    query = f"SELECT DISTINCT {wanted} FROM part_trace WHERE {column} IN ({marks})"
+    return [it for (it,) in rows(tables, query, values)]

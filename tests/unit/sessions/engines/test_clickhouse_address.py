@@ -62,7 +62,10 @@ def test_chdb_names_a_folder(tmp_path):
     [
         ("clickhouse:///otel", "names no host"),
         ("clickhouse://u:hush@h:x/otel", "no usable port"),
-        ("clickhouse://u:hush@h/otel?tabel=x", "unknown in the URL: tabel; known: secure, table"),
+        (
+            "clickhouse://u:hush@h/otel?tabel=x",
+            "unknown in the URL: tabel; known: secure, since",
+        ),
         ("clickhouse://u:hush@h/otel?secure=perhaps", "neither 1 nor 0"),
         ("chdb:", "names no folder"),
     ],

@@ -1,0 +1,143 @@
+"""DuckDB and Parquet: what only they have."""
+
+import os
+import subprocess
+import sys
+from threading import Thread
+
+import pytest
+from click.testing import CliRunner
+
+from clew import sessions
+from clew.cli import main
+from clew.sessions.engines.engine import Window
+from clew.sessions.engines.errors import EngineError, UnsupportedError
+from tests.release.engines import duckdb_support
+from tests.support.conversation_spans import SECOND, START, turn
+
+if os.environ.get("ENGINE") != "duckdb":
+    pytest.skip("run nox -s engines", allow_module_level=True)
+import duckdb
+
+from clew.sessions.engines.duckdb_engine import local_tables, open_engine
+
+DAY = 86_400 * SECOND
+
+
+@pytest.fixture(autouse=True)
+def store_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLEW_STORE", str(tmp_path / "sessions.db"))
+
+
+@pytest.fixture
+def database(tmp_path):
+    """A DuckDB file with spans of two sessions, one of which has two users."""
+    spans = [*turn("a"), *turn("a", "bob", number=2, start=START + 60 * SECOND), *turn("b")]
+    duckdb_support.fill(spans, tmp_path)
+    path = tmp_path / "own.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        files = tmp_path / "lake" / "*.parquet"
+        connection.execute(f"CREATE TABLE spans AS SELECT * FROM '{files}'")
+    return path
+
+
+def test_the_file_with_the_spans_is_not_written(database):
+    before = database.read_bytes()
+    with sessions.open(f"duckdb:{database}") as store:
+        assert [it.id for it in store.list()] == ["a", "b"]
+    assert database.read_bytes() == before
+
+
+def test_with_tables_in_it_a_session_can_be_forgotten(database):
+    url = f"duckdb:{database}"
+    assert CliRunner().invoke(main, ["engines", "init", "--store", url]).exit_code == 0
+    with sessions.open(url) as store:
+        assert len(store.list()) == 2
+        assert store.forget(session="b") == (3, 1)
+        assert [it.id for it in store.list()] == ["a"]
+        assert store.forget(user="bob").traces == 1
+        (session,) = store.list()
+        assert (session.id, len(session.turns), session.users) == ("a", 1, 1)
+    with duckdb.connect(str(database), read_only=True) as connection:
+        assert connection.sql("SELECT count(*) FROM clew_turn").fetchall() == [(1,)]
+        assert connection.sql("SELECT count(*) FROM spans").fetchall() == [(3,)]
+
+
+def test_a_trace_of_two_users_is_not_deleted_for_one_of_them(tmp_path):
+    spans = turn("a")
+    shared = [*spans[:1], *turn("a", "bob")[1:]]
+    url = duckdb_support.fill(shared, tmp_path)
+    with sessions.open(url) as store, pytest.raises(UnsupportedError, match="also of user 'bob'"):
+        store.forget(user="ada")
+
+
+def test_only_the_files_of_a_day_are_read(tmp_path):
+    for number in (1, 2):
+        duckdb_support.fill(turn(number=number, start=START + number * DAY), tmp_path / str(number))
+        (part,) = (tmp_path / str(number) / "lake").iterdir()
+        ((date,),) = duckdb.sql(f"SELECT DISTINCT day FROM '{part}'").fetchall()
+        (tmp_path / "days" / f"day={date}").mkdir(parents=True)
+        part.rename(tmp_path / "days" / f"day={date}" / "part.parquet")
+    engine = open_engine(f"parquet:{tmp_path / 'days'}")
+    window = Window((START + 2 * DAY) // DAY * DAY)
+    plan = engine.query(f"EXPLAIN ANALYZE {engine.spans_sql(window)}").rows[0][1]
+    assert "1/2" in plan, plan  # Files that were read, of those that there are.
+
+
+def test_what_is_no_table_of_spans_is_said_to_be_none(tmp_path):
+    path = tmp_path / "other.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE spans (trace_id VARCHAR, said VARCHAR)")
+    with pytest.raises(EngineError, match=r"no column span_id, .*only said, trace_id"):
+        sessions.open(f"duckdb:{path}")
+    with pytest.raises(EngineError, match="other does not exist"):
+        sessions.open(f"duckdb:{path}?table=other")
+    with pytest.raises(EngineError, match="there is no file"):
+        sessions.open(f"duckdb:{tmp_path}/missing.duckdb")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EngineError, match="no Parquet file in"):
+        sessions.open(f"parquet:{tmp_path}/empty")
+
+
+def test_a_second_process_is_told_that_the_file_is_in_use(tmp_path):
+    path = tmp_path / "tables.duckdb"
+    engine = local_tables(path)
+    code = (
+        "import sys; from pathlib import Path; "
+        "from clew.sessions.engines.duckdb_engine import local_tables; "
+        "local_tables(Path(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    engine.close()
+    assert "DuckDB lets one process write a file" in done.stderr
+
+
+def test_a_slow_question_is_cancelled(tmp_path):
+    engine = local_tables(tmp_path / "tables.duckdb")
+    found = []
+
+    def ask():
+        try:
+            engine.query(
+                "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range > b.range"
+            )
+        except EngineError as error:
+            found.append(str(error))
+
+    thread = Thread(target=ask)
+    thread.start()
+    while thread.is_alive():
+        engine.cancel()
+        thread.join(0.05)
+    assert found == [f"{engine.label}: cancelled"]
+
+
+def test_a_window_in_the_url_bounds_what_is_looked_at(tmp_path):
+    spans = [*turn("old", start=START - 40 * DAY), *turn("new")]
+    url = duckdb_support.fill(spans, tmp_path)
+    with sessions.open(f"{url}?since=2026-05-01") as store:
+        assert [it.id for it in store.list()] == ["new"]
+    with pytest.raises(EngineError, match="since='soon' is no time"):
+        sessions.open(f"{url}?since=soon")

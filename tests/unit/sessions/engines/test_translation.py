@@ -1,0 +1,118 @@
+"""Questions in the SQL of SQLite become those of an engine, or are refused by name."""
+
+import pytest
+
+sqlglot = pytest.importorskip("sqlglot")
+
+from clew.sessions.engines.engine import Window
+from clew.sessions.engines.errors import EngineError, UnsupportedError
+from clew.sessions.engines.parsing import parsed
+from clew.sessions.engines.translation import PUBLIC, translated, window_of
+
+DIALECTS = ("duckdb", "clickhouse", "spark")
+
+
+def translate(sql, parameters=(), dialect="duckdb"):
+    return translated(sql, parameters, dialect, lambda _: "SELECT 1 AS trace_id")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("view", PUBLIC)
+def test_every_view_is_there(view, dialect):
+    found = translate(f"SELECT * FROM {view}", dialect=dialect)
+    assert sqlglot.parse_one(found.sql, read=dialect)
+    assert found.names
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("DELETE FROM sessions", "selects nothing"),
+        ("SELECT 1; SELECT 2", "one statement, and there are 2"),
+        ("SELECT * FROM clients", "no table clients; there are sessions, turns"),
+        ("SELECT * FROM other.sessions", "no table other.sessions"),
+        ("SELECT * FROM read_csv('/etc/passwd')", "is no table"),
+        ("SELECT nothing FROM sessions", "nothing"),
+        ("SELECT * FROM", "cannot be answered"),
+        ("SELECT ? FROM sessions", "1 question marks, and 0 values"),
+    ],
+)
+def test_what_is_no_question_is_refused(sql, said):
+    with pytest.raises(EngineError, match=said):
+        translate(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT round(cost, 2) FROM sessions",
+        "SELECT json_extract(attributes, '$.a') FROM spans",
+        "SELECT group_concat(model) FROM spans",
+        "SELECT strftime('%Y', first_ns) FROM sessions",
+        "SELECT * FROM sessions WHERE session_id GLOB 'a*'",
+        "SELECT * FROM sessions WHERE session_id LIKE user_id",
+        "SELECT CAST(session_id AS INTEGER) FROM sessions",
+        "SELECT session_id || cost FROM sessions",
+        "SELECT substr(session_id, -3) FROM sessions",
+        "SELECT random() FROM sessions",
+        "SELECT hex(session_id) FROM sessions",
+    ],
+)
+def test_what_would_mean_something_else_is_refused_by_name(sql):
+    with pytest.raises(UnsupportedError, match="does not mean the same on every engine"):
+        translate(sql)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_values_are_constants_whatever_is_in_them(dialect):
+    text = 'it\'s \\ "quoted" % ? :x\n'
+    found = translate("SELECT session_id FROM sessions WHERE user_id = ?", (text,), dialect)
+    (constant,) = [
+        it.name
+        for it in sqlglot.parse_one(found.sql, read=dialect).find_all(sqlglot.exp.Literal)
+        if it.is_string and "quoted" in it.name
+    ]
+    assert constant == text
+
+
+def test_ids_that_are_bytes_are_hexadecimal_text():
+    sql = "SELECT trace_id FROM turns WHERE trace_id = :id AND root_id <> X'0AFF'"
+    found = translate(sql, {"id": b"\x0a\x01"})
+    assert "'0a01'" in found.sql
+    assert "'0aff'" in found.sql
+
+
+def test_a_condition_is_a_number_as_in_sqlite():
+    found = translate("SELECT sum(errors > 0) AS n FROM sessions WHERE turns AND NOT errors")
+    assert "CASE WHEN" in found.sql
+    assert '"turns" <> 0' in found.sql
+
+
+@pytest.mark.parametrize(
+    ("condition", "window"),
+    [
+        ("start_ns >= 5 AND start_ns < 9", (5, 10)),
+        ("start_ns > 5 AND name = 'x'", (5, None)),
+        ("start_ns = 7", (7, 8)),
+        ("start_ns >= 5 OR name = 'x'", (None, None)),
+        ("NOT start_ns >= 5", (None, None)),
+        ("end_ns < 5", (None, None)),
+    ],
+)
+def test_the_time_is_bounded_first(condition, window):
+    assert window_of(parsed(f"SELECT name FROM spans WHERE {condition}")) == Window(*window)
+
+
+def test_of_two_selects_the_window_contains_both():
+    sql = "SELECT name FROM spans WHERE start_ns >= 5 AND start_ns < 9 UNION SELECT name FROM spans"
+    assert window_of(parsed(f"{sql} WHERE start_ns >= 2")) == Window(2, None)
+
+
+def test_clickhouse_refuses_what_it_would_answer_wrongly():
+    sql = (
+        "SELECT session_id, (SELECT count(*) FROM turns WHERE turns.session_id = "
+        "sessions.session_id) AS n FROM sessions"
+    )
+    assert translate(sql).names == ["session_id", "n"]
+    with pytest.raises(UnsupportedError, match="join it"):
+        translate(sql, dialect="clickhouse")
