@@ -32,7 +32,6 @@ _KINDS = {
     "parquet": _Kind("duckdb_engine", "duckdb"),
     "clickhouse": _Kind("clickhouse_engine", "clickhouse"),
     "chdb": _Kind("clickhouse_engine", "clickhouse"),
-    "sc": _Kind("spark_engine", "spark"),
 }
 _EXAMPLES = "sqlite:FILE, duckdb:FILE, parquet:FOLDER, clickhouse://HOST/DATABASE or sc://HOST:PORT"
 
