@@ -33,7 +33,7 @@ _KINDS = {
     "clickhouse": _Kind("clickhouse_engine", "clickhouse"),
     "chdb": _Kind("clickhouse_engine", "clickhouse"),
 }
-_EXAMPLES = "sqlite:FILE, duckdb:FILE, parquet:FOLDER, clickhouse://HOST/DATABASE or sc://HOST:PORT"
+_EXAMPLES = "sqlite:FILE, duckdb:FILE, parquet:FOLDER or clickhouse://HOST/DATABASE"
 
 
 def is_url(text: str) -> bool:

@@ -128,7 +128,9 @@ def _with_meaning(query: exp.Query, schema: _Schema, dialect: str) -> list[str]:
         annotate_types(query, schema=schema, dialect="sqlite")
     except SqlglotError as error:
         raise unanswerable(str(error).replace("\n", " ")) from error
-    _check_correlation(query, dialect)
+    if dialect == "clickhouse":
+        _check_correlation(query)
+        _order_by_place(query)
     rewritten(query, dialect)
     return list(query.named_selects)
 
@@ -148,9 +150,20 @@ def _tables(query: exp.Query) -> set[str]:
     return found
 
 
-def _check_correlation(query: exp.Query, dialect: str) -> None:
+def _order_by_place(query: exp.Query) -> None:
+    """Sort by the place of a column: ClickHouse takes its name for that of what it is made of."""
+    for select in query.find_all(exp.Query):
+        order, names = select.args.get("order"), list(select.named_selects)
+        for ordered in order.expressions if order is not None else ():
+            column = ordered.this
+            if isinstance(column, exp.Column) and not column.table and column.name in names:
+                place = exp.Literal.number(names.index(column.name) + 1)
+                ordered.set("this", place)
+
+
+def _check_correlation(query: exp.Query) -> None:
     """ClickHouse answers ``NULL`` where a count in such a subquery is 0."""
-    if dialect == "clickhouse" and any(it.is_correlated_subquery for it in traverse_scope(query)):
+    if any(it.is_correlated_subquery for it in traverse_scope(query)):
         message = "ClickHouse cannot answer a subquery that depends on the row around it; join it"
         raise UnsupportedError(message)
 

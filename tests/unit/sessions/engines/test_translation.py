@@ -116,3 +116,8 @@ def test_clickhouse_refuses_what_it_would_answer_wrongly():
     assert translate(sql).names == ["session_id", "n"]
     with pytest.raises(UnsupportedError, match="join it"):
         translate(sql, dialect="clickhouse")
+
+
+def test_clickhouse_sorts_by_what_is_selected_under_a_name():
+    sql = "SELECT user_id, max(last_ns) AS last_ns FROM sessions GROUP BY user_id ORDER BY last_ns"
+    assert translate(sql, dialect="clickhouse").sql.endswith("ORDER BY 2 NULLS FIRST")
