@@ -10,6 +10,7 @@ from math import log1p
 from clew.sessions.signals.conversation import Conversation, Exchange
 from clew.sessions.signals.finding import TurnFinding
 from clew.sessions.signals.likeness import shared
+from clew.sessions.signals.phrases import Hit
 
 Evidence = dict[str, float]
 Scores = dict[str, float]
@@ -40,6 +41,7 @@ _AGAINST = frozenset({"complains", "corrects", "declines", "puzzled", "user_repe
 _DECAY = 0.6
 """How much of what was said counts a turn later."""
 _STRONG = 0.75
+_FIRST_WORDS = 3
 _MAX_TURNS = 20
 _SCALE = 3.0
 """Logarithms of lengths and positions are divided by it: then they are as large as scores."""
@@ -123,12 +125,18 @@ def _measure_user(exchange: Exchange, evidence: Evidence) -> None:
     evidence["density_pleased"] = pleased / (_SCALE + user.words)
     denied = sum(it.name == "denies" for it in user.hits)
     evidence["denies"] = float(denied > 0)
+    # "No, the other one" rejects an answer; a "not" further on may be about anything.
+    evidence["denies_first"] = float(any(map(_begins_with_denial, user.hits)))
     evidence["density_denies"] = denied / (_SCALE + user.words)
     evidence["silent"] = float(not user.words)
     if not against:  # Then it is rather joy than anger.
         evidence["exclaims"] = float(any(it[-1] == "!" for it in user.sentences))
     evidence["asks"] = float(user.asks)
     _measure(exchange, user.words, evidence)
+
+
+def _begins_with_denial(hit: Hit) -> bool:
+    return hit.name == "denies" and hit.sentence == 0 and hit.at < _FIRST_WORDS
 
 
 def _measure_answer(exchange: Exchange, evidence: Evidence) -> None:

@@ -22,6 +22,8 @@ class Hit(NamedTuple):
     score: float
     words: str
     sentence: int
+    at: int = 0
+    """Before how many words of the sentence it is, punctuation counted as well."""
 
 
 class _Phrase(NamedTuple):
@@ -51,7 +53,8 @@ class Phrases:
             never = [it for it in matches if it[1].name == _NEVER]
             for at, phrase in matches:
                 if phrase.name != _NEVER and not any(_inside(at, phrase, *it) for it in never):
-                    found.append(Hit(phrase.name, phrase.score, together(phrase.words), number))
+                    words = together(phrase.words)
+                    found.append(Hit(phrase.name, phrase.score, words, number, at))
         return found
 
 

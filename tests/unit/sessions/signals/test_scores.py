@@ -4,7 +4,8 @@ from math import isfinite
 
 import pytest
 
-from clew.sessions.signals.evidence import OF_ANSWER, OF_USER
+from clew.sessions.signals.conversation import read
+from clew.sessions.signals.evidence import OF_ANSWER, OF_USER, by_turn, of_users
 from clew.sessions.signals.scores import scores
 from clew.sessions.signals.signals import SIGNALS
 from clew.sessions.signals.weights import weights
@@ -129,3 +130,22 @@ def test_the_weights_are_of_signals_that_exist_and_speak_for_what_they_are() -> 
             if signal in SIGNALS:
                 assert weight <= 0 if signal == "pleased" else weight >= 0, name
     assert all(0 < it <= 1 for it in weights().failure.values())
+
+
+@pytest.mark.parametrize(
+    ("said", "denies", "first"),
+    [
+        ("No, the other train.", 1, 1),
+        ("I would really rather not take it.", 1, 0),
+        ("Nein, den anderen Zug.", 1, 1),
+        ("Yes, the first one.", 0, 0),
+        ("That is the one that I meant. No doubt.", 0, 0),
+    ],
+)
+def test_a_denial_counts_more_at_the_beginning(said, denies, first) -> None:
+    exchanges = read(conversation(_CALM[0], (said, "Here it is.")))
+    evidence = of_users(exchanges, by_turn(exchanges, ()))[1]
+    assert (evidence["denies"], evidence["denies_first"]) == (denies, first)
+    learnt = weights().user.weights
+    assert learnt["denies"] > 0
+    assert learnt["denies_first"] > 0
