@@ -5,7 +5,6 @@ before. So whenever an export is killed, the next one knows for each file whethe
 writes nothing twice. Files that are there are not changed.
 """
 
-import os
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from clew.cli.export.errors import ExportError
 from clew.cli.export.parquet import DAY, by_day_and_session, partial_of, write_rows
 from clew.cli.export.result import Source
 from clew.evaluations.stored import made_when
+from clew.store.replacing import replace
 
 
 class Lake:
@@ -73,8 +73,7 @@ class Lake:
                 self._delivered.add(ids)
                 return 0
             self._delivered.announce_file(file, ids)
-            partial.replace(path)
-            _sync(path.parent)
+            replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
         self._delivered.settle(lambda _: path.exists())
@@ -87,14 +86,3 @@ def _by_day(source: Source) -> Mapping[int, "array[int]"]:
     for number, made in made_when(source.connection, source.evaluations):
         days[made // DAY].append(number)
     return days
-
-
-def _sync(folder: Path) -> None:
-    """Wait until the names in *folder* are on the disk; Windows has no such thing."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,6 +17,7 @@ from clew.store.columns import split
 from clew.store.encoding import tagged, to_json
 from clew.store.reader import spans_with_ids
 from clew.store.record import KINDS, SpanRecord
+from clew.store.replacing import replace
 
 PIP_LINE = "python -m pip install pyarrow"
 DAY = 86_400 * 10**9
@@ -70,7 +71,7 @@ def write(source: Source, path: Path, wrote: Callable[[int], None]) -> int:
     partial = partial_of(path)
     try:
         written = write_rows(ordered, partial, wrote)
-        partial.replace(path)
+        replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return written
@@ -101,19 +102,16 @@ def write_rows(
     kept = [name for name in _COLUMNS if name not in without]
     kept_schema = pyarrow.schema([schema.field(name) for name in kept])
     written = 0
-    with path.open("wb") as file:
-        with parquet.ParquetWriter(file, kept_schema, compression="zstd") as writer:
-            for rows in _groups(_rows(source, wrote)):
-                columns = list(map(list, zip(*rows, strict=True)))
-                arrays = [
-                    pyarrow.array(values, field.type)
-                    for values, field in zip(columns, schema, strict=True)
-                ]
-                table = pyarrow.Table.from_arrays(arrays, schema=schema)
-                writer.write_table(table.select(kept))
-                written += len(rows)
-        file.flush()
-        os.fsync(file.fileno())
+    with parquet.ParquetWriter(path, kept_schema, compression="zstd") as writer:
+        for rows in _groups(_rows(source, wrote)):
+            columns = list(map(list, zip(*rows, strict=True)))
+            arrays = [
+                pyarrow.array(values, field.type)
+                for values, field in zip(columns, schema, strict=True)
+            ]
+            table = pyarrow.Table.from_arrays(arrays, schema=schema)
+            writer.write_table(table.select(kept))
+            written += len(rows)
     return written
 
 
