@@ -5,7 +5,7 @@ The sessions that are chosen are in the temporary table ``wanted`` of the connec
 
 import sqlite3
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from clew.evaluations.evaluation import Evaluation
@@ -15,6 +15,7 @@ from clew.store.record import SpanRecord
 
 FIRST = 2**62
 """What is added to the number of an evaluation, so that it is told from that of a span."""
+_PER_READ = 500
 _NOT_CARRIED = """
 NOT EXISTS (
     SELECT 1 FROM span
@@ -55,6 +56,15 @@ def current_ones(connection: sqlite3.Connection, *, chosen: bool) -> list[Evalua
     condition = _WANTED if chosen else "1"
     query = f"SELECT id, {', '.join(COLUMNS)} FROM current_evaluation WHERE {condition} ORDER BY id"
     return [evaluation_of(row) for row in _rows(connection, query, ())]
+
+
+def made_when(connection: sqlite3.Connection, ids: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the evaluations of these numbers, each with when it was made, in nanoseconds."""
+    for start in range(0, len(ids), _PER_READ):
+        part = [number - FIRST for number in ids[start : start + _PER_READ]]
+        query = f"SELECT id, made_ns FROM evaluation WHERE id IN ({', '.join('?' * len(part))})"
+        for number, made in connection.execute(f"{query} ORDER BY id", part):
+            yield FIRST + number, made
 
 
 def carriers_with_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> list[SpanRecord]:

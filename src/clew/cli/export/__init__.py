@@ -1,5 +1,6 @@
 """``clew export``: gives the spans of the store to another program."""
 
+import os
 import sqlite3
 import sys
 from array import array
@@ -15,7 +16,7 @@ from clew.cli import _data, _terminal
 from clew.cli._lookup import find, stored_user
 from clew.cli._options import copied_store_option, filter_options, json_option
 from clew.cli.export.addresses import is_url
-from clew.cli.export.result import Result, Source
+from clew.cli.export.result import Folder, Result, Source
 from clew.cli.export.selection import all_spans, sessions_like, spans_of
 from clew.core.wording import number_of
 from clew.evaluations.stored import current_ones, evaluations_to_export
@@ -29,13 +30,14 @@ _HELP = """Give spans and evaluations to another program: to an OTLP endpoint, o
     clew export --to phoenix --endpoint http://localhost:6006  evaluations as its annotations
     clew export --to jsonl spans.jsonl.gz                      OTLP JSON lines; - for a pipe
     clew export --to parquet spans.parquet --since 7d          a table; needs pyarrow
+    clew export --to parquet lake/                             a folder of tables, one for each day
     clew export --to clickhouse clickhouse://HOST/DATABASE     as the Collector does
 
 Without further options everything is exported, otherwise the sessions that are chosen. Each
 evaluation is a span, as OpenInference defines it, and clew import reads it back; Phoenix is given
 those that count as annotations, by its own client. It is kept beside the store what a target has
-been given (but for parquet), so that an export that was interrupted goes on where it stopped, and
-one that is repeated adds what is new.
+been given (but for a single parquet file), so that an export that was interrupted goes on where it
+stopped, and one that is repeated adds what is new.
 
 It exits with 1 if the target did not take every span.
 """
@@ -61,20 +63,22 @@ def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> Map
     return pairs
 
 
-class _FileOrUrl(click.Path):
-    """A file, or the URL of a ClickHouse, which is no path."""
+class _Target(click.Path):
+    """A file, a folder, which is there or ends with a slash, or the URL of a ClickHouse."""
 
     def __init__(self) -> None:
-        super().__init__(path_type=Path, dir_okay=False)
+        super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if isinstance(value, str) and value.startswith(_CLICKHOUSE):
             return value
-        return super().convert(value, param, ctx)
+        path = Path(str(super().convert(value, param, ctx)))
+        is_folder = path.is_dir() or str(value).endswith(("/", os.sep))
+        return Folder(path) if is_folder else path
 
 
 @click.command(help=_HELP, short_help="Give spans to an OTLP endpoint, or write them to a file.")
-@click.argument("file", required=False, type=_FileOrUrl())
+@click.argument("file", required=False, type=_Target())
 @click.option(
     "--to",
     required=True,
@@ -103,7 +107,7 @@ class _FileOrUrl(click.Path):
 @filter_options
 def command(
     *,
-    file: Path | str | None,
+    file: Path | Folder | str | None,
     to: str,
     endpoint: str | None,
     headers: Mapping[str, str],
@@ -146,7 +150,7 @@ def command(
 def _export(
     source: Source,
     to: str,
-    file: Path | str | None,
+    file: Path | Folder | str | None,
     state: Path,
     address: tuple[str | None, Mapping[str, str]],
 ) -> Result:
@@ -160,6 +164,8 @@ def _export(
     endpoint, headers = address
     if endpoint is not None:
         return runs.to_otlp(source, Endpoint(endpoint, headers), state)
+    if isinstance(file, Folder):
+        return runs.to_lake(source, file.path, state)
     path = Path(str(file))
     if to == "parquet":
         return runs.to_parquet(source, path)
@@ -189,7 +195,9 @@ def _to_phoenix(
     return result
 
 
-def _check(to: str, file: Path | str | None, endpoint: str | None, headers: object) -> None:
+def _check(
+    to: str, file: Path | Folder | str | None, endpoint: str | None, headers: object
+) -> None:
     """Raise an error if the options do not fit the target."""
     if to in {"otlp", "phoenix"}:
         if file is not None or endpoint is None:
@@ -207,6 +215,9 @@ def _check(to: str, file: Path | str | None, endpoint: str | None, headers: obje
         return
     if isinstance(file, str):
         message = f"--to {to} needs a file, and no URL: clew export --to {to} spans.{to}"
+        raise click.UsageError(message)
+    if isinstance(file, Folder) and to != "parquet":
+        message = f"--to {to} needs a file, and {file.path} is a folder"
         raise click.UsageError(message)
     if file is None or (to == "parquet" and str(file) == "-"):
         message = f"--to {to} needs a file: clew export --to {to} spans.{to}"

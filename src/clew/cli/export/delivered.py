@@ -7,7 +7,7 @@ is new, whichever sessions each of them chose.
 import os
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +23,12 @@ CREATE TABLE IF NOT EXISTS target (
     next_size INTEGER NOT NULL DEFAULT 0,
     UNIQUE (store, name)
 );
+CREATE TABLE IF NOT EXISTS announced (
+    target INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS delivered (
     target INTEGER NOT NULL,
     first INTEGER NOT NULL,
@@ -30,7 +36,8 @@ CREATE TABLE IF NOT EXISTS delivered (
     PRIMARY KEY (target, first)
 ) WITHOUT ROWID;
 """
-# The first and the last id of spans that were delivered, each without a gap between them.
+# The first and the last id of spans that were delivered, each without a gap between them; and the
+# same of those that are in a file, as soon as that is there.
 
 
 class Delivered:
@@ -43,10 +50,11 @@ class Delivered:
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=0.2)
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self.store = _identity(store)
             with transaction(self._connection):
                 for statement in _FORM.split(";\n"):
                     self._connection.execute(statement)
-                self._target, self.size, self.next_size = self._row(_identity(store), name)
+                self._target, self.size, self.next_size = self._row(self.store, name)
         except (sqlite3.Error, OSError) as error:
             raise ExportError(_explained(path, error)) from error
 
@@ -81,6 +89,28 @@ class Delivered:
         """Note that a file will have this *size* after what is written next."""
         with transaction(self._connection):
             self._set_sizes(self.size, size)
+
+    def announce_file(self, file: str, ids: Sequence[int]) -> None:
+        """Note that these spans are delivered once there is a *file* of this name."""
+        with transaction(self._connection):
+            self._connection.executemany(
+                "INSERT INTO announced VALUES (?, ?, ?, ?)",
+                ((self._target, file, first, last) for first, last in _ranges(ids)),
+            )
+
+    def settle(self, exists: Callable[[str], bool]) -> None:
+        """Note as delivered what is in those announced files that exist, and forget the others."""
+        query = "SELECT file, first, last FROM announced WHERE target = ? ORDER BY first"
+        with transaction(self._connection):
+            for file, first, last in self._connection.execute(query, (self._target,)).fetchall():
+                if exists(file):
+                    self._add(first, last)
+            self._connection.execute("DELETE FROM announced WHERE target = ?", (self._target,))
+
+    def any(self) -> bool:
+        """Whether anything was delivered."""
+        query = "SELECT EXISTS (SELECT 1 FROM delivered WHERE target = ?)"
+        return bool(self._connection.execute(query, (self._target,)).fetchone()[0])
 
     def forget(self) -> None:
         """Forget all that was delivered: the target is no longer there."""

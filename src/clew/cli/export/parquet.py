@@ -4,7 +4,8 @@ import json
 import os
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from clew.store.columns import split
 from clew.store.encoding import tagged, to_json
 from clew.store.reader import spans_with_ids
 from clew.store.record import KINDS, SpanRecord
+from clew.store.replacing import replace
 
 PIP_LINE = "python -m pip install pyarrow"
-_DAY = 86_400 * 10**9
+DAY = 86_400 * 10**9
+"""Nanoseconds."""
 _ROWS_PER_READ = 1000
 _ROWS_PER_GROUP = 50_000
 _TEXT_PER_GROUP = 32_000_000
@@ -62,6 +65,30 @@ def write(source: Source, path: Path, wrote: Callable[[int], None]) -> int:
 
     *wrote* is told of each number of rows that have been written.
     """
+    days = by_day_and_session(source.connection, source.spans)
+    ids = array("q", (number for day in sorted(days) for number in days[day]))
+    ordered = Source(source.connection, ids, source.evaluations)
+    partial = partial_of(path)
+    try:
+        written = write_rows(ordered, partial, wrote)
+        replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return written
+
+
+def partial_of(path: Path) -> Path:
+    """Return the file in which *path* is written until it is complete."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def write_rows(
+    source: Source, path: Path, wrote: Callable[[int], None], without: Sequence[str] = ()
+) -> int:
+    """Write a row for each span, in the order of *source*; return how many those are.
+
+    The file has all columns but those that it is to be *without*.
+    """
     try:
         pyarrow: Any = import_module("pyarrow")
         parquet: Any = import_module("pyarrow.parquet")
@@ -72,21 +99,19 @@ def write(source: Source, path: Path, wrote: Callable[[int], None]) -> int:
     schema = pyarrow.schema(
         [(name, types.get(kind) or getattr(pyarrow, kind)()) for name, kind in _COLUMNS.items()]
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    kept = [name for name in _COLUMNS if name not in without]
+    kept_schema = pyarrow.schema([schema.field(name) for name in kept])
     written = 0
-    try:
-        with parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
-            for rows in _groups(_rows(source, wrote)):
-                columns = list(map(list, zip(*rows, strict=True)))
-                arrays = [
-                    pyarrow.array(values, field.type)
-                    for values, field in zip(columns, schema, strict=True)
-                ]
-                writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
-                written += len(rows)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with parquet.ParquetWriter(path, kept_schema, compression="zstd") as writer:
+        for rows in _groups(_rows(source, wrote)):
+            columns = list(map(list, zip(*rows, strict=True)))
+            arrays = [
+                pyarrow.array(values, field.type)
+                for values, field in zip(columns, schema, strict=True)
+            ]
+            table = pyarrow.Table.from_arrays(arrays, schema=schema)
+            writer.write_table(table.select(kept))
+            written += len(rows)
     return written
 
 
@@ -105,9 +130,8 @@ def _groups(rows: Iterable[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...
 
 def _rows(source: Source, wrote: Callable[[int], None]) -> Iterator[tuple[Any, ...]]:
     connection = source.connection
-    ordered = _by_day_and_session(connection, source.spans)
-    for start in range(0, len(ordered), _ROWS_PER_READ):
-        part = ordered[start : start + _ROWS_PER_READ]
+    for start in range(0, len(source.spans), _ROWS_PER_READ):
+        part = source.spans[start : start + _ROWS_PER_READ]
         found = dict(spans_with_ids(connection, part))
         for number in part:
             if number in found:  # It may have been deleted meanwhile.
@@ -119,22 +143,27 @@ def _rows(source: Source, wrote: Callable[[int], None]) -> Iterator[tuple[Any, .
         wrote(len(part))
 
 
-def _by_day_and_session(connection: sqlite3.Connection, ids: "array[int]") -> "array[int]":
-    """Return *ids* in the order of the rows: by day (UTC), session and start."""
+def by_day_and_session(
+    connection: sqlite3.Connection, ids: "array[int]"
+) -> Mapping[int, "array[int]"]:
+    """Return *ids* by the day (UTC, since 1970) of the span, each in order of session and start."""
     connection.execute("CREATE TEMP TABLE chosen (id INTEGER PRIMARY KEY)")
     connection.executemany("INSERT INTO chosen VALUES (?)", ((number,) for number in ids))
     query = """
-        SELECT span.id FROM chosen CROSS JOIN span ON span.id = chosen.id
+        SELECT start_ns / ?, span.id FROM chosen CROSS JOIN span ON span.id = chosen.id
         ORDER BY start_ns / ?, session_id, start_ns, span.id
     """
-    return array("q", (number for (number,) in connection.execute(query, (_DAY,))))
+    days: dict[int, array[int]] = defaultdict(lambda: array("q"))
+    for day, number in connection.execute(query, (DAY, DAY)):
+        days[day].append(number)
+    return days
 
 
 def _row(record: SpanRecord) -> tuple[Any, ...]:
     values, _ = split(record.attributes)
     session, user, kind, model, provider, *tokens, cost = values
     return (
-        record.start // _DAY,
+        record.start // DAY,
         session,
         user,
         record.trace_id.hex(),

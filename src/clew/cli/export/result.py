@@ -3,6 +3,8 @@
 import sqlite3
 from array import array
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 
 @dataclass
@@ -29,6 +31,12 @@ class Result:
     def complete(self) -> bool:
         """Whether the target has taken every span."""
         return not (self.rejected or self.refused or self.error)
+
+
+class Folder(NamedTuple):
+    """A folder of files as the target of an export."""
+
+    path: Path
 
 
 @dataclass(frozen=True)

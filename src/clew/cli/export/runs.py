@@ -13,6 +13,7 @@ from clew.cli.export.clickhouse import ClickHouse
 from clew.cli.export.delivered import Delivered
 from clew.cli.export.errors import ExportError
 from clew.cli.export.jsonl import JsonLines
+from clew.cli.export.lake import Lake
 from clew.cli.export.otlp import Endpoint, Outcome
 from clew.cli.export.result import Result, Source
 from clew.evaluations.stored import FIRST, carriers_with_ids
@@ -110,6 +111,18 @@ def to_parquet(source: Source, path: Path) -> Result:
     with _progress(len(source.ids)) as advance:
         written = parquet.write(source, path, advance)
     return Result(str(path), exported=written)
+
+
+def to_lake(source: Source, folder: Path, state: Path) -> Result:
+    """Add files with what the folder does not have yet, one for each day."""
+    with Delivered(state, source.connection, f"parquet {folder.absolute()}") as delivered:
+        lake = Lake(folder, delivered)
+        spans, evaluations = delivered.missing(source.spans), delivered.missing(source.evaluations)
+        missing = Source(source.connection, spans, evaluations)
+        result = Result(str(folder), already=len(source.ids) - len(missing.ids))
+        with _progress(len(missing.ids)) as advance:
+            result.exported = lake.add(missing, advance)
+    return result
 
 
 def _batches(source: Source, ids: "array[int]") -> Iterator[tuple["array[int]", list[SpanRecord]]]:

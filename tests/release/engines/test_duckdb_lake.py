@@ -1,0 +1,192 @@
+"""A folder that ``clew export`` has written is read as the store is, and can be changed."""
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+from click.testing import CliRunner
+
+from clew import evaluations, sessions
+from clew.cli import main
+from clew.evaluations import Evaluation
+from clew.sessions.engines.engine import Window
+from clew.sessions.engines.errors import EngineError
+from clew.sessions.engines.records import NAMES, records_of
+from clew.sessions.engines.schema import SPANS
+from clew.store.database import connect
+from clew.store.reader import spans_after
+from clew.store.writer import Writer
+from tests.support.conversation_spans import SECOND, START, turn
+from tests.support.generated_stores import generated_store
+
+if os.environ.get("ENGINE") != "duckdb":
+    pytest.skip("run nox -s engines", allow_module_level=True)
+from clew.sessions.engines.duckdb_engine import open_engine
+
+DAY = 86_400 * SECOND
+KILLED = """
+import os, signal, sys
+from clew.sessions.engines import parquet_files
+from clew.sessions.engines.duckdb_engine import open_engine
+
+replace, calls = parquet_files.replace, []
+
+def killed(new, path):
+    calls.append(path)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(new, path)
+
+parquet_files.replace = killed
+open_engine(sys.argv[1]).delete_spans(sys.argv[2:])
+"""
+
+
+@pytest.fixture(autouse=True)
+def path(tmp_path, monkeypatch):
+    path = tmp_path / "sessions.db"
+    monkeypatch.setenv("CLEW_STORE", str(path))
+    return path
+
+
+def add(path, spans):
+    with closing(connect(path, create=True)) as connection:
+        Writer(connection).add(spans)
+
+
+def export(folder):
+    done = CliRunner().invoke(main, ["export", "--to", "parquet", f"{folder}/"])
+    assert done.exit_code == 0, done.output
+    return f"parquet:{folder}"
+
+
+def spans(store, kind):
+    columns = ", ".join(it.name for it in SPANS)
+    query = (
+        f"SELECT {columns} FROM spans WHERE coalesce(kind, '') {kind} 'EVALUATOR' "
+        "ORDER BY trace_id, span_id"
+    )
+    return [dict(row) for row in store.sql(query)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_view_of_spans_is_that_of_the_store(seed, path, tmp_path):
+    first, late = generated_store(seed)
+    for some in (first, late):
+        add(path, some)
+        url = export(tmp_path / "lake [1]")
+    with sessions.open() as store, sessions.open(url) as lake:
+        expected = spans(store, "<>")
+        assert len(expected) > 50
+        assert spans(lake, "<>") == expected
+    assert len(list((tmp_path / "lake [1]").glob("day=*"))) > 1
+    with closing(connect(path, read_only=True)) as connection:
+        stored = sorted(
+            map(recorded, (it for _, it in spans_after(connection, 0, 10_000))),
+            key=lambda it: it[:2],
+        )
+    with closing(open_engine(url)) as engine:
+        sql = f"SELECT {', '.join(NAMES)} FROM ({engine.spans_sql(Window())})"
+        rows = engine.query(f"{sql} ORDER BY trace_id, span_id").rows
+    assert [recorded(it) for it in records_of(rows, has_types=True)] == stored
+
+
+def recorded(span):
+    """Return what the view does not show, and the ids."""
+    ids = (span.trace_id, span.span_id)
+    return (*ids, span.kind, span.attributes, span.events, span.links, span.resource.attributes)
+
+
+def test_evaluations_are_those_of_the_store(path, tmp_path):
+    add(path, [*turn("a"), *turn("b")])
+    with sessions.open() as store:
+        store.catch_up()
+        for label in ("no", "yes"):
+            evaluations.add(store, Evaluation("polite", label=label, session_id="a"))
+    url = export(tmp_path / "lake")
+    query = "SELECT session_id, name, label, annotator_kind, made_ns FROM {} ORDER BY made_ns"
+    with sessions.open() as store, sessions.open(url) as lake:
+        for view, number in (("evaluations", 1), ("evaluation_history", 2)):
+            expected = [dict(row) for row in store.sql(query.format(view))]
+            assert len(expected) == number
+            assert [dict(row) for row in lake.sql(query.format(view))] == expected
+
+
+def test_a_day_is_read_from_its_own_files_only(path, tmp_path):
+    add(path, [it for number in range(3) for it in turn(number=number, start=START + number * DAY)])
+    url = export(tmp_path / "lake")
+    first = START // DAY * DAY
+    window = Window(first + DAY, first + 2 * DAY - 1)
+    # Where the rows were, nothing can be read. The end of a file, with its columns, is as it was.
+    engine = open_engine(url)
+    sql = engine.spans_sql(window)
+    for date in ("2026-05-28", "2026-05-30"):
+        (file,) = (tmp_path / "lake" / f"day={date}").iterdir()
+        content = file.read_bytes()
+        rows = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+        file.write_bytes(content[:4] + b"\0" * (rows - 4) + content[rows:])
+    assert len(engine.query(sql).rows) == 3
+    with pytest.raises(EngineError):
+        engine.query(engine.spans_sql(Window()))
+
+
+def test_files_of_days_and_others_are_read_together(path, tmp_path):
+    add(path, turn("in a folder"))
+    url = export(tmp_path / "lake")
+    add(path, turn("beside", number=2))
+    arguments = [
+        "export",
+        "--to",
+        "parquet",
+        "--session",
+        "beside",
+        str(tmp_path / "lake/x.parquet"),
+    ]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    engine = open_engine(url)
+    for window in (Window(), Window(START // DAY * DAY), Window(None, START + DAY)):
+        found = engine.query(f"SELECT DISTINCT session_id FROM ({engine.spans_sql(window)})").rows
+        assert sorted(found) == [("beside",), ("in a folder",)]
+
+
+def test_a_session_is_forgotten_in_all_files(path, tmp_path):
+    for number in (1, 2):
+        add(path, [*turn("a", number=number, start=START + number * DAY)])
+        add(path, [*turn("b", number=number + 2, start=START + 2 * DAY)])
+        url = export(tmp_path / "lake")
+    kept = {
+        it for it in (tmp_path / "lake").rglob("*.parquet") if it.parent.name < "day=2026-05-30"
+    }
+    with sessions.open(url) as store:
+        assert {it.id for it in store.list()} == {"a", "b"}
+        before = [it for it in spans(store, "<>") if it["session_id"] == "b"]
+        assert store.forget(session="a") == (6, 2)
+        assert [it.id for it in store.list()] == ["b"]
+        assert spans(store, "<>") == before
+    assert not [it for it in kept if it.exists()]  # Nothing else was in them.
+    assert export(tmp_path / "lake") == url
+    with sessions.open(url) as store:
+        assert [it.id for it in store.list()] == ["b"]  # It is not exported again.
+
+
+def test_a_killed_deletion_leaves_whole_files(path, tmp_path):
+    for number in (1, 2):  # Two traces in each of two files.
+        add(path, [*turn("a", number=number), *turn("b", number=number + 2)])
+        url = export(tmp_path / "lake")
+    engine = open_engine(url)
+    query = f"SELECT session_id, trace_id FROM ({engine.spans_sql(Window())})"
+    traces = sorted({trace for session, trace in engine.query(query).rows if session == "a"})
+    assert len(traces) == 2
+    done = subprocess.run([sys.executable, "-c", KILLED, url, *traces], check=False, timeout=120)
+    assert done.returncode == -9
+    assert sorted(it for it, _ in open_engine(url).query(query).rows) == ["a"] * 3 + ["b"] * 6
+    open_engine(url).delete_spans(traces)
+    assert [it for it, _ in open_engine(url).query(query).rows] == ["b"] * 6
+    assert not list((tmp_path / "lake").rglob(".*"))
+
+
+def test_what_s3_needs_is_said_and_not_fetched():
+    with pytest.raises(EngineError, match="needs DuckDB's extensions httpfs and aws"):
+        open_engine("parquet:s3://bucket/spans")
