@@ -21,7 +21,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 # Extras with the driver of an engine, each tested in an environment of its own.
-ENGINES = ["clickhouse", "duckdb"]
+ENGINES = ["clickhouse", "duckdb", "spark"]
 EXTRAS = sorted(set(PROJECT["optional-dependencies"]) - set(ENGINES))
 FRAMEWORKS = [extra for extra in EXTRAS if extra not in {"cost", "mcp", "metrics", "view"}]
 # Products that set up OpenTelemetry themselves, each with other packages that it or its test needs.

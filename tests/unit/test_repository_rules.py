@@ -13,7 +13,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def test_rows_and_extras_agree():
-    others = {"clickhouse", "cost", "duckdb", "mcp", "metrics", "view"}
+    others = {"clickhouse", "cost", "duckdb", "mcp", "metrics", "spark", "view"}
     assert {row.name for row in FRAMEWORKS} | others == set(PROJECT["optional-dependencies"])
 
 

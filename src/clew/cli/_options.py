@@ -121,8 +121,8 @@ any_store_option = click.option(
     "--store",
     metavar="FILE|URL",
     callback=_place_or_url,
-    help="The store to use, or an engine: duckdb:FILE, parquet:FOLDER, or "
-    "clickhouse://HOST/DATABASE.  [default: CLEW_STORE, or .clew/sessions.db]",
+    help="The store to use, or an engine: duckdb:FILE, parquet:FOLDER, clickhouse://HOST/DATABASE, "
+    "or sc://HOST:PORT.  [default: CLEW_STORE, or .clew/sessions.db]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 order_option = click.option(

@@ -1,1 +1,1 @@
-"""Private. The same questions where the spans are: in DuckDB, Parquet or ClickHouse."""
+"""Private. The same questions where the spans are: in DuckDB, Parquet, ClickHouse or Spark."""

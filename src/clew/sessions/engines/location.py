@@ -32,6 +32,7 @@ _KINDS = {
     "parquet": _Kind("duckdb_engine", "duckdb"),
     "clickhouse": _Kind("clickhouse_engine", "clickhouse"),
     "chdb": _Kind("clickhouse_engine", "clickhouse"),
+    "sc": _Kind("spark_engine", "spark"),
 }
 _EXAMPLES = "sqlite:FILE, duckdb:FILE, parquet:FOLDER or clickhouse://HOST/DATABASE"
 
