@@ -1,7 +1,7 @@
 """Spark, or Sail, by Spark Connect: spans in a table, or in files, that the cluster reads."""
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from decimal import Decimal
 from itertools import islice
@@ -14,6 +14,8 @@ from clew.sessions.engines.engine import Answer, Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.spark_address import Address, address_of, quoted
 from clew.sessions.engines.spark_spans import NANOSECONDS, FlatSpans
+from clew.sessions.engines.spark_summaries import Parts, grouped, pairs_table, summaries
+from clew.sessions.engines.summary import Rows
 
 _ROWS_AT_ONCE = 10_000
 _SECONDS_TO_CONNECT = 10
@@ -109,6 +111,31 @@ class SparkEngine:
             rows = self._session.sql(sql).toLocalIterator()
             yield from ([tuple(map(_plain, row)) for row in some] for some in _some(rows))
 
+    def summaries(self, parts: Parts) -> Iterator[tuple[Parts, Mapping[str, Rows]]] | None:
+        """Yield *parts*, some at a time, with what the workers of the cluster make of them.
+
+        None if they shall be made here.
+        """
+        if not self._address.on_workers:
+            return None
+        return self._summaries(parts)
+
+    def _summaries(self, parts: Parts) -> Iterator[tuple[Parts, Mapping[str, Rows]]]:
+        with self._explained():
+            yield from summaries(self._session, self.spans_sql, parts, has_types=self.has_types)
+
+    def grouped(
+        self, parts: Parts, function: Callable[[Any], Any], schema: str
+    ) -> Iterator[Sequence[Any]]:
+        """Yield what *function* makes of the spans of each part, on the workers of the cluster.
+
+        It is given an Arrow table, and returns one with the columns of *schema*.
+        """
+        with self._explained():
+            pairs = self._session.createDataFrame(pairs_table(parts))
+            spans = self.spans_sql(Window())
+            yield from grouped(self._session, spans, pairs, function, schema)
+
     def cancel(self) -> None:
         """Stop the queries that other threads are waiting for."""
         self._cancelled = True
@@ -129,6 +156,12 @@ class SparkEngine:
 
     def _error(self, error: Exception) -> EngineError:
         reason = str(error).strip().partition("\n")[0]
+        if "No module named 'clew" in str(error):
+            reason = (
+                "its workers have no clew, which summarises sessions there; install clew on "
+                "them, or add workers=no to the URL, and it is done in this process"
+            )
+            return EngineError(f"{self.label}: {reason}")
         if self._cancelled or "OPERATION_CANCELED" in reason:
             self._cancelled = False
             return EngineError(f"{self.label}: cancelled")

@@ -62,6 +62,7 @@ class FlatSpans:
                 literal = f"'{day}'" if self._types["day"] == "string" else f"DATE '{day}'"
                 found.append(f"`day` {wide} {literal}")
             if self._types["start"] != "bigint":
-                found.append(f"`start` {wide} timestamp_micros({bound // 1000})")
+                micros = bound // 1000 + (sign == "<")
+                found.append(f"`start` {wide} timestamp_micros({micros})")
             found.append(f"{start} {sign} {bound}")
         return found
