@@ -310,7 +310,22 @@ def engines(session: nox.Session, engine: str) -> None:
     """Ask the questions on one engine, in an environment of its own."""
     _install(session, engine, "view", groups=("test", f"engine-{engine}"))
     session.env["ENGINE"] = engine
+    if engine == "spark" and shutil.which("java") and "CLEW_NO_PYSPARK" not in os.environ:
+        session.env["PYSPARK"] = _with_pyspark(session)
     _pytest(session, "tests/release/engines")
+
+
+def _with_pyspark(session: nox.Session) -> str:
+    """Return a Python with PySpark's own server and clew; it is 400 MB, and apart from its client.
+
+    With CLEW_NO_PYSPARK set there is none, and what needs it is skipped.
+    """
+    where = Path(session.create_tmp()).resolve() / "pyspark"
+    session.run("uv", "venv", "--quiet", "--allow-existing", str(where), external=True)
+    python = str(where / "bin" / "python")
+    packages = ("pyspark[connect]>=4.0", "pandas<3", "-e", ".")
+    session.run("uv", "pip", "install", "-q", "--python", python, *packages, external=True)
+    return python
 
 
 @nox.session(python=CURRENT)

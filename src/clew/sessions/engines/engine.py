@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
 class Window(NamedTuple):
@@ -78,3 +78,19 @@ class Engine(Protocol):
 
     def delete_spans(self, trace_ids: Sequence[str]) -> None:
         """Delete the spans of these traces, or raise UnsupportedError."""
+
+
+@runtime_checkable
+class OnWorkers(Protocol):
+    """An engine whose own workers can summarise, so that spans need not come here."""
+
+    def summaries(
+        self, parts: Mapping[str, set[str]]
+    ) -> (
+        Iterator[tuple[Mapping[str, set[str]], Mapping[str, dict[str, list[dict[str, Any]]]]]]
+        | None
+    ):
+        """Yield *parts* (the traces of each), some at a time, with the rows of each.
+
+        None if they shall not.
+        """

@@ -41,14 +41,17 @@ def check_columns(found: Collection[str], label: str) -> None:
         raise EngineError(message)
 
 
-def columns(found: Collection[str], times: Mapping[str, str]) -> list[str]:
-    """Return what to select; *times* are expressions for ``start_ns`` and ``end_ns``."""
+def columns(found: Collection[str], times: Mapping[str, str], text: str = "VARCHAR") -> list[str]:
+    """Return what to select; *times* are expressions for ``start_ns`` and ``end_ns``.
+
+    *text* is the engine's type of a text.
+    """
     chosen = ["trace_id", "span_id", "name", "attributes"]
     chosen += [f"{expression} AS {name}" for name, expression in times.items()]
     seconds = f"({times['end_ns']} - {times['start_ns']}) / 1e9"
     chosen.append(f"CAST({seconds} AS DOUBLE) AS seconds")
     for name in _TEXTS:
-        chosen.append(f"nullif({name}, '') AS {name}" if name in found else _null(name, "VARCHAR"))
+        chosen.append(f"nullif({name}, '') AS {name}" if name in found else _null(name, text))
     for name, kind in _NUMBERS.items():
         given = f"CAST({name} AS {kind}) AS {name}"
         chosen.append(given if name in found else _null(name, kind))

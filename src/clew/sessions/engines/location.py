@@ -128,7 +128,11 @@ def _module(url: str) -> Any:
 
 def file_for(url: str, folder: Path, ending: str) -> Path:
     """Return the file in *folder* in which is kept what is known of the engine at *url*."""
-    return folder / f"{sha256(shown(url).encode()).hexdigest()[:16]}.{ending}"
+    options = parse_qs(url.partition("?")[2])
+    # Two tables of a server are two stores, whose URLs are shown alike.
+    chosen = [f"{name}={options[name][-1]}" for name in ("table", "path") if name in options]
+    place = "?".join((shown(url), *chosen))
+    return folder / f"{sha256(place.encode()).hexdigest()[:16]}.{ending}"
 
 
 def _make_tables(engine: "Engine") -> None:

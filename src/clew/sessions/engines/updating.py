@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from clew.sessions.engines import records
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.changes import TraceState, changed_days, changed_traces
-from clew.sessions.engines.engine import Engine, Window
+from clew.sessions.engines.engine import Engine, OnWorkers, Window
 from clew.sessions.engines.schema import TABLES
 from clew.sessions.engines.summary import RULES, Rows, session_part, trace_part
-from clew.sessions.engines.workers import Workers
+from clew.sessions.engines.workers import Parts, Workers
 from clew.store.record import SpanRecord
 
 _SPANS_PER_BATCH = 5_000
@@ -82,12 +82,19 @@ class _DayUpdate:
     def run(self, workers: Workers) -> Iterator[int]:
         """Summarise part by part; yield how many are done, after each batch that was written."""
         done = 0
-        for parts, found in workers.summaries(self._batches(), self._records):
+        for parts, found in self._summaries(workers):
             self._write(parts, found)
             done += len(parts)
             yield done
         # Those that are in no part: nothing was said, called or went wrong in them.
         self._remember([it for it in self._states if self._left[it] == 0 and it not in self._done])
+
+    def _summaries(self, workers: Workers) -> Iterator[tuple[Parts, Mapping[str, Rows]]]:
+        if self.parts and isinstance(self._source, OnWorkers):
+            found = self._source.summaries(self.parts)
+            if found is not None:
+                return found
+        return workers.summaries(self._batches(), self._records)
 
     @property
     def _done(self) -> set[str]:
