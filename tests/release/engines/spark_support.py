@@ -71,7 +71,9 @@ def spark(master):
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.executor.memory": "512m",
-        "spark.sql.shuffle.partitions": 2,
+        # So few spans would be one piece of work.
+        "spark.sql.adaptive.coalescePartitions.enabled": "false",
+        "spark.sql.shuffle.partitions": 4,
         "spark.ui.enabled": "false",
     }
     options = [text for it in settings.items() for text in ("--conf", "{}={}".format(*it))]
