@@ -181,11 +181,12 @@ def _message(connection: sqlite3.Connection, session: str, end: str) -> str:
     )
     order = ", ".join(f"{column} {direction}" for column in TURN_ORDER.split(", "))
     row = connection.execute(
-        f"SELECT substr({text}, 1, {_MAX_MESSAGE}) FROM turn "
+        # Not cut by SQLite, for which a text ends before a NUL in it.
+        f"SELECT {text} FROM turn "
         f"WHERE session_id = ? AND said AND {text} <> '' ORDER BY {order} LIMIT 1",
         (session,),
     ).fetchone()
-    return row[0] if row else ""
+    return str(row[0])[:_MAX_MESSAGE] if row else ""
 
 
 def _last_span(connection: sqlite3.Connection, session: str) -> int:

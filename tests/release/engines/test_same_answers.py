@@ -1,4 +1,7 @@
-"""Every question has the same answer on an engine as on the SQLite store, over generated stores."""
+"""Every question has the same answer on an engine as on the SQLite store, over generated stores.
+
+And the one that is worked out plainly from the spans, so that SQLite is not its own measure.
+"""
 
 import os
 import subprocess
@@ -14,7 +17,9 @@ from clew.cli import main
 from clew.sessions.opening import copy_of
 from clew.store.database import connect
 from clew.store.writer import Writer
+from tests.support.against_plain import plain_differences
 from tests.support.generated_stores import generated_store
+from tests.support.plain_answers import PlainAnswers
 from tests.support.same_answers import differences
 
 ENGINE = os.environ.get("ENGINE")
@@ -105,3 +110,18 @@ def test_a_copy_of_an_engine_is_the_store_again(tmp_path, monkeypatch):
     assert copy_of(url) == path
     with sessions.open() as expected, sessions.open(path) as found:
         assert not differences(expected, found)
+
+
+@pytest.mark.parametrize("seed", range(STORES))
+def test_an_engine_answers_as_is_worked_out_plainly(seed, tmp_path, monkeypatch):
+    # Beside it are the tables of an engine that keeps none.
+    monkeypatch.setenv("CLEW_STORE", str(tmp_path / "sessions.db"))
+    first, late = generated_store(seed)
+    url = SUPPORT.fill(first, tmp_path)
+    with sessions.open(url) as store:
+        lines = plain_differences(store, PlainAnswers(first), splits=SUPPORT.SPLITS)
+    assert not lines, "\n".join(lines[:20])
+    SUPPORT.more(late, url, tmp_path)
+    with sessions.open(url) as store:
+        lines = plain_differences(store, PlainAnswers([*first, *late]), splits=SUPPORT.SPLITS)
+    assert not lines, "\n".join(lines[:20])
