@@ -13,6 +13,7 @@ import pytest
 
 from tests.release.engines import duckdb_support
 
+KEEPS_TABLES = False
 SPLITS = True
 """Whether clew's tables are elsewhere than the spans."""
 skip = pytest.mark.skipif(os.environ.get("ENGINE") != "spark", reason="ENGINE=spark is not set")

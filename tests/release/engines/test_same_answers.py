@@ -72,8 +72,11 @@ def test_what_a_killed_process_had_begun_is_done_again(tmp_path, monkeypatch):
     add(tmp_path / "sessions.db", spans)
     url = SUPPORT.fill(spans, tmp_path)
     for _ in range(2):  # Each gets a batch further, or is killed in the same one again.
-        done = subprocess.run([sys.executable, "-c", KILLED, url], check=False, timeout=120)
-        assert done.returncode == -9
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, url],
+            check=False, timeout=120, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == -9, done.stderr
     compare(url)
 
 
