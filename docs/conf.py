@@ -42,6 +42,7 @@ nitpick_ignore_regex = [
     # Private names that appear in signatures.
     (r"py:.*", r"clew\.[a-z_.]+\.[A-Z]\w*"),
     (r"py:.*", r"[FPRT]"),
+    (r"py:.*", r"(Conversations|EngineStore)"),
     (
         r"py:.*",
         r"(ASGIApp|IdSource|Source|Scope|Receive|Send|StartResponse|Delivered|ContextMethods)",
