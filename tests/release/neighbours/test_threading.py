@@ -103,19 +103,16 @@ def wrappers_alone(monkeypatch, switch_on):
         switch_off = switch_on()
         pool = ThreadPoolExecutor(1)
         thread = Thread(target=nothing)
-        times = {"thread": [], "job": []}
-        for _ in range(20):
-            began = perf_counter()
-            for _ in range(500):
-                thread.start()
-                thread.run()
-            middle = perf_counter()
-            for _ in range(500):
-                pool.submit(nothing)
-            times["thread"].append(middle - began)
-            times["job"].append(perf_counter() - middle)
+        began = perf_counter()
+        for _ in range(500):
+            thread.start()
+            thread.run()
+        middle = perf_counter()
+        for _ in range(500):
+            pool.submit(nothing)
+        ended = perf_counter()
         switch_off()
-    return {name: min(them) for name, them in times.items()}
+    return middle - began, ended - middle
 
 
 def test_a_thread_and_a_job_cost_no_more_than_theirs(monkeypatch):
@@ -123,11 +120,22 @@ def test_a_thread_and_a_job_cost_no_more_than_theirs(monkeypatch):
         ThreadingInstrumentor().instrument()
         return ThreadingInstrumentor().uninstrument
 
+    # One after the other, so that what else the machine does slows both. The fastest of each is
+    # compared; on a busy machine it takes more rounds until both had an undisturbed one.
+    thread, job = [], []
     with using_session("chat-1"):
-        of_clew = wrappers_alone(monkeypatch, switch_clew_on)
-        of_theirs = wrappers_alone(monkeypatch, theirs)
-    ratios = {name: of_clew[name] / of_theirs[name] for name in of_clew}
-    assert max(ratios.values()) < 1.25, ratios
+        for rounds in range(1, 201):
+            clew_thread, clew_job = wrappers_alone(monkeypatch, switch_clew_on)
+            their_thread, their_job = wrappers_alone(monkeypatch, theirs)
+            thread.append((clew_thread, their_thread))
+            job.append((clew_job, their_job))
+            ratios = [
+                min(ours for ours, _ in times) / min(others for _, others in times)
+                for times in (thread, job)
+            ]
+            if rounds >= 20 and max(ratios) < 1.25:
+                break
+    assert max(ratios) < 1.25, ratios
 
 
 PROGRAM = """
