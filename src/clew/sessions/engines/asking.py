@@ -11,9 +11,8 @@ from clew.sessions.table import Table
 Row = tuple[Any, ...]
 
 
-def asked(engine: Engine, sql: str, parameters: Parameters = ()) -> Table:
-    """Return what a query, in SQLite's SQL, selects on *engine*."""
-    query = translation(engine, sql, parameters)
+def asked(engine: Engine, query: Translated) -> Table:
+    """Return what a query selects on *engine*."""
     return Table(query.names, list(map(_plain, engine.query(query.sql).rows)))
 
 
@@ -22,11 +21,8 @@ def rows(engine: Engine, sql: str, parameters: Parameters = ()) -> Sequence[Row]
     return list(map(_plain, engine.query(translation(engine, sql, parameters).sql).rows))
 
 
-def row_batches(
-    engine: Engine, sql: str, parameters: Parameters = ()
-) -> tuple[Sequence[str], Iterator[Sequence[Row]]]:
-    """Return the columns of a query, in SQLite's SQL, and its rows, some at a time."""
-    query = translation(engine, sql, parameters)
+def row_batches(engine: Engine, query: Translated) -> tuple[Sequence[str], Iterator[Sequence[Row]]]:
+    """Return the columns of a query and its rows, some at a time."""
     return query.names, ([_plain(it) for it in some] for some in engine.batches(query.sql))
 
 

@@ -57,8 +57,8 @@ def changed_traces(
 
 
 def _overlaps(day: int, window: Window) -> bool:
-    since, until = within(window, day)
-    return since is None or until is None or since < until
+    part = within(window, day)
+    return part.since_ns is None or part.until_ns is None or part.since_ns < part.until_ns
 
 
 def within(window: Window, day: int) -> Window:

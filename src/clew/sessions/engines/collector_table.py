@@ -50,15 +50,14 @@ class CollectorTable(NamedTuple):
     def spans_sql(self, window: Window) -> str:
         """Return the SELECT of the view `spans`: of what began in the *window* only.
 
-        A span that an exporter has sent twice is one row. The session stands among what tells two
-        rows apart, though it tells nothing more: so a question about one session is asked of the
-        table before its rows are compared. Sums over all spans take nearly twice as long for it,
-        and one session a tenth.
+        A span that an exporter has sent twice is one row. Where there is a condition on the
+        session, it stands among what tells two rows apart, though it tells nothing more: so the
+        condition is met before rows are compared, which takes a tenth of the time.
         """
         chosen = ",\n    ".join(f"{sql} AS {name}" for name, sql in self._selected())
         return (
             f"SELECT\n    {chosen}\nFROM {self.name}{where(window)}\n"
-            "LIMIT 1 BY trace_id, span_id, session_id"
+            f"LIMIT 1 BY trace_id, span_id{', session_id' if window.by_session else ''}"
         )
 
     def _selected(self) -> Iterable[tuple[str, str]]:

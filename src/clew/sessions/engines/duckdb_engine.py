@@ -106,10 +106,13 @@ class DuckDBEngine:
                     # It is NULL where some files are in the folder of a day, and others are not.
                     conditions.append(f"(day IS NULL OR CAST(day AS DATE) {day_sign} {day})")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        return (
-            f"SELECT {', '.join(chosen)} FROM {self._relation} {where} "
-            'QUALIFY row_number() OVER (PARTITION BY trace_id, span_id ORDER BY "start") = 1'
-        )
+        stored = f"SELECT {', '.join(chosen)} FROM {self._relation} {where}"
+        # A condition on what tells rows apart is met before they are compared.
+        keys = f"trace_id, span_id{', session_id' if window.by_session else ''}"
+        if window.is_narrow:  # This takes a quarter of the time, and must fit into memory.
+            return f"SELECT DISTINCT ON ({keys}) * FROM ({stored})"
+        place = f"row_number() OVER (PARTITION BY {keys} ORDER BY start_ns)"
+        return f"SELECT * FROM ({stored}) QUALIFY {place} = 1"
 
     def query(self, sql: str) -> Answer:
         """Return what *sql* selects."""

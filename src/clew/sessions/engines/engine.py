@@ -6,12 +6,16 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
 class Window(NamedTuple):
-    """When the spans began that are asked for, in nanoseconds; None where there is no limit."""
+    """Which spans are asked for: when they began, in nanoseconds; None where there is no limit."""
 
     since_ns: int | None = None
     """Not before."""
     until_ns: int | None = None
     """Before."""
+    by_session: bool = False
+    """Whether there is a condition on the session. It should be met before rows are compared."""
+    is_narrow: bool = False
+    """Whether none of the long columns is asked for, and rows need little memory."""
 
 
 class Answer(NamedTuple):

@@ -62,7 +62,8 @@ def shown(url: str) -> str:
 def window_of(url: str) -> Window:
     """Return when the spans began that ``?since=7d`` and ``until=2026-01-31`` in a URL choose."""
     options = parse_qs(url.partition("?")[2])
-    return Window(*(_nanoseconds(name, options.get(name)) for name in ("since", "until")))
+    since, until = (_nanoseconds(name, options.get(name)) for name in ("since", "until"))
+    return Window(since, until)
 
 
 def _nanoseconds(name: str, given: Sequence[str] | None) -> int | None:

@@ -2,8 +2,9 @@
 
 The tables are named ``clew_...``, and rows are only added to them. Those of a *part*, which is a
 session or a trace outside of any, carry the number of the batch that wrote them, and its row in
-``clew_part`` comes last. Whoever reads takes, of each part, the batch that was written last. So
-what a process had written when it was killed does not exist, without transactions, too.
+``clew_part`` comes last. Whoever reads takes, of each part, the batch with the highest number,
+which begins with the time. So what a process had written when it was killed does not exist,
+without transactions, too.
 
 Ids of traces and spans are hexadecimal text, times are nanoseconds since 1970.
 """
@@ -45,6 +46,9 @@ RECORDED = _columns("""
 """)
 """What is needed besides to make a SpanRecord of a row: JSON as `records.py` reads it."""
 
+LONG = frozenset({"attributes", "events", "links", "resource"})
+"""The columns of a span whose texts may be long."""
+
 _EVALUATION = """
     id int, session_id text, trace_id text?, root_id text?, span_id text?, name text
     annotator_kind text, identifier text, score float?, label text?, explanation text?
@@ -52,7 +56,7 @@ _EVALUATION = """
 """
 
 TABLES: dict[str, tuple[Column, ...]] = {
-    # Which batch counts: of each part, the one that was made last.
+    # Which batch counts: of each part, the one with the highest number.
     "clew_part": _columns("""
         part text, batch int, rules int, made_ns int
     """),

@@ -41,18 +41,18 @@ def text_lookup(text: str) -> tuple[str, tuple[str, ...]]:
     if not said:
         return "SELECT session_id FROM session WHERE 0", ()
     half = len(said[-1]) > 1 or not said[-1].isascii()
-    patterns = [f"% {pattern} %" for word in said if (pattern := _pattern(word))]
-    if not patterns:
+    wanted = [f" {known} " for word in said if (known := _as_indexed(word))]
+    if not wanted:
         return "SELECT session_id FROM session WHERE 0", ()
-    if half and _pattern(said[-1]):
-        patterns[-1] = patterns[-1].removesuffix(" %") + "%"
-    conditions = " AND ".join(["words LIKE ? ESCAPE '~'"] * len(patterns))
+    if half and _as_indexed(said[-1]):
+        wanted[-1] = wanted[-1].rstrip()
+    conditions = " AND ".join(["instr(words, ?) > 0"] * len(wanted))
     query = f"SELECT session_id FROM turn WHERE session_id <> '' AND {conditions}"
-    return query, tuple(patterns)
+    return query, tuple(wanted)
 
 
-def _pattern(word: str) -> str:
-    """Return what *word* is in the index: it may be several there. Words contain no wildcards."""
+def _as_indexed(word: str) -> str:
+    """Return what *word* is in the index: it may be several there."""
     return " ".join(words_of(word))
 
 

@@ -10,7 +10,8 @@ from clew.sessions.deletion import Deleted
 from clew.sessions.engines import asking, forgetting, searching
 from clew.sessions.engines.engine import Engine
 from clew.sessions.engines.errors import UnsupportedError
-from clew.sessions.engines.updating import How, bring_up_to_date, spans_of_traces
+from clew.sessions.engines.translation import Translated
+from clew.sessions.engines.updating import How, bring_up_to_date, days_of_traces, spans_of_traces
 from clew.sessions.listing import Search
 from clew.sessions.model import Turn
 from clew.sessions.rows import COLUMNS, outcome_of, session_from
@@ -97,14 +98,13 @@ class EngineStore:
         It is in the SQL of SQLite, and is translated. What the engine would answer otherwise than
         SQLite raises an error that says so.
         """
-        return asking.asked(self._asked_engine(query, parameters), query, parameters)
+        return asking.asked(*self._translated(query, parameters))
 
     def rows(
         self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows that `sql` would return, each when it is reached: they may be many."""
-        engine = self._asked_engine(query, parameters)
-        names, batches = asking.row_batches(engine, query, parameters)
+        names, batches = asking.row_batches(*self._translated(query, parameters))
         for some in batches:
             for row in some:
                 yield dict(zip(names, row, strict=True))
@@ -147,23 +147,23 @@ class EngineStore:
         if not self._is_up_to_date:
             self.catch_up()
 
-    def _asked_engine(self, query: str, parameters: Any) -> Engine:
-        """Return the engine that can answer a query."""
-        asks = asking.translation(self._source, query, parameters).asks
-        if asks - {"spans"}:
+    def _translated(self, query: str, parameters: Any) -> tuple[Engine, Translated]:
+        """Return the engine that can answer a query, and the query in its SQL."""
+        text = asking.translation(self._source, query, parameters)
+        if text.asks - {"spans"}:
             self._need_summaries()
-        if "spans" not in asks:
-            return self._tables
-        if asks == {"spans"}:
-            return self._source
-        if self._tables is not self._source:
-            message = (
-                f"this query asks for spans and for what clew has found in them; the spans are in "
-                f"{self._source.name}, and clew's tables are not: make them there with "
-                f"clew engines init {self.path}, or ask for one after the other"
-            )
-            raise UnsupportedError(message)
-        return self._source
+        if text.asks == {"spans"} or self._tables is self._source:
+            return self._source, text
+        if "spans" not in text.asks:
+            if self._tables.dialect != self._source.dialect:
+                text = asking.translation(self._tables, query, parameters)
+            return self._tables, text
+        message = (
+            f"this query asks for spans and for what clew has found in them; the spans are in "
+            f"{self._source.name}, and clew's tables are not: make them there with "
+            f"clew engines init {self.path}, or ask for one after the other"
+        )
+        raise UnsupportedError(message)
 
     def _sessions(self, found: Sequence[Sequence[Any]]) -> "Sequence[Session]":
         outcomes = self._outcomes([row[0] for row in found])
@@ -196,7 +196,9 @@ class EngineStore:
 
     def _read(self, session_id: str, stored: Sequence[Sequence[Any]]) -> Iterator[Turn]:
         by_trace: dict[str, list[SpanRecord]] = {}
-        for span in spans_of_traces(self._source, dict.fromkeys(row[0] for row in stored)):
+        traces = list(dict.fromkeys(row[0] for row in stored))
+        days = days_of_traces(self._tables, traces)
+        for span in spans_of_traces(self._source, traces, days):
             by_trace.setdefault(span.trace_id.hex(), []).append(span)
         turns = {
             (trace, turn.root_id.hex()): turn

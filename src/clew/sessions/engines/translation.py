@@ -1,8 +1,10 @@
 """Translates a query to the SQL of an engine, with the views that it asks for."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
@@ -10,12 +12,13 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
+from sqlglot.schema import MappingSchema
 
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import UnsupportedError
 from clew.sessions.engines.meaning import rewritten
 from clew.sessions.engines.parsing import Parameters, parsed, unanswerable
-from clew.sessions.engines.schema import RECORDED, SPANS, TABLES, Column
+from clew.sessions.engines.schema import LONG, RECORDED, SPANS, TABLES
 
 _TYPES = {"text": "text", "int": "bigint", "float": "double"}
 _SPANS = "spans"
@@ -28,7 +31,21 @@ PUBLIC = (
     "evaluation_history",
 )
 """The documented views."""
-_Schema = dict[str, object]
+_VIEWS = (
+    ("clew.sessions", "views.sql"),
+    ("clew.sessions.engines", "views.sql"),
+    ("clew.sessions.engines", "views_replaced.sql"),
+)
+_REPLACING = "duckdb"
+"""Which engine has the views of the last file: a part is replaced there (`Engine.replaces`)."""
+_WITH = re.compile(r"WITH (RECURSIVE )?")
+
+
+class View(NamedTuple):
+    """A view in an engine's own SQL."""
+
+    sql: str
+    made_of: set[str]
 
 
 class Translated:
@@ -49,18 +66,16 @@ def translated(
     query = parsed(sql, parameters)
     window = window_of(query)
     names, own = _finished(query, dialect)
+    window = window._replace(**_asked_of_spans(query))
     views = _views(dialect)
     wanted = list(_in_order(own, views))
     asks = frozenset(it for it in wanted if it not in views)
     definitions = {
-        name: sqlglot.parse_one(spans(window), read=dialect)
-        if name == _SPANS
-        else views[name][0].copy()
+        name: spans(window) if name == _SPANS else views[name].sql
         for name in wanted
         if name == _SPANS or name in views
     }
-    _add_definitions(query, definitions)
-    return Translated(query.sql(dialect=dialect), names, asks)
+    return Translated(_with_definitions(query, definitions, dialect), names, asks)
 
 
 def window_of(query: exp.Query) -> Window:
@@ -74,6 +89,15 @@ def window_of(query: exp.Query) -> Window:
         None if None in since else min(it for it in since if it is not None),
         None if None in until else max(it for it in until if it is not None),
     )
+
+
+def _asked_of_spans(query: exp.Query) -> dict[str, bool]:
+    """Return what else is to be known of a qualified *query* to read spans fast."""
+    conditions = [it for where in query.find_all(exp.Where) for it in where.find_all(exp.Column)]
+    return {
+        "by_session": any(it.name == "session_id" for it in conditions),
+        "is_narrow": LONG.isdisjoint(it.name for it in query.find_all(exp.Column)),
+    }
 
 
 def _bounds(table: exp.Table) -> Window:
@@ -97,32 +121,33 @@ def _bounds(table: exp.Table) -> Window:
     return Window(since, until)
 
 
-def _add_definitions(query: exp.Query, definitions: Mapping[str, exp.Expr]) -> None:
-    """Add common table expressions to *query*, before those that it has."""
+def _with_definitions(query: exp.Query, definitions: Mapping[str, str], dialect: str) -> str:
+    """Return *query* with common table expressions, before those that it has."""
+    text = query.sql(dialect=dialect)
     if not definitions:
-        return
-    added = [
-        exp.CTE(this=it, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
+        return text
+    added = ", ".join(
+        f"{exp.to_identifier(name, quoted=True).sql(dialect)} AS ({it})"
         for name, it in definitions.items()
-    ]
-    own = query.find(exp.With)
-    if query.ctes and own is not None:
-        own.set("expressions", [*added, *query.ctes])
-        return
-    for cte in added:
-        query.with_(cte.alias, as_=cte.this, copy=False)
+    )
+    if not query.ctes:
+        return f"WITH {added} {text}"
+    start = _WITH.match(text)
+    if start is None:
+        raise unanswerable("its WITH has to stand at its beginning")
+    return f"{start[0]}{added}, {text[start.end() :]}"
 
 
 def _finished(query: exp.Query, dialect: str) -> tuple[list[str], set[str]]:
     """Give *query* an engine's meaning; return its columns, and the tables that it names."""
     schema = _schema(dialect)
     own = _tables(query)
-    for name in own - schema.keys():
+    for name in own - schema.mapping.keys():
         raise unanswerable(f"there is no table {name}; there are {', '.join(PUBLIC)}")
     return _with_meaning(query, schema, dialect), own
 
 
-def _with_meaning(query: exp.Query, schema: _Schema, dialect: str) -> list[str]:
+def _with_meaning(query: exp.Query, schema: MappingSchema, dialect: str) -> list[str]:
     try:
         qualify(query, schema=schema, dialect="sqlite", quote_identifiers=True)
         annotate_types(query, schema=schema, dialect="sqlite")
@@ -168,7 +193,7 @@ def _check_correlation(query: exp.Query) -> None:
         raise UnsupportedError(message)
 
 
-def _in_order(names: set[str], views: "Mapping[str, _View]") -> Iterator[str]:
+def _in_order(names: set[str], views: Mapping[str, View]) -> Iterator[str]:
     """Yield *names* and all that they are made of, each after what it is made of."""
     done = set[str]()
 
@@ -176,7 +201,7 @@ def _in_order(names: set[str], views: "Mapping[str, _View]") -> Iterator[str]:
         if name in done:
             return
         done.add(name)
-        for other in sorted(views[name][1]) if name in views else ():
+        for other in sorted(views[name].made_of) if name in views else ():
             yield from visit(other)
         yield name
 
@@ -184,54 +209,48 @@ def _in_order(names: set[str], views: "Mapping[str, _View]") -> Iterator[str]:
         yield from visit(name)
 
 
-_View = tuple[exp.Query, set[str]]
-
-
 @cache
-def _views(dialect: str) -> dict[str, _View]:
+def _views(dialect: str) -> dict[str, View]:
     return _read(dialect)[0]
 
 
 @cache
-def _schema(dialect: str) -> _Schema:
+def _schema(dialect: str) -> MappingSchema:
     return _read(dialect)[1]
 
 
 @cache
-def _read(dialect: str) -> tuple[dict[str, _View], _Schema]:
+def _read(dialect: str) -> tuple[dict[str, View], MappingSchema]:
     """Return the views with what they are made of, and the types of all columns."""
-    schema: _Schema = {name: _typed(columns) for name, columns in TABLES.items()}
-    schema[_SPANS] = _typed((*SPANS, *RECORDED))
-    views: dict[str, _View] = {}
-    waiting = _definitions()
+    schema = MappingSchema(dialect="sqlite")
+    for name, columns in {**TABLES, _SPANS: (*SPANS, *RECORDED)}.items():
+        schema.add_table(name, {it.name: _TYPES[it.type] for it in columns})
+    views: dict[str, View] = {}
+    waiting = _definitions(dialect)
     while waiting:
         for name in list(waiting):
             query = waiting[name]
             own = _tables(query)
-            if own <= schema.keys():
+            if own <= schema.mapping.keys():
                 del waiting[name]
-                schema[name] = _typed_columns(query, schema)
+                schema.add_table(name, _typed_columns(query, schema))
                 _with_meaning(query, schema, dialect)
-                views[name] = query, own
+                views[name] = View(query.sql(dialect=dialect), own)
     return views, schema
 
 
-def _typed(columns: Sequence[Column]) -> dict[str, str]:
-    return {it.name: _TYPES[it.type] for it in columns}
-
-
-def _typed_columns(query: exp.Query, schema: _Schema) -> dict[str, str]:
+def _typed_columns(query: exp.Query, schema: MappingSchema) -> dict[str, str]:
     copy = query.copy()
     qualify(copy, schema=schema, dialect="sqlite", quote_identifiers=True)
     annotate_types(copy, schema=schema, dialect="sqlite")
     return {it.alias_or_name: it.type.sql() if it.type else "text" for it in copy.selects}
 
 
-def _definitions() -> dict[str, exp.Query]:
+def _definitions(dialect: str) -> dict[str, exp.Query]:
     """Return the views of the store that are documented, and those of engines, as they stand."""
     found: dict[str, exp.Query] = {}
-    for folder in ("clew.sessions", "clew.sessions.engines"):
-        text = (files(folder) / "views.sql").read_text("utf-8")
+    for package, name in _VIEWS if dialect == _REPLACING else _VIEWS[:2]:
+        text = (files(package) / name).read_text("utf-8")
         for statement in sqlglot.parse(text, read="sqlite"):
             if isinstance(statement, exp.Create) and isinstance(statement.expression, exp.Query):
                 found[statement.this.name] = statement.expression

@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 
 from clew.sessions.engines import records
 from clew.sessions.engines.asking import rows
-from clew.sessions.engines.changes import TraceState, changed_days, changed_traces
+from clew.sessions.engines.changes import (
+    DAY,
+    TraceState,
+    changed_days,
+    changed_traces,
+    condition_of,
+)
 from clew.sessions.engines.engine import Engine, OnWorkers, Window
 from clew.sessions.engines.schema import TABLES
 from clew.sessions.engines.summary import RULES, Rows, session_part, trace_part
@@ -17,6 +23,7 @@ from clew.store.record import SpanRecord
 
 _SPANS_PER_BATCH = 5_000
 _IDS_PER_QUERY = 500
+_EVER = Window()
 _GUESSED_SPANS = 10
 """How many spans a trace is taken to have of which it is not known."""
 
@@ -140,7 +147,9 @@ class _DayUpdate:
         return list(spans_of_traces(self._source, traces))
 
     def _write(self, parts: Mapping[str, set[str]], found: Mapping[str, Rows]) -> None:
-        batch, made = randbits(62), time_ns()
+        made = time_ns()
+        # Of a part the batch with the highest number counts, and no two have the same.
+        batch = made // 1000 << 10 | randbits(10)
         by_table: dict[str, list[dict[str, Any]]] = {}
         for part, tables in found.items():
             for table, some in tables.items():
@@ -192,12 +201,28 @@ class _DayUpdate:
             )
 
 
-def spans_of_traces(source: Engine, traces: Collection[str]) -> Iterator[SpanRecord]:
-    """Yield all spans of these *traces*."""
+def spans_of_traces(
+    source: Engine, traces: Collection[str], window: Window = _EVER
+) -> Iterator[SpanRecord]:
+    """Yield the spans of these *traces* that began in the *window*."""
     names = ", ".join(records.NAMES)
+    condition, bounds = condition_of(window)
+    condition = f"{condition} AND" if condition else "WHERE"
     for some in _some(traces):
-        query = f"SELECT {names} FROM spans WHERE trace_id IN ({', '.join('?' * len(some))})"
-        yield from records.records_of(rows(source, query, some), has_types=source.has_types)
+        marks = ", ".join("?" * len(some))
+        query = f"SELECT {names} FROM spans {condition} trace_id IN ({marks})"
+        found = rows(source, query, (*bounds, *some))
+        yield from records.records_of(found, has_types=source.has_types)
+
+
+def days_of_traces(tables: Engine, traces: Sequence[str]) -> Window:
+    """Return the days on which the spans of these *traces* began, as far as they were read."""
+    marks = ", ".join("?" * len(traces))
+    query = (
+        f"SELECT min(day) AS first, max(day) AS last FROM clew_trace WHERE trace_id IN ({marks})"
+    )
+    ((first, last),) = rows(tables, query, traces)
+    return Window() if first is None else Window(first * DAY, (last + 1) * DAY)
 
 
 def _some(values: Iterable[str]) -> Iterator[list[str]]:

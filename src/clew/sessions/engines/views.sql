@@ -2,18 +2,14 @@
 -- not here are those of clew/sessions/views.sql. The tables clew_... are described in schema.py.
 
 CREATE VIEW current_batch AS
-SELECT part, batch
-FROM (
-    SELECT part, batch, row_number() OVER (PARTITION BY part ORDER BY made_ns DESC, batch DESC) AS place
-    FROM clew_part
-) AS numbered
-WHERE place = 1;
+SELECT part, max(batch) AS batch
+FROM clew_part
+GROUP BY part;
 
 CREATE VIEW part_trace AS
-SELECT clew_part_trace.part, trace_id
+SELECT part, trace_id
 FROM clew_part_trace
-JOIN current_batch
-    ON current_batch.part = clew_part_trace.part AND current_batch.batch = clew_part_trace.batch;
+WHERE (part, batch) IN (SELECT part, batch FROM current_batch);
 
 CREATE VIEW current_trace AS
 SELECT day, trace_id, spans, checksum, rules
@@ -28,7 +24,7 @@ WHERE place = 1;
 CREATE VIEW turn AS
 SELECT clew_turn.*
 FROM clew_turn
-JOIN current_batch ON current_batch.part = clew_turn.part AND current_batch.batch = clew_turn.batch;
+WHERE (part, batch) IN (SELECT part, batch FROM current_batch);
 
 CREATE VIEW session AS
 SELECT
@@ -38,21 +34,18 @@ SELECT
     coalesce(friction, -1.0) AS friction_order,
     coalesce(failure, -1.0) AS failure_order
 FROM clew_session
-JOIN current_batch
-    ON current_batch.part = clew_session.part AND current_batch.batch = clew_session.batch;
+WHERE (part, batch) IN (SELECT part, batch FROM current_batch);
 
 CREATE VIEW session_value AS
 SELECT kind, value, last_ns, session_id
 FROM clew_session_value
-JOIN current_batch
-    ON current_batch.part = clew_session_value.part AND current_batch.batch = clew_session_value.batch;
+WHERE (part, batch) IN (SELECT part, batch FROM current_batch);
 
 CREATE VIEW user_session AS
 SELECT
     user_id, session_id, first_ns, last_ns, turns, total_tokens, cost, errors, failed_turns, latency_ns
 FROM clew_user_session
-JOIN current_batch
-    ON current_batch.part = clew_user_session.part AND current_batch.batch = clew_user_session.batch;
+WHERE (part, batch) IN (SELECT part, batch FROM current_batch);
 
 CREATE VIEW evaluation AS
 SELECT
@@ -64,8 +57,7 @@ SELECT
     id, session_id, trace_id, root_id, span_id, name, annotator_kind, identifier, score, label,
     explanation, metadata, made_ns, version, seen
 FROM clew_carried
-JOIN current_batch
-    ON current_batch.part = clew_carried.part AND current_batch.batch = clew_carried.batch;
+WHERE (part, batch) IN (SELECT part, batch FROM current_batch);
 
 CREATE VIEW current_evaluation AS
 SELECT
