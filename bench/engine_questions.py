@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from math import isclose
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -211,14 +212,21 @@ def _times(
             times[way].append(perf_counter() - begun)
     if "by hand" in ways:
         ours, theirs = answers["clew"], answers["by hand"]
-        if list(map(_rounded, ours)) != list(map(_rounded, theirs)) or not ours:
+        if not ours or not _is_same(ours, theirs):
             message = f"{question.name}: clew says {ours[:3]}, by hand it is {theirs[:3]}"
             raise AssertionError(message)
     return times
 
 
-def _rounded(row: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(f"{it:.9g}" if isinstance(it, float) else it for it in row)
+def _is_same(ours: Sequence[Sequence[Any]], theirs: Sequence[Sequence[Any]]) -> bool:
+    """Whether all values are equal, floats to nine digits."""
+    if len(ours) != len(theirs):
+        return False
+    pairs = (pair for rows in zip(ours, theirs, strict=True) for pair in zip(*rows, strict=True))
+    return all(
+        isclose(one, other, rel_tol=1e-9) if isinstance(one, float) else one == other
+        for one, other in pairs
+    )
 
 
 def main() -> int:

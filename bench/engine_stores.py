@@ -23,8 +23,9 @@ from clew.sessions.engines.asking import rows, translation
 from clew.sessions.engines.changes import CHECKSUM, DAY, changed_days
 from clew.sessions.engines.engine import Engine, Window
 from clew.sessions.engines.location import Place, connect, file_for
+from clew.sessions.engines.parts import session_part
 from clew.sessions.engines.schema import TABLES
-from clew.sessions.engines.summary import RULES, session_part, summarise
+from clew.sessions.engines.summary import RULES, summarise
 from clew.sessions.engines.updating import spans_of_traces
 
 BASE = large_store.BASE

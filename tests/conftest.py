@@ -1,5 +1,6 @@
 """What every test gets: no environment of the developer's, and clew's own errors raised."""
 
+import gc
 import os
 import sys
 import textwrap
@@ -36,6 +37,17 @@ def pytest_addoption(parser):
     parser.addoption("--landing-table", help="write what landed to this file, as Markdown")
     parser.addoption("--servers-table", help="write what servers sent to this file, as Markdown")
     parser.addoption("--phoenix-table", help="write clicks here and in Phoenix to this file")
+
+
+@pytest.fixture(autouse=True)
+def _collects_only_what_the_test_made():
+    """Keep the garbage collector from all that six frameworks made when they were imported.
+
+    Some tests collect several times, which takes a second each with all of it.
+    """
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """One tracer provider, one `instrument_all`, one provider server for the whole table."""
 
-import gc
 import os
 import threading
 from importlib import import_module
@@ -35,17 +34,6 @@ def _nothing_fails_to_detach(caplog):
     yield
     said = [it.getMessage() for it in caplog.records if it.name == "opentelemetry.context"]
     assert "Failed to detach context" not in said
-
-
-@pytest.fixture(autouse=True)
-def _collects_only_what_the_test_made():
-    """Keep the garbage collector from all that six frameworks made when they were imported.
-
-    Some tests collect several times, which takes a second each with all of it.
-    """
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -290,6 +290,7 @@ def main(framework, tool, place):
             server.clear()
             call(server)
             gc.collect()  # A stream's span may end with the stream.
+            gc.freeze()  # Not again what has been imported.
             spans = [it.attributes for it in recorder.models()]
             keys = {re.sub(r"\.\d+\.", ".N.", key) for it in spans for key in it}
             templates = [it.get("llm.prompt_template.template") for it in spans]

@@ -13,6 +13,7 @@ BEGIN = """
     recorder = Recorder()
     server = ProviderServer().start()
     messages = calls.messages()
+    gc.freeze()  # So that a collection looks at what the test makes, and at no framework.
 
     def llm(**options):
         return calls.llm(server, **options)

@@ -33,6 +33,7 @@ MISTRAL = """
 
     logging.getLogger("opentelemetry.context").addHandler(FailOnWarning())
     server = ProviderServer().start()
+    gc.freeze()  # So that a collection looks at what the test makes, and at no framework.
     CHAT = {"model": MODEL, "messages": MESSAGES}
 
     def streams(mistral):

@@ -6,8 +6,8 @@ from clew.sessions.deletion import Deleted
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.engine import Engine
 from clew.sessions.engines.errors import UnsupportedError
+from clew.sessions.engines.parts import session_part, trace_part
 from clew.sessions.engines.schema import TABLES
-from clew.sessions.engines.summary import session_part, trace_part
 
 
 def forget(source: Engine, tables: Engine, column: str, value: str) -> Deleted:

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Any
 
 from clew.sessions import scoring, summaries
+from clew.sessions.engines.parts import SESSION, TRACE
 from clew.sessions.engines.schema import TABLES
 from clew.store.database import in_memory, transaction
 from clew.store.record import SpanRecord
@@ -18,8 +19,6 @@ from clew.store.writer import Writer
 Rows = dict[str, list[dict[str, Any]]]
 RULES = summaries.RULES * 1000 + scoring.SIGNALS
 """The release of the rules by which summaries are made. All are made anew after it has changed."""
-SESSION, TRACE = "session:", "trace:"
-"""How a part begins: it is a session, or what is outside of any session in a trace."""
 _IDS = ("trace_id", "root_id", "span_id")
 _BATCH = frozenset({"part", "batch"})
 _SOURCES = {
@@ -49,16 +48,6 @@ UPDATE evaluation SET seen = (
 
 
 _SAID_IN_TRACE = "session_id = '' AND substr(carrier, 1, 16) = ?"
-
-
-def session_part(session_id: str) -> str:
-    """Return the part that a session is."""
-    return SESSION + session_id
-
-
-def trace_part(trace_id: str) -> str:
-    """Return the part that a trace is, without the sessions in it."""
-    return TRACE + trace_id
 
 
 def summarise(parts: Collection[str], spans: Sequence[SpanRecord]) -> dict[str, Rows]:

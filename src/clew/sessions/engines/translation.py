@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import UnsupportedError
 from clew.sessions.engines.meaning import rewritten
 from clew.sessions.engines.parsing import Parameters, parsed, unanswerable
+from clew.sessions.engines.parts import session_part
 from clew.sessions.engines.schema import LONG, RECORDED, SPANS, TABLES
 
 _TYPES = {"text": "text", "int": "bigint", "float": "double"}
@@ -38,6 +39,7 @@ _VIEWS = (
 )
 _REPLACING = "duckdb"
 """Which engine has the views of the last file: a part is replaced there (`Engine.replaces`)."""
+_BATCHES = "current_batch"
 _WITH = re.compile(r"WITH (RECURSIVE )?")
 
 
@@ -63,19 +65,83 @@ def translated(
     sql: str, parameters: Parameters, dialect: str, spans: Callable[[Window], str]
 ) -> Translated:
     """Return *sql*, which is in SQLite's, in *dialect*; *spans* returns the SELECT of that view."""
-    query = parsed(sql, parameters)
-    window = window_of(query)
-    names, own = _finished(query, dialect)
-    window = window._replace(**_asked_of_spans(query))
+    text, names, own, window, sessions = _query(sql, _Given(parameters), dialect)
     views = _views(dialect)
-    wanted = list(_in_order(own, views))
+    wanted = list(_in_order(set(own), views))
     asks = frozenset(it for it in wanted if it not in views)
     definitions = {
         name: spans(window) if name == _SPANS else views[name].sql
         for name in wanted
         if name == _SPANS or name in views
     }
-    return Translated(_with_definitions(query, definitions, dialect), names, asks)
+    if sessions and _BATCHES in definitions:
+        definitions[_BATCHES] = _batches_of(sessions, dialect)
+    return Translated(_with_definitions(text, definitions, dialect), names, asks)
+
+
+class _Given:
+    """Parameters as a key: 1, 1.0 and True are not the same."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+        self._key = repr(parameters)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Given) and self._key == other._key
+
+
+class _Query(NamedTuple):
+    """A query in an engine's own SQL, without the views that it asks for."""
+
+    sql: str
+    names: tuple[str, ...]
+    asks: frozenset[str]
+    window: Window
+    sessions: tuple[str, ...]
+    """To which sessions its conditions restrict it; none if they do not."""
+
+
+@lru_cache(maxsize=256)  # A page asks the same again and again.
+def _query(sql: str, given: _Given, dialect: str) -> _Query:
+    query = parsed(sql, given.parameters)
+    window, sessions = window_of(query), sessions_of(query)
+    names, own = _finished(query, dialect)
+    window = window._replace(**_asked_of_spans(query))
+    return _Query(query.sql(dialect=dialect), tuple(names), frozenset(own), window, sessions)
+
+
+def sessions_of(query: exp.Query) -> tuple[str, ...]:
+    """Return the sessions to which the conditions of *query* restrict its only table."""
+    where, tables = query.args.get("where"), list(query.find_all(exp.Table))
+    if not isinstance(query, exp.Select) or where is None or len(tables) != 1:
+        return ()
+    if tables[0].find_ancestor(exp.Select) is not query:
+        return ()
+    for condition in where.this.flatten() if isinstance(where.this, exp.And) else [where.this]:
+        column = condition.args.get("this")
+        if not (isinstance(column, exp.Column) and column.name == "session_id"):
+            continue
+        if isinstance(condition, exp.EQ):
+            values = [condition.expression]
+        elif isinstance(condition, exp.In):
+            values = condition.expressions
+        else:
+            continue
+        # Outside of any session, a part is a trace.
+        if values and all(
+            isinstance(it, exp.Literal) and it.is_string and it.name for it in values
+        ):
+            return tuple(it.name for it in values)
+    return ()
+
+
+def _batches_of(sessions: Sequence[str], dialect: str) -> str:
+    """Return the view of batches of a few sessions: those of all others are not looked for."""
+    parts = ", ".join(exp.Literal.string(session_part(it)).sql(dialect) for it in sessions)
+    return f"SELECT part, max(batch) AS batch FROM clew_part WHERE part IN ({parts}) GROUP BY part"
 
 
 def window_of(query: exp.Query) -> Window:
@@ -121,21 +187,16 @@ def _bounds(table: exp.Table) -> Window:
     return Window(since, until)
 
 
-def _with_definitions(query: exp.Query, definitions: Mapping[str, str], dialect: str) -> str:
+def _with_definitions(query: str, definitions: Mapping[str, str], dialect: str) -> str:
     """Return *query* with common table expressions, before those that it has."""
-    text = query.sql(dialect=dialect)
     if not definitions:
-        return text
+        return query
     added = ", ".join(
         f"{exp.to_identifier(name, quoted=True).sql(dialect)} AS ({it})"
         for name, it in definitions.items()
     )
-    if not query.ctes:
-        return f"WITH {added} {text}"
-    start = _WITH.match(text)
-    if start is None:
-        raise unanswerable("its WITH has to stand at its beginning")
-    return f"{start[0]}{added}, {text[start.end() :]}"
+    start = _WITH.match(query)
+    return f"{start[0]}{added}, {query[start.end() :]}" if start else f"WITH {added} {query}"
 
 
 def _finished(query: exp.Query, dialect: str) -> tuple[list[str], set[str]]:

@@ -16,8 +16,9 @@ from clew.sessions.engines.changes import (
     condition_of,
 )
 from clew.sessions.engines.engine import Engine, OnWorkers, Window
+from clew.sessions.engines.parts import session_part, trace_part
 from clew.sessions.engines.schema import TABLES
-from clew.sessions.engines.summary import RULES, Rows, session_part, trace_part
+from clew.sessions.engines.summary import RULES, Rows
 from clew.sessions.engines.workers import Parts, Workers
 from clew.store.record import SpanRecord
 

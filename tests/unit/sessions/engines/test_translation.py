@@ -7,7 +7,7 @@ sqlglot = pytest.importorskip("sqlglot")
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.parsing import parsed
-from clew.sessions.engines.translation import PUBLIC, translated, window_of
+from clew.sessions.engines.translation import PUBLIC, sessions_of, translated, window_of
 
 DIALECTS = ("duckdb", "clickhouse", "spark")
 
@@ -113,7 +113,7 @@ def test_clickhouse_refuses_what_it_would_answer_wrongly():
         "SELECT session_id, (SELECT count(*) FROM turns WHERE turns.session_id = "
         "sessions.session_id) AS n FROM sessions"
     )
-    assert translate(sql).names == ["session_id", "n"]
+    assert translate(sql).names == ("session_id", "n")
     with pytest.raises(UnsupportedError, match="join it"):
         translate(sql, dialect="clickhouse")
 
@@ -121,3 +121,47 @@ def test_clickhouse_refuses_what_it_would_answer_wrongly():
 def test_clickhouse_sorts_by_what_is_selected_under_a_name():
     sql = "SELECT user_id, max(last_ns) AS last_ns FROM sessions GROUP BY user_id ORDER BY last_ns"
     assert translate(sql, dialect="clickhouse").sql.endswith("ORDER BY 2 NULLS FIRST")
+
+
+@pytest.mark.parametrize(
+    ("sql", "sessions"),
+    [
+        ("SELECT * FROM turns WHERE session_id = 'a'", ("a",)),
+        ("SELECT * FROM turns AS t WHERE t.session_id = 'a' AND errors > 0", ("a",)),
+        ("SELECT * FROM sessions WHERE session_id IN ('a', 'b')", ("a", "b")),
+        ("SELECT * FROM turns", ()),
+        ("SELECT * FROM turn WHERE session_id = ''", ()),
+        ("SELECT * FROM turns WHERE session_id = 'a' OR errors > 0", ()),
+        ("SELECT * FROM turns WHERE NOT session_id = 'a'", ()),
+        ("SELECT * FROM turns WHERE session_id > 'a'", ()),
+        ("SELECT * FROM turns WHERE session_id = user_id", ()),
+        ("SELECT * FROM (SELECT user_id AS session_id FROM turns) WHERE session_id = 'a'", ()),
+        ("WITH t AS (SELECT * FROM turns) SELECT * FROM t WHERE session_id = 'a'", ()),
+        ("SELECT * FROM turns JOIN sessions USING (session_id) WHERE session_id = 'a'", ()),
+        (
+            "SELECT * FROM turns WHERE session_id = 'a' UNION ALL SELECT * FROM turns",
+            (),
+        ),
+    ],
+)
+def test_sessions_are_read_from_a_condition_that_restricts_everything(sql, sessions):
+    assert sessions_of(parsed(sql)) == sessions
+
+
+def test_batches_of_other_sessions_are_not_looked_for():
+    found = translate("SELECT * FROM turns WHERE session_id = ?", ("it's",), dialect="clickhouse")
+    assert "part IN ('session:it\\'s')" in found.sql or "part IN ('session:it''s')" in found.sql
+    # The same text with another value is another query.
+    other = translate("SELECT * FROM turns WHERE session_id = ?", ("b",), dialect="clickhouse")
+    assert "'session:b'" in other.sql
+    assert "session:" not in translate("SELECT * FROM turns", dialect="clickhouse").sql
+
+
+@pytest.mark.parametrize("values", [(1,), (1.0,), (True,), ("1",), (b"1",), (None,)])
+def test_values_that_are_equal_and_not_the_same_are_told_apart(values):
+    for given in ((1,), (1.0,), (True,), ("1",), (b"1",), (None,)):
+        translate("SELECT ? AS value FROM sessions", given)
+    found = translate("SELECT ? AS value FROM sessions", values)
+    (value,) = values
+    text = {bool: "1", bytes: "'31'", str: "'1'", type(None): "NULL"}.get(type(value), repr(value))
+    assert f"SELECT {text} AS" in found.sql
