@@ -195,7 +195,7 @@ def test_a_day_reads_the_parts_of_that_day(form, tmp_path):
 def test_a_condition_is_asked_before_rows_are_compared(condition, tmp_path):
     fill_at(f"chdb:{tmp_path}", turn())
     with closing(open_engine(f"chdb:{tmp_path}")) as engine:
-        view = engine.spans_sql(Window())
+        view = engine.spans_sql(Window(by_session="session_id" in condition))
         sql = translated(f"WITH s AS ({view}) SELECT attributes FROM s WHERE {condition}")
         plan = "\n".join(line for (line,) in engine.query(f"EXPLAIN actions = 1 {sql}").rows)
     assert "Prewhere filter" in plan.partition("LimitBy")[2]

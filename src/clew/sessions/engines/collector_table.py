@@ -55,10 +55,10 @@ class CollectorTable(NamedTuple):
         condition is met before rows are compared, which takes a tenth of the time.
         """
         chosen = ",\n    ".join(f"{sql} AS {name}" for name, sql in self._selected())
-        return (
-            f"SELECT\n    {chosen}\nFROM {self.name}{where(window)}\n"
-            f"LIMIT 1 BY trace_id, span_id{', session_id' if window.by_session else ''}"
-        )
+        stored = f"SELECT\n    {chosen}\nFROM {self.name}{where(window)}\n"
+        if window.with_copies:
+            return stored
+        return f"{stored}LIMIT 1 BY trace_id, span_id{', session_id' if window.by_session else ''}"
 
     def _selected(self) -> Iterable[tuple[str, str]]:
         found = {it.name: self._column(it.type, (it.attribute, *it.others)) for it in COLUMNS}

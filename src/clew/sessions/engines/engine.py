@@ -16,6 +16,8 @@ class Window(NamedTuple):
     """Whether there is a condition on the session. It should be met before rows are compared."""
     is_narrow: bool = False
     """Whether none of the long columns is asked for, and rows need little memory."""
+    with_copies: bool = False
+    """Whether a span that is stored twice may be two rows."""
 
 
 class Answer(NamedTuple):

@@ -22,7 +22,8 @@ from clew.sessions.engines.parts import session_part
 from clew.sessions.engines.schema import LONG, RECORDED, SPANS, TABLES
 
 _TYPES = {"text": "text", "int": "bigint", "float": "double"}
-_SPANS = "spans"
+_SPANS, _STORED = "spans", "stored_spans"
+"""The second is not documented: there a span that is stored twice may be two rows."""
 PUBLIC = (
     "sessions",
     "turns",
@@ -69,11 +70,11 @@ def translated(
     views = _views(dialect)
     wanted = list(_in_order(set(own), views))
     asks = frozenset(it for it in wanted if it not in views)
-    definitions = {
-        name: spans(window) if name == _SPANS else views[name].sql
-        for name in wanted
-        if name == _SPANS or name in views
-    }
+    definitions = {name: views[name].sql for name in wanted if name in views}
+    if _SPANS in asks:
+        definitions[_SPANS] = spans(window)
+    if _STORED in asks:
+        definitions[_STORED] = spans(window._replace(with_copies=True))
     if sessions and _BATCHES in definitions:
         definitions[_BATCHES] = _batches_of(sessions, dialect)
     return Translated(_with_definitions(text, definitions, dialect), names, asks)
@@ -146,7 +147,7 @@ def _batches_of(sessions: Sequence[str], dialect: str) -> str:
 
 def window_of(query: exp.Query) -> Window:
     """Return when all spans began that *query* can ask for, as far as its conditions say that."""
-    found = [_bounds(it) for it in query.find_all(exp.Table) if it.name == _SPANS]
+    found = [_bounds(it) for it in query.find_all(exp.Table) if it.name in {_SPANS, _STORED}]
     if not found:
         return Window()
     since = [it.since_ns for it in found]
@@ -284,7 +285,10 @@ def _schema(dialect: str) -> MappingSchema:
 def _read(dialect: str) -> tuple[dict[str, View], MappingSchema]:
     """Return the views with what they are made of, and the types of all columns."""
     schema = MappingSchema(dialect="sqlite")
-    for name, columns in {**TABLES, _SPANS: (*SPANS, *RECORDED)}.items():
+    for name, columns in {
+        **TABLES,
+        **dict.fromkeys((_SPANS, _STORED), (*SPANS, *RECORDED)),
+    }.items():
         schema.add_table(name, {it.name: _TYPES[it.type] for it in columns})
     views: dict[str, View] = {}
     waiting = _definitions(dialect)
