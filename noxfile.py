@@ -458,3 +458,11 @@ def bench(session: nox.Session) -> None:
     """Measure against the named peers, in one run."""
     _install(session, *EXTRAS, groups=("bench",))
     session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session(python=CURRENT)
+def bench_engines(session: nox.Session) -> None:
+    """Measure questions on engines, beside the same questions written by hand."""
+    groups = ("bench", *(f"engine-{engine}" for engine in ENGINES))
+    _install(session, *ENGINES, "view", groups=groups)
+    session.run("python", "-m", "bench", "engines", *session.posargs)

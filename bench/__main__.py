@@ -16,6 +16,8 @@ from typing import Any
 from bench.pairing import Estimate, Verdict
 
 BENCHES = ("startup", "span", "call", "counting", "store", "page", "signals", "metrics")
+BY_NAME = ("engines",)
+"""Those that are run only when they are named: they need much that the others do not."""
 
 _VERSIONS_OF = (
     "clew",
@@ -30,7 +32,9 @@ _VERSIONS_OF = (
 def main() -> int:
     """Run the benchmarks that are named, or all; return 1 if a promise is broken."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("benches", nargs="*", metavar="bench", help=f"of {', '.join(BENCHES)}")
+    parser.add_argument(
+        "benches", nargs="*", metavar="bench", help=f"of {', '.join((*BENCHES, *BY_NAME))}"
+    )
     parser.add_argument("--rounds", type=int, help="how often each row is run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers there")
     parser.add_argument(
@@ -45,16 +49,14 @@ def main() -> int:
             parser.error("breaks needs --data FOLDER, with labelled conversations in .jsonl files")
         import_module("bench.breaks").run(options.data, options.json)
         return 0
-    if unknown := set(options.benches) - set(BENCHES):
+    if unknown := set(options.benches) - {*BENCHES, *BY_NAME}:
         parser.error(f"there is no bench {', '.join(sorted(unknown))}")
     if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds must be at least 1")
     found: dict[str, Any] = {"versions": _versions()}
     print(", ".join(f"{name} {version}" for name, version in found["versions"].items()))
     kept = True
-    for name in BENCHES:
-        if options.benches and name not in options.benches:
-            continue
+    for name in options.benches or BENCHES:
         bench = import_module(f"bench.{name}")
         found[name] = bench.measure(options.rounds or bench.ROUNDS)
         print(f"\n{bench.report(found[name])}", flush=True)

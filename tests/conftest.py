@@ -36,6 +36,7 @@ hypothesis.settings.load_profile("clew")
 def pytest_addoption(parser):
     parser.addoption("--landing-table", help="write what landed to this file, as Markdown")
     parser.addoption("--servers-table", help="write what servers sent to this file, as Markdown")
+    parser.addoption("--answers-table", help="write the answers of an engine into this file")
     parser.addoption("--phoenix-table", help="write clicks here and in Phoenix to this file")
 
 

@@ -3,7 +3,7 @@
 from itertools import chain, zip_longest
 from math import isclose
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from clew.evaluations.metrics.figures import figures
 from clew.sessions.listing import Order
@@ -54,29 +54,46 @@ def differences(expected, found, *, splits=False):
 
     With *splits*, spans and what was found in them are in two places, and not asked for together.
     """
-    return [line for line in chain.from_iterable(_lines(expected, found, splits=splits)) if line]
+    return list(chain.from_iterable(it.lines for it in compared(expected, found, splits=splits)))
+
+
+class Compared(NamedTuple):
+    """One question, and how the answers of two stores differ."""
+
+    kind: str
+    lines: list[str]
+
+
+def compared(expected, found, *, splits=False):
+    """Yield each question with a line for each difference."""
+    for kind, lines in _lines(expected, found, splits=splits):
+        yield Compared(kind, list(lines))
 
 
 def _lines(expected, found, *, splits):
     for view, order in VIEWS.items():
         columns = _columns(expected, view)
         query = f"SELECT {', '.join(columns)} FROM {view} ORDER BY {order}"
-        yield _rows(query[:40], expected.sql(query), found.sql(query))
+        yield f"view `{view}`, whole", _rows(query[:40], expected.sql(query), found.sql(query))
     for question in QUESTIONS:
-        yield _rows(question, expected.ask(question), found.ask(question))
+        yield f"question `{question}`", _rows(question, expected.ask(question), found.ask(question))
     for query in QUERIES:
         if not (splits and "spans AS s" in query):
-            yield _rows(query, expected.sql(query), found.sql(query))
-    for search in _searches():
+            lines = _rows(query, expected.sql(query), found.sql(query))
+            yield "queries as users write them", lines
+    for kind, search in _searches():
         a, b = (list(it.list(**search)) for it in (expected, found))
-        yield _rows(f"list({search})", *([_figures(it) for it in some] for some in (a, b)))
+        lines = _rows(f"list({search})", *([_figures(it) for it in some] for some in (a, b)))
+        yield kind, lines
     for session in expected.list(limit=1000):
         a, b = session.turns, found.get(session.id).turns
-        yield _rows(f"turns of {session.id!r}", *([_turn(it) for it in some] for some in (a, b)))
+        lines = _rows(f"turns of {session.id!r}", *([_turn(it) for it in some] for some in (a, b)))
+        yield "one session, with turns, calls and findings", lines
     for metric in METRICS:
         for by in GROUPS:
             a, b = (figures(it, metric, by=by).groups for it in (expected, found))
-            yield _rows(f"{metric} by {by}", *([_group(it) for it in some] for some in (a, b)))
+            lines = _rows(f"{metric} by {by}", *([_group(it) for it in some] for some in (a, b)))
+            yield f"metrics by {by}" if by else "metrics over all", lines
 
 
 def _columns(store, view):
@@ -88,11 +105,13 @@ def _columns(store, view):
 def _searches():
     for order in get_args(Order):
         for ascending in (False, True):
-            yield {"order_by": order, "ascending": ascending}
-            yield {"order_by": order, "ascending": ascending, "limit": 2}
+            kind = "lists of sessions, in each order"
+            yield kind, {"order_by": order, "ascending": ascending}
+            yield kind, {"order_by": order, "ascending": ascending, "limit": 2}
     for condition in FILTERS:
-        yield condition
-        yield {**condition, "order_by": "cost", "limit": 3}
+        kind = f"lists by {' and '.join(condition)}"
+        yield kind, condition
+        yield kind, {**condition, "order_by": "cost", "limit": 3}
 
 
 def _figures(session):
