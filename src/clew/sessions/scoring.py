@@ -2,10 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from clew.core.containment import contain
 from clew.sessions.model import BadTurn, Finding, Turn
@@ -22,6 +23,9 @@ TURN_ORDER = "start_ns, trace_id, root_id"
 """The order of a session's turns, whichever of them was stored first."""
 SHOWN = "(said OR errors > 0)"
 """Which rows of the table `turn` are turns of the conversation."""
+KnownTurns: TypeAlias = Mapping[bytes, Sequence[Turn]]
+"""The turns of traces that have been found already."""
+_NONE: KnownTurns = MappingProxyType({})
 _AT_ONCE = 50
 _COLUMNS = ("friction", "failure", "first_bad_turn", "first_bad", "worst_turn", "worst")
 _UPDATE = (
@@ -55,8 +59,13 @@ def are_scored(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute(query, (SIGNALS,)).fetchone()[0])
 
 
-def score_all(connection: sqlite3.Connection, seconds: float = float("inf")) -> bool:
-    """Score the sessions that are not, the last ones first; return whether none is left."""
+def score_all(
+    connection: sqlite3.Connection, seconds: float = float("inf"), known: KnownTurns = _NONE
+) -> bool:
+    """Score the sessions that are not, the last ones first; return whether none is left.
+
+    The turns of traces that are *known* are not read again.
+    """
     until = monotonic() + seconds
     use_current_signals(connection)
     while True:
@@ -65,12 +74,14 @@ def score_all(connection: sqlite3.Connection, seconds: float = float("inf")) -> 
         if not waiting:
             return True
         for session in waiting:
-            score_sessions(connection, [session])
+            score_sessions(connection, [session], known)
             if monotonic() > until:
                 return are_scored(connection)
 
 
-def score_sessions(connection: sqlite3.Connection, sessions: Iterable[str]) -> None:
+def score_sessions(
+    connection: sqlite3.Connection, sessions: Iterable[str], known: KnownTurns = _NONE
+) -> None:
     """Score those of these sessions that are not scored."""
     for session in sessions:
         state = connection.execute(
@@ -80,7 +91,7 @@ def score_sessions(connection: sqlite3.Connection, sessions: Iterable[str]) -> N
             continue
         # Reading takes longest, and nobody has to wait for it. If the session changes meanwhile,
         # its row is another one, and it is scored again.
-        turns = list(read_turns(connection, session))
+        turns = list(read_turns(connection, session, known=known))
         told = _scores(turns)
         with transaction(connection):
             changed = connection.execute(_UPDATE, (*_session_row(turns, told), session, *state))
@@ -96,7 +107,11 @@ def score_sessions(connection: sqlite3.Connection, sessions: Iterable[str]) -> N
 
 
 def read_turns(
-    connection: sqlite3.Connection, session_id: str, skipped: int = 0, number: int = -1
+    connection: sqlite3.Connection,
+    session_id: str,
+    skipped: int = 0,
+    number: int = -1,
+    known: KnownTurns = _NONE,
 ) -> Iterator[Turn]:
     """Yield the turns of a session without their scores, so many of them after skipping some."""
     query = (
@@ -107,7 +122,8 @@ def read_turns(
     read: tuple[bytes | None, Sequence[Turn]] = (None, ())
     for trace, root in rows:
         if read[0] != trace:
-            read = (trace, turns_of(spans_of_trace(connection, trace)))
+            turns = known.get(trace)
+            read = (trace, turns_of(spans_of_trace(connection, trace)) if turns is None else turns)
         # There is one turn of each root and session in a trace.
         yield from (it for it in read[1] if it.root_id == root and it.session_id == session_id)
 

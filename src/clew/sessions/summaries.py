@@ -114,8 +114,15 @@ def bring_up_to_date(connection: sqlite3.Connection, seconds: float = float("inf
     return True
 
 
-def refresh(connection: sqlite3.Connection, traces: Iterable[bytes]) -> None:
-    """Make the turns of these *traces* anew, and the summaries of the sessions that they are in."""
+def refresh(
+    connection: sqlite3.Connection,
+    traces: Iterable[bytes],
+    found: dict[bytes, Sequence[Turn]] | None = None,
+) -> None:
+    """Make the turns of these *traces* anew, and the summaries of the sessions that they are in.
+
+    The turns are put into *found*, for whoever needs them next.
+    """
     sessions = set[str]()
     wanted = list(traces)
     for trace in wanted:  # To which are added those that something is said about.
@@ -125,7 +132,10 @@ def refresh(connection: sqlite3.Connection, traces: Iterable[bytes]) -> None:
         }
         spans = spans_of_trace(connection, trace)
         wanted.extend(carried.add_carried(connection, spans))
-        after = list(map(_row, _turns_of(spans)))
+        turns_found = _turns_of(spans)
+        if found is not None:
+            found[trace] = turns_found
+        after = list(map(_row, turns_found))
         for row in before.keys() - set(after):
             _delete(connection, before[row], row)
             sessions.add(row[0])

@@ -7,7 +7,7 @@ needs nothing but the spans, and is run by the workers of a cluster, too.
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.sessions import scoring, summaries
 from clew.sessions.engines.parts import SESSION, TRACE
@@ -15,6 +15,9 @@ from clew.sessions.engines.schema import TABLES
 from clew.store.database import in_memory, transaction
 from clew.store.record import SpanRecord
 from clew.store.writer import Writer
+
+if TYPE_CHECKING:
+    from clew.sessions.model import Turn
 
 Rows = dict[str, list[dict[str, Any]]]
 RULES = summaries.RULES * 1000 + scoring.SIGNALS
@@ -54,9 +57,10 @@ def summarise(parts: Collection[str], spans: Sequence[SpanRecord]) -> dict[str, 
     """Return the rows of each of these *parts* by their table, given all spans of their traces."""
     with closing(in_memory()) as connection:
         Writer(connection).add(spans)
+        turns: "dict[bytes, Sequence[Turn]]" = {}
         with transaction(connection):
-            summaries.refresh(connection, dict.fromkeys(it.trace_id for it in spans))
-        scoring.score_all(connection)
+            summaries.refresh(connection, dict.fromkeys(it.trace_id for it in spans), turns)
+        scoring.score_all(connection, known=turns)
         # What was stored last is not known on an engine, but spans are only added.
         connection.execute(_LAST_SPAN)
         connection.execute(_SEEN)
