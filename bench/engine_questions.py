@@ -131,7 +131,7 @@ QUESTIONS = (
             f"SpanAttributes['llm.model_name'] AS model, {_TOKENS} AS tokens FROM {{spans}} "
             f"WHERE {_LLM} {_ONCE}) GROUP BY model ORDER BY model",
             "spark": "SELECT model, count(*), sum(total_tokens) FROM (SELECT trace_id, span_id, "
-            "first(model) AS model, first(total_tokens) AS total_tokens FROM {spans} "
+            "max(model) AS model, max(total_tokens) AS total_tokens FROM {spans} "
             "WHERE kind = 'LLM' GROUP BY trace_id, span_id) GROUP BY model ORDER BY model",
         },
     ),

@@ -67,3 +67,11 @@ SELECT s.name, t.said
 FROM spans AS s
 JOIN turns AS t ON t.trace_id = s.trace_id
 ORDER BY s.trace_id, s.span_id, t.root_id;
+SELECT count(*) AS n
+FROM spans;
+SELECT count(*) AS n
+FROM spans
+WHERE session_id = 'chat-42';
+SELECT span_id, attributes
+FROM spans
+WHERE name = 'nobody';

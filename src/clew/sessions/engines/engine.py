@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from clew.sessions.engines.schema import LONG
+
 
 class Window(NamedTuple):
     """Which spans are asked for: when they began, in nanoseconds; None where there is no limit."""
@@ -14,10 +16,15 @@ class Window(NamedTuple):
     """Before."""
     by_session: bool = False
     """Whether there is a condition on the session. It should be met before rows are compared."""
-    is_narrow: bool = False
-    """Whether none of the long columns is asked for, and rows need little memory."""
+    columns: frozenset[str] | None = None
+    """Those that are asked for, if that is known; others may be left out."""
     with_copies: bool = False
     """Whether a span that is stored twice may be two rows."""
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether none of the long columns is asked for, and rows need little memory."""
+        return self.columns is not None and LONG.isdisjoint(self.columns)
 
 
 class Answer(NamedTuple):

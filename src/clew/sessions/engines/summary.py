@@ -57,7 +57,7 @@ def summarise(parts: Collection[str], spans: Sequence[SpanRecord]) -> dict[str, 
     """Return the rows of each of these *parts* by their table, given all spans of their traces."""
     with closing(in_memory()) as connection:
         Writer(connection).add(spans)
-        turns: "dict[bytes, Sequence[Turn]]" = {}
+        turns: dict[bytes, Sequence[Turn]] = {}
         with transaction(connection):
             summaries.refresh(connection, dict.fromkeys(it.trace_id for it in spans), turns)
         scoring.score_all(connection, known=turns)

@@ -19,7 +19,7 @@ from clew.sessions.engines.errors import UnsupportedError
 from clew.sessions.engines.meaning import rewritten
 from clew.sessions.engines.parsing import Parameters, parsed, unanswerable
 from clew.sessions.engines.parts import session_part
-from clew.sessions.engines.schema import LONG, RECORDED, SPANS, TABLES
+from clew.sessions.engines.schema import RECORDED, SPANS, TABLES
 
 _TYPES = {"text": "text", "int": "bigint", "float": "double"}
 _SPANS, _STORED = "spans", "stored_spans"
@@ -110,7 +110,7 @@ def _query(sql: str, given: _Given, dialect: str) -> _Query:
     query = parsed(sql, given.parameters)
     window, sessions = window_of(query), sessions_of(query)
     names, own = _finished(query, dialect)
-    window = window._replace(**_asked_of_spans(query))
+    window = _asked_of_spans(query, window)
     return _Query(query.sql(dialect=dialect), tuple(names), frozenset(own), window, sessions)
 
 
@@ -158,13 +158,13 @@ def window_of(query: exp.Query) -> Window:
     )
 
 
-def _asked_of_spans(query: exp.Query) -> dict[str, bool]:
-    """Return what else is to be known of a qualified *query* to read spans fast."""
+def _asked_of_spans(query: exp.Query, window: Window) -> Window:
+    """Return *window* with what else is to be known of a qualified *query* to read spans fast."""
     conditions = [it for where in query.find_all(exp.Where) for it in where.find_all(exp.Column)]
-    return {
-        "by_session": any(it.name == "session_id" for it in conditions),
-        "is_narrow": LONG.isdisjoint(it.name for it in query.find_all(exp.Column)),
-    }
+    return window._replace(
+        by_session=any(it.name == "session_id" for it in conditions),
+        columns=frozenset(it.name for it in query.find_all(exp.Column)),
+    )
 
 
 def _bounds(table: exp.Table) -> Window:
