@@ -402,6 +402,33 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(python=CURRENT)
+def audit(session: nox.Session) -> None:
+    """Check the licences of all packages that the extras install, and what is known against them.
+
+    Where nobody can be asked for known vulnerabilities this session counts as skipped, and says so;
+    in CI, where ``CI`` is set, it fails.
+    """
+    _install(session, groups=("test", "audit"))
+    _pytest(session, "tests/release/audit")
+    where = Path(session.create_tmp()).resolve() / "packages"
+    session.run("uv", "venv", "--quiet", "--clear", str(where), external=True)
+    python = str(where / "bin" / "python")
+    everything = f".[{','.join([*EXTRAS, *ENGINES])}]"
+    session.run("uv", "pip", "install", "-q", "--python", python, everything, external=True)
+    session.run(python, "-I", "tests/release/audit/licences.py", external=True)
+    (packages,) = where.glob("lib/python*/site-packages")
+    # 3: what is known could not be looked up.
+    script = ("python", "tests/release/audit/vulnerabilities.py", str(packages))
+    said = str(session.run(*script, silent=True, success_codes=[0, 3]))
+    if not said.startswith("NOT AUDITED"):
+        session.log(said)
+    elif os.environ.get("CI"):
+        session.error(said)
+    else:
+        session.skip(said)
+
+
+@nox.session(python=CURRENT)
 def changelog(session: nox.Session) -> None:
     """Show the changelog of the next version."""
     session.install("towncrier")
@@ -419,7 +446,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=CURRENT)
 def package(session: nox.Session) -> None:
     """Build the package, install it in an empty environment on each Python, and use it."""
-    session.install("twine", "mypy", "pyright[nodejs]")
+    session.install("twine", "mypy", "pyright[nodejs]", "cyclonedx-bom>=7")
     built = Path(session.create_tmp()).resolve() / "package"
     shutil.rmtree(built, ignore_errors=True)
     session.run("uv", "build", "--quiet", "--out-dir", str(built), external=True)
@@ -434,6 +461,8 @@ def package(session: nox.Session) -> None:
         session.error("the sdist builds another wheel than the tree does")
     session.run("twine", "check", "--strict", str(wheel), str(sdist))
 
+    _bill_of_materials(session, built, wheel)
+
     tests = Path(__file__).parent / "tests"
     shutil.copytree(tests / "release" / "package", built / "run")
     shutil.copytree(tests / "release" / "typing", built / "typing")
@@ -447,6 +476,20 @@ def package(session: nox.Session) -> None:
     interpreter = str(built / f"python{CURRENT}" / "bin" / "python")
     session.run("mypy", "--strict", "--python-executable", interpreter, "typing")
     session.run("pyright", "--pythonpath", interpreter, "--project", "typing")
+
+
+def _bill_of_materials(session: nox.Session, built: Path, wheel: Path) -> None:
+    """Write beside *wheel* what it installs today, as an SBOM of CycloneDX, and check that."""
+    where = built / "materials"
+    session.run("uv", "venv", "--quiet", str(where), external=True)  # Without pip.
+    python = str(where / "bin" / "python")
+    session.run("uv", "pip", "install", "-q", "--python", python, str(wheel), external=True)
+    session.run(python, "-I", "tests/release/audit/licences.py", external=True)
+    # Of two builds of one day both are the same: it has no time and no random number.
+    options = ("--output-reproducible", "--mc-type", "library", "--pyproject", "pyproject.toml")
+    sbom = wheel.with_suffix(".cdx.json")
+    session.run("cyclonedx-py", "environment", *options, "--output-file", str(sbom), python)
+    session.run("python", "tests/release/audit/materials.py", str(sbom), str(wheel), python)
 
 
 def _clean_environment(session: nox.Session, where: Path, version: str, wheel: Path) -> str:
