@@ -1,8 +1,8 @@
 """Checks the licences of packages; run by ``nox -s audit`` and ``nox -s package``.
 
-It is run by the Python in whose environment the packages are, and needs none of them. What a package
-says in its metadata is read in the order of how exact it is: an expression of SPDX, classifiers,
-free text.
+It is run by the Python in whose environment the packages are, and needs none of them. What a
+package says in its metadata is read in the order of how exact it is: an expression of SPDX,
+classifiers, free text.
 """
 
 import re

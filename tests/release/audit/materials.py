@@ -2,8 +2,8 @@
 
     python materials.py SBOM WHEEL PYTHON
 
-What is written for the wheel itself names no version, because the project takes it from its code, and
-no file. Both are added. Then each package that *PYTHON* has has to be in it, and nothing else.
+What is written for the wheel itself names no version, because the project takes it from its code,
+and no file. Both are added. Then what is in it has to be what *PYTHON* has, and nothing else.
 """
 
 import hashlib

@@ -37,7 +37,15 @@ def ask(service: str, packages: str, *options: str) -> Outcome:
     """Have pip-audit look up the packages in the folder *packages*."""
     ignored = [f"--ignore-vuln={name}" for name in ACCEPTED]
     command = [
-        *(sys.executable, "-m", "pip_audit", "--path", packages, "--vulnerability-service", service),
+        *(
+            sys.executable,
+            "-m",
+            "pip_audit",
+            "--path",
+            packages,
+            "--vulnerability-service",
+            service,
+        ),
         *("--format", "json", "--progress-spinner", "off", *ignored, *options),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
