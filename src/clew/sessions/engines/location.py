@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 from clew.core.install_command import pip_line
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError
+from clew.store.location import home_expanded
 
 if TYPE_CHECKING:
     from clew.sessions.engines.engine import Engine
@@ -34,26 +35,40 @@ _KINDS = {
     "chdb": _Kind("clickhouse_engine", "clickhouse"),
     "sc": _Kind("spark_engine", "spark"),
 }
+_OF_FILES = {"chdb", "duckdb", "parquet", "sqlite"}
 _EXAMPLES = "sqlite:FILE, duckdb:FILE, parquet:FOLDER or clickhouse://HOST/DATABASE"
 
 
 def is_url(text: str) -> bool:
     """Whether *text* names an engine, and not a file. ``C:`` begins a path."""
     scheme, colon, _ = text.partition(":")
-    return bool(colon) and len(scheme) > 1 and scheme.isalnum() and not Path(text).exists()
+    return bool(colon) and len(scheme) > 1 and scheme.isalnum() and not _is_there(Path(text))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # Such as a name that is too long for a file.
+        return False
 
 
 def sqlite_path(url: str) -> Path | None:
     """Return the file that ``sqlite:FILE`` names; None if it names something else."""
     scheme, _, rest = url.partition(":")
-    return Path(rest.removeprefix("//")).expanduser() if scheme == "sqlite" else None
+    return home_expanded(rest.removeprefix("//")) if scheme == "sqlite" else None
 
 
 def shown(url: str) -> str:
     """Return *url* without the user and the password, which are never printed."""
     if "://" not in url:
-        return url.partition("?")[0]
-    parts = urlsplit(url)
+        scheme, colon, rest = url.partition("?")[0].partition(":")
+        # Of a server's URL whose slashes were forgotten.
+        secret = scheme not in _OF_FILES and "@" in rest
+        return f"{scheme}{colon}{rest.rpartition('@')[2] if secret else rest}"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("://")[0]
     host = parts.netloc.rpartition("@")[2]
     path = parts.path.partition(";")[0]  # Spark Connect's parameters, such as its token.
     return urlunsplit((parts.scheme, host, path, "", ""))
@@ -132,7 +147,7 @@ def file_for(url: str, folder: Path, ending: str) -> Path:
     # Two tables of a server are two stores, whose URLs are shown alike.
     chosen = [f"{name}={options[name][-1]}" for name in ("table", "path") if name in options]
     place = "?".join((shown(url), *chosen))
-    return folder / f"{sha256(place.encode()).hexdigest()[:16]}.{ending}"
+    return folder / f"{sha256(place.encode(errors="surrogatepass")).hexdigest()[:16]}.{ending}"
 
 
 def _make_tables(engine: "Engine") -> None:
