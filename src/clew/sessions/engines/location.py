@@ -108,13 +108,13 @@ def connect(url: str, folder: Path) -> Place:
     file = file_for(url, folder, "duckdb")
     if module.__name__.endswith("duckdb_engine"):
         # In one connection, so that a question can ask for spans and sessions.
-        both = module.open_engine(url, file)
+        both = _opened(module, url, file)
         if both.source_has_tables():
             both.close()
-            both = module.open_engine(url)
+            both = _opened(module, url)
         _make_tables(both)
         return Place(both, both)
-    source: Engine = module.open_engine(url)
+    source = _opened(module, url)
     if source.has_tables():
         return Place(source, source)
     tables: Engine = import_module("clew.sessions.engines.duckdb_engine").local_tables(file)
@@ -124,8 +124,17 @@ def connect(url: str, folder: Path) -> Place:
 
 def connect_source(url: str) -> "Engine":
     """Open the engine at *url* only to read its spans."""
-    engine: Engine = _module(url).open_engine(url)
+    engine: Engine = _opened(_module(url), url)
     return engine
+
+
+def _opened(module: Any, url: str, *tables: Path) -> Any:
+    """Open an engine, which has more methods than its protocol where it is DuckDB."""
+    try:
+        return module.open_engine(url, *tables)
+    except OSError as error:  # Such as a name that is too long for a file.
+        message = f"{shown(url):.200} cannot be opened: {error.strerror or error}"
+        raise EngineError(message) from error
 
 
 def _module(url: str) -> Any:
@@ -147,7 +156,8 @@ def file_for(url: str, folder: Path, ending: str) -> Path:
     # Two tables of a server are two stores, whose URLs are shown alike.
     chosen = [f"{name}={options[name][-1]}" for name in ("table", "path") if name in options]
     place = "?".join((shown(url), *chosen))
-    return folder / f"{sha256(place.encode(errors="surrogatepass")).hexdigest()[:16]}.{ending}"
+    digest = sha256(place.encode(errors="surrogatepass")).hexdigest()
+    return folder / f"{digest[:16]}.{ending}"
 
 
 def _make_tables(engine: "Engine") -> None:
