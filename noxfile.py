@@ -429,6 +429,23 @@ def audit(session: nox.Session) -> None:
 
 
 @nox.session(python=CURRENT)
+def fuzz(session: nox.Session) -> None:
+    """Look for bytes that break what reads them, a minute for each: ``nox -s fuzz -- imported``.
+
+    atheris starts from the inputs that are kept, and writes what it finds beside this file. It has
+    wheels for Linux only.
+    """
+    _install(session, "metrics", "view")
+    session.install("atheris")
+    corpus = Path("tests", "unit", "hostile", "corpus")
+    for target in session.posargs or sorted(path.name for path in corpus.iterdir()):
+        found = Path(session.create_tmp()) / target
+        found.mkdir(exist_ok=True)
+        command = ("python", "-m", "tests.unit.hostile.targets", target, str(found))
+        session.run(*command, str(corpus / target), "-max_total_time=60", "-timeout=20")
+
+
+@nox.session(python=CURRENT)
 def changelog(session: nox.Session) -> None:
     """Show the changelog of the next version."""
     session.install("towncrier")

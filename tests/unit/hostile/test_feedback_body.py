@@ -18,7 +18,11 @@ def bodies(value):
     return json.dumps(value).encode()
 
 
-@given(changes(GOOD).map(bodies) | values.map(bodies) | texts.map(lambda it: it.encode("utf-8", "replace")))
+@given(
+    changes(GOOD).map(bodies)
+    | values.map(bodies)
+    | texts.map(lambda it: it.encode("utf-8", "replace"))
+)
 def test_every_body_is_answered(telemetry, on_the_wire, monkeypatch, body):
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: telemetry.provider)
     telemetry.exporter.clear()

@@ -63,9 +63,7 @@ def as_csv(row):
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(row)
-    writer.writerow(
-        json.dumps(it) if isinstance(it, dict | list) else it for it in row.values()
-    )
+    writer.writerow(json.dumps(it) if isinstance(it, dict | list) else it for it in row.values())
     return text.getvalue().encode()
 
 

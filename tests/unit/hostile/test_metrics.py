@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 pytest.importorskip("sqlglot")
 
+from clew import evaluations
 from clew.core.errors import ClewError, ConfigurationError
 from clew.core.project_file import project_table
+from clew.evaluations import Evaluation
 from clew.evaluations.metrics import Metric, figures, metrics
-from clew.evaluations.metrics.checking import limits, limit_of
+from clew.evaluations.metrics.checking import limit_of, limits
+from clew.evaluations.metrics.intervals import Sample
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
 from clew.store.writer import Writer
@@ -62,6 +65,26 @@ def test_every_expression_is_a_figure_or_an_error(store, expression):
     assert store.sql("SELECT count(*) AS spans FROM spans")[0]["spans"] == before == 9
 
 
+@pytest.mark.parametrize("text", ["avg(1e308)", "sum(cost * 1e300)", "avg(-1e101)"])
+def test_numbers_that_are_too_great_are_not_known(store, text):
+    """They were an error of every page and command that measures."""
+    found = figures(store, Metric("it", text)).overall
+    assert (found.value, found.sessions) == (None, 0)
+
+
+@pytest.mark.parametrize("values", [(1e-155, 2e-155), (1e100, -1e100, 1e100), (5e-324, 0.0)])
+def test_very_small_and_very_great_numbers_have_a_spread_or_none(values):
+    found = Sample.of(values)
+    assert math.isfinite(found.variance)
+    assert math.isfinite(found.skewness)
+
+
+def test_the_mean_of_what_judges_said_is_not_too_great(store):
+    said = [Evaluation("odd", score=1.7e308, session_id="chat-0", identifier=name) for name in "ab"]
+    evaluations.add(store, *said)
+    assert figures(store, Metric("it", "count(odd)")).overall.value == 1
+
+
 TOML = st.recursive(
     st.booleans()
     | st.integers(-(2**40), 2**40)
@@ -73,7 +96,9 @@ TOML = st.recursive(
 
 
 def as_toml(value):
-    return json.dumps(value) if not isinstance(value, list) else f"[{', '.join(map(as_toml, value))}]"
+    return (
+        json.dumps(value) if not isinstance(value, list) else f"[{', '.join(map(as_toml, value))}]"
+    )
 
 
 @settings(max_examples=60)

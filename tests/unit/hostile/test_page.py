@@ -128,7 +128,13 @@ def test_every_header_is_answered(path, headers):
         sent.append(message)
 
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"token=", "headers": raw}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"token=",
+        "headers": raw,
+    }
     for token in ("", "right"):
         asyncio.run(Access(here, token=token)(scope, None, send))
     statuses = [it["status"] for it in sent if "status" in it]

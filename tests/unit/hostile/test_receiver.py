@@ -86,9 +86,7 @@ def test_a_store_in_which_such_an_attribute_is_can_be_read(kept):
     record = SpanRecord(ID[0][::-1], ID[1], None, "s", 1, 2, {"session.id": "chat-43"})
     assert send(receiver, to_protobuf([record]), PROTOBUF) == 200
     with closing(connect(path, create=True)) as connection:
-        connection.execute(
-            "UPDATE span SET attributes = '{\"\":null}' WHERE trace_id = ?", ID[:1]
-        )
+        connection.execute("UPDATE span SET attributes = '{\"\":null}' WHERE trace_id = ?", ID[:1])
         connection.execute(
             "UPDATE span SET attributes = '{\"\":null}' WHERE trace_id = ?", (record.trace_id,)
         )
