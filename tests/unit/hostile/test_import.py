@@ -93,7 +93,7 @@ def imported(kept, content):
     assert all(str(it.reason) for it in reported)
     with SessionStore(path) as store:
         for session in store.list(limit=100_000):
-            assert [it.input.text for it in session.turns] is not None
+            assert all(isinstance(it.input.text, str) for it in session.turns)
     return reported
 
 

@@ -20,8 +20,8 @@ from tests.unit.hostile.inputs import changes, texts, values
 GOOD = {"explanation": "It was sent.", "label": "yes"}
 LABELS = {"no", "partly", "yes", "unknown"}
 said = st.one_of(
-    changes([GOOD]).map(lambda it: json.dumps(it)),
-    values.map(lambda it: json.dumps(it)),
+    changes([GOOD]).map(json.dumps),
+    values.map(json.dumps),
     texts,
     texts.map(lambda it: f"```json\n{it}```"),
 )
@@ -39,11 +39,13 @@ def session(tmp_path_factory):
 
 def judged(session, client, **options):
     """Return the verdict, or None where it is an error."""
+    message = ""
     try:
         return asyncio.run(judge("outcome", client=client, **options)(session))
     except ClewError as error:
-        assert len(str(error)) < 2000
-        return None
+        message = str(error)
+    assert 0 < len(message) < 2000
+    return None
 
 
 def check(found):
@@ -120,5 +122,5 @@ def test_a_number_that_cannot_be_written_is_named_by_its_type(value):
 )
 def test_a_response_of_another_form_is_an_error_that_says_so(session, changed):
     client = Client({**RESPONSE, **changed}, "https://api.openai.com/v1")
-    with pytest.raises(JudgeError, match="cannot be used: it (has no text|refuses)"):
+    with pytest.raises(JudgeError, match=r"cannot be used: it (has no text|refuses)"):
         asyncio.run(judge("outcome", client=client, model="gpt-4o-mini")(session))

@@ -1,4 +1,4 @@
-"""Whatever a project's file says of metrics and limits, it is measured, or one error says why not."""
+"""Whatever a project says of metrics and limits, it is measured, or one error says why not."""
 
 import json
 import math
@@ -24,13 +24,34 @@ from tests.support.conversation_spans import turn
 from tests.unit.hostile.inputs import texts
 
 LEAVES = st.sampled_from(
-    "cost turns errors friction user_id models first_message resolved resolved.label 0 1 -1 1e308 "
-    "1e-320 9223372036854775808 NULL 'a' '%' '' *".split()
+    [
+        "cost",
+        "turns",
+        "errors",
+        "friction",
+        "user_id",
+        "models",
+        "first_message",
+        "resolved",
+        "resolved.label",
+        "0",
+        "1",
+        "-1",
+        "1e308",
+        "1e-320",
+        "9223372036854775808",
+        "NULL",
+        "'a'",
+        "'%'",
+        "''",
+        "*",
+    ]
 )
 PATTERNS = (
     "avg({0})", "sum({0})", "count({0})", "min({0})", "max({0})", "({0} + {1})", "({0} / {1})",
     "{0} * {1}", "{0} % {1}", "-{0}", "abs({0})", "{0} like {1}", "{0} in ({1}, {2})",
-    "{0} between {1} and {2}", "case {0} when {1} then {2} end", "case when {0} then {1} else {2} end",
+    "{0} between {1} and {2}", "case {0} when {1} then {2} end",
+    "case when {0} then {1} else {2} end",
     "coalesce({0}, {1})", "nullif({0}, {1})", "iif({0}, {1}, {2})", "{0} = {1}", "{0} <> {1}",
     "not {0}", "{0} and {1}", "{0} is null", "max({0}, {1})", "{0} is not {1}", "{0} || {1}",
     "(select {0})", "cast({0} as int)", "{0}; {1}", "{0} -- {1}", "/* {0} */ {1}", "random()",

@@ -24,16 +24,74 @@ from tests.unit.hostile.inputs import texts
 
 FIRST = turn(found=("Parcels take two days.",))
 TURN = f"{FIRST[0].trace_id.hex()}-{FIRST[0].span_id.hex()}"
-PATHS = (
-    "/ /session /history /compare /session.json /session.py /turn.json /turn.py /live /turn /users "
-    "/overview /metrics /differences /call /content /content.txt /trace /trace.json /span "
-    "/static/main.js /static/../app.py /static/%2e%2e/app.py /favicon.ico /v1/traces //outside"
-).split()
-NAMES = (
-    "a after all b bad by call days direction errors failed form framework from group id left "
-    "metadata metric model name number order part rated right seen session since span start tag "
-    "text tool trace turn until user"
-).split()
+PATHS = [
+    "/",
+    "/session",
+    "/history",
+    "/compare",
+    "/session.json",
+    "/session.py",
+    "/turn.json",
+    "/turn.py",
+    "/live",
+    "/turn",
+    "/users",
+    "/overview",
+    "/metrics",
+    "/differences",
+    "/call",
+    "/content",
+    "/content.txt",
+    "/trace",
+    "/trace.json",
+    "/span",
+    "/static/main.js",
+    "/static/../app.py",
+    "/static/%2e%2e/app.py",
+    "/favicon.ico",
+    "/v1/traces",
+    "//outside",
+]
+NAMES = [
+    "a",
+    "after",
+    "all",
+    "b",
+    "bad",
+    "by",
+    "call",
+    "days",
+    "direction",
+    "errors",
+    "failed",
+    "form",
+    "framework",
+    "from",
+    "group",
+    "id",
+    "left",
+    "metadata",
+    "metric",
+    "model",
+    "name",
+    "number",
+    "order",
+    "part",
+    "rated",
+    "right",
+    "seen",
+    "session",
+    "since",
+    "span",
+    "start",
+    "tag",
+    "text",
+    "tool",
+    "trace",
+    "turn",
+    "until",
+    "user",
+]
 KNOWN = [
     "chat-42", "chat-43", "ada", "first", "worst", "yes", "no", "bad", "any", "1", "2", "25", "up",
     "7d", "999999w", "cost", "last", "metadata.x", "model", "day", "deepeval", "input", "output",
@@ -104,10 +162,19 @@ def test_every_form_is_answered(page, fields, query):
     page.cookies.clear()
 
 
-HEADERS = (
-    "host origin cookie authorization sec-fetch-site sec-fetch-mode last-event-id accept-encoding "
-    "content-length content-type range"
-).split()
+HEADERS = [
+    "host",
+    "origin",
+    "cookie",
+    "authorization",
+    "sec-fetch-site",
+    "sec-fetch-mode",
+    "last-event-id",
+    "accept-encoding",
+    "content-length",
+    "content-type",
+    "range",
+]
 header_values = texts.map(lambda text: text.encode("utf-8", "replace").decode("latin-1")) | (
     st.sampled_from(["localhost", "127.0.0.1:1", "[::1]:4319", "clew_token=x", "Bearer x", "null"])
 )

@@ -1,11 +1,10 @@
-"""Whatever a broker's message has as the header of a task, the task runs, with usable ids or none."""
+"""Whatever a message has as the header of a task, the task runs, with usable ids or none."""
 
 import json
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 
