@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("starlette")
+pytest.importorskip("sqlglot")
+
 from tests.unit.hostile.inputs import TEXTS
 from tests.unit.hostile.targets import TARGETS
 
-pytest.importorskip("starlette")
-pytest.importorskip("sqlglot")
 CORPUS = Path(__file__).with_name("corpus")
 KEPT = sorted(CORPUS.glob("*/*"))
 
