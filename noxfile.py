@@ -352,6 +352,9 @@ def distro(session: nox.Session) -> None:
     _pytest(session, "tests/integration/zero_code/test_other_distros.py")
 
 
+NOT_OF_VERSIONS = ("evaluations", "hostile", "sessions", "store", "viewer")
+
+
 @nox.session(python=CURRENT)
 def lowest(session: nox.Session) -> None:
     """Test with the lowest versions that we support."""
@@ -365,8 +368,8 @@ def lowest(session: nox.Session) -> None:
     # The provider server and the keys of spans are compared with the newest SDKs only.
     newest = ("test_providers.py", "test_llm_span_keys.py", "test_duplicates.py")
     left_out = [f"tests/integration/contract/{name}" for name in newest]
-    # What is told from spans in the store is the same whatever recorded them.
-    left_out += [f"tests/unit/{name}" for name in ("evaluations", "sessions", "store", "viewer")]
+    # What is told from spans in the store, or refused, is the same whatever recorded them.
+    left_out += [f"tests/unit/{name}" for name in NOT_OF_VERSIONS]
     ignored = [f"--ignore={name}" for name in left_out]
     _pytest(session, "-m", "not slow", *repaired, *folders, *ignored)
 
@@ -380,6 +383,50 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports")
     # A fragment whose name has no kind would be missing from the changelog.
     session.run("towncrier", "build", "--draft", "--version", "next", silent=True)
+
+
+@nox.session(python=CURRENT)
+def audit(session: nox.Session) -> None:
+    """Check the licences of all packages that the extras install, and what is known against them.
+
+    Where nobody can be asked for known vulnerabilities this session counts as skipped, and says so;
+    in CI, where ``CI`` is set, it fails.
+    """
+    _install(session, groups=("test", "audit"))
+    _pytest(session, "tests/release/audit")
+    where = Path(session.create_tmp()).resolve() / "packages"
+    session.run("uv", "venv", "--quiet", "--clear", str(where), external=True)
+    python = str(where / "bin" / "python")
+    everything = f".[{','.join([*EXTRAS, *ENGINES])}]"
+    session.run("uv", "pip", "install", "-q", "--python", python, everything, external=True)
+    session.run(python, "-I", "tests/release/audit/licences.py", external=True)
+    (packages,) = where.glob("lib/python*/site-packages")
+    # 3: what is known could not be looked up.
+    script = ("python", "tests/release/audit/vulnerabilities.py", str(packages))
+    said = str(session.run(*script, silent=True, success_codes=[0, 3]))
+    if not said.startswith("NOT AUDITED"):
+        session.log(said)
+    elif os.environ.get("CI"):
+        session.error(said)
+    else:
+        session.skip(said)
+
+
+@nox.session(python=CURRENT)
+def fuzz(session: nox.Session) -> None:
+    """Look for bytes that break what reads them, a minute for each: ``nox -s fuzz -- imported``.
+
+    atheris starts from the inputs that are kept, and writes what it finds beside this file. It has
+    wheels for Linux only.
+    """
+    _install(session, "metrics", "view")
+    session.install("atheris")
+    corpus = Path("tests", "unit", "hostile", "corpus")
+    for target in session.posargs or sorted(path.name for path in corpus.iterdir()):
+        found = Path(session.create_tmp()) / target
+        found.mkdir(exist_ok=True)
+        command = ("python", "-m", "tests.unit.hostile.targets", target, str(found))
+        session.run(*command, str(corpus / target), "-max_total_time=60", "-timeout=20")
 
 
 @nox.session(python=CURRENT)
@@ -400,7 +447,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=CURRENT)
 def package(session: nox.Session) -> None:
     """Build the package, install it in an empty environment on each Python, and use it."""
-    session.install("twine", "mypy", "pyright[nodejs]")
+    session.install("twine", "mypy", "pyright[nodejs]", "cyclonedx-bom>=7")
     built = Path(session.create_tmp()).resolve() / "package"
     shutil.rmtree(built, ignore_errors=True)
     session.run("uv", "build", "--quiet", "--out-dir", str(built), external=True)
@@ -415,6 +462,8 @@ def package(session: nox.Session) -> None:
         session.error("the sdist builds another wheel than the tree does")
     session.run("twine", "check", "--strict", str(wheel), str(sdist))
 
+    _bill_of_materials(session, built, wheel)
+
     tests = Path(__file__).parent / "tests"
     shutil.copytree(tests / "release" / "package", built / "run")
     shutil.copytree(tests / "release" / "typing", built / "typing")
@@ -428,6 +477,20 @@ def package(session: nox.Session) -> None:
     interpreter = str(built / f"python{CURRENT}" / "bin" / "python")
     session.run("mypy", "--strict", "--python-executable", interpreter, "typing")
     session.run("pyright", "--pythonpath", interpreter, "--project", "typing")
+
+
+def _bill_of_materials(session: nox.Session, built: Path, wheel: Path) -> None:
+    """Write beside *wheel* what it installs today, as an SBOM of CycloneDX, and check that."""
+    where = built / "materials"
+    session.run("uv", "venv", "--quiet", str(where), external=True)  # Without pip.
+    python = str(where / "bin" / "python")
+    session.run("uv", "pip", "install", "-q", "--python", python, str(wheel), external=True)
+    session.run(python, "-I", "tests/release/audit/licences.py", external=True)
+    # Of two builds of one day both are the same: it has no time and no random number.
+    options = ("--output-reproducible", "--mc-type", "library", "--pyproject", "pyproject.toml")
+    sbom = wheel.with_suffix(".cdx.json")
+    session.run("cyclonedx-py", "environment", *options, "--output-file", str(sbom), python)
+    session.run("python", "tests/release/audit/materials.py", str(sbom), str(wheel), python)
 
 
 def _clean_environment(session: nox.Session, where: Path, version: str, wheel: Path) -> str:

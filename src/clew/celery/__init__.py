@@ -22,7 +22,7 @@ from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import get_current_span, set_span_in_context
 
 from clew.context.carry import Attributes, PackedContext, pack_context, unpack_context
-from clew.context.ids import CONTEXT_KEYS, TAGS, USER_ID
+from clew.context.ids import CONTEXT_KEYS, TAGS, USER_ID, usable_id
 from clew.context.lookup import find_attributes
 from clew.context.pseudonyms import Pseudonym
 from clew.core import counters
@@ -160,7 +160,7 @@ def _read(header: object) -> PackedContext:
             state = tuple((str(key), str(value)) for key, value in state)
             parent = (int(trace_id), int(span_id), int(flags), state)
         return PackedContext(_usable(attributes, pseudonym), _usable(inherited, pseudonym), parent)
-    except (AttributeError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
         counters.count("task headers that cannot be used")
         return PackedContext({}, {}, None)
 
@@ -170,7 +170,8 @@ def _usable(sent: Mapping[str, Any], pseudonym: object) -> Attributes:
     for key in CONTEXT_KEYS:
         value = sent.get(key)
         if isinstance(value, str):
-            used[key] = Pseudonym(value) if key == USER_ID and pseudonym is True else value
+            is_pseudonym = key == USER_ID and pseudonym is True and usable_id(value) is not None
+            used[key] = Pseudonym(value) if is_pseudonym else value
         elif key == TAGS and isinstance(value, list):
             used[key] = [str(tag) for tag in value]
     return used

@@ -57,7 +57,8 @@ def _nearest() -> tuple[Path, dict[str, Any]]:
 
 
 def _tables(document: dict[str, Any]) -> dict[str, Any] | None:
-    found = document.get("tool", {}).get("clew")
+    tools = document.get("tool")
+    found = tools.get("clew") if isinstance(tools, dict) else None
     return found if isinstance(found, dict) else None
 
 

@@ -20,9 +20,16 @@ def evaluation_of(value: Any, name: str, kind: str, version: str) -> Evaluation 
         check(replace(made, session_id="any"))
         _check_rest(made)
     except EvaluationError as error:
-        message = f"evaluator {name!r} returned {value!r:.200}, a {type(value).__name__}: {error}"
+        message = f"evaluator {name!r} returned {_shown(value)}a {type(value).__name__}: {error}"
         raise EvaluationError(message) from None
     return made
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.200}, "
+    except ValueError:  # An integer of more digits than Python writes.
+        return ""
 
 
 def _made(value: object, name: str) -> Evaluation:

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from clew.core.errors import ConfigurationError
 from clew.sessions.figures import metadata_kind, metadata_value
+from clew.store.encoding import is_utf8
 
 Rated = Literal["good", "bad", "any"]
 Order = Literal[
@@ -58,6 +59,13 @@ _FEW = 1000
 through in their order until enough are found that meet it."""
 
 
+def check_text(name: str, value: object) -> None:
+    """Raise an error if *value* is a text that no store can have: with half a surrogate pair."""
+    if isinstance(value, str) and not is_utf8(value):
+        message = f"{name}={value!r:.80} cannot be encoded as UTF-8, so nothing has that name"
+        raise ConfigurationError(message)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
     """Which sessions are wanted, and in which order."""
@@ -85,7 +93,11 @@ class Search:
         if self.rated not in {None, *_RATED}:
             message = f"rated={self.rated!r} is not known; there are {', '.join(_RATED)}"
             raise ConfigurationError(message)
+        for name in ("user", "model", "framework", "tool", "tag", "text", "after"):
+            check_text(name, getattr(self, name))
         for name, value in (self.metadata or {}).items():
+            check_text("metadata", name)
+            check_text("metadata", value)
             if metadata_value(value) is None:
                 message = f"metadata={{{name!r}: {value!r}}}: it must be a text, a number or a bool"
                 raise ConfigurationError(message)

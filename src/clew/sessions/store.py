@@ -12,12 +12,13 @@ from typing import Any, Self
 
 from clew.core.errors import ClewError
 from clew.sessions import deletion, scoring, summaries
-from clew.sessions.listing import BY_SCORE, Order, Rated, Search, find_sessions
+from clew.sessions.listing import BY_SCORE, Order, Rated, Search, check_text, find_sessions
 from clew.sessions.rows import COLUMNS, session_of
 from clew.sessions.session import Session
 from clew.sessions.table import Table
 from clew.sessions.views import add_views
 from clew.store.database import StoreError, connect, explained
+from clew.store.encoding import is_utf8
 from clew.store.reader import spans_of_session
 from clew.store.record import SpanRecord
 
@@ -147,6 +148,9 @@ class SessionStore:
 
     def get(self, session_id: str) -> Session:
         """Return one session; raise `SessionNotFoundError` if it is not in the store."""
+        if not is_utf8(session_id):  # SQLite cannot be asked for it.
+            message = f"there is no session {session_id!r:.300} in {self.path}"
+            raise SessionNotFoundError(message)
         self._bring_up_to_date()
         if self._catches_up:
             self.score(sessions=[session_id])
@@ -176,7 +180,7 @@ class SessionStore:
         try:
             names, cursor = _asked(self._connection, query, parameters)
             return Table(names, cursor.fetchall())
-        except (sqlite3.Error, sqlite3.Warning) as error:
+        except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
             message = f"this query cannot be answered: {error}"
             raise StoreError(message) from error
         finally:
@@ -204,6 +208,8 @@ class SessionStore:
         if (session is None) == (user is None):
             message = "give either session= or user="
             raise TypeError(message)
+        check_text("session", session)
+        check_text("user", user)
         try:
             if session is not None:
                 return deletion.forget_session(self._connection, session)

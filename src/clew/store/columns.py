@@ -53,8 +53,13 @@ _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
 def split(attributes: Attributes) -> tuple[list[Any], dict[str, Any]]:
-    """Return the values of the columns, and the attributes that are not in one."""
+    """Return the values of the columns, and the attributes that are not in one.
+
+    An attribute without a name is left out.
+    """
     rest = dict(attributes)
+    # OTLP allows none without a name, but whoever sends spans may. Its place is taken here.
+    rest.pop(_COPIES, None)
     values: list[Any] = []
     copies: list[str] = []
     has_others = not rest.keys().isdisjoint(_OTHERS)
@@ -81,6 +86,8 @@ def split(attributes: Attributes) -> tuple[list[Any], dict[str, Any]]:
 def joined(values: Mapping[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that `split` was given."""
     copies = rest.pop(_COPIES, ())
+    if not isinstance(copies, list | tuple):  # Stored by a version that kept what had no name.
+        copies = ()
     for name, attribute, *_ in COLUMNS:
         value = values[name]
         if value is not None and name not in copies:

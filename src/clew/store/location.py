@@ -13,7 +13,16 @@ def store_path(text: str | None = None) -> Path | None:
     With *text*, that is what the variable contains.
     """
     text = settings.STORE.read() if text is None else text or settings.STORE.default
-    return None if text.lower() in _OFF else Path(text).expanduser().absolute()
+    return None if text.lower() in _OFF else home_expanded(text).absolute()
+
+
+def home_expanded(text: str) -> Path:
+    """Return the path *text*, in which ``~`` is somebody's home; as it is where nobody has one."""
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except (RuntimeError, ValueError):  # No such user, or a name that none can have.
+        return path
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:

@@ -79,6 +79,8 @@ class Access:
     def _with_cookie(self, path: str, query: dict[str, list[str]]) -> Response:
         """Send the browser to the same address without the token, which it then has as a cookie."""
         rest = urlencode(query, doseq=True)
+        # Two slashes at the beginning would lead to another host.
+        path = f"/{path.lstrip('/')}"
         answer = RedirectResponse(f"{path}{'?' if rest else ''}{rest}", 303)
         answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
         return answer

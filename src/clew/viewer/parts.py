@@ -14,6 +14,7 @@ from clew.sessions.model import Call, Message, Turn
 
 Thing = TypeVar("Thing")
 _BYTES_OF_TRACE, _BYTES_OF_SPAN = 16, 8
+_MOST_DIGITS = 9
 
 
 def turn_key(turn: Turn) -> str:
@@ -100,7 +101,7 @@ def _of_message(message: Message, words: list[str]) -> str:
 
 
 def _at(things: Sequence[Thing], index: str) -> Thing:
-    if not index.isdecimal() or int(index[:9]) >= len(things):
+    if not index.isdecimal() or len(index) > _MOST_DIGITS or int(index) >= len(things):
         raise _unknown(index)
     return things[int(index)]
 

@@ -95,17 +95,18 @@ class Asker:
         return await self._read(found)
 
     async def _read(self, response: Any) -> Answer:
-        choices = _get(response, "choices") or [None]
-        message = _get(choices[0], "message")
+        choices = _get(response, "choices")
+        choice = choices[0] if isinstance(choices, list | tuple) and choices else None
+        message = _get(choice, "message")
         text = _get(message, "content")
         metadata = self._metadata(response)
         if metadata.get("prompt_tokens") is not None and prices_are_installed():
             # The price list is loaded for the first one, which takes half a second.
             metadata |= await asyncio.to_thread(self._cost, metadata, _get(response, "usage"))
-        finished = _get(choices[0], "finish_reason")
+        finished = _get(choice, "finish_reason")
         problem = ""
         if refusal := _get(message, "refusal"):
-            problem = f"it refuses: {refusal:.200}"
+            problem = f"it refuses: {str(refusal)[:200]}"
         elif finished == "length":
             problem = "it was cut at the greatest number of tokens; allow more with options="
         elif finished == "content_filter":

@@ -1,6 +1,6 @@
 """Reads from the store what an expression asks of each session: columns, and what was evaluated."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import fsum
@@ -118,5 +118,12 @@ def _evaluations(
         if label is not None and not (label == _UNKNOWN and score is None):
             found.setdefault((name, "label"), {})[session] = label
     for (name, session), several in scores.items():
-        found.setdefault((name, "score"), {})[session] = fsum(several) / len(several)
+        found.setdefault((name, "score"), {})[session] = _mean(several)
     return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    try:
+        return fsum(values) / len(values)
+    except OverflowError:  # The sum of numbers that are nearly too great.
+        return fsum(value / len(values) for value in values)

@@ -124,7 +124,7 @@ class Estimate:
             if without is None:
                 return None
             found.append(number * self.value - (number - 1) * without)
-        return found
+        return found if all(abs(it) <= _GREATEST for it in found) else None
 
     @cached_property
     def sample(self) -> Sample | None:
@@ -173,7 +173,12 @@ def _counted(of: Compiled | None, row: Sequence[Any]) -> float | None:
 
 def _number(of: Compiled | None, row: Sequence[Any]) -> float | None:
     value = None if of is None else of(row)
-    return value if isinstance(value, int | float) else None
+    return value if isinstance(value, int | float) and abs(value) <= _GREATEST else None
+
+
+_GREATEST = 1e100
+"""What a session may say of a figure, so that the cubes of many can be added. A span may state any
+number as its cost or its tokens; one that is greater is as good as not known."""
 
 
 def _aggregate(aggregate: Aggregate, of: Sums) -> float | None:

@@ -19,6 +19,9 @@ _LEAST_IN_EACH = 4
 35 divisions of eight sessions into two halves, those that are equal are together by chance."""
 
 
+_LEAST_SQUARES = 1e-200
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What is needed to know of the numbers that a mean is taken of."""
@@ -36,7 +39,8 @@ class Sample:
             return None
         mean = fsum(values) / number
         squares = fsum((it - mean) ** 2 for it in values)
-        if squares <= (1e-12 * abs(mean)) ** 2 * number:  # What rounding leaves.
+        # What rounding leaves, or what has no cube.
+        if squares <= max((1e-12 * abs(mean)) ** 2 * number, _LEAST_SQUARES):
             return cls(number, mean, 0.0, 0.0)
         cubes = fsum((it - mean) ** 3 for it in values)
         return cls(number, mean, squares / (number - 1), cubes / number / (squares / number) ** 1.5)

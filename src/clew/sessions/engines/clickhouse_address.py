@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from clew.sessions.engines.errors import EngineError
 from clew.sessions.engines.location import shown
+from clew.store.location import home_expanded
 
 TABLE = "otel_traces"
 _OPTIONS = frozenset({"table", "secure", "since", "until"})
@@ -47,7 +48,7 @@ def address_of(url: str) -> Address:
         if not place:
             message = "chdb: names no folder; write chdb:FOLDER"
             raise EngineError(message)
-        folder = Path(place.removeprefix("//")).expanduser()
+        folder = home_expanded(place.removeprefix("//"))
         database = options.get("database", "default")
         return Address(f"chdb:{folder}", database, options.get("table", TABLE), folder=folder)
     parts = urlsplit(url)

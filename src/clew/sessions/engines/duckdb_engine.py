@@ -15,6 +15,7 @@ from clew.sessions.engines.engine import Answer, Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.parquet_files import ParquetFiles
 from clew.sessions.engines.schema import TABLES
+from clew.store.location import home_expanded
 
 _TYPES = {"text": "VARCHAR", "int": "BIGINT", "float": "DOUBLE"}
 _ROWS_AT_ONCE = 10_000
@@ -35,7 +36,7 @@ def open_engine(url: str, tables: Path | None = None) -> "DuckDBEngine":
         connection = opened(tables)
         files = ParquetFiles(connection, place)
         return DuckDBEngine(label, connection, files.relation, delete=files.delete)
-    path = Path(place.removeprefix("//")).expanduser()
+    path = home_expanded(place.removeprefix("//"))
     if not path.is_file():
         message = f"there is no file {path}; write duckdb:FILE"
         raise EngineError(message)

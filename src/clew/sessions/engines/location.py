@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 from clew.core.install_command import pip_line
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError
+from clew.store.location import home_expanded
 
 if TYPE_CHECKING:
     from clew.sessions.engines.engine import Engine
@@ -34,26 +35,40 @@ _KINDS = {
     "chdb": _Kind("clickhouse_engine", "clickhouse"),
     "sc": _Kind("spark_engine", "spark"),
 }
+_OF_FILES = {"chdb", "duckdb", "parquet", "sqlite"}
 _EXAMPLES = "sqlite:FILE, duckdb:FILE, parquet:FOLDER or clickhouse://HOST/DATABASE"
 
 
 def is_url(text: str) -> bool:
     """Whether *text* names an engine, and not a file. ``C:`` begins a path."""
     scheme, colon, _ = text.partition(":")
-    return bool(colon) and len(scheme) > 1 and scheme.isalnum() and not Path(text).exists()
+    return bool(colon) and len(scheme) > 1 and scheme.isalnum() and not _is_there(Path(text))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # Such as a name that is too long for a file.
+        return False
 
 
 def sqlite_path(url: str) -> Path | None:
     """Return the file that ``sqlite:FILE`` names; None if it names something else."""
     scheme, _, rest = url.partition(":")
-    return Path(rest.removeprefix("//")).expanduser() if scheme == "sqlite" else None
+    return home_expanded(rest.removeprefix("//")) if scheme == "sqlite" else None
 
 
 def shown(url: str) -> str:
     """Return *url* without the user and the password, which are never printed."""
     if "://" not in url:
-        return url.partition("?")[0]
-    parts = urlsplit(url)
+        scheme, colon, rest = url.partition("?")[0].partition(":")
+        # Of a server's URL whose slashes were forgotten.
+        secret = scheme not in _OF_FILES and "@" in rest
+        return f"{scheme}{colon}{rest.rpartition('@')[2] if secret else rest}"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("://")[0]
     host = parts.netloc.rpartition("@")[2]
     path = parts.path.partition(";")[0]  # Spark Connect's parameters, such as its token.
     return urlunsplit((parts.scheme, host, path, "", ""))
@@ -94,13 +109,13 @@ def connect(url: str, folder: Path) -> Place:
     file = file_for(url, folder, "duckdb")
     if module.__name__.endswith("duckdb_engine"):
         # In one connection, so that a question can ask for spans and sessions.
-        both = module.open_engine(url, file)
+        both = _opened(module, url, file)
         if both.source_has_tables():
             both.close()
-            both = module.open_engine(url)
+            both = _opened(module, url)
         _make_tables(both)
         return Place(both, both)
-    source: Engine = module.open_engine(url)
+    source = _opened(module, url)
     if source.has_tables():
         return Place(source, source)
     tables: Engine = import_module("clew.sessions.engines.duckdb_engine").local_tables(file)
@@ -110,8 +125,17 @@ def connect(url: str, folder: Path) -> Place:
 
 def connect_source(url: str) -> "Engine":
     """Open the engine at *url* only to read its spans."""
-    engine: Engine = _module(url).open_engine(url)
+    engine: Engine = _opened(_module(url), url)
     return engine
+
+
+def _opened(module: Any, url: str, *tables: Path) -> Any:
+    """Open an engine, which has more methods than its protocol where it is DuckDB."""
+    try:
+        return module.open_engine(url, *tables)
+    except OSError as error:  # Such as a name that is too long for a file.
+        message = f"{shown(url):.200} cannot be opened: {error.strerror or error}"
+        raise EngineError(message) from error
 
 
 def _module(url: str) -> Any:
@@ -133,7 +157,8 @@ def file_for(url: str, folder: Path, ending: str) -> Path:
     # Two tables of a server are two stores, whose URLs are shown alike.
     chosen = [f"{name}={options[name][-1]}" for name in ("table", "path") if name in options]
     place = "?".join((shown(url), *chosen))
-    return folder / f"{sha256(place.encode()).hexdigest()[:16]}.{ending}"
+    digest = sha256(place.encode(errors="surrogatepass")).hexdigest()
+    return folder / f"{digest[:16]}.{ending}"
 
 
 def _make_tables(engine: "Engine") -> None:

@@ -10,6 +10,7 @@ import duckdb
 
 from clew.sessions.engines.duckdb_connection import explained, run, text
 from clew.sessions.engines.errors import EngineError, UnsupportedError
+from clew.store.location import home_expanded
 from clew.store.replacing import replace
 
 
@@ -25,7 +26,7 @@ class ParquetFiles:
             is_file = place.endswith(".parquet")
             self._pattern = place if is_file else f"{place.rstrip('/')}/**/*.parquet"
         else:
-            self._pattern = _local_pattern(Path(place.removeprefix("//")).expanduser())
+            self._pattern = _local_pattern(home_expanded(place.removeprefix("//")))
 
     @property
     def relation(self) -> str:

@@ -5,9 +5,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from clew.store.otlp import MalformedError
+from clew.store.otlp.limits import MAX_DEPTH
 from clew.store.record import Value
 
 _1970 = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,13 +31,19 @@ def nanoseconds(value: object, name: str) -> int:
         else:
             aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             return (aware - _1970) // timedelta(microseconds=1) * 1000
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif _is_finite(value):
         for limit, factor in _UNITS:
             if abs(value) < limit:
                 return int(value * factor)
         return int(value)
     message = f"{name} is no time"
     raise MalformedError(message)
+
+
+def _is_finite(value: object) -> TypeGuard[int | float]:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def id_of(value: object, name: str, length: int) -> bytes:
@@ -63,12 +70,15 @@ def as_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def value_of(value: Any) -> Value:
+def value_of(value: Any, depth: int = 0) -> Value:
     """Return what JSON or Parquet has as the value of an attribute."""
+    if depth > MAX_DEPTH:
+        message = "its values are nested too deeply"
+        raise MalformedError(message)
     if isinstance(value, Mapping):
-        return {str(key): value_of(each) for key, each in value.items()}
+        return {str(key): value_of(each, depth + 1) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return tuple([value_of(each) for each in value])
+        return tuple([value_of(each, depth + 1) for each in value])
     if value is None or isinstance(value, str | bool | int | float | bytes):
         return value
     return str(value)

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from math import isfinite
 from typing import Any
 
 from clew.store.formats.cells import as_json, is_missing, nanoseconds, text_of, value_of
@@ -106,8 +107,8 @@ def _attributes(fields: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
             yield attribute, as_json(found)
     if tags := _parsed(fields.get("tags")):
         yield "tag.tags", value_of(tags)
-    if fields.get("level") not in {None, "DEFAULT"}:
-        yield "langfuse.observation.level", text_of(fields["level"])
+    if (level := text_of(fields.get("level"))) not in {"", "DEFAULT"}:
+        yield "langfuse.observation.level", level
     yield from _said(fields, "input", kind)
     yield from _said(fields, "output", kind)
     yield from _usage(_parsed(fields.get("usage_details")))
@@ -174,19 +175,20 @@ def _integer(value: Any) -> int | None:
 
 
 def _number(value: Any) -> list[float]:
-    """Return *value* in a list, if it is a number or the text of one."""
+    """Return *value* in a list, if it is a finite number or the text of one."""
     if is_missing(value) or isinstance(value, bool):
         return []
     try:
-        return [float(value)]
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return []
+    return [number] if isfinite(number) else []
 
 
 def _parsed(value: Any) -> Any:
     """Return what a text says in JSON, if it does, or else the value as it is."""
     if isinstance(value, list) and all(isinstance(each, tuple) for each in value):
-        return dict(value)  # A map of Parquet.
+        return {text_of(key): each for key, each in value}  # A map of Parquet.
     if not isinstance(value, str):
         return value
     try:

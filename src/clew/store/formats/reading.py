@@ -46,6 +46,9 @@ def read_spans(path: Path, report: Callable[[Unusable], None]) -> Iterator[SpanR
         except (MalformedError, TooLargeError) as error:
             report(Unusable(path, row.line, str(error)))
             continue
+        except RecursionError:
+            report(Unusable(path, row.line, "its values are nested too deeply"))
+            continue
         for record in records:
             if reason := defect(record):
                 report(Unusable(path, row.line, f"the span {record.name!r}: {reason}"))

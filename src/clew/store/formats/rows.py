@@ -3,12 +3,11 @@
 import csv
 import gzip
 import io
-import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, AnyStr
 
 from clew.core.errors import ClewError
 from clew.store.otlp import MalformedError
@@ -16,6 +15,10 @@ from clew.store.otlp.json_decoder import parse_json
 
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 _ROWS_AT_ONCE = 1000
+MOST_OF_A_LINE = 2**28
+"""The most bytes of a line, and of a cell of CSV: a small compressed file may contain huge ones."""
+MOST_OF_A_DOCUMENT = 2**30
+"""The most bytes of a JSON document, which has to be read as a whole."""
 PIP_LINE = "python -m pip install pyarrow"
 
 
@@ -54,19 +57,26 @@ def rows_of(path: Path) -> Iterator[Row]:
 
 
 def _of_text(file: IO[bytes], path: Path) -> Iterator[Row]:
-    lines = enumerate(_without_mark(file), 1)
+    lines = enumerate(_without_mark(_lines(file, path)), 1)
     first_number, first = next(((at, line) for at, line in lines if line.strip()), (0, b""))
     first = first.strip()
     if not first:
         return
     if first.startswith(b"[") or first == b"{":
-        yield from _of_document(first + b"\n" + file.read(), path)
+        document = first + b"\n" + file.read(MOST_OF_A_DOCUMENT + 1)
+        if len(document) > MOST_OF_A_DOCUMENT:
+            message = (
+                f"{path} is one JSON document of more than {MOST_OF_A_DOCUMENT:,} bytes; write its "
+                "elements on lines of their own, which are read one after the other"
+            )
+            raise FormatError(message)
+        yield from _of_document(document, path)
     elif first.startswith(b"{"):
         yield _row(first_number, first)
         yield from (_row(number, line) for number, line in lines if line.strip())
     elif b"trace_id" in first:
         text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
-        yield from _of_csv(first.decode(errors="replace"), text)
+        yield from _of_csv(first.decode(errors="replace"), _lines(text, path))
     else:
         message = (
             f"{path} has no known format: its first line is neither JSON nor the head of a CSV file"
@@ -75,12 +85,21 @@ def _of_text(file: IO[bytes], path: Path) -> Iterator[Row]:
         raise FormatError(message)
 
 
-def _without_mark(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines of *file* without the mark that Windows puts before a text in UTF-8."""
-    for first in file:
+def _lines(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
+    """Yield the lines of *file*; raise FormatError for one that is too long."""
+    while line := file.readline(MOST_OF_A_LINE + 1):
+        if len(line) > MOST_OF_A_LINE:
+            message = f"{path} has a line of more than {MOST_OF_A_LINE:,} bytes, which is no span"
+            raise FormatError(message)
+        yield line
+
+
+def _without_mark(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield *lines* without the mark that Windows puts before a text in UTF-8."""
+    for first in lines:
         yield first.removeprefix(b"\xef\xbb\xbf")
         break
-    yield from file
+    yield from lines
 
 
 def _row(number: int, line: bytes) -> Row:
@@ -101,7 +120,8 @@ def _of_document(document: bytes, path: Path) -> Iterator[Row]:
 
 
 def _of_csv(head: str, lines: Iterable[str]) -> Iterator[Row]:
-    csv.field_size_limit(sys.maxsize)  # What is said to a model is longer than a field usually is.
+    # What is said to a model is longer than a field usually is.
+    csv.field_size_limit(MOST_OF_A_LINE)
     columns = next(csv.reader([head]))
     reader = csv.reader(lines)
     line = 2
@@ -126,7 +146,8 @@ def _of_parquet(file: IO[bytes], path: Path) -> Iterator[Row]:
             for value in _plain_times(batch).to_pylist():
                 number += 1
                 yield Row(number, value)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        # Its texts may be no UTF-8, and its numbers no times.
         message = f"{path} cannot be read: {error}"
         raise FormatError(message) from error
 

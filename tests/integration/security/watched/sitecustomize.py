@@ -1,0 +1,5 @@
+"""Watches each Python that finds this folder first."""
+
+import watching
+
+__all__ = ["watching"]
