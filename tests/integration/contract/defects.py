@@ -46,6 +46,11 @@ class SpanRecorder(SpanProcessor):
 _CACHE = ("read", "write")
 
 
+def warnings_of(caplog):
+    """Return what OpenTelemetry warned of; asyncio tells of the connection of a cancelled read."""
+    return [it for it in caplog.records if it.name.startswith("opentelemetry")]
+
+
 class LogRecorder(logging.Handler):
     """Keeps the messages that were logged as warnings or errors."""
 

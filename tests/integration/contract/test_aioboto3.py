@@ -18,7 +18,7 @@ from tests.integration.contract.aioboto3_defects import (
     client,
 )
 from tests.integration.contract.bedrock_defects import AGENT
-from tests.integration.contract.defects import SpanRecorder
+from tests.integration.contract.defects import SpanRecorder, warnings_of
 from tests.landing.calls import bedrock
 from tests.support.providers import ProviderServer
 
@@ -49,11 +49,6 @@ def test_defect_is_gone_with_clew(defect, python_in_the_tree):
 @DEFECTS.cases()
 def test_defect_is_still_in_upstream(defect, python_in_the_tree):
     python_in_the_tree(DEFECTS.code(defect, "upstream"))
-
-
-def warnings_of_spans(caplog):
-    """Return what OpenTelemetry warned of; asyncio tells of the connection of a cancelled read."""
-    return [it for it in caplog.records if it.name.startswith("opentelemetry")]
 
 
 async def converse(runtime):
@@ -240,7 +235,7 @@ def test_abandoned_body_ends_its_span_once(recorder, way, caplog):
 
     with caplog.at_level(logging.WARNING, logger="opentelemetry"):
         asyncio.run(main())
-    assert warnings_of_spans(caplog) == []
+    assert warnings_of(caplog) == []
     assert len(recorder.ends) == 1
     assert recorder.span.status.status_code.name == "UNSET"
     assert ("output.value" in recorder.span.attributes) == (way is not never_read)
@@ -293,7 +288,7 @@ def test_cancelled_call_ends_its_span_as_error(recorder, name, caplog):
 
     with caplog.at_level(logging.WARNING, logger="opentelemetry"):
         asyncio.run(main())
-    assert warnings_of_spans(caplog) == []
+    assert warnings_of(caplog) == []
 
 
 @pytest.mark.parametrize("name", [it for it in NAMES if it.endswith(("stream", "agent"))])
@@ -322,7 +317,7 @@ def test_cancelled_read_of_a_stream_ends_its_span_as_error(recorder, name, caplo
 
     with caplog.at_level(logging.WARNING, logger="opentelemetry"):
         asyncio.run(main())
-    assert warnings_of_spans(caplog) == []
+    assert warnings_of(caplog) == []
 
 
 @pytest.mark.parametrize("leave", ["never read", "half read", "closed", "breaks off"])
@@ -345,7 +340,7 @@ def test_abandoned_stream_ends_its_span_once(recorder, name, leave, caplog):
 
     with caplog.at_level(logging.WARNING, logger="opentelemetry"):
         asyncio.run(main())
-    assert warnings_of_spans(caplog) == []
+    assert warnings_of(caplog) == []
     assert len(recorder.ends) == len(set(recorder.ends)) == len(recorder.started)
     expected = "ERROR" if leave == "breaks off" else "UNSET"
     assert recorder.span.status.status_code.name == expected
