@@ -78,7 +78,12 @@ def _place(_: click.Context, __: click.Parameter, given: str | None) -> Path:
 
 def _place_of_copy(_: click.Context, __: click.Parameter, given: str | None) -> Path:
     found = _store(given)
-    return found if isinstance(found, Path) else copy_of(found, _tell)
+    return found if isinstance(found, Path) else copied(found)
+
+
+def copied(url: str) -> Path:
+    """Copy the spans on an engine into a file, telling how far that is; return the file."""
+    return copy_of(url, _tell)
 
 
 def _tell(traces: int) -> None:

@@ -65,7 +65,7 @@ def open_engine_store(
     from clew.sessions.engines.updating import How
 
     how = How(window_of(url), processes or os.cpu_count() or 1, tell)
-    return EngineStore(place.source, place.tables, how)
+    return EngineStore(place.source, place.tables, how, is_shared=place.is_shared)
 
 
 def copy_of(url: str, tell: "Callable[[int], None] | None" = None) -> Path:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from time import time_ns
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -150,7 +151,7 @@ class DuckDBEngine:
         self._connection.close()
 
     def has_tables(self) -> bool:
-        """Whether clew's tables are in the file that is open to be written."""
+        """Whether all of clew's tables are in the file that is open to be written."""
         return self._has_tables("current_database()")
 
     def source_has_tables(self) -> bool:
@@ -160,9 +161,9 @@ class DuckDBEngine:
     def _has_tables(self, database: str) -> bool:
         query = (
             "SELECT count(*) FROM duckdb_tables() "
-            f"WHERE database_name = {database} AND table_name = 'clew_part'"
+            f"WHERE database_name = {database} AND table_name IN ({', '.join(map(text, TABLES))})"
         )
-        return bool(self.query(query).rows[0][0])
+        return bool(self.query(query).rows[0][0] == len(TABLES))
 
     def table_statements(self) -> Sequence[str]:
         """Return the statements that create clew's tables."""
@@ -178,6 +179,10 @@ class DuckDBEngine:
     def execute(self, statement: str) -> None:
         """Run a statement that selects nothing."""
         run(self._connection, self.label, statement)
+
+    def now_ns(self) -> int:
+        """Return the time: only one process at a time writes a file."""
+        return time_ns()
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to one of clew's tables."""
