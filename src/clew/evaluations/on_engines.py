@@ -1,22 +1,16 @@
 """Adds evaluations to clew's tables on an engine, where all who read it see them."""
 
 from collections.abc import Sequence
-from secrets import randbits
-from threading import Lock
-from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from clew.core.errors import EvaluationError
+from clew.sessions.engines.evaluation_rows import insert
 
 if TYPE_CHECKING:
-    from clew.sessions.engines.engine import Engine
     from clew.sessions.engines.store import EngineStore
 
-TABLE = "clew_evaluations"
 _SEEN = "SELECT last_span AS seen FROM session WHERE session_id = ?"
 _SEEN_OF_TRACE = "SELECT sum(spans) AS seen FROM turn WHERE session_id = ? AND trace_id = ?"
-_RANDOM_BITS = 20
-_MILLION = 10**6
 
 
 def check_shared(store: "EngineStore", what: str) -> None:
@@ -45,15 +39,6 @@ def add(store: "EngineStore", rows: Sequence[dict[str, Any]]) -> list[int]:
     return insert(store.tables, rows)
 
 
-def insert(tables: "Engine", rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Add rows, in one block; return their numbers, which the rows are given, too."""
-    numbers = new_numbers(len(rows))
-    for number, row in zip(numbers, rows, strict=True):
-        row["id"] = number
-    tables.insert(TABLE, rows)
-    return numbers
-
-
 def seen_now(store: "EngineStore", session_id: str, trace_id: str | None) -> int | None:
     """Return how many spans there are now to be seen; None if there are none."""
     if trace_id is None:
@@ -61,25 +46,3 @@ def seen_now(store: "EngineStore", session_id: str, trace_id: str | None) -> int
     else:
         found = store.sql(_SEEN_OF_TRACE, (session_id, trace_id))
     return found[0]["seen"] if found else None
-
-
-class _Numbers:
-    """Numbers for evaluations, which grow, and which no other process has.
-
-    They begin with the time in milliseconds, and end with bits that are drawn.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._next = 0
-
-    def __call__(self, how_many: int) -> list[int]:
-        """Return so many numbers that were not returned before."""
-        drawn = (time_ns() // _MILLION << _RANDOM_BITS) + randbits(_RANDOM_BITS)
-        with self._lock:
-            first = max(drawn, self._next)
-            self._next = first + how_many
-        return list(range(first, first + how_many))
-
-
-new_numbers = _Numbers()

@@ -84,5 +84,18 @@ def copy_of(url: str, tell: "Callable[[int], None] | None" = None) -> Path:
     return path
 
 
+def send_back(url: str) -> None:
+    """Tell the engine at *url* what was said in its copy, if clew's tables are there."""
+    from clew.sessions.engines.copying import is_ahead, send_evaluations
+
+    path = file_for(url, _folder(), "db")
+    if path.exists() and is_ahead(path):
+        source = connect_source(url)
+        try:
+            send_evaluations(source, path)
+        finally:
+            source.close()
+
+
 def _folder() -> Path:
     return (store_path() or Path(".clew/sessions.db").absolute()).parent / _FOLDER

@@ -1,19 +1,27 @@
 """What evaluators and people say is kept on an engine with clew's tables, for all who read it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 
 from clew import evaluations, sessions
 from clew.evaluations import Evaluation, EvaluationError, evaluate, evaluator
 from clew.evaluations.running.engine_claims import EngineClaims, Key
-from clew.sessions.store import SessionNotFoundError
+from clew.sessions.engines.copied_evaluations import LEAVING
+from clew.sessions.opening import copy_of, send_back
+from clew.sessions.store import SessionNotFoundError, SessionStore
+from clew.store.database import connect
+from tests.integration.viewer.forms import actions, token
+from tests.integration.viewer.server import serving
 from tests.release.engines.evaluated_engine import ENGINE, filled, more, run, with_tables
 from tests.support.conversation_spans import SECOND, START, turn
 
@@ -269,3 +277,78 @@ def test_two_processes_share_no_duckdb_file(url):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "DuckDB lets one process write a file" in done.stderr
+
+
+def test_the_page_shows_what_was_said_and_what_is_said_there_goes_back(url, tmp_path):
+    several, _ = asked()
+    with sessions.open(url) as store:
+        evaluate(store, several)
+    place = tmp_path / "here" / "sessions.db"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with serving(place, "--store", url) as (address, process):
+        with urlopen(f"{address}session?id=a", timeout=20) as answer:
+            html = answer.read().decode()
+        assert "turns" in html and "words" in html and "named" in html
+        assert "has gone on" not in html
+        form = urlencode({"form_token": token(html), "thumbs": "bad", "note": "Too slow."})
+        to = address.rstrip("/") + actions(html)[0]
+        headers = {"Origin": address.rstrip("/")}
+        with urlopen(Request(to, form.encode(), headers), timeout=20) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    with sessions.open(url) as store:
+        people = [it for it in evaluations.current(store) if it.annotator_kind == "HUMAN"]
+        assert {(it.session_id, it.name, it.label, it.explanation, it.seen) for it in people} == {
+            ("a", "thumbs", "bad", None, 6),
+            ("a", "note", None, "Too slow.", 6),
+        }
+        assert [it.id for it in store.list(rated="bad")] == ["a"]
+        assert evaluate(store, several).fresh == 11
+
+
+def in_copy(url):
+    with SessionStore(copy_of(url)) as store:
+        return [(it.session_id, it.name, it.score) for it in evaluations.current(store)]
+
+
+def test_a_copy_has_what_the_engine_has_however_often_it_is_brought_up_to_date(url, tmp_path):
+    several, _ = asked()
+    with sessions.open(url) as store:
+        evaluate(store, several[:2])
+    assert len(in_copy(url)) == len(in_copy(url)) == 5
+    with SessionStore(copy_of(url)) as copy:
+        # Everything that is there has been seen.
+        assert evaluate(copy, several[:2]).fresh == 5
+        evaluations.add(copy, Evaluation("solved", score=1, session_id="b"))
+        evaluations.add(copy, Evaluation("solved", score=0, session_id="b"))
+    assert ("b", "solved", 0.0) in in_copy(url)
+    with sessions.open(url) as store:
+        assert [it.score for it in evaluations.history(store, name="solved")] == [1.0, 0.0]
+        assert said(store, name="solved") == [("b", "solved", 0.0)]
+        evaluations.add(store, Evaluation("solved", session_id="b"))
+    assert [it for it in in_copy(url) if it[1] == "solved"] == []
+    more(turn("b", number=2, start=START + 60 * SECOND), url, tmp_path)
+    with SessionStore(copy_of(url)) as copy:
+        assert evaluate(copy, several[0]).made == 1
+    with sessions.open(url) as store:
+        assert evaluate(store, several[0]).made == 1  # The copy has not told it yet.
+    copy_of(url)
+    with sessions.open(url) as store:
+        assert len(evaluations.history(store, session_id="b", name="turns")) == 3
+        store.forget(session="b")
+    assert {it[0] for it in in_copy(url)} == {"a"}
+
+
+def test_what_was_on_its_way_when_a_copy_was_left_is_sent_once(url):
+    with SessionStore(copy_of(url)) as copy:
+        evaluations.add(copy, Evaluation("solved", score=1, session_id="b"))
+    path = copy_of(url)
+    with closing(connect(path)) as connection:  # As if it had been killed before it noted that.
+        leaving = "UPDATE evaluation SET carrier = ? || substr(carrier, 17, 8)"
+        connection.execute(leaving.replace("?", "CAST(? AS BLOB)"), (LEAVING,))
+        connection.execute("UPDATE evaluation SET carrier = CAST(carrier AS BLOB)")
+    send_back(url)
+    with sessions.open(url) as store:
+        assert len(evaluations.history(store)) == 1
+    assert in_copy(url) == [("b", "solved", 1.0)]

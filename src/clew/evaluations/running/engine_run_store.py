@@ -21,6 +21,7 @@ from clew.evaluations.running.engine_pending import EnginePending, State
 from clew.evaluations.running.pending import Candidate, Found, Pending, Wanted
 from clew.evaluations.running.units import SharedTurns, Target, Unit, calls_of, short_error
 from clew.sessions.engines.errors import UnsupportedError
+from clew.sessions.engines.evaluation_rows import TABLE, insert
 from clew.sessions.engines.store import EngineStore
 from clew.sessions.store import SessionNotFoundError
 
@@ -134,14 +135,14 @@ class EngineRunStore:
             version=it.version,
             seen=seen,
         )
-        numbers = on_engines.insert(self._tables, [row_on_engine(verdict)])
+        numbers = insert(self._tables, [row_on_engine(verdict)])
         # Only now, as there are no transactions: whoever deletes the session deletes verdicts first
         # that are there, and this is one of those that are not.
         now = on_engines.seen_now(self._store, unit.session_id, trace.hex() if trace else None)
         if now is not None and now >= seen:
             return True
         with suppress(UnsupportedError):  # There, clew has not deleted the session, either.
-            self._tables.delete(on_engines.TABLE, "id", numbers)
+            self._tables.delete(TABLE, "id", numbers)
         return False
 
     def record_error(self, unit: Unit, it: Evaluator, target: Target, error: str) -> None:
