@@ -3,6 +3,7 @@
 import os
 from contextlib import closing
 from importlib import import_module
+from pathlib import Path
 
 from click.testing import CliRunner
 
@@ -51,3 +52,14 @@ def with_tables(records, folder):
     url = filled(records, folder)
     run("engines", "init", "--store", url)
     return url
+
+
+def evals_file():
+    """Write an evaluator of sessions into a file for the command; return what names it."""
+    path = Path(os.environ["CLEW_STORE"]).parent / "evals.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "from clew.evaluations import evaluator\n\n"
+        "@evaluator(version='1')\ndef turns(session):\n    return len(session.turns)\n"
+    )
+    return f"{path}:turns"

@@ -62,7 +62,7 @@ def _send(connection: sqlite3.Connection, tables: Engine, leaving: Sequence[Any]
     sessions = sorted({dict(zip(_ALL, said, strict=True))["session_id"] for _, _, *said in leaving})
     of_sessions = ", ".join("?" * len(sessions))
     query = f"SELECT session_id, last_span FROM session WHERE session_id IN ({of_sessions})"
-    last_spans = dict(rows(tables, query, sessions))
+    last_spans: dict[str, int] = dict(rows(tables, query, sessions))
     added, carriers = [], []
     for number, (own, _, *said) in zip(numbers, leaving, strict=True):
         row = dict(zip(_ALL, said, strict=True))
