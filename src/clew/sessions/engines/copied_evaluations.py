@@ -2,7 +2,8 @@
 
 In the copy, the column `carrier` of one that is on the engine begins with `KEPT`, and of one that
 is on its way there with `LEAVING`; then follows its number, and how far it had seen. How far is
-here the number of a span, and there how many spans that are.
+here the number of a span, and there how many spans that are. Its number is that of the engine, so
+that what was said last counts in both.
 """
 
 import sqlite3
@@ -63,19 +64,22 @@ def _send(connection: sqlite3.Connection, tables: Engine, leaving: Sequence[Any]
     of_sessions = ", ".join("?" * len(sessions))
     query = f"SELECT session_id, last_span FROM session WHERE session_id IN ({of_sessions})"
     last_spans: dict[str, int] = dict(rows(tables, query, sessions))
-    added, carriers = [], []
+    added, known = [], []
     for number, (own, _, *said) in zip(numbers, leaving, strict=True):
         row = dict(zip(_ALL, said, strict=True))
         spans = _Spans.of(connection, row["session_id"], row["trace_id"])
         row["seen"] = spans.number_up_to(row["seen"], last_spans.get(row["session_id"], 0))
-        carriers.append((KEPT + _bytes(number) + _bytes(row["seen"]), own))
+        kept = KEPT + _bytes(number) + _bytes(row["seen"])
+        # From now on it is as those that come from there, in the same order.
+        known.append((number, spans.last_of(row["seen"]), kept, own))
         if number not in there:
             ids = {it: row[it].hex() for it in _IDS if row[it] is not None}
             added.append({**row, **ids, "id": number})
     if added:
         tables.insert(TABLE, added)
     with transaction(connection):
-        connection.executemany("UPDATE evaluation SET carrier = ? WHERE id = ?", carriers)
+        update = "UPDATE evaluation SET id = ?, seen = ?, carrier = ? WHERE id = ?"
+        connection.executemany(update, known)
 
 
 def receive(connection: sqlite3.Connection, tables: Engine) -> None:
@@ -116,8 +120,8 @@ def _add(
 ) -> None:
     wanted = set(missing)
     insert = (
-        f"INSERT INTO evaluation ({', '.join(_ALL)}, carrier) "
-        f"VALUES ({', '.join('?' * (len(_ALL) + 1))})"
+        f"INSERT INTO evaluation ({', '.join(_ALL)}, id, carrier) "
+        f"VALUES ({', '.join('?' * (len(_ALL) + 2))})"
     )
     with transaction(connection):
         for number, *said in found:
@@ -127,7 +131,7 @@ def _add(
                 row |= {it: bytes.fromhex(row[it]) for it in _IDS if row[it] is not None}
                 spans = _Spans.of(connection, row["session_id"], row["trace_id"])
                 row["seen"] = spans.last_of(row["seen"])
-                connection.execute(insert, (*row.values(), carrier))
+                connection.execute(insert, (*row.values(), number, carrier))
 
 
 class _Spans(NamedTuple):
