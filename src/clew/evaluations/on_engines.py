@@ -35,12 +35,11 @@ def add(store: "EngineStore", rows: Sequence[dict[str, Any]]) -> list[int]:
     check_shared(store, "adding evaluations")
     for row in rows:
         if row["seen"] is None:
-            row["seen"] = seen_now(store, row["session_id"], row["trace_id"]) or 0
+            row["seen"] = _seen_now(store, row["session_id"], row["trace_id"]) or 0
     return insert(store.tables, rows)
 
 
-def seen_now(store: "EngineStore", session_id: str, trace_id: str | None) -> int | None:
-    """Return how many spans there are now to be seen; None if there are none."""
+def _seen_now(store: "EngineStore", session_id: str, trace_id: str | None) -> int | None:
     if trace_id is None:
         found = store.sql(_SEEN, (session_id,))
     else:

@@ -187,6 +187,18 @@ def test_sessions_are_chosen_as_in_a_store(url):
             evaluate(store, several[0], sessions=["c"])
 
 
+def test_only_the_time_is_paid_for_that_the_url_chooses(tmp_path):
+    spans = [*turn("old", start=START - 40 * 86_400 * SECOND), *turn("new")]
+    url = with_tables(spans, tmp_path)
+    run("engines", "update", "--store", url)
+    several, seen = asked()
+    with sessions.open(f"{url}?since=2026-05-01") as store:
+        assert figures(evaluate(store, several[0])) == {"turns": (1, 0)}
+    with sessions.open(f"{url}?until=2026-05-01") as store:
+        assert figures(evaluate(store, several[0])) == {"turns": (1, 0)}
+    assert seen == ["new", "old"]
+
+
 def test_without_tables_what_is_said_stays_in_a_copy_and_that_is_told(tmp_path):
     url = filled(turn("a"), tmp_path)
     output = run("evaluate", "--store", url, "--json", evals_file())

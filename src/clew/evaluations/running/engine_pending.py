@@ -7,6 +7,7 @@ or a call, of its turns in the trace.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import randbelow
 from typing import Any
 
 from clew.core.errors import ConfigurationError
@@ -22,7 +23,7 @@ from clew.evaluations.running.pending import (
     search_of,
 )
 from clew.sessions.engines.asking import rows
-from clew.sessions.engines.engine import Engine
+from clew.sessions.engines.engine import Engine, Window
 from clew.sessions.engines.searching import find_sessions
 from clew.sessions.scoring import SHOWN
 from clew.sessions.store import SessionNotFoundError
@@ -30,7 +31,9 @@ from clew.sessions.store import SessionNotFoundError
 _IDS_PER_QUERY = 500
 _STANDS = 2**63
 """How far a person has seen, who says something in an evaluator's place."""
-_SESSIONS = "SELECT session_id, last_ns, last_span FROM session WHERE {of_sessions}"
+_SESSIONS = (
+    "SELECT session_id, batch, first_ns, last_ns, last_span FROM session WHERE {of_sessions}"
+)
 _TURNS = f"""
 SELECT session_id, trace_id, root_id, spans, model_calls + tool_calls + retrievals AS calls,
     {SHOWN} AS is_shown
@@ -38,9 +41,21 @@ FROM turn WHERE {{of_sessions}}
 """
 _SAID = """
 SELECT session_id, trace_id, root_id, span_id, name, annotator_kind, version, seen
-FROM ranked_evaluation
-WHERE place = 1 AND (annotator_kind <> 'HUMAN' OR identifier = '' AND says)
-    AND name IN ({names}) AND {of_sessions}
+FROM (
+    SELECT
+        evaluation.*,
+        row_number() OVER (
+            PARTITION BY
+                session_id, coalesce(trace_id, ''), coalesce(root_id, ''), coalesce(span_id, ''),
+                name, identifier
+            ORDER BY seen DESC, made_ns DESC, id DESC
+        ) AS place
+    FROM evaluation WHERE name IN ({names}) AND {of_sessions}
+) AS ranked
+WHERE place = 1 AND (
+    annotator_kind <> 'HUMAN' OR identifier = ''
+    AND (score IS NOT NULL OR label IS NOT NULL OR explanation IS NOT NULL)
+)
 """
 _ERRORS = """
 SELECT session_id, name, version, seen, count(*) AS attempts, max(made_ns) AS last_ns
@@ -56,6 +71,9 @@ class State:
     """What is known of a session, of what was said about it, and of what has failed."""
 
     session_id: str
+    batch: int
+    """Which summary of it that is."""
+    first_ns: int
     last_ns: int
     last_span: int
     turns: list[tuple[str, str]] = field(default_factory=list)
@@ -67,6 +85,11 @@ class State:
     """Of each evaluator, the targets of verdicts in its version, with how far it had seen."""
     failed: list[tuple[str, int, int]] = field(default_factory=list)
     """Which evaluator has failed in its present state, how often, and when the last time."""
+
+    def is_in(self, window: Window) -> bool:
+        """Whether the session was going on in the *window*."""
+        since, until = window
+        return (since is None or self.last_ns >= since) and (until is None or self.first_ns < until)
 
     def targets(self, it: Evaluator) -> int:
         """Return how many sessions, turns or calls there are to look at."""
@@ -109,11 +132,13 @@ class EnginePending:
         self._pending = pending
         self._evaluators = {it.name: it for it in pending.evaluators}
 
-    def find(self, wanted: Wanted, quiet_ns: int, now_ns: int, first_range: int) -> Found:
-        """Return the sessions with something to do, by their ranges, from *first_range* on."""
+    def find(self, wanted: Wanted, quiet_ns: int, now_ns: int, window: Window) -> Found:
+        """Return the sessions with something to do that were going on in the *window*."""
         found = Found([], *(dict.fromkeys(self._evaluators, 0) for _ in "ab"))
         for state in self._states(None if wanted is None else self._ids(wanted)).values():
             names = set()
+            if not state.is_in(window):
+                continue
             for it in self._evaluators.values():
                 if not self._is_pending(state, it, now_ns):
                     found.fresh[it.name] += state.targets(it)
@@ -123,7 +148,9 @@ class EnginePending:
                     found.waiting[it.name] += 1
             if names:
                 found.candidates.append(Candidate(state.session_id, frozenset(names)))
-        found.candidates.sort(key=lambda it: (range_of(it.session_id) - first_range) % RANGES)
+        # By their ranges. Each process begins elsewhere, so that they seldom want the same.
+        first = randbelow(RANGES)
+        found.candidates.sort(key=lambda it: (range_of(it.session_id) - first) % RANGES)
         return found
 
     def still(

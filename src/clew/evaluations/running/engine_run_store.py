@@ -9,21 +9,28 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from secrets import randbelow
+from typing import TYPE_CHECKING
 
 from clew.evaluations import on_engines
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.results import row_on_engine
 from clew.evaluations.running.claims import LEASE_SECONDS
-from clew.evaluations.running.engine_claims import RANGES, EngineClaims, Key, range_of
+from clew.evaluations.running.engine_claims import EngineClaims, Key, range_of
 from clew.evaluations.running.engine_pending import EnginePending, State
 from clew.evaluations.running.pending import Candidate, Found, Pending, Wanted
 from clew.evaluations.running.units import SharedTurns, Target, Unit, calls_of, short_error
+from clew.sessions.engines.asking import rows
 from clew.sessions.engines.errors import UnsupportedError
 from clew.sessions.engines.evaluation_rows import TABLE, insert
 from clew.sessions.engines.store import EngineStore
-from clew.sessions.store import SessionNotFoundError
+from clew.sessions.engines.summary import session_part
+
+if TYPE_CHECKING:
+    from clew.sessions.session import Session
+
+
+_IS_THERE = "SELECT part FROM clew_part WHERE part = ? AND batch = ? LIMIT 1"
 
 
 class EngineRunStore:
@@ -37,6 +44,7 @@ class EngineRunStore:
         self._tables = store.tables
         self._pending = EnginePending(store.tables, pending)
         self._states: dict[str, State] = {}
+        self._sessions: dict[str, Session] = {}
         self._in_hand: Counter[Key] = Counter()
         self._started_ns = self._tables.now_ns()
         self.claims = EngineClaims(store.tables, lease_seconds)
@@ -50,8 +58,7 @@ class EngineRunStore:
         self._store.catch_up()
         self.claims.sweep()
         self._started_ns = self._tables.now_ns()
-        # Each process begins elsewhere, so that they seldom want the same.
-        return self._pending.find(wanted, quiet_ns, self._started_ns, randbelow(RANGES))
+        return self._pending.find(wanted, quiet_ns, self._started_ns, self._store.window)
 
     def claim(self, candidates: Iterable[Candidate]) -> tuple[list[Unit], list[Candidate]]:
         """Claim sessions; return those that are ours now, and those that others evaluate."""
@@ -59,6 +66,8 @@ class EngineRunStore:
         taken = self.claims.take({key for it in wanted for key in _keys(it.session_id, it.names)})
         # Not before they are ours: what another process has just given back is evaluated.
         found = self._pending.still(wanted, self._started_ns, self._tables.now_ns())
+        ids = [it for it in found if any(key in taken for key in _keys(it, found[it][0]))]
+        self._sessions.update((it.id, it) for it in self._store.several(ids))
         units, elsewhere = [], []
         for session_id, (names, state) in found.items():
             ours = frozenset(it for it in names if Key(range_of(session_id), it) in taken)
@@ -93,9 +102,7 @@ class EngineRunStore:
         """Read the session of a unit; return whether it is still there, and still ours."""
         if not all(map(self.claims.holds, _keys(unit.session_id, unit.names))):
             return False
-        try:
-            session = self._store.get(unit.session_id)
-        except SessionNotFoundError:
+        if (session := self._sessions.get(unit.session_id)) is None:
             return False
         unit.session = replace(session, turns=SharedTurns(session.turns))
         return True
@@ -138,8 +145,8 @@ class EngineRunStore:
         numbers = insert(self._tables, [row_on_engine(verdict)])
         # Only now, as there are no transactions: whoever deletes the session deletes verdicts first
         # that are there, and this is one of those that are not.
-        now = on_engines.seen_now(self._store, unit.session_id, trace.hex() if trace else None)
-        if now is not None and now >= seen:
+        given = (session_part(unit.session_id), self._states[unit.session_id].batch)
+        if rows(self._tables, _IS_THERE, given):
             return True
         with suppress(UnsupportedError):  # There, clew has not deleted the session, either.
             self._tables.delete(TABLE, "id", numbers)
@@ -165,6 +172,7 @@ class EngineRunStore:
         if unit.session is not None and isinstance(unit.session.turns, SharedTurns):
             unit.session.turns.close()
         self._states.pop(unit.session_id, None)
+        self._sessions.pop(unit.session_id, None)
         keys = _keys(unit.session_id, unit.names)
         self._in_hand.subtract(keys)
         done = [it for it in keys if self._in_hand[it] <= 0]

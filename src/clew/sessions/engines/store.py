@@ -45,6 +45,7 @@ class EngineStore:
         self.is_shared = is_shared
         self._source = source
         self._how = how or How()
+        self.window = self._how.window
         self._is_up_to_date = False
 
     def __enter__(self) -> Self:
@@ -81,13 +82,20 @@ class EngineStore:
 
     def get(self, session_id: str) -> Session:
         """Return one session; raise `SessionNotFoundError` if it is not there."""
-        self._need_summaries()
-        query = f"SELECT {', '.join(COLUMNS)} FROM session WHERE session_id = ?"
-        found = self._sessions(asking.rows(self.tables, query, (session_id,)))
+        found = self.several([session_id])
         if not found:
             message = f"there is no session {session_id!r} in {self.path}"
             raise SessionNotFoundError(message)
         return found[0]
+
+    def several(self, session_ids: Sequence[str]) -> Sequence[Session]:
+        """Return those of these sessions that are there."""
+        self._need_summaries()
+        if not session_ids:
+            return []
+        marks = ", ".join("?" * len(session_ids))
+        query = f"SELECT {', '.join(COLUMNS)} FROM session WHERE session_id IN ({marks})"
+        return self._sessions(asking.rows(self.tables, query, session_ids))
 
     def users(self) -> Table:
         """Return all users with the figures of their sessions, the one seen last first."""
