@@ -15,6 +15,7 @@ import pytest
 from clew import evaluations, sessions
 from clew.evaluations import Evaluation, EvaluationError, evaluate, evaluator
 from clew.evaluations.running.engine_claims import EngineClaims, Key
+from clew.evaluations.wire import carriers_of
 from clew.sessions.engines.copied_evaluations import LEAVING
 from clew.sessions.opening import copy_of, send_back
 from clew.sessions.store import SessionNotFoundError, SessionStore
@@ -121,6 +122,23 @@ def test_what_goes_on_is_looked_at_again_and_the_history_stays(url, tmp_path):
             1,
             2,
         ]
+
+
+def test_what_came_in_spans_is_fresh_until_there_is_a_new_version(tmp_path):
+    (first, *_), later = turn("a"), START + 60 * SECOND
+    of_turn = Evaluation(
+        "words", score=9, session_id="a", trace_id=first.trace_id, root_id=b"root....", version="1"
+    )
+    of_session = replace(of_turn, name="turns", trace_id=None, root_id=None)
+    carriers = carriers_of([replace(it, made_ns=later) for it in (of_turn, of_session)])
+    url = with_tables([*turn("a"), *turn("a", number=2), *carriers], tmp_path)
+    several, _ = asked()
+    with sessions.open(url) as store:
+        assert figures(evaluate(store, several[:2])) == {"turns": (0, 1), "words": (1, 1)}
+        newer = [replace(it, version="2") for it in several[:2]]
+        assert figures(evaluate(store, newer)) == {"turns": (1, 0), "words": (2, 0)}
+        assert {it.version for it in evaluations.current(store)} == {"2"}
+        assert evaluate(store, newer).fresh == 3
 
 
 def test_a_new_version_says_it_anew_and_the_old_one_stays(url):
