@@ -36,6 +36,8 @@ from tests.support.conversation_spans import SECOND, START, turn
 if ENGINE not in {"duckdb", "clickhouse"}:
     pytest.skip("run nox -s engines", allow_module_level=True)
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path, monkeypatch):
