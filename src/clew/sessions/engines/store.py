@@ -41,7 +41,7 @@ class EngineStore:
         The tables *are shared* where they are on the engine, and not in a file on this machine.
         """
         self.path = source.label
-        self.tables = tables
+        self._tables = tables
         self.is_shared = is_shared
         self._source = source
         self._how = how or How()
@@ -57,28 +57,33 @@ class EngineStore:
     def __repr__(self) -> str:
         return f"<EngineStore {self.path}>"
 
+    @property
+    def tables(self) -> Engine:
+        """The engine that keeps clew's tables."""
+        return self._tables
+
     def close(self) -> None:
         """End the connections."""
         self._source.close()
-        if self.tables is not self._source:
-            self.tables.close()
+        if self._tables is not self._source:
+            self._tables.close()
 
     def cancel(self) -> None:
         """Stop the question that another thread is waiting for."""
-        for engine in dict.fromkeys((self._source, self.tables)):
+        for engine in dict.fromkeys((self._source, self._tables)):
             with suppress(UnsupportedError):
                 engine.cancel()
 
     def catch_up(self, seconds: float = float("inf")) -> bool:
         """Summarise what has changed since the last time; return whether that is all done."""
-        self._is_up_to_date = bring_up_to_date(self._source, self.tables, self._how, seconds)
+        self._is_up_to_date = bring_up_to_date(self._source, self._tables, self._how, seconds)
         return self._is_up_to_date
 
     def list(self, **search: Any) -> Sequence[Session]:
         """Return sessions, those with the highest figure first; it takes what `Search` does."""
         wanted = Search(**search)
         self._need_summaries()
-        return self._sessions(searching.find_sessions(self.tables, COLUMNS, wanted))
+        return self._sessions(searching.find_sessions(self._tables, COLUMNS, wanted))
 
     def get(self, session_id: str) -> Session:
         """Return one session; raise `SessionNotFoundError` if it is not there."""
@@ -95,7 +100,7 @@ class EngineStore:
             return []
         marks = ", ".join("?" * len(session_ids))
         query = f"SELECT {', '.join(COLUMNS)} FROM session WHERE session_id IN ({marks})"
-        return self._sessions(asking.rows(self.tables, query, session_ids))
+        return self._sessions(asking.rows(self._tables, query, session_ids))
 
     def users(self) -> Table:
         """Return all users with the figures of their sessions, the one seen last first."""
@@ -138,7 +143,7 @@ class EngineStore:
             message = "give either session= or user="
             raise TypeError(message)
         column, value = ("session_id", session) if session is not None else ("user_id", user)
-        deleted = forgetting.forget(self._source, self.tables, column, str(value))
+        deleted = forgetting.forget(self._source, self._tables, column, str(value))
         self._is_up_to_date = False
         return deleted
 
@@ -167,10 +172,10 @@ class EngineStore:
         if asks - {"spans"}:
             self._need_summaries()
         if "spans" not in asks:
-            return self.tables
+            return self._tables
         if asks == {"spans"}:
             return self._source
-        if self.tables is not self._source:
+        if self._tables is not self._source:
             message = (
                 f"this query asks for spans and for what clew has found in them; the spans are in "
                 f"{self._source.name}, and clew's tables are not: make them there with "
@@ -195,7 +200,7 @@ class EngineStore:
             f"AND session_id IN ({', '.join('?' * len(sessions))})"
         )
         found: dict[str, Rows] = {}
-        for session, kind, *rest in asking.rows(self.tables, query, sessions):
+        for session, kind, *rest in asking.rows(self._tables, query, sessions):
             found.setdefault(session, []).append((kind == "HUMAN", *rest))
         return found
 
@@ -204,7 +209,7 @@ class EngineStore:
             "SELECT trace_id, root_id, friction, failure, findings FROM turn "
             f"WHERE session_id = ? AND {SHOWN} ORDER BY {TURN_ORDER} LIMIT ? OFFSET ?"
         )
-        stored = asking.rows(self.tables, query, (session_id, number, skipped))
+        stored = asking.rows(self._tables, query, (session_id, number, skipped))
         for start in range(0, len(stored), _TURNS_AT_ONCE):
             yield from self._read(session_id, stored[start : start + _TURNS_AT_ONCE])
 

@@ -10,7 +10,6 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
-from sqlglot.schema import MappingSchema
 
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import UnsupportedError
@@ -120,10 +119,10 @@ def _finished(query: exp.Query, dialect: str) -> tuple[list[str], set[str]]:
     own = _tables(query)
     for name in own - schema.keys():
         raise unanswerable(f"there is no table {name}; there are {', '.join(PUBLIC)}")
-    return _with_meaning(query, _checked_schema(dialect), dialect), own
+    return _with_meaning(query, schema, dialect), own
 
 
-def _with_meaning(query: exp.Query, schema: _Schema | MappingSchema, dialect: str) -> list[str]:
+def _with_meaning(query: exp.Query, schema: _Schema, dialect: str) -> list[str]:
     try:
         qualify(query, schema=schema, dialect="sqlite", quote_identifiers=True)
         annotate_types(query, schema=schema, dialect="sqlite")
@@ -196,12 +195,6 @@ def _views(dialect: str) -> dict[str, _View]:
 @cache
 def _schema(dialect: str) -> _Schema:
     return _read(dialect)[1]
-
-
-@cache
-def _checked_schema(dialect: str) -> MappingSchema:
-    """Return the same for sqlglot, which would otherwise look at all names for each query."""
-    return MappingSchema(_schema(dialect), dialect="sqlite")
 
 
 @cache
