@@ -183,7 +183,8 @@ def measure(
         "spark": f"parquet.`{url.partition('path=')[2]}`",
     }[dialect]
     found: dict[str, Any] = {}
-    with closing(place.source), closing(place.tables), EngineStore(*place) as store:
+    with closing(place.source), closing(place.tables):
+        store = EngineStore(place.source, place.tables)
         begun = perf_counter()
         changed_days(place.source, place.tables, Window())
         found["what has changed"] = {"is_scan": True, "clew": [perf_counter() - begun]}

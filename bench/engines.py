@@ -94,7 +94,8 @@ def _updates(made: Engines) -> dict[int, float]:
             url = f"{made.parquet}?until=2025-06-15T16:30"
             place = connect(url, Path(folder))
             begun = perf_counter()
-            with EngineStore(*place, How(window_of(url), processes)) as store:
+            how = How(window_of(url), processes)
+            with EngineStore(place.source, place.tables, how) as store:
                 store.catch_up()
                 seconds = perf_counter() - begun
                 (row,) = store.sql("SELECT count(*) AS sessions FROM sessions")

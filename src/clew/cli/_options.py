@@ -12,7 +12,7 @@ import click
 from clew.cli import _terminal
 from clew.sessions.engines.location import is_url, shown, sqlite_path
 from clew.sessions.listing import Order, Rated
-from clew.sessions.opening import copy_of
+from clew.sessions.opening import copy_of, send_back
 from clew.store.database import StoreError
 from clew.store.location import store_path
 
@@ -76,9 +76,17 @@ def _place(_: click.Context, __: click.Parameter, given: str | None) -> Path:
     raise StoreError(message)
 
 
-def _place_of_copy(_: click.Context, __: click.Parameter, given: str | None) -> Path:
+def _place_of_copy(context: click.Context, _: click.Parameter, given: str | None) -> Path:
     found = _store(given)
-    return found if isinstance(found, Path) else copy_of(found, _tell)
+    if isinstance(found, Path):
+        return found
+    context.call_on_close(lambda: send_back(found))  # What people say on the page.
+    return copied(found)
+
+
+def copied(url: str) -> Path:
+    """Copy the spans on an engine into a file, telling how far that is; return the file."""
+    return copy_of(url, _tell)
 
 
 def _tell(traces: int) -> None:

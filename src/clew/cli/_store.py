@@ -11,6 +11,7 @@ from clew.sessions.opening import open_engine_store
 from clew.sessions.store import SessionStore
 
 if TYPE_CHECKING:
+    from clew.sessions.engines.store import EngineStore
     from clew.sessions.engines.updating import Progress
     from clew.sessions.opening import Conversations
 
@@ -19,7 +20,12 @@ def opened(store: Path | str) -> "Conversations":
     """Open the conversations in a file, or on the engine at a URL."""
     if isinstance(store, Path):
         return SessionStore(store)
-    return open_engine_store(store, processes=os.cpu_count() or 1, tell=_tell)
+    return open_engine(store)
+
+
+def open_engine(url: str) -> "EngineStore":
+    """Open the conversations on the engine at a URL."""
+    return open_engine_store(url, processes=os.cpu_count() or 1, tell=_tell)
 
 
 def _tell(progress: "Progress") -> None:

@@ -11,21 +11,27 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from clew.cli import _data, _figures, _terminal
 from clew.cli._evaluators import find_evaluators
 from clew.cli._lookup import stored_user
-from clew.cli._options import copied_store_option, duration, filter_options, json_option
+from clew.cli._options import any_store_option, copied, duration, filter_options, json_option
+from clew.cli._store import open_engine
 from clew.cli._table import Column, table
 from clew.core.wording import number_of
+from clew.evaluations.on_engines import why_not_shared
 from clew.evaluations.running.runner import checked, nanoseconds
 from clew.evaluations.running.runs import Progress, Run
 from clew.evaluations.running.watching import Watch
 from clew.evaluations.running.work import Limits
+from clew.sessions.engines.location import shown
 from clew.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from clew.evaluations.running.places import Place
 
 _COLUMNS = (
     Column("EVALUATOR", shortest=12),
@@ -39,6 +45,7 @@ _COLUMNS = (
 _SHOWN_FAILURES = 10
 _SECONDS_BETWEEN_LINES = 0.1
 _QUIET_WATCHED = timedelta(seconds=60)
+_Wanted = tuple[str, ...] | dict[str, Any] | None
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 _HELP = """Let evaluators look at the sessions in the store.
@@ -58,7 +65,7 @@ on, or not in the present version of the evaluator. Each verdict is kept as it i
 
 @click.command(help=_HELP, short_help="Let evaluators look at sessions.")
 @click.argument("evaluators", nargs=-1, metavar="[EVALUATOR]...")
-@copied_store_option
+@any_store_option
 @json_option
 @click.option("--session", "ids", metavar="ID", multiple=True, help="Only this one, or these.")
 @filter_options
@@ -80,7 +87,7 @@ on, or not in the present version of the evaluator. Each verdict is kept as it i
 def command(
     *,
     evaluators: tuple[str, ...],
-    store: Path,
+    store: Path | str,
     as_json: bool,
     ids: tuple[str, ...],
     limit: int | None,
@@ -99,14 +106,14 @@ def command(
         raise click.UsageError(message)
     limits = Limits(concurrency, rate, retries, max_cost)
     found = checked(find_evaluators(evaluators), limits)
-    sessions = _sessions(store, ids, {**filters, "limit": limit}, watch=watch)
+    wanted = _wanted(ids, {**filters, "limit": limit})
     if quiet is None:
         quiet = _QUIET_WATCHED if watch else timedelta(0)
     line = _Line()
 
-    async def run() -> tuple[Run, int]:
+    async def run(place: "Place", sessions: _Wanted) -> tuple[Run, int]:
         watched = Watch(
-            store,
+            place,
             found,
             limits,
             sessions=sessions,
@@ -117,10 +124,10 @@ def command(
             try:
                 if watch:
                     if line.is_shown:
-                        _terminal.write(f"Watching {store}; Ctrl-C ends it.", err=True)
+                        _terminal.write(f"Watching {_name(store)}; Ctrl-C ends it.", err=True)
                     await watched.until_stopped(
                         lambda run: _tell(run, line, as_json=as_json, indent=None),
-                        lambda: _terminal.write(f"Waiting for {store}.", err=True),
+                        lambda: _terminal.write(f"Waiting for {_name(store)}.", err=True),
                     )
                 else:
                     await watched.once(again=again)
@@ -134,24 +141,52 @@ def command(
                 _tell(watched.run, line, as_json=as_json)
         return watched.run, status[0]
 
-    done, status = asyncio.run(run())
+    with _place(store) as place:
+        done, status = asyncio.run(run(place, _with_user(place, wanted, watch=watch)))
     if done.stopped and not status:
         _terminal.write(f"Stopped: {done.stopped}", err=True)
     if status or done.failed:
         raise SystemExit(status or 1)
 
 
-def _sessions(
-    store: Path, ids: tuple[str, ...], filters: dict[str, Any], *, watch: bool
-) -> tuple[str, ...] | dict[str, Any] | None:
+@contextmanager
+def _place(store: Path | str) -> Iterator["Place"]:
+    """Open what was named: a file, an engine with clew's tables, or a copy of another engine."""
+    if isinstance(store, Path):
+        yield store
+        return
+    with open_engine(store) as engine:
+        if engine.is_shared:
+            yield engine
+            return
+    path = copied(store)
+    why = why_not_shared(shown(store))
+    _terminal.write(f"What evaluators say stays in a copy, {path}. On the engine: {why}", err=True)
+    yield path
+
+
+def _wanted(ids: tuple[str, ...], filters: dict[str, Any]) -> _Wanted:
     given = {name: value for name, value in filters.items() if value is not None}
     if ids and given:
         message = f"--session names sessions; leave out {', '.join(f'--{it}' for it in given)}"
         raise click.UsageError(message)
-    if "user" in given and (store.exists() or not watch):
-        with SessionStore(store) as opened:
-            given["user"] = stored_user(opened, given["user"])
     return ids or given or None
+
+
+def _with_user(place: "Place", wanted: _Wanted, *, watch: bool) -> _Wanted:
+    """Return what is *wanted*, with the user's id as it is stored."""
+    if not isinstance(wanted, dict) or "user" not in wanted:
+        return wanted
+    if not isinstance(place, Path):
+        return {**wanted, "user": stored_user(place, wanted["user"])}
+    if watch and not place.exists():
+        return wanted
+    with SessionStore(place) as opened:
+        return {**wanted, "user": stored_user(opened, wanted["user"])}
+
+
+def _name(store: Path | str) -> str:
+    return str(store) if isinstance(store, Path) else shown(store)
 
 
 class _Line:

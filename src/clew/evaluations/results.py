@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
+from clew.evaluations import on_engines
 from clew.evaluations.evaluation import Evaluation, check
 from clew.sessions import carried
 from clew.sessions.store import SessionStore
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from clew.sessions.opening import Conversations
 
 COLUMNS = (*carried.COLUMNS, "seen")
+_IDS = ("trace_id", "root_id", "span_id")
 _INSERT = (
     f"INSERT INTO evaluation ({', '.join(COLUMNS)}) VALUES ({'?, ' * (len(COLUMNS) - 1)}"
     "coalesce(?, (SELECT max(id) FROM span), 0)) RETURNING id"
@@ -27,8 +29,10 @@ _SECONDS = 5.0
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
-def add(store: SessionStore, *given: Evaluation) -> list[int]:
+def add(store: "Conversations", *given: Evaluation) -> list[int]:
     """Add evaluations, all of them or none; return their numbers in the store.
+
+    On an engine, they are added to clew's tables there: ``clew engines init`` makes them.
 
     Nothing is overwritten: of the same target, name and identifier the one that had seen most
     counts, of those the last one, and `history` returns them all. What they are about need not be
@@ -37,6 +41,8 @@ def add(store: SessionStore, *given: Evaluation) -> list[int]:
     >>> add(store, Evaluation("solved", score=1, session_id="chat-42"))  # doctest: +SKIP
     """
     rows = [_row(it) for it in given]  # Before others have to wait for this transaction.
+    if not isinstance(store, SessionStore):
+        return on_engines.add(store, [_engine_row(row) for row in rows])
     try:
         with closing(connect(store.path, timeout=_SECONDS)) as added, transaction(added):
             return [int(added.execute(_INSERT, row).fetchone()[0]) for row in rows]
@@ -104,7 +110,19 @@ def _condition(
 
 def evaluation_of(row: dict[str, Any]) -> Evaluation:
     """Return the evaluation that a row with its number and its `COLUMNS` is."""
-    return Evaluation(**{**row, "metadata": json.loads(row["metadata"])})
+    # Engines have ids in hexadecimal.
+    ids = {it: bytes.fromhex(row[it]) for it in _IDS if isinstance(row[it], str)}
+    return Evaluation(**{**row, **ids, "metadata": json.loads(row["metadata"])})
+
+
+def row_on_engine(given: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as a row of an engine's table, without its number."""
+    return _engine_row(_row(given))
+
+
+def _engine_row(values: Sequence[Any]) -> dict[str, Any]:
+    row = dict(zip(COLUMNS, values, strict=True))
+    return row | {it: row[it].hex() for it in _IDS if row[it] is not None}
 
 
 def _row(it: Evaluation) -> Sequence[Any]:

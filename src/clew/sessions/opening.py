@@ -65,7 +65,7 @@ def open_engine_store(
     from clew.sessions.engines.updating import How
 
     how = How(window_of(url), processes or os.cpu_count() or 1, tell)
-    return EngineStore(place.source, place.tables, how)
+    return EngineStore(place.source, place.tables, how, is_shared=place.is_shared)
 
 
 def copy_of(url: str, tell: "Callable[[int], None] | None" = None) -> Path:
@@ -82,6 +82,19 @@ def copy_of(url: str, tell: "Callable[[int], None] | None" = None) -> Path:
     finally:
         source.close()
     return path
+
+
+def send_back(url: str) -> None:
+    """Tell the engine at *url* what was said in its copy, if clew's tables are there."""
+    from clew.sessions.engines.copying import is_ahead, send_evaluations
+
+    path = file_for(url, _folder(), "db")
+    if path.exists() and is_ahead(path):
+        source = connect_source(url)
+        try:
+            send_evaluations(source, path)
+        finally:
+            source.close()
 
 
 def _folder() -> Path:

@@ -8,10 +8,12 @@ from threading import Thread
 
 import pytest
 
-from clew import sessions
+from clew import evaluations, sessions
+from clew.core.errors import EvaluationError
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from tests.release.engines import spark_support
+from tests.release.engines.evaluated_engine import evals_file, run
 from tests.support.generated_stores import DAY, MIDNIGHT, generated_store
 
 pytestmark = [spark_support.skip, pytest.mark.timeout(300)]
@@ -145,6 +147,15 @@ def test_nothing_is_written(engine):
     ):
         with pytest.raises(UnsupportedError, match="only read"):
             call()
+
+
+def test_what_evaluators_say_stays_in_a_copy_and_that_is_told(url, monkeypatch, tmp_path):
+    monkeypatch.setenv("CLEW_STORE", str(tmp_path / "sessions.db"))
+    output = run("evaluate", "--store", url, "--json", "--limit", "2", evals_file())
+    assert "is only read: Spark keeps no tables of clew's" in output
+    assert '"made": 2' in output
+    with sessions.open(url) as store, pytest.raises(EvaluationError, match="Spark keeps no tables"):
+        evaluations.add(store, evaluations.Evaluation("solved", score=1, session_id="a"))
 
 
 def test_no_server_is_an_error_at_once_without_the_token():

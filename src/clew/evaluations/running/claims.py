@@ -19,7 +19,7 @@ from clew.store.database import StoreError, connect
 logger = logging.getLogger("clew")
 
 LEASE_SECONDS = 60.0
-_RENEWALS = 4
+RENEWALS = 4
 """How often a lease is renewed before it would end."""
 
 _LONG_AGO_NS = 24 * 3600 * 10**9
@@ -29,7 +29,7 @@ class Claims:
     """The claims of one run, which are renewed until it is closed."""
 
     def __init__(self, path: Path, lease_seconds: float = LEASE_SECONDS) -> None:
-        self.owner = f"{_place()}/{os.getpid()}/{token_hex(4)}"
+        self.owner = new_owner()
         self._path = path
         self._lease_seconds = lease_seconds
         self._closed = Event()
@@ -60,7 +60,7 @@ class Claims:
             "SELECT owner, until_ns FROM evaluation_claim WHERE session_id = ? AND name = ?",
             (session_id, name),
         ).fetchone()
-        return row is None or row[0] == self.owner or row[1] < time_ns() or _is_gone(row[0])
+        return row is None or row[0] == self.owner or row[1] < time_ns() or is_gone(row[0])
 
     def release(self, connection: sqlite3.Connection, session_id: str, name: str) -> None:
         """Give a claim back."""
@@ -82,7 +82,7 @@ class Claims:
         connection.execute("DELETE FROM evaluation_claim WHERE owner = ?", (self.owner,))
 
     def _renew(self) -> None:
-        while not self._closed.wait(self._lease_seconds / _RENEWALS):
+        while not self._closed.wait(self._lease_seconds / RENEWALS):
             until = time_ns() + int(self._lease_seconds * 1e9)
             try:
                 with closing(connect(self._path)) as connection:
@@ -94,6 +94,11 @@ class Claims:
                 logger.warning("clew: the claims of sessions cannot be renewed now: %s", error)
 
 
+def new_owner() -> str:
+    """Return a name for a run in this process, from which others can tell whether it is there."""
+    return f"{_place()}/{os.getpid()}/{token_hex(4)}"
+
+
 def _place() -> str:
     """Return the machine, and of a container its own numbers of processes."""
     try:
@@ -103,7 +108,7 @@ def _place() -> str:
     return f"{platform.node()}/{numbers}".replace("/", "|")
 
 
-def _is_gone(owner: str) -> bool:
+def is_gone(owner: str) -> bool:
     """Whether a process on this machine has ended without giving back what it had claimed."""
     place, _, rest = owner.partition("/")
     number = rest.partition("/")[0]

@@ -22,7 +22,7 @@ Wanted = Iterable[str] | Mapping[str, Any] | None
 JUDGED_CALLS = frozenset({"model", "tool", "retrieval"})
 """The calls that evaluators of calls are given."""
 _ALL = 2**62
-_RETRY_SECONDS, _MOST_DOUBLINGS = 60, 6
+RETRY_SECONDS, MOST_DOUBLINGS = 60, 6
 """After how long a failure is tried again where sessions are watched, and how often it doubles."""
 
 
@@ -87,7 +87,7 @@ _FAILED = """EXISTS (
         AND error.version = {version} AND error.seen >= session.last_span AND error.made_ns"""
 _FAILED_SINCE = f"{_FAILED} >= :since_ns)"
 _FAILED_LATELY = (
-    f"{_FAILED} + ({_RETRY_SECONDS}000000000 << min(error.attempts - 1, {_MOST_DOUBLINGS})) "
+    f"{_FAILED} + ({RETRY_SECONDS}000000000 << min(error.attempts - 1, {MOST_DOUBLINGS})) "
     "> :now_ns)"
 )
 
@@ -233,7 +233,7 @@ def choose(connection: sqlite3.Connection, wanted: Wanted) -> bool:
 
 def _ids(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[str]]:
     if isinstance(wanted, Mapping):
-        yield from find_sessions(connection, ("session_id",), _search(wanted))
+        yield from find_sessions(connection, ("session_id",), search_of(wanted))
         return
     for it in (wanted,) if isinstance(wanted, str) else wanted or ():
         given: object = it
@@ -248,7 +248,8 @@ def _ids(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[str]]
         yield row
 
 
-def _search(given: Mapping[str, Any]) -> Search:
+def search_of(given: Mapping[str, Any]) -> Search:
+    """Return the search for all sessions that are *given* by filters."""
     try:
         return replace(Search(limit=_ALL), **given)
     except TypeError:

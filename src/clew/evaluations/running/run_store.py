@@ -4,89 +4,24 @@ A verdict is bound to what its evaluator can have seen: `Unit.seen` is read befo
 What was said about spans that were deleted meanwhile is not kept.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from time import time_ns
-from typing import Any, NamedTuple
 
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.results import insert
 from clew.evaluations.running.claims import LEASE_SECONDS, Claims
-from clew.evaluations.running.pending import JUDGED_CALLS, Candidate, Found, Pending, Wanted, choose
-from clew.sessions.model import Turn
-from clew.sessions.session import Session
+from clew.evaluations.running.pending import Candidate, Found, Pending, Wanted, choose
+from clew.evaluations.running.units import SharedTurns, Target, Unit, calls_of, short_error
 from clew.sessions.store import SessionNotFoundError, SessionStore
 from clew.store.database import connect, transaction
 
-_MAX_ERROR = 2000
-"""How many characters of an error are kept."""
 _SPANS = (
     "SELECT trace_id, count(*) FROM span WHERE id <= ? "
     "AND trace_id IN (SELECT trace_id FROM turn WHERE session_id = ?)"
 )
-
-
-class Target(NamedTuple):
-    """What an evaluator is called with, and what its verdict is about."""
-
-    subject: tuple[Any, ...]
-    """A session; a turn and its session; or a call, its turn and its session."""
-    trace_id: bytes | None = None
-    root_id: bytes | None = None
-    span_id: bytes | None = None
-
-
-@dataclass(slots=True)
-class Unit:
-    """A session that this run has claimed for some of its evaluators."""
-
-    session_id: str
-    names: frozenset[str]
-    seen: int = 0
-    """Up to which span the store was summarised before the session was read."""
-    spans: Mapping[bytes, int] = field(default_factory=dict)
-    """How many spans up to that one were in each of its traces."""
-    session: Session | None = None
-
-
-class SharedTurns(Sequence[Turn]):
-    """The turns of a session, read once for all its evaluators, when the first one asks."""
-
-    def __init__(self, turns: Sequence[Turn]) -> None:
-        self._turns = turns
-        self._lock = Lock()
-        self._closed = False
-
-    def __len__(self) -> int:
-        return len(self._turns)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._all()[index]
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} turns>"
-
-    def _all(self) -> Sequence[Turn]:
-        with self._lock:
-            if not isinstance(self._turns, tuple):
-                if self._closed:
-                    message = "the turns of a session can be read while it is evaluated, not after"
-                    raise RuntimeError(message)
-                self._turns = tuple(self._turns)
-            return self._turns
-
-    @property
-    def read(self) -> Sequence[Turn]:
-        """The turns, if they were read."""
-        return self._turns if isinstance(self._turns, tuple) else ()
-
-    def close(self) -> None:
-        """Read no more, and wait until nobody is reading."""
-        with self._lock:
-            self._closed = True
 
 
 class RunStore:
@@ -199,12 +134,7 @@ class RunStore:
             ]
             return found, len(session.turns) - len(found)
         judged = self._pending.judged_calls(self._connection, unit.session_id, it.name)
-        calls = [
-            (call, turn)
-            for turn in session.turns
-            for call in turn.calls
-            if call.kind in JUDGED_CALLS
-        ]
+        calls = calls_of(session)
         found = [
             Target((call, turn, session), turn.trace_id, None, call.span_id)
             for call, turn in calls
@@ -253,7 +183,7 @@ class RunStore:
                     it.name,
                     it.version,
                     unit.seen,
-                    error[:_MAX_ERROR].encode("utf-8", "replace").decode(),
+                    short_error(error),
                     time_ns(),
                 ),
             )

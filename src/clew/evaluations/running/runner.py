@@ -7,15 +7,17 @@ from contextlib import suppress
 from datetime import timedelta
 from math import isfinite
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.core.errors import EvaluationError
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.running.pending import Pending, Wanted
-from clew.evaluations.running.run_store import RunStore
+from clew.evaluations.running.places import opener, place_of
 from clew.evaluations.running.runs import ProgressCallback, Run
 from clew.evaluations.running.work import Limits, Work
-from clew.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 Evaluators = Evaluator | Iterable[Evaluator]
 _NO_TIME = timedelta(0)
@@ -23,7 +25,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def evaluate(
-    store: SessionStore,
+    store: "Conversations",
     evaluators: Evaluators,
     *,
     sessions: Wanted = None,
@@ -47,7 +49,8 @@ def evaluate(
     (12, 0, 0.0)
 
     Args:
-        store: Where the sessions are.
+        store: Where the sessions are: a store, or an engine on which ``clew engines init`` has made
+            clew's tables.
         evaluators: What looks at them; or only one.
         sessions: The ids of those that are wanted; or a mapping of what `SessionStore.list` takes,
             such as ``{"user": "ada"}``. All of them, if it is not given.
@@ -79,7 +82,7 @@ def evaluate(
 
 
 async def evaluate_async(
-    store: SessionStore,
+    store: "Conversations",
     evaluators: Evaluators,
     *,
     sessions: Wanted = None,
@@ -142,7 +145,7 @@ def nanoseconds(quiet: Any) -> int:
 
 
 def _prepared(
-    store: SessionStore,
+    store: "Conversations",
     evaluators: Evaluators,
     limits: Limits,
     sessions: Wanted,
@@ -154,10 +157,11 @@ def _prepared(
     several = checked(evaluators, limits)
     quiet_ns = nanoseconds(quiet)
     pending = Pending(several, again=again)
+    open_place = opener(place_of(store))
 
     async def run(progress: ProgressCallback | None) -> Run:
         work = Work(several, limits, progress=progress)
-        return await work.work_off(lambda: RunStore(store.path, pending), sessions, quiet_ns)
+        return await work.work_off(lambda: open_place(pending), sessions, quiet_ns)
 
     return run
 

@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.running.budget import Budget
 from clew.evaluations.running.pending import Pending, Wanted
-from clew.evaluations.running.run_store import RunStore
+from clew.evaluations.running.places import last_span, opener
 from clew.evaluations.running.runs import Figures, ProgressCallback, Run
 from clew.evaluations.running.work import Limits, Work
-from clew.store.database import StoreError, StoreMissingError, connect
+
+if TYPE_CHECKING:
+    from clew.evaluations.running.places import Place
 
 _LEAST_SECONDS, _MOST_SECONDS = 0.5, 5.0
 """Between two looks at whether there is something new."""
@@ -26,7 +27,7 @@ class Watch:
 
     def __init__(
         self,
-        path: Path,
+        place: "Place",
         evaluators: Iterable[Evaluator],
         limits: Limits,
         *,
@@ -34,7 +35,8 @@ class Watch:
         quiet_ns: int = 0,
         progress: ProgressCallback | None = None,
     ) -> None:
-        self._path = path
+        self._place = place
+        self._open = opener(place)
         self._evaluators = tuple(evaluators)
         self._limits = limits
         self._sessions = sessions if isinstance(sessions, Mapping | None) else tuple(sessions)
@@ -63,7 +65,7 @@ class Watch:
             self._work.stop(self.run.stopped)
         try:
             return await self._work.work_off(
-                lambda: RunStore(self._path, pending), self._sessions, self._quiet_ns
+                lambda: self._open(pending), self._sessions, self._quiet_ns
             )
         finally:
             self.run.add(self._work.run)
@@ -80,9 +82,11 @@ class Watch:
         is no store yet, *waits* is called once.
         """
         pause = min(max(self._quiet_ns / 1e10, _LEAST_SECONDS), _MOST_SECONDS)
+        if not isinstance(self._place, Path):
+            pause = _LOOKS_ANYWAY  # To find out what is new on an engine is work for it.
         seen, look_anyway, is_waiting, has_said = -1, 0.0, False, False
         while not self._stopped.is_set():
-            last = await asyncio.to_thread(self._last_span)
+            last = await asyncio.to_thread(last_span, self._place)
             if last is None and not has_said:
                 waits()
                 has_said = True
@@ -94,17 +98,6 @@ class Watch:
                     told(run)
             if not self._stopped.is_set():
                 await _wait(self._stopped, pause)
-
-    def _last_span(self) -> int | None:
-        """Return the number of the span that was stored last; None if there is no store yet."""
-        try:
-            with closing(connect(self._path, read_only=True)) as connection:
-                query = "SELECT coalesce(max(id), 0) FROM span"
-                return int(connection.execute(query).fetchone()[0])
-        except StoreMissingError:
-            return None
-        except StoreError:
-            return -1  # It is opened to be written then, which says what is wrong, or mends it.
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -14,8 +14,8 @@ from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.running.budget import Budget
 from clew.evaluations.running.pace import Pace, delay, told_to_wait
 from clew.evaluations.running.pending import Candidate, Wanted
-from clew.evaluations.running.run_store import RunStore, Target, Unit
 from clew.evaluations.running.runs import Failure, Figures, Progress, ProgressCallback, Run
+from clew.evaluations.running.units import RunPlace, Target, Unit
 
 T = TypeVar("T")
 UNKNOWN = "unknown"
@@ -75,7 +75,7 @@ class Work:
             self._stopping.set()
 
     async def work_off(
-        self, open_store: Callable[[], RunStore], wanted: Wanted, quiet_ns: int
+        self, open_store: Callable[[], RunPlace], wanted: Wanted, quiet_ns: int
     ) -> Run:
         """Do what there is to do in the sessions that are *wanted*; return what came of it."""
         try:
@@ -136,6 +136,7 @@ class Work:
         """Let each evaluator say something about a session, its turns or its calls."""
         try:
             if not await self._in_store(lambda: self._store.read(unit)):
+                self._elsewhere.append(Candidate(unit.session_id, unit.names))
                 return
             async with asyncio.TaskGroup() as group:
                 for name in unit.names:

@@ -103,6 +103,10 @@ class ClickHouseEngine:
         """Run a statement that selects nothing."""
         self._connection.execute(statement)
 
+    def now_ns(self) -> int:
+        """Return the time by the server's clock."""
+        return int(self.query("SELECT toUnixTimestamp64Nano(now64(9)) AS now").rows[0][0])
+
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to one of clew's tables."""
         name = f"{quoted(self._database)}.{quoted(table)}"

@@ -15,8 +15,12 @@ _ORDERS = {
     "clew_user_session": ("user_id", "session_id", "batch"),
     "clew_evaluations": ("session_id", "id"),
     "clew_carried": ("part", "batch", "session_id", "id"),
+    "clew_evaluation_errors": ("session_id", "name", "made_ns"),
+    "clew_claims": ("hash_range", "name", "claim"),
 }
 """By what the rows of each table are sorted: by what is asked for first."""
+_TTL = {"clew_claims": "\nTTL toDateTime(intDiv(made_ns, 1000000000)) + INTERVAL 1 DAY"}
+"""After which time ClickHouse itself may delete a row."""
 _FEW = frozenset({"kind", "name", "annotator_kind", "identifier", "version", "label"})
 """Texts of which there are few different ones."""
 _TYPES = {"text": "String", "int": "Int64", "float": "Float64"}
@@ -37,7 +41,7 @@ def _statement(database: str, name: str, columns: Sequence[Column]) -> str:
     order = ", ".join(_ORDERS[name])
     return (
         f"CREATE TABLE IF NOT EXISTS {quoted(database)}.{quoted(name)} (\n{declared}\n)\n"
-        f"ENGINE = MergeTree\nORDER BY ({order})"
+        f"ENGINE = MergeTree\nORDER BY ({order}){_TTL.get(name, '')}"
     )
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.changes import CHECKSUM, DAY, condition_of, within
+from clew.sessions.engines.copied_evaluations import has_unsent, receive, send
 from clew.sessions.engines.engine import Engine, Window
 from clew.sessions.engines.updating import spans_of_traces
 from clew.sessions.summaries import refresh
@@ -65,7 +66,24 @@ def bring_copy_up_to_date(
                 done += len(some)
                 if tell is not None:
                     tell(done)
+        if source.has_tables():
+            send(connection, source)
+            receive(connection, source)
     return Copied(new, deleted)
+
+
+def is_ahead(path: Path) -> bool:
+    """Whether something was said in the copy at *path* that the engine was not told yet."""
+    with closing(connect(path, read_only=True)) as connection:
+        return has_unsent(connection)
+
+
+def send_evaluations(source: Engine, path: Path) -> int:
+    """Tell *source* what was said in the copy at *path*, if clew's tables are there."""
+    if not source.has_tables():
+        return 0
+    with closing(connect(path)) as connection:
+        return send(connection, source)
 
 
 def _counts(source: Engine, query: str, given: Iterable[int]) -> dict[object, tuple[int, ...]]:

@@ -10,6 +10,7 @@ import duckdb
 from clew.sessions.engines.errors import EngineError
 
 _MEMORY = "2GB"
+_ONE = "DuckDB lets one process write a file"
 
 
 def run(
@@ -26,7 +27,11 @@ def explained(label: str, error: Exception) -> EngineError:
     """Return the error to raise for one of DuckDB's."""
     if isinstance(error, duckdb.InterruptException):
         return EngineError(f"{label}: cancelled")
-    return EngineError(f"{label}: DuckDB says: {str(error).partition(chr(10))[0]}")
+    reason = str(error).partition("\n")[0]
+    if isinstance(error, duckdb.IOException) and "set lock" in reason:
+        message = f"{label}: {_ONE}: try it again when the other one is done; it says: {reason}"
+        return EngineError(message)
+    return EngineError(f"{label}: DuckDB says: {reason}")
 
 
 def opened(path: Path | None) -> duckdb.DuckDBPyConnection:
@@ -46,9 +51,7 @@ def opened(path: Path | None) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(path), config=config)
     except duckdb.Error as error:
         reason = str(error).partition("\n")[0]
-        message = (
-            f"{path} cannot be opened: DuckDB lets one process write a file; it says: {reason}"
-        )
+        message = f"{path} cannot be opened: {_ONE}; it says: {reason}"
         raise EngineError(message) from error
 
 

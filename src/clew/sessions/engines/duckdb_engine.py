@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
+from time import time_ns
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -87,6 +88,8 @@ class DuckDBEngine:
         self._relation = relation
         self._delete = delete
         self._lock = Lock()
+        # DuckDB refuses what a second thread wants of a connection that works.
+        self._writing = RLock()
         self._running: set[duckdb.DuckDBPyConnection] = set()
         self._columns: frozenset[str] = frozenset()
         if relation:
@@ -156,7 +159,7 @@ class DuckDBEngine:
         self._connection.close()
 
     def has_tables(self) -> bool:
-        """Whether clew's tables are in the file that is open to be written."""
+        """Whether all of clew's tables are in the file that is open to be written."""
         return self._has_tables("current_database()")
 
     def source_has_tables(self) -> bool:
@@ -166,9 +169,9 @@ class DuckDBEngine:
     def _has_tables(self, database: str) -> bool:
         query = (
             "SELECT count(*) FROM duckdb_tables() "
-            f"WHERE database_name = {database} AND table_name = 'clew_part'"
+            f"WHERE database_name = {database} AND table_name IN ({', '.join(map(text, TABLES))})"
         )
-        return bool(self.query(query).rows[0][0])
+        return bool(self.query(query).rows[0][0] == len(TABLES))
 
     def table_statements(self) -> Sequence[str]:
         """Return the statements that create clew's tables."""
@@ -183,7 +186,15 @@ class DuckDBEngine:
 
     def execute(self, statement: str) -> None:
         """Run a statement that selects nothing."""
-        run(self._connection, self.label, statement)
+        self._run(statement)
+
+    def _run(self, statement: str, values: Any = None) -> None:
+        with self._writing:
+            run(self._connection, self.label, statement, values)
+
+    def now_ns(self) -> int:
+        """Return the time: only one process at a time writes a file."""
+        return time_ns()
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to one of clew's tables."""
@@ -195,28 +206,30 @@ class DuckDBEngine:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
             values = [[row[it.name] for row in some] for it in columns]
-            run(self._connection, self.label, statement, values)
+            self._run(statement, values)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make what is inserted in this block visible together."""
-        self.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self.execute("ROLLBACK")
-            raise
-        self.execute("COMMIT")
+        with self._writing:
+            self.execute("BEGIN")
+            try:
+                yield
+            except BaseException:
+                self.execute("ROLLBACK")
+                raise
+            self.execute("COMMIT")
 
     def delete(self, table: str, column: str, values: Sequence[str | int]) -> None:
         """Delete the rows of one of clew's tables that have one of these values."""
         kind = next(_TYPES[it.type] for it in TABLES[table] if it.name == column)
         statement = f"DELETE FROM {table} WHERE {column} IN (SELECT unnest(?::{kind}[]))"
-        run(self._connection, self.label, statement, [list(values)])
+        self._run(statement, [list(values)])
 
     def delete_spans(self, trace_ids: Sequence[str]) -> None:
         """Delete the spans of these traces, if clew may write where they are."""
         if self._delete is None:
             message = f"{self.label} is only read: clew does not delete spans there"
             raise UnsupportedError(message)
-        self._delete(trace_ids)
+        with self._writing:
+            self._delete(trace_ids)

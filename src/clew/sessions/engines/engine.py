@@ -80,6 +80,9 @@ class Engine(Protocol):
     def execute(self, statement: str) -> None:
         """Run a statement that selects nothing."""
 
+    def now_ns(self) -> int:
+        """Return the time by the clock that all who write there share, since 1970."""
+
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to one of clew's tables; each has all of its columns."""
 

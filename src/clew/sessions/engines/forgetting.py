@@ -6,7 +6,7 @@ from clew.sessions.deletion import Deleted
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.engine import Engine
 from clew.sessions.engines.errors import UnsupportedError
-from clew.sessions.engines.parts import session_part, trace_part
+from clew.sessions.engines.parts import SESSION, session_part, trace_part
 from clew.sessions.engines.schema import TABLES
 
 
@@ -37,13 +37,45 @@ def forget(source: Engine, tables: Engine, column: str, value: str) -> Deleted:
     known = [*traces, *_traces(tables, parts)]
     if traces:
         source.delete_spans(traces)
-    if column == "session_id":
-        tables.delete("clew_evaluations", "session_id", [value])
+    _forget_evaluations(source, tables, traces, parts)
+    if column == "user_id":
+        by_user = "annotator_kind = 'HUMAN' AND identifier = ? AND identifier <> ''"
+        query = f"SELECT id FROM clew_evaluations WHERE {by_user}"
+        tables.delete("clew_evaluations", "id", [it for (it,) in rows(tables, query, (value,))])
     for table, columns in TABLES.items():
         if any(it.name == "part" for it in columns):
             tables.delete(table, "part", parts)
     tables.delete("clew_trace", "trace_id", known)
     return Deleted(int(counted[0][0]), len(traces))
+
+
+def _forget_evaluations(
+    source: Engine, tables: Engine, traces: Sequence[str], parts: Sequence[str]
+) -> None:
+    """Delete what was said about *traces*, and about those sessions of *parts* that are gone.
+
+    Of the others, evaluators have seen more than there is now: they are to look again.
+    """
+    tables.delete("clew_evaluations", "trace_id", traces)
+    sessions = [it.removeprefix(SESSION) for it in parts if it.startswith(SESSION)]
+    if not sessions:
+        return
+    marks = ", ".join("?" * len(sessions))
+    left = f"SELECT DISTINCT session_id FROM spans WHERE session_id IN ({marks})"
+    there = [session for (session,) in rows(source, left, sessions)]
+    tables.delete("clew_evaluations", "session_id", sorted({*sessions} - {*there}))
+    tables.delete("clew_evaluation_errors", "session_id", sessions)
+    if not there:
+        return
+    names = [it.name for it in TABLES["clew_evaluations"]]
+    query = (
+        f"SELECT {', '.join(names)} FROM clew_evaluations WHERE trace_id IS NULL "
+        f"AND annotator_kind <> 'HUMAN' AND session_id IN ({', '.join('?' * len(there))})"
+    )
+    said = [dict(zip(names, row, strict=True)) for row in rows(tables, query, there)]
+    tables.delete("clew_evaluations", "id", [it["id"] for it in said])
+    if said:
+        tables.insert("clew_evaluations", [{**it, "seen": 0} for it in said])
 
 
 def _parts(tables: Engine, traces: Sequence[str]) -> list[str]:

@@ -101,6 +101,8 @@ class Place(NamedTuple):
 
     source: "Engine"
     tables: "Engine"
+    is_shared: bool
+    """Whether the tables are on the engine, for all who read it, and not in a file here."""
 
 
 def connect(url: str, folder: Path) -> Place:
@@ -110,17 +112,18 @@ def connect(url: str, folder: Path) -> Place:
     if module.__name__.endswith("duckdb_engine"):
         # In one connection, so that a question can ask for spans and sessions.
         both = _opened(module, url, file)
-        if both.source_has_tables():
+        is_shared = both.source_has_tables()
+        if is_shared:
             both.close()
             both = _opened(module, url)
         _make_tables(both)
-        return Place(both, both)
+        return Place(both, both, is_shared)
     source = _opened(module, url)
     if source.has_tables():
-        return Place(source, source)
+        return Place(source, source, is_shared=True)
     tables: Engine = import_module("clew.sessions.engines.duckdb_engine").local_tables(file)
     _make_tables(tables)
-    return Place(source, tables)
+    return Place(source, tables, is_shared=False)
 
 
 def connect_source(url: str) -> "Engine":

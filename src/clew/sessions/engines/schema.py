@@ -100,4 +100,14 @@ TABLES: dict[str, tuple[Column, ...]] = {
     # target is a greater one. `carried` is what spans of the part say themselves.
     "clew_evaluations": _columns(_EVALUATION),
     "clew_carried": _columns("part text, batch int\n" + _EVALUATION),
+    # Evaluators that failed: no verdict. An id is NULL where the target is a greater one.
+    "clew_evaluation_errors": _columns("""
+        session_id text, trace_id text?, root_id text?, span_id text?, name text, version text
+        seen int, error text, made_ns int
+    """),
+    # Who evaluates the sessions whose ids hash to a range, and until when that is theirs. A claim
+    # that is renewed has a further row; one that was given back has a row that ends at 0.
+    "clew_claims": _columns("""
+        hash_range int, name text, owner text, claim int, until_ns int, made_ns int
+    """),
 }

@@ -181,6 +181,10 @@ class SparkEngine:
         """Raise an error: nothing is written here."""
         raise self._keeps_none()
 
+    def now_ns(self) -> int:
+        """Raise an error: nothing is written here."""
+        raise self._keeps_none()
+
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Raise an error: nothing is written here."""
         raise self._keeps_none()

@@ -34,12 +34,19 @@ class EngineStore:
         source: Engine,
         tables: Engine,
         how: How | None = None,
+        *,
+        is_shared: bool = False,
     ) -> None:
-        """Read spans from *source*, and keep what is found in them on *tables*; may be the same."""
+        """Read spans from *source*, and keep what is found in them on *tables*; may be the same.
+
+        The tables *are shared* where they are on the engine, and not in a file on this machine.
+        """
         self.path = source.label
-        self._source = source
         self._tables = tables
+        self.is_shared = is_shared
+        self._source = source
         self._how = how or How()
+        self.window = self._how.window
         self._is_up_to_date = False
 
     def __enter__(self) -> Self:
@@ -50,6 +57,11 @@ class EngineStore:
 
     def __repr__(self) -> str:
         return f"<EngineStore {self.path}>"
+
+    @property
+    def tables(self) -> Engine:
+        """The engine that keeps clew's tables."""
+        return self._tables
 
     def close(self) -> None:
         """End the connections."""
@@ -76,13 +88,20 @@ class EngineStore:
 
     def get(self, session_id: str) -> Session:
         """Return one session; raise `SessionNotFoundError` if it is not there."""
-        self._need_summaries()
-        query = f"SELECT {', '.join(COLUMNS)} FROM session WHERE session_id = ?"
-        found = self._sessions(asking.rows(self._tables, query, (session_id,)))
+        found = self.several([session_id])
         if not found:
             message = f"there is no session {session_id!r} in {self.path}"
             raise SessionNotFoundError(message)
         return found[0]
+
+    def several(self, session_ids: Sequence[str]) -> Sequence[Session]:
+        """Return those of these sessions that are there."""
+        self._need_summaries()
+        if not session_ids:
+            return []
+        marks = ", ".join("?" * len(session_ids))
+        query = f"SELECT {', '.join(COLUMNS)} FROM session WHERE session_id IN ({marks})"
+        return self._sessions(asking.rows(self._tables, query, session_ids))
 
     def users(self) -> Table:
         """Return all users with the figures of their sessions, the one seen last first."""

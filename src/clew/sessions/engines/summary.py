@@ -46,7 +46,21 @@ UPDATE evaluation SET seen = (
     WHERE openinference_kind IS NOT 'EVALUATOR' AND end_ns <= evaluation.made_ns AND trace_id IN (
         SELECT trace_id FROM turn WHERE turn.session_id = evaluation.session_id
     )
-)
+) WHERE trace_id IS NULL
+"""
+# Of what is about a turn, a trace or a span, those in turns of the trace count.
+_SEEN_OF_TRACE = """
+UPDATE evaluation SET seen = min(
+    (
+        SELECT count(*) FROM span
+        WHERE span.trace_id = evaluation.trace_id AND end_ns <= evaluation.made_ns
+            AND openinference_kind IS NOT 'EVALUATOR'
+    ),
+    (
+        SELECT coalesce(sum(spans), 0) FROM turn
+        WHERE turn.session_id = evaluation.session_id AND turn.trace_id = evaluation.trace_id
+    )
+) WHERE trace_id IS NOT NULL
 """
 
 
@@ -64,6 +78,7 @@ def summarise(parts: Collection[str], spans: Sequence[SpanRecord]) -> dict[str, 
         # What was stored last is not known on an engine, but spans are only added.
         connection.execute(_LAST_SPAN)
         connection.execute(_SEEN)
+        connection.execute(_SEEN_OF_TRACE)
         words = _words(connection)
         return {part: _rows(connection, part, words) for part in parts}
 

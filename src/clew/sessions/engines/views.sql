@@ -59,22 +59,25 @@ SELECT
 FROM clew_carried
 WHERE (part, batch) IN (SELECT part, batch FROM current_batch);
 
+-- The evaluations of an identity are numbered by it, and the one at the first place counts.
+CREATE VIEW ranked_evaluation AS
+SELECT
+    evaluation.*,
+    (score IS NOT NULL OR label IS NOT NULL OR explanation IS NOT NULL) AS says,
+    row_number() OVER (
+        PARTITION BY
+            session_id, coalesce(trace_id, ''), coalesce(root_id, ''), coalesce(span_id, ''), name,
+            identifier
+        ORDER BY seen DESC, made_ns DESC, id DESC
+    ) AS place
+FROM evaluation;
+
 CREATE VIEW current_evaluation AS
 SELECT
     id, session_id, trace_id, root_id, span_id, name, annotator_kind, identifier, score, label,
     explanation, metadata, made_ns, version, seen
-FROM (
-    SELECT
-        evaluation.*,
-        row_number() OVER (
-            PARTITION BY
-                session_id, coalesce(trace_id, ''), coalesce(root_id, ''), coalesce(span_id, ''), name,
-                identifier
-            ORDER BY seen DESC, made_ns DESC, id DESC
-        ) AS place
-    FROM evaluation
-) AS ranked
-WHERE place = 1 AND (score IS NOT NULL OR label IS NOT NULL OR explanation IS NOT NULL);
+FROM ranked_evaluation
+WHERE place = 1 AND says;
 
 CREATE VIEW turns AS
 SELECT
@@ -127,5 +130,5 @@ SELECT
     made_ns,
     version,
     seen,
-    id IN (SELECT id FROM current_evaluation) AS is_current
-FROM evaluation;
+    place = 1 AND says AS is_current
+FROM ranked_evaluation;

@@ -1,0 +1,183 @@
+"""Exchanges evaluations between clew's tables on an engine and a copy of its spans.
+
+In the copy, the column `carrier` of one that is on the engine begins with `KEPT`, and of one that
+is on its way there with `LEAVING`; then follows its number, and how far it had seen. How far is
+here the number of a span, and there how many spans that are. Its number is that of the engine, so
+that what was said last counts in both.
+"""
+
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from clew.sessions.carried import COLUMNS
+from clew.sessions.engines.asking import rows
+from clew.sessions.engines.engine import Engine
+from clew.sessions.engines.evaluation_rows import TABLE, new_numbers
+from clew.sessions.summaries import bring_up_to_date
+from clew.store.database import transaction
+
+KEPT, LEAVING = b"clew_evaluations", b"clew_to_engine.."
+_NUMBER_BYTES = 8
+_PER_QUERY = 500
+_IDS = ("trace_id", "root_id", "span_id")
+_ALL = (*COLUMNS, "seen")
+_ARE_LEAVING = "substr(carrier, 1, 16) = ?"
+
+
+def has_unsent(connection: sqlite3.Connection) -> bool:
+    """Whether something was said in the copy that is not on the engine yet."""
+    query = f"SELECT EXISTS (SELECT 1 FROM evaluation WHERE carrier IS NULL OR {_ARE_LEAVING})"
+    return bool(connection.execute(query, (LEAVING,)).fetchone()[0])
+
+
+def send(connection: sqlite3.Connection, tables: Engine) -> int:
+    """Add what was said in the copy to clew's tables on the engine, once; return how much."""
+    bring_up_to_date(connection)
+    with transaction(connection):
+        new = connection.execute("SELECT id FROM evaluation WHERE carrier IS NULL ORDER BY id")
+        ids = [number for (number,) in new]
+        connection.executemany(
+            "UPDATE evaluation SET carrier = ? WHERE id = ?",
+            [
+                (LEAVING + _bytes(it), own)
+                for it, own in zip(new_numbers(len(ids)), ids, strict=True)
+            ],
+        )
+    # Whoever is killed after this line begins here the next time.
+    query = (
+        f"SELECT id, carrier, {', '.join(_ALL)} FROM evaluation WHERE {_ARE_LEAVING} ORDER BY id"
+    )
+    leaving = connection.execute(query, (LEAVING,)).fetchall()
+    for start in range(0, len(leaving), _PER_QUERY):
+        _send(connection, tables, leaving[start : start + _PER_QUERY])
+    return len(leaving)
+
+
+def _send(connection: sqlite3.Connection, tables: Engine, leaving: Sequence[Any]) -> None:
+    numbers = [_number(carrier) for _, carrier, *_ in leaving]
+    marks = ", ".join("?" * len(numbers))
+    query = f"SELECT id FROM {TABLE} WHERE id IN ({marks})"
+    there = {it for (it,) in rows(tables, query, numbers)}
+    sessions = sorted({dict(zip(_ALL, said, strict=True))["session_id"] for _, _, *said in leaving})
+    of_sessions = ", ".join("?" * len(sessions))
+    query = f"SELECT session_id, last_span FROM session WHERE session_id IN ({of_sessions})"
+    last_spans: dict[str, int] = dict(rows(tables, query, sessions))
+    added, known = [], []
+    for number, (own, _, *said) in zip(numbers, leaving, strict=True):
+        row = dict(zip(_ALL, said, strict=True))
+        spans = _Spans.of(connection, row["session_id"], row["trace_id"])
+        row["seen"] = spans.number_up_to(row["seen"], last_spans.get(row["session_id"], 0))
+        kept = KEPT + _bytes(number) + _bytes(row["seen"])
+        # From now on it is as those that come from there, in the same order.
+        known.append((number, spans.last_of(row["seen"]), kept, own))
+        if number not in there:
+            ids = {it: row[it].hex() for it in _IDS if row[it] is not None}
+            added.append({**row, **ids, "id": number})
+    if added:
+        tables.insert(TABLE, added)
+    with transaction(connection):
+        update = "UPDATE evaluation SET id = ?, seen = ?, carrier = ? WHERE id = ?"
+        connection.executemany(update, known)
+
+
+def receive(connection: sqlite3.Connection, tables: Engine) -> None:
+    """Make the evaluations of the copy those that clew's tables have of its sessions."""
+    bring_up_to_date(connection)
+    there: dict[bytes, tuple[str, str | None]] = {
+        KEPT + _bytes(number) + _bytes(seen): (session, trace)
+        for number, seen, session, trace in rows(
+            tables, f"SELECT id, seen, session_id, trace_id FROM {TABLE}"
+        )
+    }
+    query = f"SELECT carrier FROM evaluation WHERE {_ARE_LEAVING}"
+    here = {carrier for (carrier,) in connection.execute(query, (KEPT,))}
+    sessions = {it for (it,) in connection.execute("SELECT session_id FROM session")}
+    traces = {it.hex() for (it,) in connection.execute("SELECT DISTINCT trace_id FROM span")}
+    wanted = {
+        carrier: session
+        for carrier, (session, trace) in there.items()
+        if session in sessions or (not session and trace in traces)
+    }
+    with transaction(connection):
+        connection.executemany(
+            "DELETE FROM evaluation WHERE carrier = ?", [(it,) for it in here - wanted.keys()]
+        )
+    missing = wanted.keys() - here
+    of_sessions = sorted({wanted[it] for it in missing})
+    for start in range(0, len(of_sessions), _PER_QUERY):
+        some = of_sessions[start : start + _PER_QUERY]
+        query = (
+            f"SELECT id, {', '.join(_ALL)} FROM {TABLE} "
+            f"WHERE session_id IN ({', '.join('?' * len(some))}) ORDER BY id"
+        )
+        _add(connection, missing, rows(tables, query, some))
+
+
+def _add(
+    connection: sqlite3.Connection, missing: "Iterable[bytes]", found: Iterable[Sequence[Any]]
+) -> None:
+    wanted = set(missing)
+    insert = (
+        f"INSERT INTO evaluation ({', '.join(_ALL)}, id, carrier) "
+        f"VALUES ({', '.join('?' * (len(_ALL) + 2))})"
+    )
+    with transaction(connection):
+        for number, *said in found:
+            row = dict(zip(_ALL, said, strict=True))
+            carrier = KEPT + _bytes(number) + _bytes(row["seen"])
+            if carrier in wanted:
+                row |= {it: bytes.fromhex(row[it]) for it in _IDS if row[it] is not None}
+                spans = _Spans.of(connection, row["session_id"], row["trace_id"])
+                row["seen"] = spans.last_of(row["seen"])
+                connection.execute(insert, (*row.values(), number, carrier))
+
+
+class _Spans(NamedTuple):
+    """The spans of the copy that somebody can have seen who says something."""
+
+    numbers: list[int]
+    """Growing."""
+    counted: int
+    """How many are counted on the engine: of a trace, those in turns."""
+    is_trace: bool
+
+    @classmethod
+    def of(cls, connection: sqlite3.Connection, session: str, trace: bytes | None) -> "_Spans":
+        """Return those of the traces of a session, or of one of them."""
+        seen = "openinference_kind IS NOT 'EVALUATOR' AND trace_id"
+        if trace is None:
+            query = f"SELECT id FROM span WHERE {seen} IN (SELECT trace_id FROM turn "
+            query += "WHERE session_id = ?) ORDER BY id"
+            numbers = [it for (it,) in connection.execute(query, (session,))]
+            return cls(numbers, len(numbers), is_trace=False)
+        query = f"SELECT id FROM span WHERE {seen} = ? ORDER BY id"
+        numbers = [it for (it,) in connection.execute(query, (trace,))]
+        query = "SELECT coalesce(sum(spans), 0) FROM turn WHERE session_id = ? AND trace_id = ?"
+        (counted,) = connection.execute(query, (session, trace)).fetchone()
+        return cls(numbers, counted, is_trace=True)
+
+    def last_of(self, seen: int) -> int:
+        """Return the number of the last span of so many as were *seen* on the engine."""
+        if not self.numbers or not seen:
+            return 0
+        return self.numbers[-1] if seen >= self.counted else self.numbers[seen - 1]
+
+    def number_up_to(self, last: int, of_session: int) -> int:
+        """Return how many spans there are up to the one with the number *last*.
+
+        If that is all of them, of a session it is as many as there are on the engine: the copy may
+        be of a part of it.
+        """
+        if not self.numbers or last >= self.numbers[-1]:
+            return self.counted if self.is_trace else max(self.counted, of_session)
+        return min(bisect_right(self.numbers, last), self.counted)
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes(_NUMBER_BYTES)
+
+
+def _number(carrier: bytes) -> int:
+    return int.from_bytes(carrier[len(LEAVING) : len(LEAVING) + _NUMBER_BYTES])
