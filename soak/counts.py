@@ -1,5 +1,6 @@
 """What is counted, and the line that says it."""
 
+import threading
 from collections import Counter
 from typing import Any
 
@@ -23,15 +24,21 @@ class Counts:
     MOST_EXAMPLES = 5
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin at nothing, in a child process as well, where the lock may be held by no thread."""
+        self._lock = threading.RLock()  # The garbage collector may end a span in `add`.
         self.numbers: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
 
     def add(self, name: str, example: str = "", number: int = 1) -> None:
         """Count something; keep the *example* if there are few."""
-        self.numbers[name] += number
-        examples = self.examples.setdefault(name, [])
-        if example and len(examples) < self.MOST_EXAMPLES:
-            examples.append(example)
+        with self._lock:
+            self.numbers[name] += number
+            examples = self.examples.setdefault(name, [])
+            if example and len(examples) < self.MOST_EXAMPLES:
+                examples.append(example)
 
     def merge(self, other: dict[str, Any], whose: str) -> None:
         """Add what another process has counted."""
@@ -43,7 +50,7 @@ class Counts:
 
     def as_dict(self) -> dict[str, Any]:
         """Return them for JSON."""
-        return {"numbers": self.numbers, "examples": self.examples}
+        return {"numbers": dict(self.numbers), "examples": self.examples}
 
     @property
     def faults(self) -> dict[str, int]:

@@ -116,8 +116,7 @@ class Model(SpanProcessor):
         self._lock = threading.RLock()
         self._started.clear()
         self._waiting.clear()
-        self.counts.numbers.clear()
-        self.counts.examples.clear()
+        self.counts.reset()
         self.ended = 0
 
     # --- the comparison ---

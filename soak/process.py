@@ -1,116 +1,112 @@
-"""One process of the soak: ``python -m soak.process`` reads its orders as JSON from its input."""
+"""One process of the soak."""
 
 import faulthandler
 import gc
-import json
-import logging
 import os
 import signal
 import sys
 import threading
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from time import monotonic
 from typing import Any
 
+from opentelemetry import trace
+
+from clew import instrument_all, stats, uninstrument_all
+from soak import calls, exporters
 from soak.counts import Counts
-from soak.measures import Measures, measured
+from soak.disturbances import Disturbances, accounted
+from soak.lanes import AsyncLane, Lane
+from soak.logs import count_errors
+from soak.measures import measured
+from soak.model import Model, Tracing
+from soak.orders import Orders
+
+_PRODUCER_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class Orders:
-    """What a process is told."""
-
-    number: int
-    seed: int
-    seconds: float
-    port: int
-    folder: str
-    store: str
-    frameworks: tuple[str, ...]
-    lanes: int = 3
-    actions: int | None = None
-    defect: str = ""
-
-
-def main() -> None:
-    """Do what is ordered, and print what came of it."""
+def run(orders: Orders, pipe: Any) -> None:
+    """Do what is ordered. Says when it is ready, waits for a word, and reports at the end."""
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    orders = Orders(**json.loads(sys.stdin.readline()))
-    counts = Counts()
-    worker = Worker(orders, counts)
+    worker = Worker(orders)
     worker.warm_up()
-    print(json.dumps("ready"), flush=True)
-    sys.stdin.readline()  # Until all are ready.
+    pipe.send("ready")
+    pipe.recv()
     begin = measured()
     worker.work()
-    end = worker.end()
-    report = {"counts": counts.as_dict(), "begin": begin, "end": end}
-    print(json.dumps(report), flush=True)
+    worker.end()
+    report = worker.counts.as_dict()
+    pipe.send({"counts": report, "begin": begin, "end": measured()})
 
 
 class Worker:
     """Holds what a process works with."""
 
-    def __init__(self, orders: Orders, counts: Counts) -> None:
-        from opentelemetry import trace
-
-        from clew import instrument_all
-        from soak import calls
-        from soak.exporters import set_up_export
-        from soak.logs import count_errors
-        from soak.model import Model, Tracing
-
-        self.orders, self.counts = orders, counts
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
+        self.counts = Counts()
         self.tracing = Tracing()
-        self.model = Model(counts, self.tracing, orders.defect)
-        count_errors(counts)
-        calls.load(tuple(orders.frameworks))
-        self.provider = set_up_export(orders, self.model)
-        instrument_all(threads=orders.defect != "threads")
+        self.tracing.flaps = orders.role == "flapping"
+        self.model = Model(self.counts, self.tracing, orders.defect)
+        count_errors(self.counts)
+        exporters.prepare(orders)
+        provider = exporters.provider_of_the_application(orders)
+        instrument_all(threads=False if orders.defect == "threads" else None)
+        self.provider: Any = provider or trace.get_tracer_provider()
+        self.provider.add_span_processor(self.model)
+        calls.load(orders.frameworks)
+        kinds = [Lane] * orders.lanes + [AsyncLane]
+        self.lanes = [kind(number, orders, self.model) for number, kind in enumerate(kinds)]
 
     def warm_up(self) -> None:
-        """Make each call once, so that what is imported later is not counted as a leak."""
-        from soak.calls import CALLS
-
-        del CALLS
+        """Make every call once in every lane, all at the same time: much is imported then."""
+        for lane in self.lanes:
+            lane.warm_up()
+        self._do()
 
     def work(self) -> None:
-        from soak.lanes import AsyncLane, Lane
-
-        until = time.monotonic() + self.orders.seconds
-        kinds = [Lane] * self.orders.lanes + [AsyncLane]
-        self.lanes = [
-            kind(number, self.orders.port, self.model, until) for number, kind in enumerate(kinds)
-        ]
+        """Let the lanes do what was drawn, and disturb them."""
+        until = monotonic() + self.orders.seconds
         for lane in self.lanes:
-            lane.prepare(self.orders.seed, self.orders.number, self.orders.actions)
-            lane.start()
+            lane.begin(until)
+        done = threading.Event()
+        disturbances = Disturbances(self.orders, self.model, self.tracing, self.provider)
+        working = threading.Thread(target=self._do, args=(done,), daemon=True)
+        working.start()
+        if self.orders.defect == "kill" and self.orders.number == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        disturbances.run_until(until, done)
+        working.join()
+
+    def _do(self, done: threading.Event | None = None) -> None:
+        threads = [threading.Thread(target=lane.run, name=lane.name) for lane in self.lanes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if done is not None:
+            done.set()
+
+    def end(self) -> None:
+        """Close everything, and count what is left."""
         for lane in self.lanes:
-            lane.join()
-
-    def end(self) -> Measures:
-        from clew import stats, uninstrument_all
-
-        del self.lanes
+            lane.close()
+        self.lanes.clear()
         for thread in threading.enumerate():
-            if "(producer)" in thread.name:  # DSPy's, which read a stream that was left.
-                thread.join(30)
+            if "(producer)" in thread.name:  # DSPy's: it reads a stream that was left.
+                thread.join(_PRODUCER_SECONDS)
         for _ in range(3):
             gc.collect()
-        self.provider.force_flush()
         self.model.finish()
+        self.provider.shutdown()
         said = stats()
         for what, number in said.errors.items():
             self.counts.add("errors", what, number)
         for what, number in said.dropped.items():
-            self.counts.add(f"dropped: {what}", number=number)
-        self.counts.add("written", number=said.exported)
+            self.counts.add(f"dropped, {what}", number=number)
+        for name, number in accounted().items():
+            if number != self.model.ended:
+                told = f"{self.model.ended} spans ended, and {name} accounts for {number}"
+                self.counts.add("lost", told, abs(number - self.model.ended))
         uninstrument_all()
-        self.provider.shutdown()
         gc.collect()
-        return measured()
-
-
-if __name__ == "__main__":
-    main()
+        sys.stdout.flush()

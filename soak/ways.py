@@ -287,5 +287,6 @@ IN_THREADS = {"call": CALL_WAYS, "stream": STREAM_WAYS}
 IN_TASKS = {
     "call": {"in_to_thread": in_to_thread},
     "acall": ACALL_WAYS,
+    "own": {name: way for name, way in ACALL_WAYS.items() if way is not awaited_outside},
     "astream": ASTREAM_WAYS,
 }

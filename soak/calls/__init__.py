@@ -1,10 +1,12 @@
 """How each framework is called: a module each, with functions that are given a question.
 
 The name of a call begins with its kind: ``call`` returns a text; ``stream`` returns an iterator;
-``acall`` returns a coroutine; ``astream`` an asynchronous iterator, or a coroutine of one. It does
-not know about tracing.
+``acall`` returns a coroutine of the framework's, ``own`` one of the application's, which has to be
+awaited inside the block; ``astream`` an asynchronous iterator, or a coroutine of one. It does not
+know about tracing.
 """
 
+import inspect
 import threading
 from collections.abc import Callable
 from importlib import import_module
@@ -36,6 +38,20 @@ class Provider:
             if make not in self._clients:
                 self._clients[make] = make(self)
             return self._clients[make]
+
+    def close(self) -> None:
+        """Close the clients that can be closed, and let go of all."""
+        for client in self._clients.values():
+            if inspect.isroutine(close := getattr(client, "close", None)):
+                if not inspect.iscoroutinefunction(close):
+                    close()
+        self._clients.clear()
+
+    async def aclose(self) -> None:
+        """Close the clients that are closed by awaiting something."""
+        for client in self._clients.values():
+            if inspect.iscoroutinefunction(close := getattr(client, "close", None)):
+                await close()
 
 
 def call(framework: str, kind: str) -> Callable[[Call], Call]:

@@ -56,7 +56,7 @@ def achat(provider, question):
     return provider.kept(llm).achat(said(question))
 
 
-@call("llamaindex", "acall")
+@call("llamaindex", "own")
 async def function_agent(provider, question):
     return str(await FunctionAgent(tools=[weather], llm=provider.kept(llm)).run(question))
 

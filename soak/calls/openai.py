@@ -71,7 +71,7 @@ def chat_async(provider, question):
     return provider.kept(async_client).chat.completions.create(**CHAT, messages=user(question))
 
 
-@call("openai", "acall")
+@call("openai", "own")
 async def own_client_async(provider, question):
     async with sdk.AsyncOpenAI(base_url=provider.openai_url, api_key="key") as mine:
         return await mine.chat.completions.create(**CHAT, messages=user(question))
