@@ -7,6 +7,7 @@ CLOCK.install()  # Before other modules import the functions that it stands for.
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +20,8 @@ from soak.orders import DEFECTS
 def main() -> int:
     """Run it; return 1 if anything was at fault."""
     choices, keep = _parsed(sys.argv[1:])
-    print(f"soak: {choices.seconds:g} s, {len(choices.numbers)} processes, seed {choices.seed}")
+    print(f"soak: {choices.seconds:g} s, {len(choices.numbers)} processes, seed {choices.seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # What was mounted is unmounted.
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
         result = soak(choices, folder)

@@ -14,6 +14,7 @@ from clew.evaluations import evaluator
 from clew.sessions.store import SessionNotFoundError, SessionStore
 from clew.store.database import StoreMissingError
 from soak.counts import Counts
+from soak.logs import count_errors
 from soak.measures import measured
 from soak.stores import note_forgotten
 
@@ -100,6 +101,7 @@ class Beside:
 def run(stores: list[tuple[str, str]], seed: int, pipe: Any) -> None:
     """Work beside those that write to *stores*, each with its notes, until a word comes."""
     counts, stop = Counts(), threading.Event()
+    count_errors(counts)
     threads = [
         threading.Thread(target=Beside(Path(store), Path(notes), seed, counts).run, args=(stop,))
         for store, notes in stores

@@ -62,9 +62,12 @@ class Lane:
         if orders.actions is not None:
             self._actions = (it for it, _ in zip(self._actions, range(orders.actions)))
 
+    def rest(self) -> None:
+        """Close the clients, so that what is open then can be compared."""
+        self.provider.close()
+
     def close(self) -> None:
         """Let go of all that is kept open."""
-        self.provider.close()
 
     def next_action(self) -> ways.Doing | None:
         """Return the next action; None if the time is over."""
@@ -128,10 +131,13 @@ class AsyncLane(Lane):
         """Do actions in tasks. The loop stays the same, as some SDKs keep a client for it."""
         self._runner.run(self._main())
 
-    def close(self) -> None:
-        """Close the clients, and then their loop."""
+    def rest(self) -> None:
+        """Close the clients."""
         self._runner.run(self.provider.aclose())
-        super().close()
+        super().rest()
+
+    def close(self) -> None:
+        """Close the loop."""
         self._runner.close()
 
     async def _main(self) -> None:
@@ -142,7 +148,8 @@ class AsyncLane(Lane):
             action, begun = doing.action, monotonic()
             try:
                 with self.model.action(action.key, calls=action.way == "in_to_thread"):
-                    await self._way(action)(doing)
+                    # A task group of an abandoned stream may cancel the task that it was made in.
+                    await asyncio.create_task(self._way(action)(doing))
             except (Exception, asyncio.CancelledError) as error:
                 self.failed(doing, error)
             self.finish(doing, monotonic() - begun)

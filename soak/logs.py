@@ -1,10 +1,21 @@
-"""Counts what is logged as an error, by clew, OpenTelemetry or asyncio."""
+"""Counts what clew and OpenTelemetry log. What frameworks say of all that fails is not shown."""
 
 import logging
+import warnings
 
 from soak.counts import Counts
 
-_EXPECTED = ("could not be exported", "spans are dropped", "could not be delivered", "kept in")
+_EXPECTED = {
+    # What an exporter or the disk does.
+    "outages": (
+        "could not be exported",
+        "spans are dropped",
+        "could not be delivered",
+        "cannot be written now",
+    ),
+    # What an application is to know.
+    "notes": ("kept in", "is inside a generator"),
+}
 
 
 class _Counting(logging.Handler):
@@ -14,17 +25,25 @@ class _Counting(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage()
-        if record.name == "clew" and any(it in said for it in _EXPECTED):
-            self._counts.add("outages")
-            return
+        for kind, texts in _EXPECTED.items():
+            if record.name == "clew" and any(it in said for it in texts):
+                self._counts.add(kind)
+                return
         if record.exc_info:
             said += f"\n{logging.Formatter().formatException(record.exc_info)}"
         self._counts.add("errors", f"{record.name}: {said}")
 
 
 def count_errors(counts: Counts) -> None:
-    """Count what these loggers say from now on."""
+    """Count what is logged from now on."""
+    be_quiet()
     for name in ("clew", "opentelemetry"):
         logger = logging.getLogger(name)
         logger.addHandler(_Counting(counts))
         logger.propagate = False
+
+
+def be_quiet() -> None:
+    """Show no warnings and no logs of frameworks: hundreds of calls fail."""
+    warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(logging.NullHandler())

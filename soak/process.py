@@ -4,7 +4,6 @@ import faulthandler
 import gc
 import os
 import signal
-import sys
 import threading
 from time import monotonic
 from typing import Any
@@ -16,8 +15,8 @@ from soak import calls, exporters
 from soak.counts import Counts
 from soak.disturbances import Disturbances, accounted
 from soak.lanes import AsyncLane, Lane
-from soak.logs import count_errors
-from soak.measures import measured
+from soak.logs import be_quiet, count_errors
+from soak.measures import Measures, measured
 from soak.model import Model, Tracing
 from soak.orders import Orders
 
@@ -29,13 +28,13 @@ def run(orders: Orders, pipe: Any) -> None:
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     worker = Worker(orders)
     worker.warm_up()
+    begin = worker.rest()
     pipe.send("ready")
     pipe.recv()
-    begin = measured()
     worker.work()
+    end = worker.rest()
     worker.end()
-    report = worker.counts.as_dict()
-    pipe.send({"counts": report, "begin": begin, "end": measured()})
+    pipe.send({"counts": worker.counts.as_dict(), "begin": begin, "end": end})
 
 
 class Worker:
@@ -54,6 +53,7 @@ class Worker:
         self.provider: Any = provider or trace.get_tracer_provider()
         self.provider.add_span_processor(self.model)
         calls.load(orders.frameworks)
+        be_quiet()  # Again: some frameworks have their warnings shown.
         kinds = [Lane] * orders.lanes + [AsyncLane]
         self.lanes = [kind(number, orders, self.model) for number, kind in enumerate(kinds)]
 
@@ -86,16 +86,24 @@ class Worker:
         if done is not None:
             done.set()
 
-    def end(self) -> None:
-        """Close everything, and count what is left."""
+    def rest(self) -> Measures:
+        """Close what the lanes have open, and return what the process still takes."""
         for lane in self.lanes:
-            lane.close()
-        self.lanes.clear()
+            lane.rest()
         for thread in threading.enumerate():
             if "(producer)" in thread.name:  # DSPy's: it reads a stream that was left.
                 thread.join(_PRODUCER_SECONDS)
         for _ in range(3):
             gc.collect()
+        self.provider.force_flush()
+        return measured()
+
+    def end(self) -> None:
+        """End everything, and count what is left."""
+        for lane in self.lanes:
+            lane.close()
+        self.lanes.clear()
+        gc.collect()
         self.model.finish()
         self.provider.shutdown()
         said = stats()
@@ -108,5 +116,3 @@ class Worker:
                 told = f"{self.model.ended} spans ended, and {name} accounts for {number}"
                 self.counts.add("lost", told, abs(number - self.model.ended))
         uninstrument_all()
-        gc.collect()
-        sys.stdout.flush()

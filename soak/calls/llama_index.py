@@ -1,7 +1,9 @@
 """LlamaIndex, over OpenAI."""
 
+from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms import ChatMessage
+from llama_index.embeddings.openai import OpenAIEmbedding
 
 from soak.calls import TIMEOUT, call
 from tests.landing.calls import llama_index
@@ -11,13 +13,20 @@ def llm(provider):
     return llama_index.llm(provider, max_retries=1, timeout=TIMEOUT)
 
 
+def index(provider):
+    embedder = OpenAIEmbedding(
+        api_base=provider.openai_url, api_key="key", max_retries=1, timeout=TIMEOUT
+    )
+    documents = [Document(text="The thread leads out."), Document(text="The maze leads in.")]
+    return VectorStoreIndex.from_documents(documents, embed_model=embedder)
+
+
 def engine(provider):
-    return llama_index.index(provider).as_query_engine(llm=provider.kept(llm))
+    return provider.kept(index).as_query_engine(llm=provider.kept(llm))
 
 
 def streaming_engine(provider):
-    index = llama_index.index(provider)
-    return index.as_query_engine(llm=provider.kept(llm), streaming=True)
+    return provider.kept(index).as_query_engine(llm=provider.kept(llm), streaming=True)
 
 
 def said(question):
