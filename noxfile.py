@@ -477,3 +477,10 @@ def bench(session: nox.Session) -> None:
     """Measure against the named peers, in one run."""
     _install(session, *EXTRAS, groups=("bench",))
     session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session(python=CURRENT)
+def soak(session: nox.Session) -> None:
+    """Use clew in many processes for five minutes, while everything else fails."""
+    _install(session, *EXTRAS, groups=("test", "all"))
+    session.run("python", "-m", "soak", *session.posargs)

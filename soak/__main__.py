@@ -20,7 +20,8 @@ from soak.orders import DEFECTS
 def main() -> int:
     """Run it; return 1 if anything was at fault."""
     choices, keep = _parsed(sys.argv[1:])
-    print(f"soak: {choices.seconds:g} s, {len(choices.numbers)} processes, seed {choices.seed}", flush=True)
+    processes = f"{len(choices.numbers)} processes"
+    print(f"soak: {choices.seconds:g} s, {processes}, seed {choices.seed}", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # What was mounted is unmounted.
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
@@ -72,12 +73,11 @@ def _parsed(arguments: list[str]) -> tuple[Choices, bool]:
 def lines(result: Result) -> list[str]:
     """Return what is printed."""
     begin, end = result.begin, result.end
-    return [
-        *result.counts.details(),
+    taken = (
         f"file descriptors {begin.files} to {end.files}, threads {begin.threads} to {end.threads}, "
-        f"memory {begin.megabytes:,.0f} to {end.megabytes:,.0f} MB; small disk: {result.disk}",
-        result.counts.line(),
-    ]
+        f"memory {begin.megabytes:,.0f} to {end.megabytes:,.0f} MB; small disk: {result.disk}"
+    )
+    return [*result.counts.details(), taken, result.counts.line()]
 
 
 if __name__ == "__main__":

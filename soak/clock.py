@@ -1,4 +1,4 @@
-"""The clock of a process, which can be set. Nothing but the time of day changes: no timeout does."""
+"""The clock of a process, which can be set. No timeout depends on it, only the time of day."""
 
 import time
 

@@ -70,7 +70,9 @@ class Running:
         context = multiprocessing.get_context(method)
         self.name = name
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=function, args=(*arguments, theirs), name=name, daemon=True)
+        self._process = context.Process(
+            target=function, args=(*arguments, theirs), name=name, daemon=True
+        )
         self._process.start()
         theirs.close()
 

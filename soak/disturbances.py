@@ -32,7 +32,7 @@ _tracer = trace.get_tracer("soak.disturbances")
 
 
 class Disturbances:
-    """Collects garbage, sets the clock, flushes, forks, fills the disk, switches clew off and on."""
+    """Collects garbage, sets the clock, flushes, forks, fills the disk, switches clew off."""
 
     def __init__(self, orders: "Orders", model: "Model", tracing: "Tracing", provider: Any) -> None:
         self._orders, self._model, self._tracing = orders, model, tracing
@@ -119,7 +119,8 @@ class Disturbances:
             for framework, name in (("openai", "call chat"), ("bedrock", "call converse")):
                 if framework in CALLS:
                     self._counts.add("calls")
-                    with _tracer.start_as_current_span("child", attributes={"asked": question(key)}):
+                    asked = {"asked": question(key)}
+                    with _tracer.start_as_current_span("child", attributes=asked):
                         CALLS[framework][name](provider, question(key))
             contextvars.Context().run(_make_span_outside, key._replace(part=OUTSIDE))
             self._provider.force_flush(10_000)

@@ -1,13 +1,14 @@
-"""Lanes: threads of a process that do one action after the other, and one that does them in tasks."""
+"""Lanes: threads that do one action after the other, and one that does them in tasks."""
 
 import asyncio
 import traceback
 from collections.abc import Iterator
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import attach, set_value
 from opentelemetry import trace
+from opentelemetry.context import attach, set_value
 
 from soak import ways
 from soak.calls import CALLS, Provider
@@ -58,9 +59,8 @@ class Lane:
         names = {kind: sorted(named) for kind, named in self.table.items()}
         orders = self._orders
         self._until = until
-        self._actions = drawn(orders.seed, orders.number, self.number, self._calls, names)
-        if orders.actions is not None:
-            self._actions = (it for it, _ in zip(self._actions, range(orders.actions)))
+        actions = drawn(orders.seed, orders.number, self.number, self._calls, names)
+        self._actions = islice(actions, orders.actions)
 
     def rest(self) -> None:
         """Close the clients, so that what is open then can be compared."""
@@ -147,7 +147,9 @@ class AsyncLane(Lane):
         while doing := self.next_action():
             action, begun = doing.action, monotonic()
             try:
-                with self.model.action(action.key, calls=action.way == "in_to_thread"):
+                is_left = action.way in {"cancelled", "timed_out", "aabandoned"}
+                calls = action.way == "in_to_thread"
+                with self.model.action(action.key, calls=calls, is_left=is_left):
                     # A task group of an abandoned stream may cancel the task that it was made in.
                     await asyncio.create_task(self._way(action)(doing))
             except (Exception, asyncio.CancelledError) as error:

@@ -19,13 +19,14 @@ from soak.plan import OUTSIDE, Key
 _KEY = re.compile(r"question (\d+-\d+-\d+-\d+),")
 _MOST_KNOWN = 20_000
 _OF_AN_INSTRUMENTOR = "openinference.instrumentation"
-# botocore's own instrumentation is not switched on here; whatever else makes spans has to end them.
+_OF_LANGCHAIN = "openinference.instrumentation.langchain"
 
 
 class _Started(NamedTuple):
     """What is known of a span that has not ended."""
 
     name: str
+    scope: str
     key: Key | None
     period: int
 
@@ -55,13 +56,17 @@ class Model(SpanProcessor):
         """Spans that belong to the question of a parent that has not ended."""
         self._periods: OrderedDict[Key, int] = OrderedDict()
         self._traced: OrderedDict[Key, None] = OrderedDict()
+        self._left: set[Key] = set()
+        """Actions that are cancelled or left half-way."""
 
     # --- called by actions ---
 
     @contextmanager
-    def action(self, key: Key, *, calls: bool) -> Iterator[None]:
+    def action(self, key: Key, *, calls: bool, is_left: bool = False) -> Iterator[None]:
         """Note when an action begins; if it *calls* a model for certain, it has to make spans."""
         begun = self._tracing.period
+        if is_left:
+            self._left.add(key)
         if self._tracing.flaps:
             with self._lock:
                 _remember(self._periods, key._replace(part=0), begun)
@@ -84,7 +89,8 @@ class Model(SpanProcessor):
                 _remember(self._owners, span.context.span_id, key)
                 if span.instrumentation_scope.name.startswith(_OF_AN_INSTRUMENTOR):
                     _remember(self._traced, key, None)
-            started = _Started(span.name, key, self._tracing.period)
+            scope = span.instrumentation_scope.name
+            started = _Started(span.name, scope, key, self._tracing.period)
             self._started[span.context.span_id] = started
 
     def on_end(self, span: Any) -> None:
@@ -108,8 +114,18 @@ class Model(SpanProcessor):
         """Count what has not ended."""
         with self._lock:
             for started in self._started.values():
-                self.counts.add("unended", f"{started.name} of {started.key}")
+                self.counts.add(self._kind_of_unended(started), str(started))
             self._started.clear()
+
+    def _kind_of_unended(self, started: _Started) -> str:
+        if started.period != self._tracing.period:
+            # Upstream lets go of the spans of calls that are going on when it is switched off.
+            return "unended when clew was switched off"
+        if started.scope == _OF_LANGCHAIN and started.key in self._left:
+            # LangChain tells of no end if its task is cancelled while it tells of the beginning,
+            # for which it waits for a thread.
+            return "unended by LangChain when it was cancelled"
+        return "unended"
 
     def forget(self) -> None:
         """Begin anew, in a forked child: the spans that have not ended are the parent's."""

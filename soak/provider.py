@@ -62,8 +62,9 @@ class AskedFaults(FaultPlan):
             pause = _Pause(rng.random() / 4)
             return Fault(None, 1, None, events, pause) if fault == "stalls" else None
         self.requests += 1
-        if said := [f"{name}: {text}" for name, text in request.headers.items() if _SECRET.search(text)]:
-            self.told += said
+        self.told += [
+            f"{name}: {text}" for name, text in request.headers.items() if _SECRET.search(text)
+        ]
         time.sleep(rng.random() * (0.4 if fault == "slow" else 0.02))
         if fault == "dropped":
             raise ConnectionAbortedError

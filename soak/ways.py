@@ -1,4 +1,4 @@
-"""The ways in which an action calls a framework, in threads and in tasks, inside a block and outside.
+"""The ways in which an action calls a framework: in threads and tasks, inside a block and outside.
 
 Each function is given a `Doing`. What the provider does wrong is raised, and expected.
 """
@@ -280,9 +280,7 @@ ACALL_WAYS = {
     way.__name__: way
     for way in (awaited_inside, awaited_outside, in_a_task, gathered, cancelled, timed_out)
 }
-ASTREAM_WAYS = {
-    way.__name__: way for way in (aread_inside, aread_outside, aabandoned, cancelled)
-}
+ASTREAM_WAYS = {way.__name__: way for way in (aread_inside, aread_outside, aabandoned, cancelled)}
 IN_THREADS = {"call": CALL_WAYS, "stream": STREAM_WAYS}
 IN_TASKS = {
     "call": {"in_to_thread": in_to_thread},

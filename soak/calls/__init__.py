@@ -42,9 +42,9 @@ class Provider:
     def close(self) -> None:
         """Close the clients that can be closed, and let go of all."""
         for client in self._clients.values():
-            if inspect.isroutine(close := getattr(client, "close", None)):
-                if not inspect.iscoroutinefunction(close):
-                    close()
+            close = getattr(client, "close", None)
+            if inspect.isroutine(close) and not inspect.iscoroutinefunction(close):
+                close()
         self._clients.clear()
 
     async def aclose(self) -> None:

@@ -1,8 +1,9 @@
 """Finds modules whose import somebody waits for, and calls back when they are imported.
 
-wrapt's finder would do, but it asks `importlib.util.find_spec`, which waits for the module's parent,
-while Python holds the one lock of all imports. If another thread is importing the parent, both wait
-for ever: as two threads do that make an application's first calls. This one waits for nothing.
+wrapt's finder would do, but it asks `importlib.util.find_spec`, which waits for the module's
+parent, while Python holds the one lock of all imports. If another thread is importing the parent,
+both wait for ever: as two threads do that make an application's first calls. This one waits for
+nothing.
 """
 
 import sys
@@ -42,12 +43,13 @@ class HookFinder:
             spec: ModuleSpec | None = find_spec(name, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):  # A namespace package may have no loader.
-                    spec.loader = _CallingLoader(spec.loader, self._imported)
+                    loader: Any = _CallingLoader(spec.loader, self._imported)
+                    spec.loader = loader
                 return spec
         return None
 
 
-class _CallingLoader(ObjectProxy):  # type: ignore[misc]
+class _CallingLoader(ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
     """A module's loader that calls back when it has executed the module."""
 
     def __init__(self, loader: Any, imported: Callable[[str, ModuleType], None]) -> None:
@@ -56,10 +58,9 @@ class _CallingLoader(ObjectProxy):  # type: ignore[misc]
 
     def exec_module(self, module: ModuleType) -> None:
         """Execute *module*, which is to know its own loader, and not this one."""
-        loader, spec = self.__wrapped__, module.__spec__
-        if getattr(module, "__loader__", None) is self:
-            module.__loader__ = loader
-        if spec is not None and spec.loader is self:
-            spec.loader = loader
+        loader: Any = self.__wrapped__
+        for owner, name in ((module, "__loader__"), (module.__spec__, "loader")):
+            if getattr(owner, name, None) is self:
+                setattr(owner, name, loader)
         loader.exec_module(module)
         self._self_imported(module.__name__, module)

@@ -59,7 +59,9 @@ def test_cancelled_call_ends_its_span(program):
         assert "CancelledError" in span.status.description
         assert recorder.warnings == [], recorder.warnings
 
-    asyncio.run(cancel(lambda: model.agenerate([[("human", "Where?")], [("human", "Why?")]]), 2))
+    from langchain_core.messages import HumanMessage
+    prompts = [[HumanMessage("Where?")], [HumanMessage("Why?")]]
+    asyncio.run(cancel(lambda: model.agenerate(prompts), 2))
     assert recorder.open() == [] and recorder.ends == ["ChatOpenAI"] * 2
     """
     )
