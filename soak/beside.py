@@ -14,11 +14,10 @@ from clew.evaluations import evaluator
 from clew.sessions.store import SessionNotFoundError, SessionStore
 from clew.store.database import StoreMissingError
 from soak.counts import Counts
-from soak.logs import count_errors
+from soak.logs import count_errors, is_outage
 from soak.measures import measured
 from soak.stores import note_forgotten
 
-_OUTAGES = ("written by another process", "no space", "cannot be made", "I/O error")
 _MAY_GO = "-may-go"
 
 
@@ -49,7 +48,7 @@ class Beside:
             except (StoreMissingError, SessionNotFoundError):
                 self._counts.add("times nothing was there")
             except ClewError as error:
-                if not any(it in str(error) for it in _OUTAGES):
+                if not is_outage(error):
                     self._fail(thing)
                 self._counts.add("times the store was not to be had")
             except Exception:

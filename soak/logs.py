@@ -3,6 +3,7 @@
 import logging
 import warnings
 
+from clew.store.database import StoreError
 from soak.counts import Counts
 
 _EXPECTED = {
@@ -18,6 +19,14 @@ _EXPECTED = {
 }
 
 
+_OF_THE_STORE = ("written by another process", "no space", "cannot be made", "I/O error")
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Whether *error* says that the store is not to be had now: it is busy, or the disk is full."""
+    return isinstance(error, StoreError) and any(it in str(error) for it in _OF_THE_STORE)
+
+
 class _Counting(logging.Handler):
     def __init__(self, counts: Counts) -> None:
         super().__init__(logging.WARNING)
@@ -25,6 +34,10 @@ class _Counting(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage()
+        error = record.exc_info[1] if record.exc_info else None
+        if record.name == "opentelemetry.sdk._shared_internal" and is_outage(error):
+            self._counts.add("outages")
+            return
         for kind, texts in _EXPECTED.items():
             if record.name == "clew" and any(it in said for it in texts):
                 self._counts.add(kind)

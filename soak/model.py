@@ -145,7 +145,8 @@ class Model(SpanProcessor):
 
     def _belongs_to_nothing(self, found: "_Found") -> None:
         self.counts.add("spans")
-        if found.is_traced_throughout(self._tracing.period):
+        # Where clew is switched off and on, its parent may have been left out.
+        if found.is_traced_throughout(self._tracing.period) and not self._tracing.flaps:
             self.counts.add("missing", f"{found.described} belongs to no question")
         for child in self._waiting.pop(found.span_id, ()):
             self._belongs_to_nothing(child)

@@ -18,7 +18,7 @@ CALLS: dict[str, dict[str, Call]] = {}
 """The calls of each framework, by their names."""
 
 FRAMEWORKS = ("openai", "langchain", "llama_index", "bedrock", "mistralai", "dspy")
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 """Seconds after which a client gives up. Nothing waits so long, except where something is wrong."""
 
 

@@ -3,10 +3,13 @@
 from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms import ChatMessage
+from llama_index.core.utils import get_tokenizer
 from llama_index.embeddings.openai import OpenAIEmbedding
 
 from soak.calls import TIMEOUT, call
 from tests.landing.calls import llama_index
+
+get_tokenizer()  # Two threads that need it for the first time get into each other's way.
 
 
 def llm(provider):

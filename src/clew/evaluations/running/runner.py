@@ -1,6 +1,7 @@
 """`evaluate`: lets evaluators look at the sessions in a store, at what is new to them."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +17,7 @@ from clew.evaluations.running.run_store import RunStore
 from clew.evaluations.running.runs import ProgressCallback, Run
 from clew.evaluations.running.work import Limits, Work
 from clew.sessions.store import SessionStore
+from clew.store.database import explained
 
 Evaluators = Evaluator | Iterable[Evaluator]
 _NO_TIME = timedelta(0)
@@ -157,7 +159,10 @@ def _prepared(
 
     async def run(progress: ProgressCallback | None) -> Run:
         work = Work(several, limits, progress=progress)
-        return await work.work_off(lambda: RunStore(store.path, pending), sessions, quiet_ns)
+        try:
+            return await work.work_off(lambda: RunStore(store.path, pending), sessions, quiet_ns)
+        except sqlite3.OperationalError as error:  # Busy for long, or the disk is full.
+            raise explained(store.path, error) from error
 
     return run
 
