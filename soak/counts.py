@@ -71,6 +71,6 @@ class Counts:
             if name not in {"calls", "spans", "written", *FAULTS}
         }
         lines = [", ".join(f"{number:,} {name}" for name, number in others.items())]
-        for name in FAULTS:
+        for name in (*FAULTS, "slow"):
             lines += [f"{name}: {example}" for example in self.examples.get(name, ())]
         return lines
