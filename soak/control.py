@@ -16,7 +16,7 @@ from typing import Any
 from soak import beside, process
 from soak.counts import Counts
 from soak.disk import Disk, small_disk
-from soak.measures import Measures, total
+from soak.measures import Measures, growth, total
 from soak.orders import Orders, role_of
 from soak.stores import check
 
@@ -180,6 +180,8 @@ def _go(running: list[Running], seconds: float, counts: Counts) -> tuple[Measure
     for each, report in reports.items():
         if report is not None:
             counts.merge(report["counts"], each.name)
+            for grown in growth(report["begin"], report["end"]):
+                counts.add("grown", f"{each.name}: {grown}")
         fault = each.end()
         if fault or report is None:
             counts.add("crashed", f"{each.name} {fault or 'ended without a report'}")

@@ -12,6 +12,7 @@ FAULTS = (
     "untraced",
     "lost",
     "crashed",
+    "grown",
     "failed",
     "errors",
 )

@@ -43,7 +43,7 @@ class Disturbances:
         self._disk = Disk(Path(orders.disk), is_mounted=orders.disk_is_mounted)
         self._weights = {"gc": 8, "clock": 4, "flush": 3, "fork": 1}
         if orders.role == "flapping":
-            self._weights["flap"] = 1
+            self._weights["flap"] = 3
         if orders.disk:
             self._weights |= {"fill": 2, "free": 3}
 

@@ -14,6 +14,19 @@ class Measures(NamedTuple):
     megabytes: float
 
 
+MOST_GROWTH = Measures(40, 16, 300)
+"""How much more a process may take at the end: pools of threads and connections fill up."""
+
+
+def growth(begin: Measures, end: Measures) -> list[str]:
+    """Return what has grown by more than it may."""
+    return [
+        f"{name}: {before} to {after}"
+        for name, before, after, most in zip(Measures._fields, begin, end, MOST_GROWTH, strict=True)
+        if after - before > most
+    ]
+
+
 def measured() -> Measures:
     """Return what this process takes now."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])

@@ -29,6 +29,7 @@ def run(orders: Orders, pipe: Any) -> None:
     worker = Worker(orders)
     worker.warm_up()
     begin = worker.rest()
+    gc.freeze()  # The collector would be busy with six frameworks most of the time.
     pipe.send("ready")
     pipe.recv()
     worker.work()

@@ -9,6 +9,7 @@ from clew.store.database import connect
 from clew.store.record import SpanRecord
 from clew.store.writer import Writer
 from soak.counts import Counts
+from soak.measures import Measures, growth
 from soak.model import Model, Tracing
 from soak.plan import ANOTHER, FAULTS, OUTSIDE, Key, drawn, question
 from soak.stores import check, note_forgotten
@@ -151,6 +152,16 @@ def test_a_span_in_another_session_of_the_store_is_wrong(written):
     file = notes / "written-1"
     file.write_text(file.read_text().replace("s2", "s1"))
     assert found().numbers["wrong"] == 1
+
+
+def test_what_a_process_may_take_more_at_the_end():
+    begin = Measures(30, 9, 400.0)
+    assert growth(begin, Measures(70, 25, 700.0)) == []
+    assert growth(begin, Measures(71, 26, 701.0)) == [
+        "files: 30 to 71",
+        "threads: 9 to 26",
+        "megabytes: 400.0 to 701.0",
+    ]
 
 
 def test_the_result_is_one_line():
