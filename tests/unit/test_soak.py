@@ -3,6 +3,9 @@
 from itertools import islice
 
 import pytest
+
+pytest.importorskip("soak", reason="The sdist has no soak.")
+
 from opentelemetry.sdk.trace import TracerProvider
 
 from clew.store.database import connect

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("openai")
+pytest.importorskip("soak", reason="The sdist has no soak.")
 
 ROOT = Path(__file__).parents[3]
 SHORT = ("--seed", "1", "--seconds", "60", "--actions", "15", "--frameworks", "openai")
@@ -36,7 +37,7 @@ def test_nothing_is_wrong():
     done = {name: counts.pop(name) for name in ("calls", "spans", "written")}
     assert (code, set(counts.values())) == (0, {0}), said
     assert done["calls"] > 40, said
-    assert done["spans"] == done["written"] > done["calls"], said
+    assert done["calls"] < done["written"] <= done["spans"], said
 
 
 @pytest.mark.slow
