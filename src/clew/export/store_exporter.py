@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from clew.core.containment import contain
 from clew.export.exit_deadline import is_exiting, seconds_left
+from clew.store.fork_guard import in_sqlite
 
 if TYPE_CHECKING:
     from clew.sessions.maintenance import Maintenance
@@ -47,18 +48,21 @@ class StoreExporter(SpanExporter):
             self._file = FileWriter(self.path)
         timeout = min(5.0, seconds_left()) if is_exiting() else 5.0
         try:
-            self._file.add([record_of(span) for span in spans], timeout=timeout)
+            with in_sqlite():
+                self._file.add([record_of(span) for span in spans], timeout=timeout)
         except Error as error:
             self.shutdown()  # The next spans find a file that is mended, or another one.
             raise explained(self.path, error) from error
         if not is_exiting():
-            self._maintain()
+            with in_sqlite():
+                self._maintain()
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
         """Close the file. It is opened again if there are spans after all."""
         if self._file is not None:
-            self._file.close()
+            with in_sqlite():
+                self._file.close()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Return True: whatever was exported is written."""
