@@ -1,7 +1,7 @@
 """Forks while a thread exports to the store; prints how many children could not export.
 
-``forked.py STORE CHILDREN``: each child exports a span of its own and ends. One that does not end in
-time is counted: it waits for a lock of SQLite's that a thread of its parent held.
+``forked.py STORE CHILDREN``: each child exports a span of its own and ends. One that does not end
+in time is counted: it waits for a lock of SQLite's that a thread of its parent held.
 """
 
 import os
