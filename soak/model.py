@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from opentelemetry.sdk.trace import SpanProcessor
 
 from soak.counts import Counts
-from soak.plan import OUTSIDE, Key
+from soak.plan import ANOTHER, INSIDE, OUTSIDE, Key
 
 _KEY = re.compile(r"question (\d+-\d+-\d+-\d+),")
 _MOST_KNOWN = 20_000
@@ -160,15 +160,20 @@ class Model(SpanProcessor):
         if key.part == OUTSIDE:
             if found.ids != expected:
                 self.counts.add("leaked", described)
+        elif found.ids == key._replace(part=ANOTHER).ids and not self._is_traced(found, key):
+            # A stream that was made while clew was off belongs to the session that it is read in.
+            self.counts.add("made while clew was off")
         elif any(it not in {None, want} for it, want in zip(found.ids, expected, strict=True)):
             self.counts.add("wrong", described)
         elif None in found.ids:
-            began = self._periods.get(key._replace(part=0), 0)
-            now = self._tracing.period
-            if began == now and found.is_traced_throughout(now):
-                self.counts.add("missing", described)
-            else:
-                self.counts.add("made while clew was off")
+            is_traced = self._is_traced(found, key)
+            self.counts.add("missing" if is_traced else "made while clew was off", described)
+
+    def _is_traced(self, found: "_Found", key: Key) -> bool:
+        """Whether clew was on since the action of this span has begun."""
+        now = self._tracing.period
+        began = self._periods.get(key._replace(part=INSIDE), 0)
+        return began == now and found.is_traced_throughout(now)
 
 
 class _Found:
