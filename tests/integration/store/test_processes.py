@@ -107,7 +107,7 @@ def test_children_write_their_own_spans(tmp_path, way):
 def test_a_fork_while_a_thread_exports_leaves_a_child_that_can_export(tmp_path):
     command = [sys.executable, "-W", "ignore::DeprecationWarning", PROGRAMS / "forked.py"]
     done = subprocess.run(
-        [*command, tmp_path / "store" / "sessions.db", "100"],
+        [*command, tmp_path / "store" / "sessions.db", "40"],
         capture_output=True,
         text=True,
         check=True,
