@@ -529,3 +529,10 @@ def bench_engines(session: nox.Session) -> None:
     groups = ("bench", *(f"engine-{engine}" for engine in ENGINES))
     _install(session, *ENGINES, "view", groups=groups)
     session.run("python", "-m", "bench", "engines", *session.posargs)
+
+
+@nox.session(python=CURRENT)
+def soak(session: nox.Session) -> None:
+    """Use clew in many processes for five minutes, while everything else fails."""
+    _install(session, *EXTRAS, groups=("test", "all"))
+    session.run("python", "-m", "soak", *session.posargs)

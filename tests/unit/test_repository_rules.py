@@ -65,6 +65,6 @@ def test_the_page_of_the_settings_is_made_from_the_table():
 
 
 def test_files_are_short():
-    for folder in ("src", "tests", "bench", "examples"):
+    for folder in ("src", "tests", "bench", "soak", "examples"):
         for path in (ROOT / folder).rglob("*.py"):
             assert len(path.read_text().splitlines()) <= 400, path

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from clew.core.containment import contain
 from clew.export.exit_deadline import is_exiting, seconds_left
+from clew.store.fork_guard import close_before_fork, no_fork
 
 if TYPE_CHECKING:
     from clew.sessions.maintenance import Maintenance
@@ -37,6 +38,24 @@ class StoreExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write *spans* and commit them; raise an error if they cannot be written."""
+        with no_fork():  # Nor while it imports: the child would wait for ever as well.
+            self._write(spans)
+        if not is_exiting():
+            with no_fork():
+                self._maintain()
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Close the file. It is opened again if there are spans after all."""
+        if self._file is not None:
+            with no_fork():
+                self._file.close()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Return True: whatever was exported is written."""
+        return True
+
+    def _write(self, spans: Sequence[ReadableSpan]) -> None:
         from sqlite3 import Error
 
         from clew.store.database import explained
@@ -45,24 +64,13 @@ class StoreExporter(SpanExporter):
 
         if self._file is None:
             self._file = FileWriter(self.path)
+            close_before_fork(self._file)
         timeout = min(5.0, seconds_left()) if is_exiting() else 5.0
         try:
             self._file.add([record_of(span) for span in spans], timeout=timeout)
         except Error as error:
-            self.shutdown()  # The next spans find a file that is mended, or another one.
+            self._file.close()  # The next spans find a file that is mended, or another one.
             raise explained(self.path, error) from error
-        if not is_exiting():
-            self._maintain()
-        return SpanExportResult.SUCCESS
-
-    def shutdown(self) -> None:
-        """Close the file. It is opened again if there are spans after all."""
-        if self._file is not None:
-            self._file.close()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Return True: whatever was exported is written."""
-        return True
 
     def _maintain(self) -> None:
         """Bring the summaries up to date and keep the file small, unless others are doing it."""

@@ -1,8 +1,4 @@
-"""Runs callbacks when a module is imported, without importing any.
-
-wrapt cannot unregister an import hook. So there is at most one for each module, however often clew
-is switched on and off, and its callbacks are kept here, where they can be removed.
-"""
+"""Runs callbacks when a module is imported, without importing any."""
 
 import logging
 import sys
@@ -13,9 +9,8 @@ from threading import Lock
 from types import FrameType
 from typing import Any
 
-from wrapt import register_post_import_hook
-
 from clew.core.containment import contain
+from clew.patching.finder import HookFinder
 from clew.patching.undo import Undo, UndoStack
 
 logger = logging.getLogger("clew")
@@ -24,7 +19,7 @@ Callback = Callable[[Any], None]
 
 _lock = Lock()  # Held only to access _callbacks, never while anything is imported or called.
 _callbacks: dict[str, list[Callback]] = {}
-"""What is called when each module is imported. A module with a hook stays here until then."""
+"""What is called when each module is imported. An awaited module stays here until then."""
 
 
 def when_imported(name: str, callback: Callback, undo: UndoStack) -> None:
@@ -35,12 +30,13 @@ def when_imported(name: str, callback: Callback, undo: UndoStack) -> None:
     remove = partial(_remove_callback, name, callback)
     undo.add(remove)
     with _lock:
-        has_hook = name in _callbacks
+        is_awaited = name in _callbacks
         _callbacks.setdefault(name, []).append(callback)
-    if not has_hook:
-        register_post_import_hook(partial(_run_callbacks, name), name)
-    elif (module := sys.modules.get(name)) is not None and not is_being_imported(module):
-        _run_callbacks(name, module)  # Its import had begun before the hook was registered.
+    _finder.install()
+    module = sys.modules.get(name)
+    # If it is awaited, and is being imported, it was found by the finder.
+    if module is not None and not (is_awaited and is_being_imported(module)):
+        _run_callbacks(name, module)
     if not undo.is_open:  # Undone by another thread meanwhile.
         remove()
 
@@ -92,6 +88,9 @@ def _remove_callback(name: str, callback: Callback) -> None:
         callbacks = _callbacks.get(name, [])
         if callback in callbacks:
             callbacks.remove(callback)
+
+
+_finder = HookFinder(lambda name: name in _callbacks, _run_callbacks)
 
 
 class ImportCallbacks:

@@ -18,7 +18,6 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-import wrapt
 from opentelemetry import trace
 
 from clew.core import otel_private
@@ -26,12 +25,14 @@ from clew.core.containment import contain
 from clew.core.weak_map import WeakById
 from clew.export.delivery_processor import Delivery
 from clew.export.exit_deadline import begin_exit, seconds_left
+from clew.patching.import_hooks import when_imported
 from clew.patching.undo import UndoStack
 
 _LOG_GRACE_SECONDS = 0.2
 """Added to the time of the flush, to log what did not arrive."""
 _FLUSH_PRIORITY = -50
 """Among multiprocessing's finalizers: after all that may still make spans."""
+_NEVER_UNDONE = UndoStack("preparing for child processes")
 
 
 class _ChildProcesses:
@@ -49,7 +50,7 @@ class _ChildProcesses:
         self._registered = True
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=_before_fork, after_in_child=self.after_fork)
-        wrapt.register_post_import_hook(self.hook_multiprocessing, "multiprocessing.util")
+        when_imported("multiprocessing.util", self.hook_multiprocessing, _NEVER_UNDONE)
 
     def hook_multiprocessing(self, util: Any) -> None:
         """Flush at the end of multiprocessing's child processes, this one included."""

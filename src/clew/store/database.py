@@ -200,7 +200,7 @@ def _use_write_ahead_log(connection: sqlite3.Connection, timeout: float) -> None
             return
 
 
-def explained(path: Path, error: Exception) -> StoreError:
+def explained(path: Path | str, error: Exception) -> StoreError:
     """Return an error that says what can be done about *error*."""
     reason = str(error).partition("\n")[0]
     elsewhere = "or name another file with CLEW_STORE"

@@ -103,6 +103,20 @@ def test_children_write_their_own_spans(tmp_path, way):
         assert len(told) == 2 * 4
 
 
+@FORKING
+def test_a_fork_while_a_thread_exports_leaves_a_child_that_can_export(tmp_path):
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", PROGRAMS / "forked.py"]
+    done = subprocess.run(
+        [*command, tmp_path / "store" / "sessions.db", "40"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    stuck, failed = map(int, done.stdout.split())
+    assert (stuck, failed) == (0, 0), done.stderr
+
+
 def test_an_application_that_is_asked_to_end_keeps_all(tmp_path, start):
     path = tmp_path / "store" / "sessions.db"
     application = start(path, CLEW_EXIT_TIMEOUT="30")

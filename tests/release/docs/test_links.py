@@ -8,7 +8,7 @@ from tests.release.docs.blocks import PAGES, PROJECT_URL, ROOT
 
 DOCUMENTS = (
     *PAGES,
-    *("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md"),
+    *("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "soak/README.md"),
     "changelog.d/README.md",
 )
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -6,6 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.support.providers.exchange import Request
 
 _TIMEOUT = 10.0
 """Seconds after which a release stops waiting for calls to continue."""
@@ -44,11 +48,11 @@ class FaultPlan:
         with self._changed:
             self._faults.append(Fault(status, times, path, after_events, self._gate))
 
-    def take(self, path: str, *, mid_stream: bool) -> Fault | None:
+    def take(self, request: Request, *, mid_stream: bool) -> Fault | None:
         """Remove and return the first fault for this path, before an answer or within a stream."""
         with self._changed:
             for fault in self._faults:
-                if (fault.after_events is not None) == mid_stream and fault.matches(path):
+                if (fault.after_events is not None) == mid_stream and fault.matches(request.path):
                     fault.remaining -= 1
                     if fault.remaining <= 0:
                         self._faults.remove(fault)

@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Any method: hang or fail if a fault matches, else answer."""
         request = self._read()
         faults = self.server.faults
-        fault = faults.take(request.path, mid_stream=False)
+        fault = faults.take(request, mid_stream=False)
         number = self.server.exchange_log.open(request)
         if fault is not None and fault.status is None:
             with faults.hanging(fault):
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._keep(number, reply, reply.body)
             self._send(reply)
         else:
-            self._stream(number, reply, faults.take(request.path, mid_stream=True))
+            self._stream(number, reply, faults.take(request, mid_stream=True))
 
     def _decide(self, number: int, request: Request, fault: Fault | None) -> Reply:
         """Return the reply, recorded before it is sent, so that no client can be faster."""

@@ -12,7 +12,7 @@ from clew.core.errors import ConfigurationError
 from clew.evaluations import EvaluationError, evaluate, evaluate_async, evaluator
 from clew.evaluations.running.claims import Claims
 from clew.sessions.store import SessionNotFoundError, SessionStore
-from clew.store.database import connect, transaction
+from clew.store.database import StoreError, connect, transaction
 from tests.support.conversation_spans import turn
 from tests.unit.evaluations.asking import Asked
 
@@ -169,3 +169,26 @@ def test_evaluators_and_sessions_that_are_none_are_named(store):
         evaluate(store, it, sessions={"users": "ada"})
     assert evaluations.history(store) == []
     assert evaluate(store, it, sessions={"since": datetime(2020, 1, 1, tzinfo=UTC)}).made == 2
+
+
+def test_claims_that_cannot_be_given_back_end_by_themselves(store, caplog):
+    """Another process writes for long: what was judged by then is no less valid."""
+    with closing(connect(store.path)) as connection, closing(connect(store.path)) as other:
+        claims = Claims(store.path, 60)
+        with transaction(connection):
+            assert claims.take(connection, "s1", ["resolved"]) == {"resolved"}
+        connection.execute("PRAGMA busy_timeout = 0")
+        with transaction(other):
+            claims.close(connection)
+        assert "cannot be given back now" in caplog.text
+        assert connection.execute("SELECT count(*) FROM evaluation_claim").fetchone() == (1,)
+
+
+@pytest.mark.slow
+def test_a_store_that_is_written_for_long_is_said_to_be(store):
+    with (
+        closing(connect(store.path)) as other,
+        transaction(other),
+        pytest.raises(StoreError, match="being written by another process"),
+    ):
+        evaluate(store, Asked().evaluator)

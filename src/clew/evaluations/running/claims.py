@@ -76,10 +76,16 @@ class Claims:
         )
 
     def close(self, connection: sqlite3.Connection) -> None:
-        """Give all claims back, and renew none any more."""
+        """Give all claims back, and renew none any more.
+
+        Where the store cannot be written now they end by themselves, and what was judged is kept.
+        """
         self._closed.set()
         self._renewing.join()
-        connection.execute("DELETE FROM evaluation_claim WHERE owner = ?", (self.owner,))
+        try:
+            connection.execute("DELETE FROM evaluation_claim WHERE owner = ?", (self.owner,))
+        except sqlite3.OperationalError as error:
+            logger.warning("clew: the claims of sessions cannot be given back now: %s", error)
 
     def _renew(self) -> None:
         while not self._closed.wait(self._lease_seconds / RENEWALS):

@@ -1,6 +1,7 @@
 """`evaluate`: lets evaluators look at the sessions in a store, at what is new to them."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,6 +16,7 @@ from clew.evaluations.running.pending import Pending, Wanted
 from clew.evaluations.running.places import opener, place_of
 from clew.evaluations.running.runs import ProgressCallback, Run
 from clew.evaluations.running.work import Limits, Work
+from clew.store.database import explained
 
 if TYPE_CHECKING:
     from clew.sessions.opening import Conversations
@@ -161,7 +163,10 @@ def _prepared(
 
     async def run(progress: ProgressCallback | None) -> Run:
         work = Work(several, limits, progress=progress)
-        return await work.work_off(lambda: open_place(pending), sessions, quiet_ns)
+        try:
+            return await work.work_off(lambda: open_place(pending), sessions, quiet_ns)
+        except sqlite3.OperationalError as error:  # Busy for long, or the disk is full.
+            raise explained(store.path, error) from error
 
     return run
 
