@@ -93,7 +93,7 @@ class Search:
         if self.rated not in {None, *_RATED}:
             message = f"rated={self.rated!r} is not known; there are {', '.join(_RATED)}"
             raise ConfigurationError(message)
-        for name in ("user", "model", "framework", "tool", "tag", "text", "after"):
+        for name in ("user", "model", "framework", "tool", "tag", "after"):
             check_text(name, getattr(self, name))
         for name, value in (self.metadata or {}).items():
             check_text("metadata", name)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -66,7 +67,7 @@ def translated(
     sql: str, parameters: Parameters, dialect: str, spans: Callable[[Window], str]
 ) -> Translated:
     """Return *sql*, which is in SQLite's, in *dialect*; *spans* returns the SELECT of that view."""
-    text, names, own, window, sessions = _query(sql, _Given(parameters), dialect)
+    text, names, own, window, sessions = _query(sql, _Given(repr(parameters), parameters), dialect)
     views = _views(dialect)
     wanted = list(_in_order(set(own), views))
     asks = frozenset(it for it in wanted if it not in views)
@@ -80,18 +81,12 @@ def translated(
     return Translated(_with_definitions(text, definitions, dialect), names, asks)
 
 
+@dataclass(frozen=True)
 class _Given:
     """Parameters as a key: 1, 1.0 and True are not the same."""
 
-    def __init__(self, parameters: Parameters) -> None:
-        self.parameters = parameters
-        self._key = repr(parameters)
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Given) and self._key == other._key
+    shown: str
+    parameters: Parameters = field(compare=False)
 
 
 class _Query(NamedTuple):
