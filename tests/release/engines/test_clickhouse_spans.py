@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -228,3 +230,20 @@ def test_links_and_events_are_lists(form, tmp_path):
         known = [[link.trace_id.hex(), link.span_id.hex(), {"a": one}] for link in it.links]
         assert (json.loads(links) if links else []) == known
         assert len(json.loads(events) if events else []) == len(it.events)
+
+
+def test_the_statements_in_the_docs_make_a_column_that_is_read(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "scale.md").read_text("utf-8")
+    statements = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    assert statements
+    url = f"chdb:{tmp_path}"
+    fill_at(url, turn())
+    with closing(open_engine(url)) as engine:
+        for statement in statements:
+            engine.execute(statement.rstrip(";\n"))
+    with closing(open_engine(url)) as engine:
+        engine.insert_records(turn(number=2, session="chat-43"))
+        view = engine.spans_sql(Window())
+        assert "SpanAttributes['session.id']" not in view
+        found = engine.query(f"SELECT DISTINCT session_id FROM ({view}) ORDER BY session_id").rows
+    assert found == [("chat-42",), ("chat-43",)]
