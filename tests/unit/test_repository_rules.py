@@ -68,3 +68,31 @@ def test_files_are_short():
     for folder in ("src", "tests", "bench", "soak", "examples"):
         for path in (ROOT / folder).rglob("*.py"):
             assert len(path.read_text().splitlines()) <= 400, path
+
+
+BY_HAND = {
+    "quick": "a part of tests, lint and types",
+    "examples": "writes what examples print into their READMEs",
+    "record": "records cassettes",
+    "landing": "writes docs/landing.md",
+    "screenshots": "takes the pictures of the page",
+    "servers": "writes docs/servers.md",
+    "changelog": "shows the next changelog",
+    "audit": "asks for vulnerabilities, of which there are new ones every day",
+    "fuzz": "looks for new inputs",
+    "bench": "measures",
+    "bench_engines": "measures",
+}
+"""Sessions that need not pass on every commit, each with the reason."""
+
+
+def test_every_session_is_called_on_one_machine():
+    sessions = set(
+        re.findall(r"^def ([a-z]\w*)\(session: ", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
+    )
+    run = (ROOT / ".ci" / "run").read_text()
+    called = {
+        it for it in sessions if re.search(rf"(?<![\w-]){it}\b", run.partition("pipefail")[2])
+    }
+    assert called | BY_HAND.keys() == sessions
+    assert not called & (BY_HAND.keys() - {"quick"})
