@@ -283,3 +283,47 @@ def test_upstream_still_leaves_spans_of_an_abandoned_query_open(program):
     assert recorder.spans[0].status.status_code.name == "OK"
     """,
     )
+
+
+THREADS = """
+    import threading
+
+    def sweepers():
+        return [it for it in threading.enumerate() if "_sweep" in it.name]
+"""
+
+
+def test_no_thread_is_left_when_tracing_is_off(program):
+    program(
+        THREADS,
+        """
+    from clew import uninstrument_all
+    for _ in range(3):
+        with_clew()
+        llm().chat(messages)
+        (sweeper,) = sweepers()
+        uninstrument_all()
+        sweeper.join(10)
+        assert sweepers() == []
+    with_clew()
+    stream = llm().stream_chat(messages)
+    next(stream)
+    uninstrument_all()
+    list(stream)
+    """,
+    )
+
+
+def test_upstream_still_leaves_a_thread(program):
+    program(
+        THREADS,
+        """
+    from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
+    for number in range(1, 4):
+        with_upstream()
+        llm().chat(messages)
+        LlamaIndexInstrumentor().uninstrument()
+        gc.collect()
+        assert len(sweepers()) == number
+    """,
+    )
