@@ -47,3 +47,32 @@ def test_the_process_is_as_it_was(frameworks):
     assert result["traced afterwards"] == 0
     assert result["objects"] > 10_000
     assert unexpected(result["differences"]) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize(("undo", "flushed"), [("", ["flushed"]), ("uninstrument_all()", [])])
+def test_a_child_process_is_flushed_only_while_clew_is_on(python, undo, flushed):
+    done = python(f"""
+        import multiprocessing, os
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+        from clew import instrument_all, uninstrument_all
+
+        class Processor(SpanProcessor):
+            def force_flush(self, timeout_millis=None):
+                if os.getpid() != parent:
+                    os.write(1, b"flushed")
+                return True
+
+        parent = os.getpid()
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(Processor())
+        trace.set_tracer_provider(provider)
+        instrument_all()
+        {undo}
+        child = multiprocessing.get_context("fork").Process(target=int)
+        child.start()
+        child.join(30)
+        assert child.exitcode == 0
+    """)
+    assert done.stdout.split() == flushed
