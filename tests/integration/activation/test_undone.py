@@ -16,8 +16,55 @@ PROGRAM = Path(__file__).parent / "programs" / "undone.py"
 ROOT = Path(__file__).parents[3]
 INSTALLED = [it.name for it in FRAMEWORKS if find_spec(it.trigger.partition(".")[0])]
 STAYS = {
-    # Whatever imports something.
-    r"-> builtins\.module": "a package names its modules when they are imported",
+    # clew's own
+    r"^wrapt\.importer\._post_import_hooks(_init$|\.\[.*functools\.partial\(<function _run_callbacks)": (
+        "an import hook of wrapt's cannot be unregistered; it calls nothing any more"
+    ),
+    r"^sys\.meta_path\.\[\d+\] \| nothing -> wrapt\.importer\.ImportHookFinder$": (
+        "wrapt's finder is registered once, and not removed"
+    ),
+    r"\._span_processors \| nothing -> clew\.spans\.processor\.IdentityProcessor$": (
+        "no processor can be removed from the application's provider; it does nothing any more"
+    ),
+    r"^multiprocessing\.util\._afterfork_registry\.": (
+        "a hook of multiprocessing's cannot be unregistered; it does nothing any more"
+    ),
+    r"^context current_context \| nothing -> opentelemetry\.context\.context\.Context {}$": (
+        "a block sets the context that was before it, and an empty one is what no context means"
+    ),
+    r"^context clew_dspy_call \| nothing -> builtins\.NoneType$": "None is the variable's default",
+    # OpenTelemetry's and OpenInference's
+    r"^openai:(Async)?OpenAI\.request \| nothing -> builtins\.function$": (
+        "upstream unwraps a function that the class inherits by setting it on the class"
+    ),
+    r"^thread Thread-\d+ \(_sweep\) \| nothing -> threading\.Thread$": (
+        "upstream's span handler of LlamaIndex has a thread that ends with it, and stays on the "
+        "instrumentor"
+    ),
+    r"^opentelemetry\.trace\._TRACER_PROVIDER\._tracers\.": "the SDK keeps each tracer it made",
+    r"_OpenTelemetrySemanticConventionStability\.": "it reads its variable once",
+    r"^_warnings\.filters\.\[\d+\] \|.*You should use InstrumentationScope": (
+        "the SDK adds its filter again for each tracer it makes"
+    ),
+    # The frameworks'
+    r"^dspy\.clients\.base_lm\.GLOBAL_HISTORY\.": "DSPy's list of calls",
+    r"^dspy\.dsp\.utils\.settings\.main_thread_config\.\['trace'\]\.": "DSPy's list of calls",
+    r"^llama_index_instrumentation\.root_manager\.dispatchers\.": "a module was imported",
+    r"\.__pydantic_setattr_handlers__\.": "pydantic's cache",
+    # Python's
+    r"-> builtins\.module$": "a package names its modules when they are imported",
+    r"^langchain_core\.tracers\.\w+ \| nothing -> abc\.ABCMeta$": "it imports them when asked",
+    r"^logging:Logger\.manager\.loggerDict\.\['[\w.]+'\] \| nothing ->": "a module was imported",
+    r"^logger [\w.]+ \| nothing -> builtins\.tuple \(0, True, False, \[\]\)$": "a module was imported",
+    r"^logging\._handlerList\.\[\d+\] \| nothing ->": "OpenInference's modules have null handlers",
+    r"\._cache\.\[\d+\] \|.* builtins\.bool": "a logger remembers whether it is enabled",
+    r"\.__warningregistry__": "Python remembers which warnings it has shown",
+    r"\.__annotations__ \| nothing -> builtins\.dict {}$": "Python makes it when it is read",
+    r"^pkgutil\.iter_importer_modules\.register\.<dispatch_cache>\.": "a cache",
+    r"^sys\.path_importer_cache\.": "a cache",
+    r"^typing\._overload_registry\.": "a module was imported",
+    r"^threading\._(active|dangling)\.": "the threads themselves are compared, too",
+    r"^weakref:finalize\._registry\.": "finalizers of objects that the calls have made",
 }
 """What differs afterwards, as a pattern, and why it may."""
 
