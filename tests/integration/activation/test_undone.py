@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[3]
 INSTALLED = [it.name for it in FRAMEWORKS if find_spec(it.trigger.partition(".")[0])]
 STAYS = {
     # clew's own
-    r"^wrapt\.importer\._post_import_hooks(_init$|\.\[.*functools\.partial\(<function _run_callbacks)": (
+    r"^wrapt\.importer\._post_import_hooks_init \|": "wrapt has been asked for a hook",
+    r"^wrapt\.importer\._post_import_hooks\.\[.*partial\(<function _run_callbacks": (
         "an import hook of wrapt's cannot be unregistered; it calls nothing any more"
     ),
     r"^sys\.meta_path\.\[\d+\] \| nothing -> wrapt\.importer\.ImportHookFinder$": (
@@ -55,14 +56,17 @@ STAYS = {
     r"-> builtins\.module$": "a package names its modules when they are imported",
     r"^langchain_core\.tracers\.\w+ \| nothing -> abc\.ABCMeta$": "it imports them when asked",
     r"^logging:Logger\.manager\.loggerDict\.\['[\w.]+'\] \| nothing ->": "a module was imported",
-    r"^logger [\w.]+ \| nothing -> builtins\.tuple \(0, True, False, \[\]\)$": "a module was imported",
+    r"^logger [\w.]+ \| nothing -> .* \(0, True, False, \[\]\)$": "a module was imported",
     r"^logging\._handlerList\.\[\d+\] \| nothing ->": "OpenInference's modules have null handlers",
     r"\._cache\.\[\d+\] \|.* builtins\.bool": "a logger remembers whether it is enabled",
     r"\.__warningregistry__": "Python remembers which warnings it has shown",
     r"\.__annotations__ \| nothing -> builtins\.dict {}$": "Python makes it when it is read",
     r"^pkgutil\.iter_importer_modules\.register\.<dispatch_cache>\.": "a cache",
+    r"^asyncio\.coroutines\._iscoroutine_typecache\.": "a cache",
+    r"^platform\._sys_version_cache\.": "a cache",
+    r"^encodings\._cache\.": "a cache",
     r"^sys\.path_importer_cache\.": "a cache",
-    r"^typing\._overload_registry\.": "a module was imported",
+    r"^typing\._overload_(registry|dummy)\.": "a module was imported",
     r"^threading\._(active|dangling)\.": "the threads themselves are compared, too",
     r"^weakref:finalize\._registry\.": "finalizers of objects that the calls have made",
 }
