@@ -375,6 +375,16 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session(python=CURRENT)
+@nox.parametrize("extra", FRAMEWORKS, ids=FRAMEWORKS)
+def prereleases(session: nox.Session, extra: str) -> None:
+    """Test with what is going to be released: the newest pre-release of every package."""
+    session.install("--prerelease=allow", "-e", f".[{extra}]", "--group", "test")
+    # What is met is said, for the table in docs/compatibility.md.
+    session.run("uv", "pip", "freeze", external=True)
+    _pytest(session, "-m", "not slow", "-k", extra, "tests/landing/test_landing.py")
+
+
+@nox.session(python=CURRENT)
 def lint(session: nox.Session) -> None:
     """Check style, the changelog, and that each package imports only from those below it."""
     _install(session, groups=("lint",))

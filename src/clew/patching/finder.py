@@ -24,11 +24,21 @@ class HookFinder:
         """Call *imported* with each module that *is_awaited*; it must not raise an error."""
         self._is_awaited = is_awaited
         self._imported = imported
+        self._importing = set[str]()
 
     def install(self) -> None:
         """Come before all other finders, where this is not one of them."""
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
+
+    def remove(self) -> None:
+        """Find nothing any more. Modules that are being imported are still called back with."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def is_importing(self, name: str) -> bool:
+        """Whether the module *name* was found, and its import has not ended."""
+        return name in self._importing
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -43,18 +53,25 @@ class HookFinder:
             spec: ModuleSpec | None = find_spec(name, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):  # A namespace package may have no loader.
-                    loader: Any = _CallingLoader(spec.loader, self._imported)
+                    self._importing.add(name)
+                    loader: Any = _CallingLoader(spec.loader, self._executed)
                     spec.loader = loader
                 return spec
         return None
+
+    def _executed(self, name: str, module: ModuleType | None) -> None:
+        """Call back with a module that was executed, or with none if that failed."""
+        self._importing.discard(name)
+        if module is not None:
+            self._imported(name, module)
 
 
 class _CallingLoader(ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no arguments
     """A module's loader that calls back when it has executed the module."""
 
-    def __init__(self, loader: Any, imported: Callable[[str, ModuleType], None]) -> None:
+    def __init__(self, loader: Any, executed: Callable[[str, ModuleType | None], None]) -> None:
         super().__init__(loader)
-        self._self_imported = imported
+        self._self_executed = executed
 
     def exec_module(self, module: ModuleType) -> None:
         """Execute *module*, which is to know its own loader, and not this one."""
@@ -62,5 +79,9 @@ class _CallingLoader(ObjectProxy):  # type: ignore[type-arg]  # wrapt 1 has no a
         for owner, name in ((module, "__loader__"), (module.__spec__, "loader")):
             if getattr(owner, name, None) is self:
                 setattr(owner, name, loader)
-        loader.exec_module(module)
-        self._self_imported(module.__name__, module)
+        try:
+            loader.exec_module(module)
+        except BaseException:
+            self._self_executed(module.__name__, None)
+            raise
+        self._self_executed(module.__name__, module)

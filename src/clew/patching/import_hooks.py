@@ -30,12 +30,11 @@ def when_imported(name: str, callback: Callback, undo: UndoStack) -> None:
     remove = partial(_remove_callback, name, callback)
     undo.add(remove)
     with _lock:
-        is_awaited = name in _callbacks
         _callbacks.setdefault(name, []).append(callback)
-    _finder.install()
+        _finder.install()
     module = sys.modules.get(name)
-    # If it is awaited, and is being imported, it was found by the finder.
-    if module is not None and not (is_awaited and is_being_imported(module)):
+    # If the finder has found it, and it is being imported, the callback is called in the end.
+    if module is not None and not (_finder.is_importing(name) and is_being_imported(module)):
         _run_callbacks(name, module)
     if not undo.is_open:  # Undone by another thread meanwhile.
         remove()
@@ -88,6 +87,8 @@ def _remove_callback(name: str, callback: Callback) -> None:
         callbacks = _callbacks.get(name, [])
         if callback in callbacks:
             callbacks.remove(callback)
+        if not any(_callbacks.values()):
+            _finder.remove()
 
 
 _finder = HookFinder(lambda name: name in _callbacks, _run_callbacks)

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from functools import partial
 from importlib import import_module
@@ -49,25 +49,35 @@ class _ChildProcesses:
             return
         self._registered = True
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=_before_fork, after_in_child=self.after_fork)
+            os.register_at_fork(before=self.before_fork, after_in_child=self.after_fork)
         when_imported("multiprocessing.util", self.hook_multiprocessing, _NEVER_UNDONE)
 
     def hook_multiprocessing(self, util: Any) -> None:
         """Flush at the end of multiprocessing's child processes, this one included."""
         try:
-            util.register_after_fork(self, _ChildProcesses.flush_at_exit)
-            self.flush_at_exit()
+            util.register_after_fork(self, _ChildProcesses.flush_known_at_exit)
+            self.flush_known_at_exit()
         except Exception:  # This runs in an import of the application's.
             contain("preparing the child processes of multiprocessing")
 
+    def flush_known_at_exit(self) -> None:
+        """As `flush_at_exit`; nothing is flushed if clew is switched off in the end.
+
+        The hook stays when clew is switched off, and it may be switched on again in the child.
+        """
+        _when_child_ends(self.flush_last_of_known)
+
     def flush_at_exit(self) -> None:
         """Flush when this process ends, if it is a child process of multiprocessing's."""
-        process = sys.modules.get("multiprocessing.process")
-        if process is not None and process.parent_process() is not None:
-            util = sys.modules["multiprocessing.util"]
-            util.Finalize(None, self.flush_last, exitpriority=_FLUSH_PRIORITY)
-            # Where atexit is run after all, a SIGTERM would interrupt the provider's shutdown.
-            atexit.register(self.flush_last)
+        _when_child_ends(self.flush_last)
+
+    def flush_last_of_known(self) -> None:
+        if self.is_used():
+            self.flush_last()
+
+    def is_used(self) -> bool:
+        """Whether clew is switched on."""
+        return any(True for _ in self.providers)
 
     def flush_last(self) -> None:
         """Export what is left, within limits: a dead collector must not keep the process alive."""
@@ -95,6 +105,10 @@ class _ChildProcesses:
         else:
             thread.join(seconds_left() + _LOG_GRACE_SECONDS)
 
+    def before_fork(self) -> None:
+        if self.is_used():
+            _before_fork()
+
     def after_fork(self) -> None:
         """Give the exporters connections of their own, in a child process."""
         try:
@@ -102,6 +116,15 @@ class _ChildProcesses:
                 _renew_connections(exporter)
         except Exception:
             contain("renewing connections after a fork")
+
+
+def _when_child_ends(flush: Callable[[], None]) -> None:
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        util = sys.modules["multiprocessing.util"]
+        util.Finalize(None, flush, exitpriority=_FLUSH_PRIORITY)
+        # Where atexit is run after all, a SIGTERM would interrupt the provider's shutdown.
+        atexit.register(flush)
 
 
 _children = _ChildProcesses()

@@ -245,6 +245,23 @@ def test_each_search_of_embeddings_is_in_its_own_session(python):
     )
 
 
+def test_a_search_goes_on_after_the_repair_is_undone(python):
+    pytest.importorskip("numpy")
+    python(
+        SEARCH
+        + """
+    from dspy.utils.unbatchify import Unbatchify
+    before = list(map(id, vars(Unbatchify).values()))
+    instrument_all()
+    search = dspy.retrievers.Embeddings(["a", "b"], embed, k=1)
+    assert list(map(id, vars(Unbatchify).values())) != before
+    uninstrument_all()
+    assert list(map(id, vars(Unbatchify).values())) == before
+    assert search("afterwards").passages
+    """
+    )
+
+
 def test_without_the_repair_searches_are_in_the_creators_session(python):
     pytest.importorskip("numpy")
     python(
