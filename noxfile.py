@@ -39,7 +39,7 @@ NEIGHBOURS = {
     "sentry-sdk": (),
     "traceloop-sdk": ("httpx",),  # It imports this and does not require it.
 }
-# Products that the benchmarks run in an environment of their own, and what they need besides openai.
+# Products that the benchmarks run in environments of their own, with what they need besides openai.
 PEERS = {
     "langfuse": ("langfuse",),
     "logfire": ("logfire",),

@@ -10,11 +10,11 @@ from pathlib import Path
 _INTRODUCTION = """\
 # Benchmarks
 
-`nox -s bench` writes this page, from one run. [bench/README.md]({readme}) says what
-each row is, what is promised, and why only ratios within one run count: times differ from machine to
-machine, and here from minute to minute. Values are medians. The 95 % bootstrap interval of a median
-stands in brackets: it is the spread of the rounds. A verdict with an interval that contains its limit
-says so."""
+`nox -s bench` writes this page, from one run. [bench/README.md]({readme})
+says what each row is, what is promised, and why only ratios within one run count: times differ
+from machine to machine, and on a shared one from minute to minute. Values are medians. In brackets
+is the 95 % bootstrap interval of the median, the spread of the rounds. A verdict whose interval
+contains its limit says so."""
 _README = "https://github.com/clew-project/clew/blob/main/bench/README.md"
 
 

@@ -23,7 +23,7 @@ os.dup2(2, 1)
 SPANS = 10
 """The spans of a session: a turn, and its model calls."""
 SESSIONS_AT_ONCE = 100
-"""Exported before the next are made: 1,000 spans, half of what a queue holds, so none is dropped."""
+"""Exported before the next are made: 1,000 spans, half of what a queue holds; none is dropped."""
 ATTRIBUTES = {
     "openinference.span.kind": "LLM",
     "llm.model_name": "gpt-4o",
