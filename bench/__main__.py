@@ -57,7 +57,8 @@ def main() -> int:
         parser.error("--rounds must be at least 1")
     found: dict[str, Any] = {"versions": _versions()}
     print(", ".join(f"{name} {version}" for name, version in found["versions"].items()))
-    kept, reports, load_at_start = True, {}, load()
+    kept, load_at_start = True, load()
+    reports: dict[str, str] = {}
     for name in BENCHES:
         if options.benches and name not in options.benches:
             continue
@@ -66,12 +67,12 @@ def main() -> int:
         reports[name] = bench.report(found[name])
         print(f"\n{reports[name]}", flush=True)
         kept = kept and all(verdict.kept for verdict in found[name]["verdicts"])
+        if options.markdown:  # After each, as a run is long.
+            rounds = {name: found[name].get("rounds") for name in reports}
+            text = page(reports, rounds, found["versions"], load_at_start)
+            options.markdown.write_text(text, "utf-8")
     if options.json:
         options.json.write_text(json.dumps(found, indent=2, default=_plain) + "\n", "utf-8")
-    if options.markdown:
-        rounds = {name: found[name].get("rounds") for name in reports}
-        text = page(reports, rounds, found["versions"], load_at_start)
-        options.markdown.write_text(text, "utf-8")
     return 0 if kept else 1
 
 
