@@ -49,9 +49,7 @@ def test_memory_that_grows_with_sessions_breaks_the_promise():
 
 def test_the_reports_name_every_row():
     one = Estimate(1.0, 1.0, 1.0)
-    numbers = dict.fromkeys(
-        ("thread_us", "cpu_us", "few_mb", "many_mb", "grown_mb", "peak_mb"), 1.0
-    )
+    names = ("thread_us", "cpu_us", "few_mb", "many_mb", "grown_mb", "peak_mb")
     ratios = ("thread_to_bare", "thread_to_clew", "cpu_to_bare")
     differences = ("many_mb_to_bare", "grown_mb_to_bare")
     row = {**dict.fromkeys(names, 1.0), **dict.fromkeys((*ratios, *differences), one)}
