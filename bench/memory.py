@@ -1,8 +1,9 @@
-"""Benchmark of memory: how large an application is after 1,000 sessions, and after 10,000.
+"""Benchmark of memory: how large an application is after 5,000 sessions, and after 10,000.
 
 Each session has 10 spans, other ids and another user, so after the last there were 100,000 spans.
 Everything is exported before memory is read. What a tracer keeps of each session would show as
-growth between the two.
+growth between the two: in bytes, and exactly in the blocks of memory that Python has given out. What
+is remembered of a limited number of ids, 4,096 of each kind, is full before the first.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,15 @@ from operator import sub
 from statistics import median
 from typing import Any
 
-from bench.pairing import Verdict, paired, table, turns
+from bench.pairing import Verdict, estimate, paired, table, turns
 from bench.spans_processes import SPANS, TITLES, spans_rows, tells_memory
 
 ROUNDS = 5
-FEW, MANY = 1_000, 10_000
-LIMIT = 0.9
-"""Megabytes. 9,000 entries of 100 bytes: a set of the ids alone would take more."""
+FEW, MANY = 5_000, 10_000
+LIMIT = 0.5
+"""Megabytes. 5,000 entries of 100 bytes: a set of the ids alone would take more."""
+BLOCKS_LIMIT = 0.1
+"""Blocks for each session. Whatever is kept of every session takes at least one."""
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, Any]:
@@ -34,6 +37,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
                     "few_mb": few[name]["mb"],
                     "many_mb": many[name]["mb"],
                     "grown_mb": many[name]["mb"] - few[name]["mb"],
+                    "blocks": (many[name]["blocks"] - few[name]["blocks"]) / (MANY - FEW),
                     "peak_mb": many[name]["peak_mb"],
                 }
             )
@@ -41,6 +45,14 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
     promise = f"{MANY - FEW:,} sessions more leave at most {LIMIT} MB more with clew than without"
     verdicts = tuple(
         Verdict(f"{promise}, {what}", compared[name]["grown_mb_to_bare"], LIMIT)
+        for name, what in (("clew", "over OTLP"), ("clew_store", "into the store"))
+    )
+    verdicts += tuple(
+        Verdict(
+            f"after {FEW:,} sessions, less than a block of memory is kept of ten more, {what}",
+            compared[name]["blocks_estimate"],
+            BLOCKS_LIMIT,
+        )
         for name, what in (("clew", "over OTLP"), ("clew_store", "into the store"))
     )
     return {"rounds": rounds, "rows": compared, "verdicts": verdicts}
@@ -57,6 +69,7 @@ def report(found: Mapping[str, Any]) -> str:
         "to the SDK",
         "growth",
         "to the SDK",
+        "blocks a session",
         "peak",
     ]
     lines = [
@@ -67,6 +80,7 @@ def report(found: Mapping[str, Any]) -> str:
             row["many_mb_to_bare"].text(1),
             f"{row['grown_mb']:.2f}",
             row["grown_mb_to_bare"].text(),
+            row["blocks_estimate"].text(3),
             f"{row['peak_mb']:.1f}",
         ]
         for name, row in found["rows"].items()
@@ -79,7 +93,7 @@ def _compared(name: str, found: Mapping[str, list[dict[str, float]]]) -> dict[st
     def of(row: str, what: str) -> list[list[float]]:
         return [[values[what] for values in found[row]]]
 
-    compared: dict[str, Any] = {}
+    compared: dict[str, Any] = {"blocks_estimate": estimate(of(name, "blocks"))}
     for what in ("few_mb", "many_mb", "grown_mb", "peak_mb"):
         compared[what] = median(*of(name, what))
         compared[f"{what}_to_bare"] = paired(sub, of(name, what), of("bare", what))

@@ -105,6 +105,7 @@ for line in sys.stdin:
     result = {
         "thread_us": thread / spans / 1000,
         "cpu_us": cpu / spans / 1000,
+        "blocks": sys.getallocatedblocks(),
         "mb": memory("VmRSS"),
         "peak_mb": memory("VmHWM"),
     }

@@ -51,7 +51,7 @@ def test_the_reports_name_every_row():
     one = Estimate(1.0, 1.0, 1.0)
     names = ("thread_us", "cpu_us", "few_mb", "many_mb", "grown_mb", "peak_mb")
     ratios = ("thread_to_bare", "thread_to_clew", "cpu_to_bare")
-    differences = ("many_mb_to_bare", "grown_mb_to_bare")
+    differences = ("many_mb_to_bare", "grown_mb_to_bare", "blocks_estimate")
     row = {**dict.fromkeys(names, 1.0), **dict.fromkeys((*ratios, *differences), one)}
     found = {"rows": dict.fromkeys(TITLES, row), "verdicts": ()}
     for bench in (export, memory):
