@@ -2,8 +2,8 @@
 
 Each session has 10 spans, other ids and another user, so after the last there were 100,000 spans.
 Everything is exported before memory is read. What a tracer keeps of each session would show as
-growth between the two: in bytes, and exactly in the blocks of memory that Python has given out. What
-is remembered of a limited number of ids, 4,096 of each kind, is full before the first.
+growth between the two: in bytes, and exactly in the blocks of memory that Python has given out.
+What is remembered of a limited number of ids, 4,096 of each kind, is full before the first.
 """
 
 from collections.abc import Mapping
