@@ -150,7 +150,7 @@ def _check(row: Row, sink: str) -> None:
     for way, calls in _WAYS.items():
         row.turn(way, calls)
     spans = row.stored() if row.name == "clew_store" else ask(sink, "spans")
-    # Logfire exports a second span when one starts, and a log for a stream.
+    # Logfire also exports logs for a stream.
     made = [
         span
         for span in spans

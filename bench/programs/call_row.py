@@ -98,17 +98,9 @@ def langfuse() -> Traced:
 
 def logfire() -> Traced:
     import logfire as product
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    exporter = OTLPSpanExporter(f"{collector}/v1/traces")
-    product.configure(
-        send_to_logfire=False,
-        console=False,
-        inspect_arguments=False,
-        metrics=False,
-        additional_span_processors=[BatchSpanProcessor(exporter)],
-    )
+    # It exports, in batches, to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
+    product.configure(send_to_logfire=False, console=False, inspect_arguments=False, metrics=False)
     product.instrument_openai()
     return product.force_flush, nullcontext
 
