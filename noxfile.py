@@ -39,6 +39,13 @@ NEIGHBOURS = {
     "sentry-sdk": (),
     "traceloop-sdk": ("httpx",),  # It imports this and does not require it.
 }
+# Products that the benchmarks run in environments of their own, with what they need besides openai.
+PEERS = {
+    "langfuse": ("langfuse",),
+    "logfire": ("logfire",),
+    "phoenix": ("arize-phoenix-otel", "openinference-instrumentation-openai"),
+    "traceloop": ("traceloop-sdk", "httpx"),
+}
 # Packages whose evaluators, metrics and scorers clew runs on sessions, and what their tests need.
 ADAPTERS = {"arize-phoenix-evals": ("openai",), "autoevals": ("openai",), "deepeval": ()}
 # The instrumentors whose released sources contain tests; OpenAI's do not.
@@ -528,9 +535,24 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def bench(session: nox.Session) -> None:
-    """Measure against the named peers, in one run."""
+    """Measure beside other products, and write docs/benchmarks.md; arguments choose otherwise."""
     _install(session, *EXTRAS, groups=("bench",))
-    session.run("python", "-m", "bench", *session.posargs)
+    for name, packages in PEERS.items():
+        _with_peer(session, name, packages)
+    page = ("--markdown", "docs/benchmarks.md")
+    session.run("python", "-m", "bench", *(session.posargs or page))
+
+
+def _with_peer(session: nox.Session, name: str, packages: tuple[str, ...]) -> None:
+    """Install a product in an environment beside; without it, the bench says that it is absent."""
+    code = "import importlib.metadata; print(importlib.metadata.version('openai'))"
+    openai = str(session.run("python", "-c", code, silent=True)).strip()
+    where = Path(session.create_tmp()).resolve() / name
+    session.run("uv", "venv", "--quiet", "--allow-existing", str(where), external=True)
+    python = str(where / "bin" / "python")
+    command = ("uv", "pip", "install", "-q", "--python", python, *packages, f"openai=={openai}")
+    session.run(*command, external=True, success_codes=range(256))
+    session.env[f"BENCH_PYTHON_{name.upper()}"] = python
 
 
 @nox.session(python=CURRENT)

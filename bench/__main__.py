@@ -13,9 +13,14 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
+from bench.call_processes import versions_of_peers
+from bench.page_of_results import load, page
 from bench.pairing import Estimate, Verdict
 
-BENCHES = ("startup", "span", "call", "counting", "store", "page", "signals", "metrics")
+BENCHES = (
+    *("startup", "span", "call", "export", "memory", "exit"),
+    *("counting", "store", "page", "signals", "metrics"),
+)
 BY_NAME = ("engines",)
 """Those that are run only when they are named: they need much that the others do not."""
 
@@ -37,6 +42,7 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, help="how often each row is run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers there")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write a page there")
     parser.add_argument(
         "--stores", type=Path, metavar="FOLDER", help="keep the stores that are read in there"
     )
@@ -55,12 +61,18 @@ def main() -> int:
         parser.error("--rounds must be at least 1")
     found: dict[str, Any] = {"versions": _versions()}
     print(", ".join(f"{name} {version}" for name, version in found["versions"].items()))
-    kept = True
+    kept, load_at_start = True, load()
+    reports: dict[str, str] = {}
     for name in options.benches or BENCHES:
         bench = import_module(f"bench.{name}")
         found[name] = bench.measure(options.rounds or bench.ROUNDS)
-        print(f"\n{bench.report(found[name])}", flush=True)
+        reports[name] = bench.report(found[name])
+        print(f"\n{reports[name]}", flush=True)
         kept = kept and all(verdict.kept for verdict in found[name]["verdicts"])
+        if options.markdown:  # After each, as a run is long.
+            rounds = {name: found[name].get("rounds") for name in reports}
+            text = page(reports, rounds, found["versions"], load_at_start)
+            options.markdown.write_text(text, "utf-8")
     if options.json:
         options.json.write_text(json.dumps(found, indent=2, default=_plain) + "\n", "utf-8")
     return 0 if kept else 1
@@ -73,7 +85,7 @@ def _versions() -> dict[str, str]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = "absent"
-    return versions
+    return versions | versions_of_peers()
 
 
 def _plain(value: object) -> Any:

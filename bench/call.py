@@ -6,15 +6,15 @@ so that tracing is as large a part of the call as possible. Only the time to a s
 is measured with a provider that waits first, as hosted models do.
 """
 
-import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from operator import truediv
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.request import urlopen
 
-from bench.call_processes import Row, can_run, dead_collector, need, serving
+from bench.call_processes import Row, ask, can_run, dead_collector, need, serving
 from bench.pairing import Verdict, paired, table, turns
 
 ROUNDS = 100
@@ -34,10 +34,12 @@ _TITLES = {
     "bare": "OpenInference's instrumentor, SDK, OTLP/HTTP in batches",
     "clew": "clew: instrument_all(), with session and user",
     "clew_dead": "clew, and the collector is dead",
+    "clew_store": "clew, into its store, with session and user",
     "phoenix": "phoenix: register(auto_instrument=True)",
     "phoenix_batch": "phoenix: register(auto_instrument=True, batch=True)",
     "traceloop": "traceloop: Traceloop.init()",
     "langfuse": "langfuse: langfuse.openai",
+    "logfire": "logfire: instrument_openai()",
 }
 _WAYS = {"sync": CALLS, "async": CALLS, "stream": STREAMS}
 _HEADINGS = {
@@ -62,10 +64,11 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
         }
         rows = {}
         for name in names:
-            rows[name] = Row(name, addresses)
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            rows[name] = Row(name, addresses, store=folder / "sessions.db")
             stack.callback(rows[name].close)
             _check(rows[name], addresses["sink"])
-        _ask(addresses["sink"], "stop")
+        ask(addresses["sink"], "stop")
         for order in turns(names, rounds):
             for way, calls in _WAYS.items():
                 for name in order:
@@ -146,13 +149,18 @@ def _check(row: Row, sink: str) -> None:
     """Warm *row* up, and raise unless it makes the right spans: a row without spans is fast."""
     for way, calls in _WAYS.items():
         row.turn(way, calls)
-    spans = _ask(sink, "spans")
-    made = [span for span in spans if _MODEL in span.values()]
+    spans = row.stored() if row.name == "clew_store" else ask(sink, "spans")
+    # Logfire also exports logs for a stream.
+    made = [
+        span
+        for span in spans
+        if _MODEL in span.values() and span.get("logfire.span_type", "span") == "span"
+    ]
     calls = sum(_WAYS.values())
     right = len(made) == {"plain": 0, "clew_dead": 0}.get(row.name, calls)
     if row.name == "clew_dead":
         right = row.lost == calls
-    if row.name == "clew":
+    if row.name in {"clew", "clew_store"}:
         right = right and all(span.items() >= _IDS.items() for span in spans)
     if not right:
         message = f"{row.name} made {len(made)} spans for {calls} calls: {spans[:1]}"
@@ -168,9 +176,3 @@ def _upstream_and_a_dead_collector(addresses: Mapping[str, str]) -> float | None
         return row.turn("sync", 1)[0]
     finally:
         row.close()
-
-
-def _ask(sink: str, what: str) -> list[dict[str, str]]:
-    with urlopen(f"{sink}/{what}") as answer:  # The address is that of call_sink.py
-        spans: list[dict[str, str]] = json.load(answer)
-    return spans

@@ -11,10 +11,29 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import IO, Any, cast
+from urllib.request import urlopen
+
+from clew import sessions
 
 _PROGRAMS = Path(__file__).parent / "programs"
-_NEEDS = {"phoenix": "phoenix.otel", "traceloop": "traceloop.sdk", "langfuse": "langfuse"}
-_VARIABLES = ("PYTHON", "OTEL_", "CLEW_", "PHOENIX_", "OPENAI_", "OPENINFERENCE_", "LANGFUSE_")
+_NEEDS = {
+    "phoenix": "phoenix.otel",
+    "traceloop": "traceloop.sdk",
+    "langfuse": "langfuse",
+    "logfire": "logfire",
+}
+PEERS = {"traceloop": "traceloop-sdk", "langfuse": "langfuse", "logfire": "logfire"}
+"""The packages of the products that may have an interpreter of their own."""
+_VARIABLES = (
+    "PYTHON",
+    "OTEL_",
+    "CLEW_",
+    "PHOENIX_",
+    "OPENAI_",
+    "OPENINFERENCE_",
+    "LANGFUSE_",
+    "LOGFIRE_",
+)
 """Removed, so that no machine's own settings matter. PYTHONPATH stays, to measure another copy."""
 
 
@@ -59,12 +78,16 @@ class Program:
 class Row:
     """One application, which calls OpenAI when it gets a turn."""
 
-    def __init__(self, name: str, addresses: Mapping[str, str]) -> None:
+    def __init__(self, name: str, addresses: Mapping[str, str], store: Path | None = None) -> None:
         self.name = name
+        self._store = store if name == "clew_store" else None
         self.dead = name.endswith("_dead")
         self.lost = 0
         """The number of spans that clew could not deliver."""
         collector = addresses["dead" if self.dead else "sink"]
+        where = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector}
+        if self._store is not None:
+            where = {"CLEW_STORE": str(self._store)}
         self._program = Program(
             _python(name),
             "call_row.py",
@@ -72,7 +95,7 @@ class Row:
             addresses["fast"],
             addresses["slow"],
             collector,
-            OTEL_EXPORTER_OTLP_ENDPOINT=collector,
+            **where,
         )
         version, expected = self._program.receive(), metadata.version("openai")
         if version != expected:
@@ -86,6 +109,14 @@ class Row:
         result = self._program.receive()
         self.lost = result["lost"]
         return median(result["times"]), result["cpu"]
+
+    def stored(self) -> list[dict[str, str]]:
+        """Return the attributes of the spans that are in the store of the row."""
+        if self._store is None:
+            return []
+        with sessions.open(self._store) as store:
+            names = [row["session_id"] for row in store.sql("SELECT session_id FROM sessions")]
+            return [dict(span.attributes) for name in names for span in store.spans(name)]
 
     def close(self) -> None:
         self._program.close()
@@ -109,6 +140,13 @@ def dead_collector() -> Iterator[str]:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
+def ask(sink: str, what: str) -> list[dict[str, str]]:
+    """Return what the collector at *sink* answers, the attributes of its spans."""
+    with urlopen(f"{sink}/{what}") as answer:  # The address is that of call_sink.py
+        spans: list[dict[str, str]] = json.load(answer)
+    return spans
+
+
 def need(name: str) -> str:
     """Return the module that a row needs."""
     return _NEEDS.get(name.partition("_")[0], "openai")
@@ -119,6 +157,17 @@ def can_run(name: str) -> bool:
     find = f"import importlib.util; importlib.util.find_spec({need(name)!r}).name"
     found = subprocess.run([_python(name), "-c", find], capture_output=True, check=False)
     return found.returncode == 0
+
+
+def versions_of_peers() -> dict[str, str]:
+    """Return the versions of the products that have an interpreter of their own."""
+    ask_for = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
+    versions = {}
+    for name, package in PEERS.items():
+        command = [_python(name), "-c", ask_for, package]
+        found = subprocess.run(command, capture_output=True, check=False, text=True)
+        versions[package] = found.stdout.strip() or "absent"
+    return versions
 
 
 def _python(name: str) -> str:

@@ -96,6 +96,15 @@ def langfuse() -> Traced:
     return get_client().flush, nullcontext
 
 
+def logfire() -> Traced:
+    import logfire as product
+
+    # It exports, in batches, to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
+    product.configure(send_to_logfire=False, console=False, inspect_arguments=False, metrics=False)
+    product.instrument_openai()
+    return product.force_flush, nullcontext
+
+
 def lost() -> int:
     """Return how many spans could not be delivered to a dead collector."""
     if row != "clew_dead":
@@ -148,11 +157,13 @@ ROWS: dict[str, Callable[[], Traced]] = {
     "bare": bare,
     "clew": clew,
     "clew_dead": clew,
+    "clew_store": clew,
     "phoenix": phoenix,
     "phoenix_dead": phoenix,
     "phoenix_batch": lambda: phoenix(batch=True),
     "traceloop": traceloop,
     "langfuse": langfuse,
+    "logfire": logfire,
 }
 WAYS = {"sync": sync, "async": asynchronous, "stream": stream}
 

@@ -80,6 +80,7 @@ BY_HAND = {
     "changelog": "shows the next changelog",
     "audit": "asks for vulnerabilities, of which there are new ones every day",
     "fuzz": "looks for new inputs",
+    "prereleases": "tests with releases of tomorrow",
     "bench": "measures",
     "bench_engines": "measures",
 }
