@@ -21,8 +21,10 @@ def repair(instrumentor: Any) -> Callable[[], None]:
     """Return what ends the thread of this activation."""
     from openinference.instrumentation.llama_index._handler import END_OF_QUEUE
 
-    waiting = instrumentor._span_handler._export_queue  # What the thread looks at
-    return partial(_end, waiting, END_OF_QUEUE)
+    handler = getattr(instrumentor, "_span_handler", None)
+    if handler is None:  # It was asked for the callbacks of old, which have no thread.
+        return lambda: None
+    return partial(_end, handler._export_queue, END_OF_QUEUE)
 
 
 def _end(waiting: Any, end: object) -> None:
