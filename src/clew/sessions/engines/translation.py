@@ -37,10 +37,9 @@ PUBLIC = (
 _VIEWS = (
     ("clew.sessions", "views.sql"),
     ("clew.sessions.engines", "views.sql"),
-    ("clew.sessions.engines", "views_replaced.sql"),
 )
 _REPLACING = "duckdb"
-"""Which engine has the views of the last file: a part is replaced there (`Engine.replaces`)."""
+"""Where a part is replaced (`Engine.replaces`), all of its rows are of one batch."""
 _BATCHES = "current_batch"
 _WITH = re.compile(r"WITH (RECURSIVE )?")
 
@@ -309,10 +308,18 @@ def _typed_columns(query: exp.Query, schema: MappingSchema) -> dict[str, str]:
 def _definitions(dialect: str) -> dict[str, exp.Query]:
     """Return the views of the store that are documented, and those of engines, as they stand."""
     found: dict[str, exp.Query] = {}
-    for package, name in _VIEWS if dialect == _REPLACING else _VIEWS[:2]:
+    for package, name in _VIEWS:
         text = (files(package) / name).read_text("utf-8")
         for statement in sqlglot.parse(text, read="sqlite"):
             if isinstance(statement, exp.Create) and isinstance(statement.expression, exp.Query):
                 found[statement.this.name] = statement.expression
+                if dialect == _REPLACING:
+                    _leave_out_batches(statement.expression)
     del found[_SPANS]
     return found
+
+
+def _leave_out_batches(view: exp.Query) -> None:
+    for where in list(view.find_all(exp.Where)):
+        if any(it.name == _BATCHES for it in where.find_all(exp.Table)):
+            where.pop()

@@ -165,3 +165,10 @@ def test_values_that_are_equal_and_not_the_same_are_told_apart(values):
     (value,) = values
     text = {bool: "1", bytes: "'31'", str: "'1'", type(None): "NULL"}.get(type(value), repr(value))
     assert f"SELECT {text} AS" in found.sql
+
+
+@pytest.mark.parametrize("view", PUBLIC)
+def test_batches_are_looked_for_unless_parts_are_replaced(view):
+    asked = {it: translate(f"SELECT * FROM {view}", dialect=it) for it in DIALECTS}
+    assert "current_batch" not in asked["duckdb"].sql
+    assert ("current_batch" in asked["clickhouse"].sql) == (view != "spans")
