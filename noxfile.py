@@ -151,7 +151,7 @@ def _with_all_frameworks(session: nox.Session) -> None:
     _install(session, *EXTRAS, groups=groups)
 
 
-# Most of their time they start programs, which do not get into each other's way.
+# What these test is in no other process's way: they start programs, or are units.
 SIDE_BY_SIDE = [
     *(
         f"tests/integration/{name}"
@@ -159,15 +159,23 @@ SIDE_BY_SIDE = [
             "activation",
             "cli",
             "contract",
+            "delivery",
             "doctor",
             "evaluations",
+            "examples",
             "faults",
+            "javascript",
+            "logs",
             "sessions",
+            "soak",
             "store",
             "testing",
+            "zero_code",
         )
     ),
     "tests/release/docs",
+    "tests/release/resolution",
+    "tests/unit",
 ]
 
 
@@ -180,12 +188,12 @@ def tests(session: nox.Session) -> None:
         _pytest(session)
         return
     # While Playwright is at work its event loop runs, and no other can be run in that process.
-    apart = ["tests/integration/viewer", *APART]
-    apart += ["tests/integration/zero_code", "tests/integration/crossing"]
+    apart = [*APART, "tests/integration/viewer", "tests/integration/crossing"]
     others = [f"--ignore={folder}" for folder in [*SIDE_BY_SIDE, *apart]]
-    side_by_side = ["--numprocesses=auto", "--dist=loadfile", *SIDE_BY_SIDE]
+    processes = ["--numprocesses=auto", "--dist=loadfile"]
+    runs = [[*processes, *SIDE_BY_SIDE], others, *([*processes, it] for it in apart)]
     failed = False
-    for arguments in (side_by_side, others, *([folder] for folder in apart)):
+    for arguments in runs:
         try:
             _pytest(session, *arguments)
         except CommandFailed:  # The rest is run all the same.

@@ -30,11 +30,11 @@ def ids(found):
     return [str(block) for block in found]
 
 
-WITH_PYTHON = [
-    page
-    for page in PAGES
-    if any(block.language == "python" and not block.mark for block in blocks(page))
-]
+def python_of(page):
+    return [it for it in blocks(page) if it.language == "python" and not it.mark]
+
+
+WITH_PYTHON = [page for page in PAGES if python_of(page)]
 
 
 ALONE = [
@@ -44,9 +44,12 @@ ALONE = [
 ]
 """Blocks that need no earlier one. Mistral's SDK reads no variable for the URL of its server."""
 
+CONNECTED = [page for page in WITH_PYTHON if not set(python_of(page)) <= set(ALONE)]
+"""Pages with a block that needs another one. Of the rest each block is run alone."""
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", WITH_PYTHON)
+@pytest.mark.parametrize("page", CONNECTED)
 def test_the_python_of_a_page_runs(run, page):
     run("-W", "ignore", "-m", "tests.release.docs.run_page", page)
 
