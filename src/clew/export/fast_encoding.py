@@ -108,7 +108,7 @@ class _Scopes:
 
 
 def _encode(span: ReadableSpan, target: Any) -> None:
-    context = span.get_span_context()
+    context: Any = span.get_span_context()
     target.trace_id = context.trace_id.to_bytes(16, "big")
     target.span_id = context.span_id.to_bytes(8, "big")
     if context.trace_state:

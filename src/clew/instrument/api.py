@@ -18,7 +18,7 @@ from clew.core.weak_map import WeakById
 from clew.export import default_provider
 from clew.export.fast_encoding import encode_spans_faster
 from clew.instrument.activation import Activator
-from clew.instrument.plain_spans import make_plain_spans
+from clew.instrument.repairs.plain_spans import make_plain_spans
 from clew.instrument.report import Activation, Report
 from clew.instrument.selection import select
 from clew.instrument.start_lock import StartLock

@@ -2,13 +2,14 @@
 
 `OITracer` asks its `TraceConfig` about each attribute whether that is to be masked, and twice about
 those that a span starts with, which it sets twice, too. By default nothing is masked but long
-images. Then an attribute is set at once, and only one that may be an image is masked as before. With
-another config, and for tracers that are not clew's, nothing changes.
+images. Then an attribute is set at once, and only one that may be an image is masked as before.
+With another config, and for tracers that are not clew's, nothing changes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import partial
+from itertools import starmap
 from operator import attrgetter
 from typing import Any
 
@@ -19,6 +20,7 @@ from clew.core.containment import contain
 from clew.instrument.repairs import check_parameters, unmet_requirement
 from clew.patching.undo import Undo, UndoStack
 from clew.patching.wrap import Patches
+from clew.spans.kept_span import KeptSpan
 from clew.spans.model_calls import KIND
 from clew.spans.tracer_provider import ClewTracer
 
@@ -62,27 +64,26 @@ def _starter(tracer_class: Any) -> Callable[..., Any]:
     note_started = _capture._capture_span_context  # OpenInference offers no public way
     settings = attrgetter(*(it.name for it in fields(TraceConfig) if it.name not in _ABOUT_IMAGES))
 
-    def can_be_plain(tracer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    def is_plain(tracer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         config = tracer._self_config
         return (
             type(tracer) is tracer_class
             and type(tracer.__wrapped__) is ClewTracer
             and type(config) is TraceConfig
             and not any(settings(config))
-            and len(args) < 2
+            and args[1:] == ()  # All instrumentors name the others.
             and kwargs.get("openinference_span_kind") is None
-            and not any(it in _CARRIED or _is_special(it, value) for it, value in kwargs["attributes"].items())
+            and not any(starmap(_is_changed, (kwargs.get("attributes") or {}).items()))
             and is_instrumentation_enabled()
         )
 
     def start_span(wrapped: Any, tracer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        is_plain = False
+        plain = False
         try:
-            kwargs["attributes"] = kwargs.get("attributes") or {}
-            is_plain = can_be_plain(tracer, args, kwargs)
+            plain = is_plain(tracer, args, kwargs)
         except Exception:
             contain("choosing the class of a span")
-        if not is_plain:
+        if not plain:
             return wrapped(*args, **kwargs)
         kwargs.pop("openinference_span_kind", None)
         started = ClewTracer.start_span(tracer, *args, **kwargs)
@@ -97,7 +98,12 @@ def _starter(tracer_class: Any) -> Callable[..., Any]:
     return start_span
 
 
-def _is_special(key: str, value: Any) -> bool:
+def _is_changed(key: str, value: Any) -> bool:
+    """Whether a span may start with another value than this, or with none."""
+    return key in _CARRIED or _is_masked(key, value)
+
+
+def _is_masked(key: str, value: Any) -> bool:
     """Whether OpenInference may set another value than this, or none."""
     return value is None or key.endswith(_IMAGE) or callable(value)
 
@@ -106,12 +112,12 @@ def _set_again(
     span: Any, started: Any, kwargs: Mapping[str, Any], of_current_context: Callable[[], Any]
 ) -> None:
     """Set attributes once more, as OpenInference does, where that makes a difference."""
-    attributes = kwargs["attributes"]
+    attributes = kwargs.get("attributes") or {}
     if KIND in attributes:  # OpenInference keeps the kind, and sets it at the end again.
         span.set_attribute(KIND, attributes[KIND])
     if getattr(started, "clew_own_call", None) is not None:  # The call takes note of them.
         span.set_attributes(attributes)
-    if kwargs.get("context") is not None:  # Another context than the current one
+    if not isinstance(started, KeptSpan):  # Which has what its own context carries.
         span.set_attributes(dict(of_current_context()))
 
 
@@ -121,7 +127,7 @@ def _plain_class(span_class: Any) -> Any:
     class PlainSpan(span_class):  # type: ignore[misc]
         def set_attribute(self, key: str, value: Any) -> None:
             span = self.__wrapped__
-            if key == KIND or _is_special(key, value) or not span.is_recording():
+            if key == KIND or _is_masked(key, value) or not span.is_recording():
                 super().set_attribute(key, value)
             else:
                 span.set_attribute(key, value)
