@@ -45,7 +45,6 @@ PASS_THROUGH = (
     "instrument.repairs.dspy.tokens._acall",
     "instrument.repairs.plain_spans._starter.<locals>.start_span",
     "instrument.repairs.plain_spans._plain_class.",
-    "instrument.repairs.plain_spans._is_masked",
     "instrument.repairs.langchain.cancelled_calls.repair.<locals>.",
     "instrument.repairs.langchain.nesting.repair.<locals>.in_own_run",
     # They are asked for what there is, and nothing happens in them.

@@ -100,12 +100,7 @@ def _starter(tracer_class: Any) -> Callable[..., Any]:
 
 def _is_changed(key: str, value: Any) -> bool:
     """Whether a span may start with another value than this, or with none."""
-    return key in _CARRIED or _is_masked(key, value)
-
-
-def _is_masked(key: str, value: Any) -> bool:
-    """Whether OpenInference may set another value than this, or none."""
-    return value is None or key.endswith(_IMAGE) or callable(value)
+    return value is None or key in _CARRIED or key.endswith(_IMAGE) or callable(value)
 
 
 def _set_again(
@@ -127,7 +122,13 @@ def _plain_class(span_class: Any) -> Any:
     class PlainSpan(span_class):  # type: ignore[misc]
         def set_attribute(self, key: str, value: Any) -> None:
             span = self.__wrapped__
-            if key == KIND or _is_masked(key, value) or not span.is_recording():
+            if (
+                value is None
+                or key == KIND
+                or key.endswith(_IMAGE)
+                or callable(value)
+                or not span.is_recording()
+            ):
                 super().set_attribute(key, value)
             else:
                 span.set_attribute(key, value)
