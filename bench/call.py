@@ -24,7 +24,6 @@ STREAMS = 5
 LATENCY = 25
 """Milliseconds until the first token. Hosted models take at least ten times as long."""
 LIMIT = 1.10
-LIMIT_CPU = 1.00
 LIMIT_DEAD = 1.05
 LIMIT_FIRST_TOKEN = 1.03
 
@@ -135,14 +134,11 @@ def _compared(name: str, turned: Mapping[str, list[tuple[float, float]]]) -> dic
 
 def _verdicts(ways: Mapping[str, Mapping[str, Any]]) -> tuple[Verdict, ...]:
     call = "a call with clew takes at most 10 % longer than with the bare instrumentor"
-    cpu = "a call with clew takes at most the CPU time that it takes with the bare instrumentor"
     dead = "a dead collector makes clew's calls at most 5 % slower than a live one"
     first = "the first token comes at most 3 % later than untraced"
     return (
         Verdict(call, ways["sync"]["clew"]["to_bare"], LIMIT),
         Verdict(f"{call}, asynchronously", ways["async"]["clew"]["to_bare"], LIMIT),
-        Verdict(cpu, ways["sync"]["clew"]["cpu_to_bare"], LIMIT_CPU),
-        Verdict(f"{cpu}, asynchronously", ways["async"]["clew"]["cpu_to_bare"], LIMIT_CPU),
         Verdict(dead, ways["sync"]["clew_dead"]["to_live"], LIMIT_DEAD),
         Verdict(f"{dead}, asynchronously", ways["async"]["clew_dead"]["to_live"], LIMIT_DEAD),
         Verdict(first, ways["stream"]["clew"]["to_plain"], LIMIT_FIRST_TOKEN),

@@ -15,7 +15,7 @@ from openinference.instrumentation import (
 from openinference.instrumentation._spans import OpenInferenceSpan
 from opentelemetry import context as otel
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from clew import using_session
 from clew.instrument.repairs.plain_spans import make_plain_spans
@@ -64,12 +64,16 @@ def test_their_attributes_are_upstreams(make_telemetry, plainly, start, later, c
         given = {"context": otel.set_value("metadata", "own")} if context else {}
         with using_session("chat-42", user_id="ada"), using_metadata({"a": 1}):
             span = telemetry.instrumentor.start_span("work", attributes=start, **given)
+        nested = telemetry.instrumentor.start_span(
+            "nested", context=set_span_in_context(span), attributes=start
+        )
+        nested.end()
         for each in later:
             span.set_attributes(each)
             for key, value in each.items():
                 span.set_attribute(key, value)
         span.end()
-        return sorted(telemetry.last().items())
+        return {name: sorted(it.items()) for name, it in telemetry.named().items()}
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
