@@ -119,6 +119,18 @@ def test_spans_are_plain_by_default_and_only_those_of_clews_tracers(telemetry, p
     plainly(check)
 
 
+def test_a_call_counts_the_tokens_that_a_span_inside_starts_with(telemetry, plainly):
+    def check():
+        tokens = {"llm.token_count.prompt": 7}
+        outer = telemetry.instrumentor.start_span("outer", attributes={KIND: "LLM"})
+        inside = {"context": set_span_in_context(outer), "attributes": {KIND: "LLM", **tokens}}
+        telemetry.instrumentor.start_span("inner", **inside).end()
+        outer.end()
+        assert telemetry.last().items() >= tokens.items()
+
+    plainly(check)
+
+
 def test_suppressed_and_captured_as_before(telemetry, plainly):
     def check():
         with suppress_tracing():
