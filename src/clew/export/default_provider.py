@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 from clew.core import settings
 from clew.core.weak_map import WeakById
 from clew.export.delivery_processor import Delivery
+from clew.export.environment_proxies import remember_environment
 from clew.export.span_limits import MAX_ATTRIBUTES, attributes_are_limited, span_limits
 from clew.export.standard_error import StandardError
 from clew.export.store_exporter import StoreExporter
@@ -142,10 +143,12 @@ def _exporter(name: str) -> SpanExporter:
     for point in metadata.entry_points(group="opentelemetry_traces_exporter", name=name):
         try:
             make: Callable[[], SpanExporter] = point.load()
-            return make()
+            exporter = make()
         except Exception as error:
             message = f"it raised {type(error).__name__}: {error}"
             raise _Unusable(message) from error
+        remember_environment(exporter)
+        return exporter
     if package := _PACKAGES.get(name):
         message = f"its package is not installed; python -m pip install {package}"
         raise _Unusable(message)

@@ -16,7 +16,9 @@ from clew.core.backend_names import Alias
 from clew.core.errors import ConfigurationError
 from clew.core.weak_map import WeakById
 from clew.export import default_provider
+from clew.export.fast_encoding import encode_spans_faster
 from clew.instrument.activation import Activator
+from clew.instrument.repairs.plain_spans import make_plain_spans
 from clew.instrument.report import Activation, Report
 from clew.instrument.selection import select
 from clew.instrument.start_lock import StartLock
@@ -281,6 +283,8 @@ def _switch_on(  # noqa: PLR0913 - what `_start` has read
     ids.read_default_ids(undo)
     flush_at_server_shutdown(undo)
     stamp_global_logs(undo)
+    encode_spans_faster(undo)
+    make_plain_spans(undo)
     of_the_application = default_provider.provider_of_the_application()
     provider = options.tracer_provider or of_the_application or default_provider.make_provider()
     activator.tracer_provider = ClewTracerProvider(provider)

@@ -43,6 +43,8 @@ PASS_THROUGH = (
     "instrument.repairs.bedrock.streams._record_event",
     "instrument.repairs.dspy.tokens._call",
     "instrument.repairs.dspy.tokens._acall",
+    "instrument.repairs.plain_spans._starter.<locals>.start_span",
+    "instrument.repairs.plain_spans._plain_class.",
     "instrument.repairs.langchain.cancelled_calls.repair.<locals>.",
     "instrument.repairs.langchain.nesting.repair.<locals>.in_own_run",
     # They are asked for what there is, and nothing happens in them.
