@@ -179,15 +179,24 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         _pytest(session)
         return
+    _run_each(session, _parts_of_the_tests())
+
+
+def _parts_of_the_tests() -> list[list[str]]:
+    """Return what pytest is called with, one run after the other, for all tests."""
     # While Playwright is at work its event loop runs, and no other can be run in that process.
     apart = ["tests/integration/viewer", *APART]
     apart += ["tests/integration/zero_code", "tests/integration/crossing"]
     others = [f"--ignore={folder}" for folder in [*SIDE_BY_SIDE, *apart]]
     side_by_side = ["--numprocesses=auto", "--dist=loadfile", *SIDE_BY_SIDE]
+    return [side_by_side, others, *([folder] for folder in apart)]
+
+
+def _run_each(session: nox.Session, parts: list[list[str]], *before: str) -> None:
     failed = False
-    for arguments in (side_by_side, others, *([folder] for folder in apart)):
+    for arguments in parts:
         try:
-            _pytest(session, *arguments)
+            session.run(*before, "pytest", *arguments)
         except CommandFailed:  # The rest is run all the same.
             failed = True
     if failed:
@@ -206,6 +215,51 @@ def _install_axe(session: nox.Session) -> None:
     script = place / "node_modules" / "axe-core" / "axe.min.js"
     if script.exists():
         session.env["AXE_CORE"] = str(script)
+
+
+@nox.session(python=CURRENT)
+def coverage(session: nox.Session) -> None:
+    """Say which branches of the package no test takes: of all in one environment, and on engines.
+
+    It takes longer than the tests, because the programs that they start are measured, too.
+    ``-- tests/unit`` measures a part, and adds it to what is there.
+    """
+    _with_all_frameworks(session)
+    session.install(
+        "-e", ".[clickhouse,duckdb]", "--group", "coverage", "--group", "engine-clickhouse"
+    )
+    _install_axe(session)
+    place = Path(session.create_tmp()).resolve()
+    session.env["COVERAGE_FILE"] = str(place / "measured")
+    measured = ("coverage", "run", "-m")
+    if session.posargs:
+        _run_each(session, [list(session.posargs)], *measured)
+    else:
+        session.run("coverage", "erase")
+        _run_each(session, _parts_of_the_tests(), *measured)
+        for engine in ("clickhouse", "duckdb"):
+            session.env["ENGINE"] = engine
+            _run_each(session, [["tests/release/engines"]], *measured)
+    session.run("coverage", "combine", "--append")
+    session.run("coverage", "html", "--quiet", "--fail-under=0", "-d", str(place / "html"))
+    session.run("coverage", "report", "--skip-covered")
+
+
+@nox.session(python=CURRENT)
+def mutants(session: nox.Session) -> None:
+    """Make small mistakes in clew, and say which of them no unit test notices; see tests/mutants.md.
+
+    ``-- --share 0.1`` tries a tenth of them, ``-- --only context/ids.py`` those of one module. What
+    has been tried is kept in .mutants, as is which test runs which line; delete it to begin anew.
+    """
+    _install(session, "metrics", "view", groups=("test", "coverage"))
+    place = Path(".mutants").resolve()
+    times = place / "times.json"
+    if not times.exists():
+        session.env |= {"COVERAGE_FILE": str(place / "cov"), "CLEW_TEST_TIMES": str(times)}
+        plugin = ("-p", "tests.support.mutation.which_tests")
+        session.run("coverage", "run", "-m", "pytest", *plugin, "--numprocesses=0", "tests/unit")
+    session.run("python", "-m", "tests.support.mutation", *session.posargs)
 
 
 @nox.session(python=PYTHONS[1:] or [CURRENT])
