@@ -247,7 +247,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=CURRENT)
 def mutants(session: nox.Session) -> None:
-    """Make small mistakes in clew, and say which of them no unit test notices; see tests/mutants.md.
+    """Make small mistakes in clew, and say which no unit test notices; see tests/mutants.md.
 
     ``-- --share 0.1`` tries a tenth of them, ``-- --only context/ids.py`` those of one module. What
     has been tried is kept in .mutants, as is which test runs which line; delete it to begin anew.

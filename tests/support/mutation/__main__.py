@@ -12,35 +12,45 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.support.mutation import trying
 from tests.support.mutation.choosing import Place, Tests, all_places, package_of, sample
+from tests.support.mutation.trying import FAILED, PASSED, TIMED_OUT, OnlyAtImport, Trials
 
 PROJECT = Path(__file__).parents[3]
-# First a few tests, which find most; then those that are left, as long as this.
-FIRST_TESTS, LONGEST_SECONDS = 30, 60
+NOTICED = {"found", "does not end"}
 
 
 def main() -> None:
     arguments = _arguments()
     places = all_places(PROJECT / "src")
     chosen = sample(places, arguments.share, arguments.seed)
-    if arguments.only:
-        chosen = [place for place in chosen if arguments.only in place.name]
+    chosen = [place for place in chosen if any(it in place.name for it in arguments.only)]
     done = _results(arguments.results)
+    print(f"{len(places)} mutants, of which {len(chosen)} are drawn and {len(done)} are done")
     measured = [path for folder in arguments.measured for path in folder.glob("cov*")]
     times = [folder / "times.json" for folder in arguments.measured]
     tests = Tests(measured, [path for path in times if path.exists()])
-    print(f"{len(places)} mutants, of which {len(chosen)} are drawn and {len(done)} are done")
-    with tempfile.TemporaryDirectory() as where:
-        trial = _Trial(Path(where), tests)
+
+    def work(trials: Trials) -> None:
+        trial = _Trial(trials, tests, arguments.tests)
         with arguments.results.open("a") as file:
             for place in _as_long_as(arguments.minutes, chosen):
-                if place.name not in done:
-                    result = trial.of(place)
-                    file.write(json.dumps(result) + "\n")
+                if _is_to_be_tried(done.get(place.name), arguments.tests):
+                    file.write(json.dumps(trial.of(place)) + "\n")
                     file.flush()
+
+    with tempfile.TemporaryDirectory() as where:
+        Trials(PROJECT / "src", Path(where) / "src").start(work, arguments.folders)
     _show(_results(arguments.results))
+
+
+def _is_to_be_tried(result: dict[str, Any] | None, tests: int) -> bool:
+    if result is None:
+        return True
+    if result["outcome"] in {"no test runs it", "broken", "a test fails without it, too"}:
+        return True
+    return result["outcome"] == "survived" and result["tests"] < min(tests, result["of"])
 
 
 def _arguments() -> argparse.Namespace:
@@ -50,7 +60,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--share", type=float, default=1.0, help="of all, drawn by the seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--only", help="a part of a module's path, or of a mutant's name")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="a part of a module's path, or of a mutant's name"
+    )
+    parser.add_argument("--tests", type=int, default=100, help="at most so many for a mutant")
+    parser.add_argument("--folders", nargs="+", default=["tests/unit"])
     return parser.parse_args()
 
 
@@ -64,68 +78,53 @@ def _as_long_as(minutes: float, places: list[Place]) -> Iterator[Place]:
 
 
 class _Trial:
-    """Tries one mutant after the other in a copy of the project."""
+    """Tries one mutant after the other."""
 
-    def __init__(self, where: Path, tests: Tests) -> None:
+    def __init__(self, trials: Trials, tests: Tests, most_tests: int) -> None:
+        self._trials = trials
         self._tests = tests
-        self._said = where / "said"
+        self._most_tests = most_tests
         self._passes: dict[str, bool] = {}
-        self._copy = trying.Copy(PROJECT, where / "copy")
-        trying.prepare(self._copy)
-        # So that the tests themselves are compiled once.
-        trying.run(tests.names(), 600, self._said, collect=True)
 
-    def of(self, place: Place) -> dict[str, str]:
+    def of(self, place: Place) -> dict[str, Any]:
         result = {"mutant": place.name, "package": package_of(place.module)}
         names = self._tests.of(place)
+        result |= {"of": len(names), "tests": min(len(names), self._most_tests)}
         if not names:
             return {**result, "outcome": "no test runs it"}
-        self._copy.put(place.module, place.mutant.text)
+        names = names[: self._most_tests]
+        seconds = 20 + 3 * self._tests.seconds(names)
         try:
-            outcome, test = self._outcome(names)
-        finally:
-            self._copy.restore(place.module)
-        if test and not self._passes_without(test):
+            code, said = self._trials.runs(names, seconds, (place.module, place.mutant.text))
+        except (OnlyAtImport, SyntaxError):
+            return {**result, "outcome": "not tried, at import"}
+        outcome = {PASSED: "survived", FAILED: "found", TIMED_OUT: "does not end"}.get(
+            code, "broken"
+        )
+        if code == FAILED and not self._passes_without(said):
             outcome = "a test fails without it, too"
-        return {**result, "outcome": outcome, "test": test}
-
-    def _outcome(self, names: list[str]) -> tuple[str, str]:
-        for part in (names[:FIRST_TESTS], self._tests.within(LONGEST_SECONDS, names[FIRST_TESTS:])):
-            if not part:
-                continue
-            code = trying.run(part, 30 + 3 * self._tests.seconds(part), self._said)
-            said = self._said.read_text(errors="replace")
-            if code == trying.TIMED_OUT:
-                return "does not end", ""
-            if code == trying.NOT_THE_COPY:
-                message = f"clew was not imported from the copy:\n{said}"
-                raise RuntimeError(message)
-            if code != trying.PASSED:
-                failed = said.partition("FAILED:\n")[2].split("\n")[0]
-                return "found", failed
-        return "survived", ""
+        return {**result, "outcome": outcome, "test": said}
 
     def _passes_without(self, test: str) -> bool:
         if test not in self._passes:
-            code = trying.run([test], 60, self._said)
-            self._passes[test] = code == trying.PASSED
+            self._passes[test] = self._trials.runs([test], 60)[0] == PASSED
         return self._passes[test]
 
 
-def _results(path: Path) -> dict[str, dict[str, str]]:
+def _results(path: Path) -> dict[str, dict[str, Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text().splitlines() if path.exists() else []
     return {result["mutant"]: result for result in map(json.loads, lines)}
 
 
-def _show(results: dict[str, dict[str, str]]) -> None:
+def _show(results: dict[str, dict[str, Any]]) -> None:
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for result in results.values():
         counts[result["package"]][result["outcome"]] += 1
     for package, outcomes in sorted(counts.items()):
         print(f"{package}: {sum(outcomes.values())} tried, {dict(outcomes)}")
     for name, result in sorted(results.items()):
-        if result["outcome"] not in {"found", "does not end"}:
+        if result["outcome"] not in NOTICED:
             print(f"{result['outcome']}: {name}")
 
 

@@ -66,9 +66,9 @@ class Tests:
     """Which tests run a line, and how long each takes."""
 
     def __init__(self, measured: Iterable[Path], times: Iterable[Path]) -> None:
-        self._seconds: dict[str, float] = {}
+        self._seconds: defaultdict[str, float] = defaultdict(lambda: 1.0)
         for path in times:
-            self._seconds |= json.loads(path.read_text())
+            self._seconds.update(json.loads(path.read_text()))
         self._lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         for path in measured:
             self._read(path)
@@ -79,22 +79,10 @@ class Tests:
         for file in data.measured_files():
             lines = self._lines[file.rpartition("/src/")[2]]
             for line, contexts in data.contexts_by_lineno(file).items():
-                lines[line].update(name for name in contexts if name in self._seconds)
+                lines[line].update(name for name in contexts if name)
 
     def seconds(self, names: Iterable[str]) -> float:
         return sum(self._seconds[name] for name in names)
-
-    def names(self) -> list[str]:
-        return list(self._seconds)
-
-    def within(self, seconds: float, names: Iterable[str]) -> list[str]:
-        """Return the first of *names* that together take no longer than *seconds*."""
-        chosen = []
-        for name in names:
-            seconds -= self._seconds[name]
-            if seconds > 0:
-                chosen.append(name)
-        return chosen
 
     def of(self, place: Place) -> list[str]:
         """Return the tests that run the mutant, those first that will find it soonest.

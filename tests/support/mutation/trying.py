@@ -1,142 +1,171 @@
-"""Runs tests on one mutant, in a process that is forked for it.
+"""Runs tests on one mutant after the other, each in a process that is forked for it.
 
-The parent has imported pytest and the packages that the tests need, but nothing of clew: that costs
-more than most tests do. A copy of the project has the mutant, so that programs which tests start
-import it, too.
+The parent has imported clew and collected all tests, which costs more than most tests do. In the
+child the functions that are different in the mutant are given their other code, whoever refers to
+them. Programs that a test starts import the mutant from a folder.
 """
 
-import importlib
+import gc
 import os
 import resource
 import select
 import shutil
 import signal
-import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import pytest
+from _pytest.runner import runtestprotocol
 
-COPIED = ("src", "tests", "docs", "examples", "bench", "soak", "changelog.d", ".ci", ".github")
-# What takes time to import; who does not have one of them does without.
-_IMPORTED_ONCE = (
-    "_hypothesis_pytestplugin",
-    "coverage",
-    "hypothesis",
-    "jinja2",
-    "markdown_it",
-    "openinference.instrumentation",
-    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
-    "opentelemetry.sdk.trace.export",
-    "opentelemetry.sdk.trace.export.in_memory_span_exporter",
-    "requests",
-    "sqlglot",
-    "starlette.testclient",
-    "yaml",
-)
-PASSED, FAILED, NOT_THE_COPY, TIMED_OUT = 0, 1, 70, 71
+PASSED, FAILED, TIMED_OUT, BROKEN = 0, 1, 2, 3
 
 
-class Copy:
-    """A copy of the project, in which one module at a time is exchanged for a mutant."""
-
-    def __init__(self, project: Path, where: Path) -> None:
-        self.where = where
-        self._source = project / "src"
-        where.mkdir(parents=True, exist_ok=True)
-        for name in COPIED:
-            if (project / name).exists():
-                shutil.rmtree(where / name, ignore_errors=True)
-                shutil.copytree(project / name, where / name)
-        for path in project.glob("*.*"):
-            if path.is_file() and not path.name.startswith("."):
-                shutil.copy2(path, where)
-
-    def put(self, module: str, text: str) -> None:
-        (self.where / "src" / module).write_text(text)
-
-    def restore(self, module: str) -> None:
-        # With its old time of change, so that what is compiled of it is used again.
-        shutil.copy2(self._source / module, self.where / "src" / module)
+class OnlyAtImport(Exception):
+    """The mutant differs in what its module does when it is imported."""
 
 
-def prepare(copy: Copy) -> None:
-    """Import what all forked processes share, and have them find clew in *copy*."""
-    source = str(copy.where / "src")
-    os.chdir(copy.where)
-    os.environ["PYTHONPATH"] = source
-    sys.path[:] = [source, *(path for path in sys.path if not path.endswith(("/src", "mutants")))]
-    for name in _IMPORTED_ONCE:
-        with suppress(ImportError):
-            importlib.import_module(name)
-    mine = [name for name in sys.modules if name.split(".")[0] in {"clew", "tests"}]
-    for name in mine:
-        del sys.modules[name]
+def differences(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
+    """Yield the code of each function that differs, and its code in the mutant."""
+    inner = [it for it in old.co_consts if isinstance(it, CodeType)]
+    other_inner = [it for it in new.co_consts if isinstance(it, CodeType)]
+    is_function = bool(old.co_flags & 0x2)  # CO_NEWLOCALS: neither a module nor a class.
+    if is_function:
+        if old != new:
+            yield old, new
+    elif len(inner) != len(other_inner) or _of_itself(old) != _of_itself(new):
+        raise OnlyAtImport
+    for one, other in zip(inner, other_inner, strict=False):
+        if one != other:
+            yield from differences(one, other)
 
 
-class _Chosen:
-    """A pytest plugin that runs only the tests named, in that order."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._place = {name: place for place, name in enumerate(names)}
-        self.failed: list[str] = []
-        self.ran = 0
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if item.nodeid in self._place]
-        items.sort(key=lambda item: self._place[item.nodeid])
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.ran += report.when == "call"
-        if report.failed:
-            self.failed.append(report.nodeid)
+def _of_itself(code: CodeType) -> tuple[object, ...]:
+    """Return what a module or class does, without the functions in it."""
+    values = [it if not isinstance(it, CodeType) else None for it in code.co_consts]
+    return code.co_code, repr(values), code.co_names
 
 
-def run(names: Sequence[str], seconds: float, said: Path, *, collect: bool = False) -> int:
-    """Run tests in a process of their own, and return what became of them; *said* has the output.
+class Functions:
+    """All functions of clew that there are in this process, by their code."""
 
-    *seconds* is what they may take of the processor. A process that waits for ever is ended after
-    ten times as long.
-    """
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._found: dict[tuple[str, str, int], list[FunctionType]] = defaultdict(list)
+        for found in gc.get_objects():
+            if isinstance(found, FunctionType) and found.__code__.co_filename.startswith(
+                str(source)
+            ):
+                self._found[_place_of(found.__code__)].append(found)
+
+    def changed(self, module: str, text: str) -> list[tuple[FunctionType, CodeType]]:
+        """Return the functions that the mutant *text* of a module changes, with their new code."""
+        file = str(self._source / module)
+        old, new = (
+            compile(it, file, "exec", dont_inherit=True) for it in (Path(file).read_text(), text)
+        )
+        return [
+            (function, changed)
+            for code, changed in differences(old, new)
+            for function in self._found[_place_of(code)]
+            if function.__code__ == code
+        ]
+
+
+def _place_of(code: CodeType) -> tuple[str, str, int]:
+    return code.co_filename, code.co_qualname, code.co_firstlineno
+
+
+class Trials:
+    """A pytest plugin that collects all tests, and then does what it is told with them."""
+
+    def __init__(self, source: Path, copy: Path) -> None:
+        self._source, self._copy = source, copy
+        shutil.copytree(source, copy)
+        os.environ["PYTHONPATH"] = str(copy)
+        self._work = lambda _: None
+
+    def start(self, work, folders: Sequence[str]) -> None:
+        self._work = work
+        options = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--timeout=0"]
+        pytest.main([*options, *folders], plugins=[self])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self):
+        import hypothesis  # By pytest, which rewrites its assertions.
+
+        # Time does not count where the machine is busy with the other mutants.
+        calm = list(hypothesis.HealthCheck)
+        hypothesis.settings.register_profile(
+            "mutation",
+            hypothesis.settings.default,
+            deadline=None,
+            suppress_health_check=calm,
+        )
+        hypothesis.settings.load_profile("mutation")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session):
+        self._items = {item.nodeid: item for item in session.items}
+        self._functions = Functions(self._source)
+        self._work(self)
+        return True
+
+    def runs(self, names: Sequence[str], seconds: float, change=None) -> tuple[int, str]:
+        """Run tests until one fails, on the mutant *change*: a module and its text.
+
+        *seconds* is what they may take of the processor. A process that waits is ended after twenty
+        times as long.
+        """
+        functions = self._functions.changed(*change) if change else []
+        if change and not functions:
+            raise OnlyAtImport
+        items = [self._items[name] for name in names if name in self._items]
+        if change:
+            (self._copy / change[0]).write_text(change[1])
+        try:
+            return _forked(items, functions, seconds)
+        finally:
+            if change:
+                shutil.copy2(self._source / change[0], self._copy / change[0])
+
+
+def _forked(items, functions, seconds: float) -> tuple[int, str]:
+    reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        _run_here(names, seconds, said, collect=collect)
+        os.close(reading)
+        _run_here(items, functions, seconds, writing)
+    os.close(writing)
     ended = os.pidfd_open(child)
-    in_time, _, _ = select.select([ended], [], [], 10 * seconds)
+    in_time, _, _ = select.select([ended], [], [], 20 * seconds)
     os.close(ended)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)  # With the programs that its tests have left behind.
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return code if in_time and code != -signal.SIGXCPU else TIMED_OUT
+    with open(reading, errors="replace") as pipe:
+        said = pipe.read()
+    return (code, said) if in_time and code != -signal.SIGXCPU else (TIMED_OUT, "")
 
 
-def _run_here(names: Sequence[str], seconds: float, said: Path, *, collect: bool) -> None:
-    code = FAILED
+def _run_here(items, functions, seconds: float, writing: int) -> None:
+    code, said = BROKEN, ""
     try:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_CPU, (round(seconds), round(seconds) + 5))
-        sys.dont_write_bytecode = not collect
-        output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        for descriptor in (1, 2):
-            os.dup2(output, descriptor)
-        code = _ran(names, collect=collect)
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # Of the mutant.
+        for function, changed in functions:
+            function.__code__ = changed
+        code = PASSED
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            reports = runtestprotocol(item, nextitem=following, log=False)
+            if any(report.failed for report in reports):
+                code, said = FAILED, item.nodeid
+                break
     except BaseException as error:
-        print(repr(error))
+        code, said = BROKEN, repr(error)
     finally:
-        sys.stdout.flush()
+        os.write(writing, said.encode())
         os._exit(code)
-
-
-def _ran(names: Sequence[str], *, collect: bool) -> int:
-    chosen = _Chosen(names)
-    files = dict.fromkeys(name.partition("::")[0] for name in names)
-    options = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
-    options += ["--collect-only"] if collect else ["--maxfail=1"]
-    code = int(pytest.main([*options, *files], plugins=[chosen]))
-    print("FAILED:", *chosen.failed, sep="\n")
-    imported = getattr(sys.modules.get("clew"), "__file__", None) or ""
-    if code == PASSED and (not imported.startswith(str(Path.cwd())) or not (chosen.ran or collect)):
-        return NOT_THE_COPY
-    return code

@@ -10,6 +10,7 @@ from pathlib import Path
 import coverage
 import pytest
 
+_file = os.environ.get("CLEW_TEST_TIMES")  # The tests forget such settings.
 _seconds: dict[str, float] = {}
 
 
@@ -29,5 +30,5 @@ def pytest_runtest_protocol(item):
 
 
 def pytest_sessionfinish():
-    if "CLEW_TEST_TIMES" in os.environ:
-        Path(os.environ["CLEW_TEST_TIMES"]).write_text(json.dumps(_seconds))
+    if _file:
+        Path(_file).write_text(json.dumps(_seconds))
