@@ -179,7 +179,8 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         _pytest(session)
         return
-    _run_each(session, _parts_of_the_tests())
+    if not _all_pass(session, _parts_of_the_tests()):
+        session.error("not all tests passed")
 
 
 def _parts_of_the_tests() -> list[list[str]]:
@@ -192,15 +193,14 @@ def _parts_of_the_tests() -> list[list[str]]:
     return [side_by_side, others, *([folder] for folder in apart)]
 
 
-def _run_each(session: nox.Session, parts: list[list[str]], *before: str) -> None:
-    failed = False
+def _all_pass(session: nox.Session, parts: list[list[str]], *before: str) -> bool:
+    passed = True
     for arguments in parts:
         try:
             session.run(*before, "pytest", *arguments)
         except CommandFailed:  # The rest is run all the same.
-            failed = True
-    if failed:
-        session.error("not all tests passed")
+            passed = False
+    return passed
 
 
 def _install_axe(session: nox.Session) -> None:
@@ -232,17 +232,21 @@ def coverage(session: nox.Session) -> None:
     place = Path(session.create_tmp()).resolve()
     session.env["COVERAGE_FILE"] = str(place / "measured")
     measured = ("coverage", "run", "-m")
+    slow = ["--timeout=600"]
     if session.posargs:
-        _run_each(session, [list(session.posargs)], *measured)
+        passed = _all_pass(session, [[*slow, *session.posargs]], *measured)
     else:
         session.run("coverage", "erase")
-        _run_each(session, _parts_of_the_tests(), *measured)
+        parts = [[*slow, *part] for part in _parts_of_the_tests()]
+        passed = _all_pass(session, parts, *measured)
         for engine in ("clickhouse", "duckdb"):
             session.env["ENGINE"] = engine
-            _run_each(session, [["tests/release/engines"]], *measured)
+            passed &= _all_pass(session, [[*slow, "tests/release/engines"]], *measured)
     session.run("coverage", "combine", "--append")
     session.run("coverage", "html", "--quiet", "--fail-under=0", "-d", str(place / "html"))
     session.run("coverage", "report", "--skip-covered")
+    if not passed:
+        session.error("not all tests passed")
 
 
 @nox.session(python=CURRENT)

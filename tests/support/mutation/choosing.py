@@ -30,13 +30,14 @@ class Place(NamedTuple):
         return f"{self.module}:{self.mutant.name}"
 
 
-def all_places(source: Path) -> list[Place]:
-    """Return every mutant of every module in `PACKAGES` below *source*."""
+def all_places(source: Path, only: str = "") -> list[Place]:
+    """Return every mutant of every module in `PACKAGES` whose path starts with *only*."""
     paths = sorted(chain.from_iterable((source / "clew" / it).rglob("*.py") for it in PACKAGES))
     return [
         Place(str(path.relative_to(source)), mutant)
         for path in paths
         if not set(APART) & set(path.parts)
+        and str(path.relative_to(source)).startswith(f"clew/{only}")
         for mutant in mutants(path.read_text())
     ]
 

@@ -12,7 +12,7 @@ import select
 import shutil
 import signal
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -85,9 +85,11 @@ class Trials:
         self._source, self._copy = source, copy
         shutil.copytree(source, copy)
         os.environ["PYTHONPATH"] = str(copy)
-        self._work = lambda _: None
+        self._work: Callable[[Trials], None]
+        self.items: dict[str, pytest.Item] = {}
 
-    def start(self, work, folders: Sequence[str]) -> None:
+    def start(self, work: Callable[["Trials"], None], folders: Sequence[str]) -> None:
+        """Collect the tests in *folders*, and do the *work*."""
         self._work = work
         options = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--timeout=0"]
         pytest.main([*options, *folders], plugins=[self])
@@ -108,12 +110,14 @@ class Trials:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
-        self._items = {item.nodeid: item for item in session.items}
+        self.items = {item.nodeid: item for item in session.items}
         self._functions = Functions(self._source)
         self._work(self)
         return True
 
-    def runs(self, names: Sequence[str], seconds: float, change=None) -> tuple[int, str]:
+    def runs(
+        self, names: Sequence[str], seconds: float, change: tuple[str, str] | None = None
+    ) -> tuple[int, str]:
         """Run tests until one fails, on the mutant *change*: a module and its text.
 
         *seconds* is what they may take of the processor. A process that waits is ended after twenty
@@ -122,7 +126,7 @@ class Trials:
         functions = self._functions.changed(*change) if change else []
         if change and not functions:
             raise OnlyAtImport
-        items = [self._items[name] for name in names if name in self._items]
+        items = [self.items[name] for name in names if name in self.items]
         if change:
             (self._copy / change[0]).write_text(change[1])
         try:
