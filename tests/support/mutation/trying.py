@@ -95,20 +95,6 @@ class Trials:
         pytest.main([*options, *folders], plugins=[self])
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection(self):
-        import hypothesis  # By pytest, which rewrites its assertions.
-
-        # Time does not count where the machine is busy with the other mutants.
-        calm = list(hypothesis.HealthCheck)
-        hypothesis.settings.register_profile(
-            "mutation",
-            hypothesis.settings.default,
-            deadline=None,
-            suppress_health_check=calm,
-        )
-        hypothesis.settings.load_profile("mutation")
-
-    @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
         self.items = {item.nodeid: item for item in session.items}
         self._functions = Functions(self._source)
