@@ -29,7 +29,8 @@ def main() -> None:
     print(f"{len(places)} mutants, of which {len(chosen)} are drawn and {len(done)} are done")
     measured = [path for folder in arguments.measured for path in folder.glob("cov*")]
     times = [folder / "times.json" for folder in arguments.measured]
-    tests = Tests(measured, [path for path in times if path.exists()])
+    modules = {place.module for place in chosen}
+    tests = Tests(measured, [path for path in times if path.exists()], modules)
 
     def work(trials: Trials) -> None:
         trial = _Trial(trials, tests, arguments.tests)

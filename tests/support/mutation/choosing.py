@@ -3,7 +3,7 @@
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -66,19 +66,24 @@ def sample(places: list[Place], share: float, seed: int) -> list[Place]:
 class Tests:
     """Which tests run a line, and how long each takes."""
 
-    def __init__(self, measured: Iterable[Path], times: Iterable[Path]) -> None:
+    def __init__(
+        self, measured: Iterable[Path], times: Iterable[Path], modules: Container[str]
+    ) -> None:
         self._seconds: defaultdict[str, float] = defaultdict(lambda: 1.0)
         for path in times:
             self._seconds.update(json.loads(path.read_text()))
         self._lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         for path in measured:
-            self._read(path)
+            self._read(path, modules)
 
-    def _read(self, path: Path) -> None:
+    def _read(self, path: Path, modules: Container[str]) -> None:
         data = CoverageData(str(path))
         data.read()
         for file in data.measured_files():
-            lines = self._lines[file.rpartition("/src/")[2]]
+            module = file.rpartition("/src/")[2]
+            if module not in modules:
+                continue
+            lines = self._lines[module]
             for line, contexts in data.contexts_by_lineno(file).items():
                 lines[line].update(name for name in contexts if name)
 
