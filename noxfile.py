@@ -187,19 +187,27 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         _pytest(session)
         return
+    if not _all_pass(session, _parts_of_the_tests()):
+        session.error("not all tests passed")
+
+
+def _parts_of_the_tests() -> list[list[str]]:
+    """Return what pytest is called with, one run after the other, for all tests."""
     # While Playwright is at work its event loop runs, and no other can be run in that process.
     apart = [*APART, "tests/integration/viewer", "tests/integration/crossing"]
     others = [f"--ignore={folder}" for folder in [*SIDE_BY_SIDE, *apart]]
     processes = ["--numprocesses=auto", "--dist=loadfile"]
-    runs = [[*processes, *SIDE_BY_SIDE], others, *([*processes, it] for it in apart)]
-    failed = False
-    for arguments in runs:
+    return [[*processes, *SIDE_BY_SIDE], others, *([*processes, it] for it in apart)]
+
+
+def _all_pass(session: nox.Session, parts: list[list[str]], *before: str) -> bool:
+    passed = True
+    for arguments in parts:
         try:
-            _pytest(session, *arguments)
+            session.run(*before, "pytest", *arguments)
         except CommandFailed:  # The rest is run all the same.
-            failed = True
-    if failed:
-        session.error("not all tests passed")
+            passed = False
+    return passed
 
 
 def _install_axe(session: nox.Session) -> None:
@@ -214,6 +222,55 @@ def _install_axe(session: nox.Session) -> None:
     script = place / "node_modules" / "axe-core" / "axe.min.js"
     if script.exists():
         session.env["AXE_CORE"] = str(script)
+
+
+@nox.session(python=CURRENT)
+def coverage(session: nox.Session) -> None:
+    """Say which branches of the package no test takes: of all in one environment, and on engines.
+
+    It takes longer than the tests, because the programs that they start are measured, too.
+    ``-- tests/unit`` measures a part, and adds it to what is there.
+    """
+    _with_all_frameworks(session)
+    session.install(
+        "-e", ".[clickhouse,duckdb]", "--group", "coverage", "--group", "engine-clickhouse"
+    )
+    _install_axe(session)
+    place = Path(session.create_tmp()).resolve()
+    session.env["COVERAGE_FILE"] = str(place / "measured")
+    measured = ("coverage", "run", "-m")
+    slow = ["--timeout=600"]
+    if session.posargs:
+        passed = _all_pass(session, [[*slow, *session.posargs]], *measured)
+    else:
+        session.run("coverage", "erase")
+        parts = [[*slow, *part] for part in _parts_of_the_tests()]
+        passed = _all_pass(session, parts, *measured)
+        for engine in ("clickhouse", "duckdb"):
+            session.env["ENGINE"] = engine
+            passed &= _all_pass(session, [[*slow, "tests/release/engines"]], *measured)
+    session.run("coverage", "combine", "--append")
+    session.run("coverage", "html", "--quiet", "--fail-under=0", "-d", str(place / "html"))
+    session.run("coverage", "report", "--skip-covered")
+    if not passed:
+        session.error("not all tests passed")
+
+
+@nox.session(python=CURRENT)
+def mutants(session: nox.Session) -> None:
+    """Make small mistakes in clew, and say which no unit test notices; see tests/mutants.md.
+
+    ``-- --share 0.1`` tries a tenth of them, ``-- --only context/ids.py`` those of one module. What
+    has been tried is kept in .mutants, as is which test runs which line; delete it to begin anew.
+    """
+    _install(session, "metrics", "view", groups=("test", "coverage"))
+    place = Path(".mutants").resolve()
+    times = place / "times.json"
+    if not times.exists():
+        session.env |= {"COVERAGE_FILE": str(place / "cov"), "CLEW_TEST_TIMES": str(times)}
+        plugin = ("-p", "tests.support.mutation.which_tests")
+        session.run("coverage", "run", "-m", "pytest", *plugin, "--numprocesses=0", "tests/unit")
+    session.run("python", "-m", "tests.support.mutation", *session.posargs)
 
 
 @nox.session(python=PYTHONS[1:] or [CURRENT])

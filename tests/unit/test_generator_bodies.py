@@ -11,12 +11,14 @@ import pytest
 from opentelemetry import context as otel
 
 from clew import current, using_session, using_user
-from clew.context import generator_bodies
+from clew.context import generator_bodies, misuse
 
 
 @pytest.fixture(autouse=True)
 def _reset_warnings(monkeypatch):
     monkeypatch.setattr(generator_bodies, "_warned", set())
+    # That nothing is traced is said once in a process, whichever test comes first.
+    monkeypatch.setattr(misuse, "tracing_is_unchecked", False)
 
 
 def ids():

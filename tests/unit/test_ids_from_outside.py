@@ -13,6 +13,7 @@ from openinference import instrumentation as upstream
 from opentelemetry import context as otel
 
 from clew import current, using_session
+from clew.context import ids
 from clew.core import counters
 
 DROPPED = "ids from outside that cannot be used"
@@ -227,3 +228,8 @@ def test_half_characters_of_the_others_do_not_spoil_the_export(telemetry, on_the
     with block, using_session("chat-42"):
         telemetry.probe()
     assert b"chat-42" in on_the_wire(*telemetry.spans())
+
+
+@pytest.mark.parametrize("given", ["a", " a", "a ", " a\t"])
+def test_space_around_one_is_no_part_of_it(given):
+    assert ids.usable_id(given) == "a"

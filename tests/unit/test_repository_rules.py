@@ -81,6 +81,8 @@ BY_HAND = {
     "audit": "asks for vulnerabilities, of which there are new ones every day",
     "fuzz": "looks for new inputs",
     "prereleases": "tests with releases of tomorrow",
+    "coverage": "measures the tests, which takes longer than they do",
+    "mutants": "measures the unit tests, for hours",
     "bench": "measures",
     "bench_engines": "measures",
 }

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clew.sessions.signals.finding import shortened
 from clew.sessions.signals.languages import guess
 from clew.sessions.signals.own_words import own_words
 from clew.sessions.signals.phrases import LANGUAGES, language
@@ -129,3 +130,9 @@ def test_quoted_and_pasted_words_are_not_own_words() -> None:
 )
 def test_languages_are_guessed(text: str, expected: str) -> None:
     assert guess(word for it in sentences(text) for word in it) == expected
+
+
+def test_the_words_of_a_finding_are_the_beginning_on_one_line() -> None:
+    assert shortened(" a\n\tb ") == "a b"
+    assert shortened("a" * 200) == "a" * 200
+    assert shortened("a" * 201) == shortened("a" * 9999) == "a" * 199 + "…"
