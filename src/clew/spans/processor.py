@@ -14,9 +14,12 @@ from clew.context.request import restore_request_context
 from clew.context.request_span import link_request_span
 from clew.core.backend_names import Alias
 from clew.core.containment import contain
+from clew.core.otel_private import first_attributes_setter
 from clew.spans.kept_span import KeptSpan, keep, written_by_an_instrumentor
 from clew.spans.model_calls import inherit_model_call
 from clew.spans.model_traffic import mark_if_in_model_call
+
+_set_first_attributes = first_attributes_setter()
 
 
 class IdentityProcessor(SpanProcessor):
@@ -46,20 +49,28 @@ class IdentityProcessor(SpanProcessor):
                 restore_request_context(span.kind)
             inherit_model_call(span, parent_context)
             mark_if_in_model_call(span, parent_context)
-            kept = missing = find_attributes(parent_context)
-            unusable = kept.unusable
-            if attributes := span.attributes:
-                if isinstance(span, KeptSpan):
-                    return  # Another processor of clew's on the same provider has done it.
-                kept, missing = _merge(kept, attributes)
-            if unusable:
-                count_unusable(unusable)
-            for key, value in missing.attributes.items():  # The SDK is faster one by one.
-                span.set_attribute(key, value)
-            if attributes or self._keeps_all:
-                keep(span, kept, self.aliases)
+            found = find_attributes(parent_context)
+            if _set_first_attributes(span, found.attributes):
+                if self._keeps_all:
+                    keep(span, found, self.aliases)
+            elif isinstance(span, KeptSpan):
+                return  # Another processor of clew's on the same provider has done it.
+            else:
+                self._add_attributes(span, found)
+            if found.unusable:
+                count_unusable(found.unusable)
         except Exception:
             contain("setting the ids on a span")
+
+    def _add_attributes(self, span: Span, found: FoundAttributes) -> None:
+        """Set what was *found* on a *span* that may have attributes already."""
+        missing = found
+        if attributes := span.attributes:
+            found, missing = _merge(found, attributes)
+        for key, value in missing.attributes.items():  # The SDK is faster one by one.
+            span.set_attribute(key, value)
+        if attributes or self._keeps_all:
+            keep(span, found, self.aliases)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Return True. Older SDKs' own method returns None, and then no later one is flushed."""
