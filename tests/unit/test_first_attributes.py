@@ -5,7 +5,7 @@ from opentelemetry import attributes as api
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 
 from clew import using_session
-from clew.core.otel_private import first_attributes_setter
+from clew.core.otel_private import attributes_reader, first_attributes_setter
 from clew.spans import processor
 from clew.spans.processor import IdentityProcessor
 
@@ -113,3 +113,15 @@ def test_an_id_is_put_beside_the_public_method(monkeypatch):
         span = provider.get_tracer("test").start_span("span")
     assert dict(span.attributes) == IDS
     assert not called
+
+
+@pytest.mark.parametrize("given", [{}, {"a": 1}, {"a": [1, 2]}])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_attributes_are_read_as_they_are(monkeypatch, given, is_known):
+    span = new_span(given)
+    if not is_known:
+        monkeypatch.setattr(api, "BoundedAttributes", dict)
+    read = attributes_reader()
+    assert dict(read(span)) == dict(span.attributes)
+    span.set_attribute("b", 2)
+    assert read(span)["b"] == 2

@@ -25,11 +25,6 @@ that there is something to undo; only around this one is it known that patches a
 
 # --- tracer providers, tracers and spans ---
 
-READ_BY_START_SPAN = ("_instrumentation_scope", "_is_enabled", "_span_limits", "_tracer_metrics")
-"""What the SDK's ``Tracer.start_span`` reads of its tracer for each span, besides what is public.
-
-An object that stands in for a tracer has to have them too."""
-
 
 def span_processors(provider: object) -> Sequence[Any]:
     """Return the span processors of *provider*: they can be added publicly, and not read."""
@@ -63,35 +58,47 @@ def max_attributes_of(span: object) -> int | None:
 
 
 _PARTS_OF_ATTRIBUTES = {"_dict", "_immutable", "_lock", "dropped", "max_value_len", "maxlen"}
-"""What an object holds that has the attributes of a span. ``_extended_attributes`` is a switch for
-the types of values, which newer SDKs do not have, and which does not concern text."""
+"""What an object holds that has the attributes of a span. In older SDKs ``_extended_attributes``
+is there, too: a switch for types of values, which does not concern text."""
+
+
+def attributes_reader() -> Callable[[Any], Mapping[str, Any]]:
+    """Return a function that returns the attributes of a span as they are now, not to be changed.
+
+    What is public makes four calls in Python to read one, and as many to tell that there is none.
+    """
+    known = _class_of_attributes()
+
+    def read(span: Any) -> Mapping[str, Any]:
+        bounded: Any = getattr(span, "_attributes", None)
+        if known is not None and type(bounded) is known:
+            attributes: Mapping[str, Any] = bounded._dict
+            return attributes
+        return span.attributes or {}
+
+    return read
 
 
 def first_attributes_setter() -> Callable[[Any, Mapping[str, Any]], bool]:
     """Return a function that gives a new span its first attributes, if these are text that fits.
 
-    It returns whether it has done so, or else has changed nothing. The public method does the same
-    in three times the time of everything else that a span needs for its ids: it takes two locks for
-    each attribute, and checks the type and the length of ids, which are checked already. None of
-    that is needed for a span without attributes: one call of ``dict.update`` is atomic. The function
-    does nothing where the SDK, or the class of the span, is another one than is known here.
+    It returns whether it has done so, or else has changed nothing. The public method takes longer
+    than all else that a span needs for its ids: two locks for each attribute, and checks of what is
+    checked already. A span without attributes needs none of it: one ``dict.update`` is atomic.
     """
-    try:
-        from opentelemetry.attributes import BoundedAttributes
-        from opentelemetry.sdk.trace import Span  # Heavy; `import clew` is not
-    except ImportError:
-        return _sets_nothing
-    parts = getattr(BoundedAttributes(), "__dict__", {})
-    if parts.keys() - {"_extended_attributes"} != _PARTS_OF_ATTRIBUTES or parts["_dict"] != {}:
-        return _sets_nothing
+    known = _class_of_attributes()
+    if known is None:
+        return _set_nothing
+    from opentelemetry.sdk.trace import Span  # Heavy; `import clew` is not
+
     set_one, set_several = Span.set_attribute, Span.set_attributes
 
     def set_first(span: Any, attributes: Mapping[str, Any]) -> bool:
-        bounded = getattr(span, "_attributes", None)
-        if type(bounded) is not BoundedAttributes or bounded._dict or bounded._immutable:
+        bounded: Any = getattr(span, "_attributes", None)
+        if type(bounded) is not known or bounded._dict or bounded._immutable:
             return False
-        span_class = type(span)
-        if span_class.set_attribute is not set_one or span_class.set_attributes is not set_several:
+        of_class = type(span)
+        if of_class.set_attribute is not set_one or of_class.set_attributes is not set_several:
             return False
         if (limit := bounded.maxlen) is not None and limit < len(attributes):
             return False
@@ -105,8 +112,19 @@ def first_attributes_setter() -> Callable[[Any, Mapping[str, Any]], bool]:
     return set_first
 
 
-def _sets_nothing(_span: object, _attributes: Mapping[str, Any]) -> bool:
+def _set_nothing(_span: object, _attributes: Mapping[str, Any]) -> bool:
     return False
+
+
+def _class_of_attributes() -> Any:
+    """Return the class of a span's attributes, or None if it holds others than are known here."""
+    try:
+        from opentelemetry.attributes import BoundedAttributes  # Only those with the SDK need it
+    except ImportError:
+        return None
+    parts = getattr(BoundedAttributes(), "__dict__", {})
+    is_known = parts.keys() - {"_extended_attributes"} == _PARTS_OF_ATTRIBUTES
+    return BoundedAttributes if is_known and type(parts["_dict"]) is dict else None
 
 
 def allow_another_tracer_provider() -> None:
