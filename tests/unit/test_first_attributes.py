@@ -2,6 +2,7 @@
 
 import pytest
 from opentelemetry import attributes as api
+from opentelemetry.sdk import trace
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 
 from clew import using_session
@@ -94,6 +95,8 @@ class MorePrivate(api.BoundedAttributes):
 @pytest.mark.parametrize("other", [MorePrivate, dict])
 def test_with_another_sdk_the_ids_are_set_publicly(monkeypatch, other):
     monkeypatch.setattr(api, "BoundedAttributes", other)
+    if other is MorePrivate:
+        monkeypatch.setattr(trace, "BoundedAttributes", other)
     monkeypatch.setattr(processor, "_set_first_attributes", first_attributes_setter())
     assert not processor._set_first_attributes(new_span(), IDS)
     provider = TracerProvider(shutdown_on_exit=False)
