@@ -60,7 +60,7 @@ def written_by_an_instrumentor() -> bool:
 def _value_to_set(carried: FoundAttributes, key: str, value: Any) -> Any:
     """Return what to write when *key* is set to *value*, or None to change nothing."""
     known = None if key in carried.inherited else carried.attributes.get(key)
-    if is_same(value, known):
+    if value is known or is_same(value, known):
         return None
     if written_by_an_instrumentor():
         # It reads the current context as the span ends, which may be another session's by then.
@@ -96,8 +96,9 @@ class KeptSpan(Span):
     clew_carried: FoundAttributes
     clew_aliases: tuple[Alias, ...] = ()
     clew_own_call: OwnCall | None = None
-    """The call whose attributes are counted on this span. Besides, any span may have a
-    ``clew_call``, the call that it is part of."""
+    """The call whose attributes are counted on this span."""
+    clew_call: object = None
+    """The call that it is part of; a span of any class may have one."""
     clew_cost: CostFunction | None = None
     """Returns what the span's call cost, for the attributes that it ends with."""
     clew_end = Span.end

@@ -302,7 +302,8 @@ def _open_call_of(span: Any) -> ModelCall | None:
 
 
 def _set_call(span: Any, call: ModelCall | None) -> None:
-    span.clew_call = call
+    if getattr(span, "clew_call", None) is not call:  # To set another attribute takes longer.
+        span.clew_call = call
 
 
 def _count(span: KeptSpan, call: ModelCall) -> None:
