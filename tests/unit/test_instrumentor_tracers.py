@@ -164,3 +164,29 @@ def test_what_it_does_not_have_is_read_from_the_real_tracer(provider):
 def test_a_tracer_that_is_not_the_sdks_is_returned_unchanged():
     provider = NoOpTracerProvider()
     assert type(of_clew(provider)) is type(provider.get_tracer(NAME))
+
+
+class OwnTracer(SDKTracer):
+    """A tracer of an application's own, part of which is computed."""
+
+    @property
+    def resource(self):
+        return Resource({"pod": "own"})
+
+    @resource.setter
+    def resource(self, _):
+        pass
+
+
+def test_a_tracer_of_another_class_keeps_what_its_class_says(provider):
+    provider.get_tracer(NAME).__class__ = OwnTracer
+    tracer = of_clew(provider)
+    assert tracer.start_span("span").resource.attributes == {"pod": "own"}
+    assert tracer.resource.attributes == {"pod": "own"}
+
+
+def test_a_sampler_given_to_what_starts_the_spans_goes_to_its_provider(provider):
+    """Session sampling replaces the sampler of every tracer that it finds, of older SDKs by gc."""
+    tracer = of_clew(provider)
+    tracer.starting.sampler = ALWAYS_OFF
+    assert provider.sampler is ALWAYS_OFF

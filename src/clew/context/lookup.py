@@ -36,7 +36,7 @@ def find_attributes(parent_context: Context | None = None) -> FoundAttributes:
     context = get_current()
     if OPEN_BODIES in context:
         context = resolve_context(context)
-    if parent_context is not None:
+    if parent_context is not None and parent_context is not context:
         context = _merged(context, parent_context)
     found = _find_ids(context)
     if _OTHER_KEYS_SET.isdisjoint(context):

@@ -17,7 +17,7 @@ from clew.core.containment import contain
 INBOUND = "clew.inbound"
 """The context key of the ids that a request brought from another service, by their keys."""
 
-_KINDS = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
+_SERVER, _CONSUMER = SpanKind.SERVER, SpanKind.CONSUMER
 _IDS = frozenset(IDS)
 
 _any_seen = False
@@ -31,9 +31,13 @@ def link_request_span(span: Any, parent_context: Context | None) -> bool:
     open request spans in one process, and a thread may take over the context without its variables.
     """
     global _any_seen  # It only ever becomes true
+    kind = span.kind
+    of_request = kind is _SERVER or kind is _CONSUMER
+    if not of_request and not _any_seen:
+        return False
     parent = span.parent
     if parent is None or parent.is_remote:
-        if span.kind not in _KINDS:
+        if not of_request:
             return False
         _any_seen = span.clew_request_span = True
         if parent_context is not None and (ids := parent_context.get(INBOUND)):

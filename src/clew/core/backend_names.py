@@ -4,11 +4,10 @@
 page on which its backend documents the name.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(NamedTuple):
     """One preset: the names that a backend reads beside ``session.id`` and ``user.id``."""
 
     name: str

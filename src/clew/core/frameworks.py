@@ -8,6 +8,7 @@ is called; ``boto3`` misses applications that use botocore alone; and the module
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Layer(Enum):
@@ -19,8 +20,7 @@ class Layer(Enum):
     """An instrumentor that is installed but not in the table."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContextMethods:
+class ContextMethods(NamedTuple):
     """Methods of a framework that have to run in the context in which they are called.
 
     Otherwise their work would start when a stream is first read or a coroutine is awaited, in the

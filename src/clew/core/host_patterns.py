@@ -11,17 +11,17 @@ addresses.
 """
 
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\Z")
-_ENTRY = re.compile(r"[a-z0-9_*?-]+(\.[a-z0-9_*?-]+)*\Z")
-_WITH_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]{1,5}))?\Z")
+# Compiled when they are first needed, which in most processes is never.
+_NAME = rf"{_LABEL}(\.{_LABEL})*\Z"
+_ENTRY = r"[a-z0-9_*?-]+(\.[a-z0-9_*?-]+)*\Z"
+_WITH_PORT = r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]{1,5}))?\Z"
 _LONGEST_NAME = 253
 
 
@@ -37,7 +37,7 @@ def normalized_host(text: str) -> str | None:
     if (address := _address(text)) is not None:
         return address.compressed
     text = text.removesuffix(".")
-    return text if len(text) <= _LONGEST_NAME and _NAME.match(text) else None
+    return text if len(text) <= _LONGEST_NAME and re.match(_NAME, text) else None
 
 
 def _address(text: str) -> "IPv4Address | IPv6Address | None":
@@ -51,14 +51,13 @@ def _address(text: str) -> "IPv4Address | IPv6Address | None":
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class HostPattern:
+class HostPattern(NamedTuple):
     """One entry of a list of hosts."""
 
     text: str
     port: int | None = None
-    network: Any = field(default=None, repr=False)
-    names: "re.Pattern[str] | None" = field(default=None, repr=False)
+    network: Any = None
+    names: "re.Pattern[str] | None" = None
 
     def matches(self, host: str, port: int | None) -> bool:
         """Whether a `normalized_host` matches; an unknown port matches no given one."""
@@ -82,7 +81,7 @@ def _pattern(entry: str) -> HostPattern:
         raise ValueError(message)
     if "/" in entry or (entry.count(":") > 1 and not entry.startswith("[")):
         return HostPattern(entry, network=_network(entry, entry))
-    match = _WITH_PORT.match(entry)
+    match = re.match(_WITH_PORT, entry)
     host = match["host"] if match else ""
     port = int(match["port"]) if match and match["port"] else None
     if host.startswith("[") or _address(host) is not None:
@@ -90,7 +89,7 @@ def _pattern(entry: str) -> HostPattern:
     if host == "*":
         return HostPattern(entry, port)
     host = host.removesuffix(".")
-    if not _ENTRY.match(host):
+    if not re.match(_ENTRY, host):
         message = (
             f"{entry!r} is no host; give a name with or without wildcards (*.mine.com), an address "
             "or a network (10.1.0.0/16), with or without a port; one that is not ASCII in punycode"

@@ -4,7 +4,7 @@ Each function says why nothing public serves. Where a release of OpenTelemetry d
 is wanted, the answer is None or empty, and setting does nothing: clew then does without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -24,11 +24,6 @@ that there is something to undo; only around this one is it known that patches a
 
 
 # --- tracer providers, tracers and spans ---
-
-READ_BY_START_SPAN = ("_instrumentation_scope", "_is_enabled", "_span_limits", "_tracer_metrics")
-"""What the SDK's ``Tracer.start_span`` reads of its tracer for each span, besides what is public.
-
-An object that stands in for a tracer has to have them too."""
 
 
 def span_processors(provider: object) -> Sequence[Any]:
@@ -60,6 +55,76 @@ def max_attributes_of(span: object) -> int | None:
     """Return how many attributes *span* may have; publicly it only tells how many it dropped."""
     limit: int | None = getattr(getattr(span, "_limits", None), "max_span_attributes", None)
     return limit
+
+
+_PARTS_OF_ATTRIBUTES = {"_dict", "_immutable", "_lock", "dropped", "max_value_len", "maxlen"}
+"""What an object holds that has the attributes of a span. In older SDKs ``_extended_attributes``
+is there, too: a switch for types of values, which does not concern text."""
+
+
+def attributes_reader() -> Callable[[Any], Mapping[str, Any]]:
+    """Return a function that returns the attributes of a span as they are now, not to be changed.
+
+    What is public makes four calls in Python to read one, and as many to tell that there is none.
+    """
+    known = _class_of_attributes()
+
+    def read(span: Any) -> Mapping[str, Any]:
+        bounded: Any = getattr(span, "_attributes", None)
+        if known is not None and type(bounded) is known:
+            attributes: Mapping[str, Any] = bounded._dict
+            return attributes
+        return span.attributes or {}
+
+    return read
+
+
+def first_attributes_setter() -> Callable[[Any, Mapping[str, Any]], bool]:
+    """Return a function that gives a new span its first attributes, if these are text that fits.
+
+    It returns whether it has done so, or else has changed nothing. The public method takes longer
+    than all else that a span needs for its ids: two locks for each attribute, and checks of what is
+    checked already. A span without attributes needs none of it: one ``dict.update`` is atomic.
+    """
+    known = _class_of_attributes()
+    if known is None:
+        return _set_nothing
+    from opentelemetry.sdk.trace import Span  # Heavy; `import clew` is not
+
+    set_one, set_several = Span.set_attribute, Span.set_attributes
+
+    def set_first(span: Any, attributes: Mapping[str, Any]) -> bool:
+        bounded: Any = getattr(span, "_attributes", None)
+        if type(bounded) is not known or bounded._dict or bounded._immutable:
+            return False
+        of_class = type(span)
+        if of_class.set_attribute is not set_one or of_class.set_attributes is not set_several:
+            return False
+        if (limit := bounded.maxlen) is not None and limit < len(attributes):
+            return False
+        longest = bounded.max_value_len
+        for value in attributes.values():
+            if not isinstance(value, str) or (longest is not None and len(value) > longest):
+                return False
+        bounded._dict.update(attributes)
+        return True
+
+    return set_first
+
+
+def _set_nothing(_span: object, _attributes: Mapping[str, Any]) -> bool:
+    return False
+
+
+def _class_of_attributes() -> Any:
+    """Return the class of a span's attributes, or None if it holds others than are known here."""
+    try:
+        from opentelemetry.attributes import BoundedAttributes  # Only those with the SDK need it
+    except ImportError:
+        return None
+    parts = getattr(BoundedAttributes(), "__dict__", {})
+    is_known = parts.keys() - {"_extended_attributes"} == _PARTS_OF_ATTRIBUTES
+    return BoundedAttributes if is_known and type(parts["_dict"]) is dict else None
 
 
 def allow_another_tracer_provider() -> None:

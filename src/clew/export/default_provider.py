@@ -6,7 +6,7 @@ store, or, if ``CLEW_STORE=off``, written to standard error, one line of JSON ea
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -140,10 +140,9 @@ def _exporter(name: str) -> SpanExporter:
         name = _otlp_by_protocol()
     if name == "otlp_proto_http":
         _check_endpoint()
-    for point in metadata.entry_points(group="opentelemetry_traces_exporter", name=name):
+    for load in _loaders(name):
         try:
-            make: Callable[[], SpanExporter] = point.load()
-            exporter = make()
+            exporter = load()()
         except Exception as error:
             message = f"it raised {type(error).__name__}: {error}"
             raise _Unusable(message) from error
@@ -156,6 +155,23 @@ def _exporter(name: str) -> SpanExporter:
     known = sorted({"otlp", "console", "none", *(point.name for point in points)})
     message = f"no installed package offers it; installed are {', '.join(known)}"
     raise _Unusable(message)
+
+
+def _loaders(name: str) -> Iterable[Callable[[], Callable[[], SpanExporter]]]:
+    """Return functions that load what makes the exporter of this *name*.
+
+    The one that clew itself requires is known; a search reads files of every installed package.
+    """
+    if name == "otlp_proto_http":
+        return [_otlp_proto_http]
+    points = metadata.entry_points(group="opentelemetry_traces_exporter", name=name)
+    return [point.load for point in points]
+
+
+def _otlp_proto_http() -> Callable[[], SpanExporter]:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter
 
 
 def _otlp_by_protocol() -> str:

@@ -32,10 +32,9 @@ from clew.propagation.runtime_context import extend_runtime_context
 from clew.propagation.servers import flush_at_server_shutdown
 from clew.propagation.threads import instrument_threads
 from clew.spans import cost, model_calls
-from clew.spans.feedback import send_feedback_to
+from clew.spans.feedback_provider import send_feedback_to
 from clew.spans.other_providers import add_processor, warn_of_later_provider
 from clew.spans.processor import IdentityProcessor
-from clew.spans.session_sampler import sample_sessions
 from clew.spans.tracer_provider import ClewTracerProvider
 
 if TYPE_CHECKING:
@@ -296,6 +295,8 @@ def _switch_on(  # noqa: PLR0913 - what `_start` has read
         support_child_processes(each, undo)
         flush_before_answers(each, undo)
         if rate is not None:
+            from clew.spans.session_sampler import sample_sessions  # Rarely needed
+
             sample_sessions(each, rate, undo)
     if options.threads and not {"*", "threading"} & set(disabled):
         instrument_threads(undo)

@@ -1,7 +1,6 @@
 """Checks the options that an application gives to a single instrumentor."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from types import CodeType
 from typing import Any
 
@@ -34,6 +33,8 @@ def check_options(framework: str, options: Any, instrumentor: Any = None) -> Non
         return
     for name in options:
         if name not in known:
+            from difflib import get_close_matches  # Rarely needed
+
             close = get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             kind = type(instrumentor).__name__

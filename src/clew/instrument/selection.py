@@ -5,7 +5,6 @@ error in the application's own call; in a variable it is ignored, and logged onc
 """
 
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -81,6 +80,8 @@ def resolve(names: Collection[str], items: Collection[Candidate], argument: str)
 
 def _unknown(subject: str, name: str, items: Collection[Candidate]) -> str:
     by_name = names_by_spelling(item.framework for item in items)
+    from difflib import get_close_matches  # Rarely needed
+
     close = get_close_matches(normalized(name), by_name, n=1)
     hint = f"; did you mean {by_name[close[0]]!r}?" if close else "."
     known = ", ".join(dict.fromkeys(by_name.values()))

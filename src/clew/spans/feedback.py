@@ -21,9 +21,9 @@ from clew.context.pseudonyms import pseudonymise
 from clew.core import counters
 from clew.core.containment import contain
 from clew.core.errors import EvaluationError
-from clew.patching.undo import UndoStack
 from clew.spans import evaluation_attributes as wire
 from clew.spans.evaluation_attributes import Result
+from clew.spans.feedback_provider import feedback_provider
 
 logger = logging.getLogger("clew")
 
@@ -34,21 +34,7 @@ UNTRACED = "feedback that was not recorded, because nothing is traced"
 _MAX_LENGTHS = {"name": 200, "label": 200, "comment": 50_000}
 _MAX_METADATA = 50_000
 _HEX = {"trace_id": 32, "span_id": 16}
-_provider: trace.TracerProvider | None = None
-"""The tracer provider that `instrument_all` was given or has made."""
 _warned = False
-
-
-def send_feedback_to(provider: trace.TracerProvider, undo: UndoStack) -> None:
-    """Let feedback be made by this tracer provider, until that is undone."""
-    global _provider
-    undo.add(_forget_provider)
-    _provider = provider
-
-
-def _forget_provider() -> None:
-    global _provider
-    _provider = None
 
 
 def feedback(
@@ -110,7 +96,7 @@ def feedback(
 def _record(
     result: Result, session: str | None, user: str | None, target: SpanContext | None
 ) -> bool:
-    provider = _provider or trace.get_tracer_provider()
+    provider = feedback_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         _warn_of_nothing_traced()
         return False

@@ -60,7 +60,7 @@ def written_by_an_instrumentor() -> bool:
 def _value_to_set(carried: FoundAttributes, key: str, value: Any) -> Any:
     """Return what to write when *key* is set to *value*, or None to change nothing."""
     known = None if key in carried.inherited else carried.attributes.get(key)
-    if is_same(value, known):
+    if value is known or is_same(value, known):
         return None
     if written_by_an_instrumentor():
         # It reads the current context as the span ends, which may be another session's by then.
@@ -96,10 +96,13 @@ class KeptSpan(Span):
     clew_carried: FoundAttributes
     clew_aliases: tuple[Alias, ...] = ()
     clew_own_call: OwnCall | None = None
-    """The call whose attributes are counted on this span. Besides, any span may have a
-    ``clew_call``, the call that it is part of."""
+    """The call whose attributes are counted on this span."""
+    clew_call: object = None
+    """The call that it is part of; a span of any class may have one."""
     clew_cost: CostFunction | None = None
     """Returns what the span's call cost, for the attributes that it ends with."""
+    clew_end = Span.end
+    """The ``end`` of the class that the span had before, which ``super()`` finds more slowly."""
     clew_sets_at_end = False
     """Whether something is to be set when the span ends, even if the limit evicts nothing."""
 
@@ -169,7 +172,7 @@ class KeptSpan(Span):
         """Set what is known only now, and what the attribute limit has evicted; end the span."""
         if (self.clew_sets_at_end or self.dropped_attributes) and self.is_recording():
             self._clew_set_at_end()
-        super().end(end_time)
+        self.clew_end(end_time)
 
     def _clew_set_at_end(self) -> None:
         """Set the call's numbers, then what they cost, then the ids, so that these are newest."""
@@ -230,6 +233,7 @@ def _kept_class(span_class: type[Span], aliases: tuple[Alias, ...]) -> type[Span
     namespace = {
         "__module__": span_class.__module__,
         "clew_aliases": aliases,
+        "clew_end": span_class.end,
         "clew_sets_at_end": bool(aliases),
     }
     return type(span_class.__name__, (KeptSpan, span_class), namespace)

@@ -19,7 +19,7 @@ from opentelemetry.util.types import AttributeValue
 
 from clew.core import settings
 from clew.core.frameworks import Layer
-from clew.core.otel_private import max_attributes_of
+from clew.core.otel_private import attributes_reader, max_attributes_of
 from clew.spans.kept_span import KeptSpan
 
 KIND = "openinference.span.kind"
@@ -65,6 +65,7 @@ _any_call_seen = False
 checked for one, which would cost time."""
 _merge_duplicates = True
 _lock = Lock()
+_attributes_of = attributes_reader()
 
 
 class ModelCall:
@@ -288,7 +289,7 @@ def merges_duplicates() -> bool:
 
 
 def _kind_of(span: Span) -> Any:
-    return (span.attributes or {}).get(KIND)
+    return _attributes_of(span).get(KIND)
 
 
 def _enclosing_call(context: Context | None) -> ModelCall | None:
@@ -301,7 +302,8 @@ def _open_call_of(span: Any) -> ModelCall | None:
 
 
 def _set_call(span: Any, call: ModelCall | None) -> None:
-    span.clew_call = call
+    if getattr(span, "clew_call", None) is not call:  # To set another attribute takes longer.
+        span.clew_call = call
 
 
 def _count(span: KeptSpan, call: ModelCall) -> None:

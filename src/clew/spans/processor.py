@@ -14,9 +14,13 @@ from clew.context.request import restore_request_context
 from clew.context.request_span import link_request_span
 from clew.core.backend_names import Alias
 from clew.core.containment import contain
+from clew.core.otel_private import attributes_reader, first_attributes_setter
 from clew.spans.kept_span import KeptSpan, keep, written_by_an_instrumentor
 from clew.spans.model_calls import inherit_model_call
 from clew.spans.model_traffic import mark_if_in_model_call
+
+_attributes_of, _set_first_attributes = attributes_reader(), first_attributes_setter()
+_NOTHING = FoundAttributes({})
 
 
 class IdentityProcessor(SpanProcessor):
@@ -46,20 +50,28 @@ class IdentityProcessor(SpanProcessor):
                 restore_request_context(span.kind)
             inherit_model_call(span, parent_context)
             mark_if_in_model_call(span, parent_context)
-            kept = missing = find_attributes(parent_context)
-            unusable = kept.unusable
-            if attributes := span.attributes:
-                if isinstance(span, KeptSpan):
-                    return  # Another processor of clew's on the same provider has done it.
-                kept, missing = _merge(kept, attributes)
-            if unusable:
-                count_unusable(unusable)
-            for key, value in missing.attributes.items():  # The SDK is faster one by one.
-                span.set_attribute(key, value)
-            if attributes or self._keeps_all:
-                keep(span, kept, self.aliases)
+            found = find_attributes(parent_context)
+            if _set_first_attributes(span, found.attributes):
+                if self._keeps_all:
+                    keep(span, found, self.aliases)
+            elif isinstance(span, KeptSpan):
+                return  # Another processor of clew's on the same provider has done it.
+            else:
+                self._add_attributes(span, found)
+            if found.unusable:
+                count_unusable(found.unusable)
         except Exception:
             contain("setting the ids on a span")
+
+    def _add_attributes(self, span: Span, found: FoundAttributes) -> None:
+        """Set what was *found* on a *span* that may have attributes already."""
+        attributes = _attributes_of(span)
+        keeps = self._keeps_all or bool(attributes)  # Before any is set: it has them at once.
+        kept, missing = _merge(found, attributes) if attributes else (found, found)
+        for key, value in missing.attributes.items():  # The SDK is faster one by one.
+            span.set_attribute(key, value)
+        if keeps:
+            keep(span, kept, self.aliases)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Return True. Older SDKs' own method returns None, and then no later one is flushed."""
@@ -75,6 +87,8 @@ def _merge(
     OpenInference's tracer has only read them from the current context: `start_span` may have been
     given another one.
     """
+    if _has_all(attributes, from_context.attributes):
+        return from_context, _NOTHING
     carried_attributes, inherited, _ = from_context
     kept = {key: attributes[key] for key in IDS if key in attributes}
     missing: dict[str, AttributeValue] = {}
@@ -93,6 +107,16 @@ def _merge(
     if user_id is not None and (pseudonym := pseudonymise(user_id)) is not user_id:
         kept[USER_ID] = missing[USER_ID] = pseudonym
     return FoundAttributes(kept, inherited), FoundAttributes(missing)
+
+
+def _has_all(
+    attributes: Mapping[str, AttributeValue], carried: Mapping[str, AttributeValue]
+) -> bool:
+    """Whether *attributes* has what is *carried*, and no other id. `ClewTracer` has set it."""
+    for key, value in carried.items():
+        if not is_same(attributes.get(key), value):
+            return False
+    return all(key in carried or key not in attributes for key in IDS)
 
 
 def _is_truncated(own: object, value: object) -> bool:

@@ -7,22 +7,24 @@ that samplers and processors see the right ones from the start.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import attrgetter
 from secrets import randbits
 from typing import Any
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace import Span as SDKSpan
 from opentelemetry.sdk.trace import Tracer as SDKTracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import Link, Span, SpanKind, Tracer, TracerProvider
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from clew.context.ids import CONTEXT_KEYS, IDS
-from clew.context.lookup import find_attributes, is_in_current_context
+from clew.context.lookup import find_attributes, is_same
 from clew.core.containment import contain
 from clew.core.frameworks import FRAMEWORKS, Layer
-from clew.core.otel_private import READ_BY_START_SPAN, span_processor_of
+from clew.core.otel_private import span_processor_of
 from clew.spans.cost import set_cost_at_end
 from clew.spans.framework_runs import context_inside_run
 from clew.spans.kept_span import KeptSpan, keep
@@ -62,8 +64,7 @@ def _layer_of(instrumentor: str) -> Layer:
 class ClewTracer(Tracer):
     """One instrumentor's tracer: has a real one, and another way to start spans.
 
-    The SDK's own methods are called with this tracer as ``self``, so they read its ``sampler`` and
-    its ``id_generator``. Everything else is read from the real tracer, whenever it is needed.
+    Everything else is read from the real tracer, whenever it is needed.
     """
 
     def __init__(self, real: SDKTracer, provider: TracerProvider, layer: Layer) -> None:
@@ -74,16 +75,18 @@ class ClewTracer(Tracer):
             provider
         ) and real.sampler is getattr(provider, "sampler", None)
         # A provider may return the tracers of another one, and not use its own sampler.
-        self._with_sampler: Any = provider if made_by_provider else real
+        self.starting = _starting_tracer(real, provider if made_by_provider else real)
+        """What the SDK's methods are called with."""
 
-    sampler = property(attrgetter("_with_sampler.sampler"))
-    """The sampler that the provider has now: for sessions, or set by the application."""
+    @property
+    def sampler(self) -> Sampler:
+        """The sampler that the provider has now: for sessions, or set by the application."""
+        return self.starting.sampler
 
     @property
     def id_generator(self) -> IdGenerator:
         """A generator that ``random.seed()`` in the application cannot change, as `OITracer`'s."""
-        own = self._real.id_generator
-        return _UNSEEDED if type(own) is RandomIdGenerator else own
+        return self.starting.id_generator
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the real tracer."""
@@ -104,8 +107,7 @@ class ClewTracer(Tracer):
     ) -> Span:
         """Start a span with the ids that it carries, inside the model call that it is part of.
 
-        `OITracer` calls this with itself as ``self``. The SDK's method is called with the tracer
-        inside it, so that the SDK does not read each attribute through two objects.
+        `OITracer` calls this with itself as ``self``.
         """
         tracer = _unwrap(self)
         try:
@@ -115,7 +117,7 @@ class ClewTracer(Tracer):
         except Exception:
             contain("starting a span")
         span = SDKTracer.start_span(
-            tracer,  # type: ignore[arg-type]  # it has what is read there
+            tracer.starting,
             name,
             context,
             kind,
@@ -142,16 +144,39 @@ class ClewTracer(Tracer):
         return SDKTracer.start_as_current_span(self, *args, **kwargs)  # type: ignore[arg-type]
 
 
-# The SDK reads these for each span, several times as fast as through `__getattr__`.
-for _name in ("instrumentation_info", "resource", "span_processor", *READ_BY_START_SPAN):
-    setattr(ClewTracer, _name, property(attrgetter(f"_real.{_name}")))
-
-
 def _unwrap(tracer: Any) -> ClewTracer:
     """Return the tracer inside an `OITracer`, through which reading an attribute is slow."""
     while type(tracer) is not ClewTracer:
         tracer = tracer.__wrapped__
     return tracer
+
+
+def _starting_tracer(real: SDKTracer, sampled_by: Any) -> SDKTracer:
+    """Return a tracer that has all that *real* has, now and later, but for what starts its spans.
+
+    The SDK's ``start_span`` reads ten attributes of its tracer. So the two share one dictionary of
+    them, and only two are this one's own: the generator of ids, and the sampler, which is always
+    that of *sampled_by*.
+    """
+    starting: Any = object.__new__(_starting_class(type(real)))
+    starting.__dict__ = real.__dict__
+    starting.sampled_by = sampled_by
+    own = real.id_generator
+    starting.id_generator = _UNSEEDED if type(own) is RandomIdGenerator else own
+    return starting  # type: ignore[no-any-return]  # its class is one of the real tracer's
+
+
+@lru_cache(maxsize=64)
+def _starting_class(tracer_class: type[SDKTracer]) -> type[SDKTracer]:
+    def set_sampler(starting: Any, sampler: Sampler) -> None:
+        starting.sampled_by.sampler = sampler
+
+    namespace = {
+        "__module__": __name__,
+        "__slots__": ("id_generator", "sampled_by"),
+        "sampler": property(attrgetter("sampled_by.sampler"), set_sampler),
+    }
+    return type(tracer_class.__name__, (tracer_class,), namespace)
 
 
 class _Unseeded(RandomIdGenerator):
@@ -171,12 +196,16 @@ def _with_identity(attributes: Attributes, context: Context | None) -> Attribute
     if not attributes:
         return from_context
     result: dict[str, AttributeValue] = {**from_context, **attributes}
+    current = None
     for key in CONTEXT_KEYS:
         if key not in attributes:
             continue
-        own = attributes[key]
+        own, expected = attributes[key], from_context.get(key)
+        if own is expected or (type(own) is type(expected) is str and own == expected):
+            continue  # As nearly always. A pseudonym, whose type is another, is more than its text.
+        current = current or get_current()
         # Read from the current context, or the framework's own id.
-        if is_in_current_context(key, own) or (
+        if is_same(current.get(key), own) or (
             key in IDS and key in from_context and key not in inherited
         ):
             if key in from_context:

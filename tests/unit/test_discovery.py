@@ -1,0 +1,63 @@
+"""The instrumentors are found as ``importlib.metadata`` finds them, which takes longer."""
+
+import sys
+from importlib import metadata
+
+import pytest
+
+from clew.instrument.discovery import candidates
+
+GROUP = "openinference_instrumentor"
+POINTS = f"[console_scripts]\nmaze = maze:main\n[{GROUP}]\nmaze = maze.tracing:Instrumentor\n"
+REQUIRES = 'Requires-Dist: maze-core>=1; extra == "instruments"\n'
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Return a function that puts a package into a folder of its own, first on the path."""
+
+    def install(folder, name, entry_points=None, described=""):
+        written = (name or "nameless").replace("-", "_")
+        info = tmp_path / folder / f"{written}-1.dist-info"
+        info.mkdir(parents=True)
+        named = f"Name: {name}\n" if name else ""
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\n{named}Version: 1\n{described}")
+        if entry_points:
+            (info / "entry_points.txt").write_text(entry_points)
+        monkeypatch.setattr(sys, "path", [str(tmp_path / folder), *sys.path])
+
+    return install
+
+
+def found():
+    return {item.framework.entry_point: item for item in candidates() if item.found}
+
+
+def by_metadata():
+    return {point.name: point.value for point in metadata.entry_points(group=GROUP)}
+
+
+def test_they_are_the_same():
+    assert {name: item.framework.instrumentor for name, item in found().items()} == by_metadata()
+
+
+@pytest.mark.parametrize("name", ["maze-tracing", "Maze.Tracing", None])
+def test_one_of_another_package_is_found_with_what_it_instruments(install, name):
+    install("one", name, POINTS, REQUIRES)
+    assert by_metadata()["maze"] == "maze.tracing:Instrumentor"
+    (requirement,) = found()["maze"].requirements
+    assert requirement.name == "maze-core"
+
+
+@pytest.mark.parametrize("name", ["maze-tracing", "Maze_Tracing"])
+def test_a_package_hides_those_of_its_name_behind_it_on_the_path(install, name):
+    install("one", "maze-tracing", POINTS)
+    install("two", name)
+    assert "maze" not in by_metadata()
+    assert "maze" not in found()
+
+
+def test_the_group_must_be_a_group_and_not_only_a_word(install):
+    install("one", "maze-tracing", f"[console_scripts]\n{GROUP} = maze:main\n")
+    assert found().keys() == by_metadata().keys()
+    assert GROUP not in found()
