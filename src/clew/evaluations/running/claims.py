@@ -15,6 +15,7 @@ from threading import Event, Thread
 from time import time_ns
 
 from clew.store.database import StoreError, connect
+from clew.store.fork_guard import no_fork
 
 logger = logging.getLogger("clew")
 
@@ -75,13 +76,17 @@ class Claims:
             "DELETE FROM evaluation_claim WHERE until_ns < ?", (time_ns() - _LONG_AGO_NS,)
         )
 
+    def stop(self) -> None:
+        """Renew no claims any more."""
+        self._closed.set()
+        self._renewing.join()
+
     def close(self, connection: sqlite3.Connection) -> None:
         """Give all claims back, and renew none any more.
 
         Where the store cannot be written now they end by themselves, and what was judged is kept.
         """
-        self._closed.set()
-        self._renewing.join()
+        self.stop()
         try:
             connection.execute("DELETE FROM evaluation_claim WHERE owner = ?", (self.owner,))
         except sqlite3.OperationalError as error:
@@ -91,7 +96,7 @@ class Claims:
         while not self._closed.wait(self._lease_seconds / RENEWALS):
             until = time_ns() + int(self._lease_seconds * 1e9)
             try:
-                with closing(connect(self._path)) as connection:
+                with no_fork(), closing(connect(self._path)) as connection:
                     connection.execute(
                         "UPDATE evaluation_claim SET until_ns = ? WHERE owner = ?",
                         (until, self.owner),
