@@ -85,7 +85,7 @@ class ForkSafeRows(Iterator[tuple[Any, ...]]):
         """Read the rest, and close the connection."""
         if self._connection is None:
             return
-        rest = []
+        rest: list[tuple[Any, ...]] = []
         try:
             rest.extend(self._rows)
         except sqlite3.Error as error:  # Whoever reads on is told.
