@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 from threading import Event, Thread
-from time import time_ns
+from time import monotonic, time_ns
 
 from clew.store.database import StoreError, connect
 from clew.store.fork_guard import no_fork
@@ -93,6 +93,7 @@ class Claims:
             logger.warning("clew: the claims of sessions cannot be given back now: %s", error)
 
     def _renew(self) -> None:
+        renewed = monotonic()
         while not self._closed.wait(self._lease_seconds / RENEWALS):
             until = time_ns() + int(self._lease_seconds * 1e9)
             try:
@@ -102,7 +103,12 @@ class Claims:
                         (until, self.owner),
                     )
             except (sqlite3.Error, StoreError) as error:
-                logger.warning("clew: the claims of sessions cannot be renewed now: %s", error)
+                # On a busy store the next time is soon enough, while half of the lease is left.
+                is_late = monotonic() - renewed > self._lease_seconds / 2
+                level = logging.WARNING if is_late else logging.DEBUG
+                logger.log(level, "clew: the claims of sessions cannot be renewed now: %s", error)
+            else:
+                renewed = monotonic()
 
 
 def new_owner() -> str:
