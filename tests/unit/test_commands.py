@@ -28,7 +28,7 @@ from clew.instrument.discovery import Candidate, candidates
 from clew.sessions import table
 from clew.sessions.engines import clickhouse_engine
 from clew.spans.price_list import PIP_LINE
-from clew.store.formats import rows
+from clew.store.formats import parquet as parquet_rows
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -111,7 +111,7 @@ def messages():
     yield "cli/export/parquet.py", parquet.PIP_LINE
     yield "cli/export/phoenix.py", phoenix.PIP_LINE
     yield "sessions/engines/clickhouse_engine.py", clickhouse_engine.PIP_LINE
-    yield "store/formats/rows.py", rows.PIP_LINE
+    yield "store/formats/parquet.py", parquet_rows.PIP_LINE
     for library in ("pandas", "polars", "pyarrow"):
         yield "sessions/table.py", table.missing(library)
     yield "doctor/installed.py", of_framework("framework", "dspy", "failed", "it broke").fix

@@ -221,6 +221,14 @@ def set_connection_pool(exporter: object, pool: object) -> None:
     _transport(exporter)._pool = pool
 
 
+def limit_timeout(exporter: object, seconds: float) -> None:
+    """Let an export of an OTLP exporter take at most so many *seconds*: no call of it takes any."""
+    for holder in (exporter, getattr(exporter, "_client", None)):
+        timeout = getattr(holder, "_timeout", None)
+        if isinstance(timeout, int | float) and timeout > seconds:
+            holder._timeout = seconds  # type: ignore[union-attr]
+
+
 def _transport(exporter: object) -> Any:
     """Return what sends the requests: in newer releases a part of the exporter, or itself."""
     return getattr(getattr(exporter, "_client", None), "_transport", exporter)

@@ -14,6 +14,7 @@ from clew.sessions import carried
 from clew.sessions.store import SessionStore
 from clew.store.database import connect, explained, transaction
 from clew.store.encoding import is_utf8
+from clew.store.fork_guard import no_fork
 
 if TYPE_CHECKING:
     from clew.sessions.opening import Conversations
@@ -44,7 +45,11 @@ def add(store: "Conversations", *given: Evaluation) -> list[int]:
     if not isinstance(store, SessionStore):
         return on_engines.add(store, [_engine_row(row) for row in rows])
     try:
-        with closing(connect(store.path, timeout=_SECONDS)) as added, transaction(added):
+        with (
+            no_fork(),
+            closing(connect(store.path, timeout=_SECONDS)) as added,
+            transaction(added),
+        ):
             return [int(added.execute(_INSERT, row).fetchone()[0]) for row in rows]
     except sqlite3.Error as error:
         raise explained(store.path, error) from error

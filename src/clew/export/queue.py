@@ -20,7 +20,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from clew.core.containment import contain
+from clew.core.otel_private import limit_timeout
 from clew.core.wording import number_of
+from clew.export.exit_deadline import is_exiting, seconds_left
 from clew.export.exporter_logs import Outage, as_one_line, capture_logs_of, captured_logs
 
 logger = logging.getLogger("clew")
@@ -188,6 +190,8 @@ class ExporterQueue:
         """
         remaining, succeeded = len(self._queue), True
         while remaining >= at_least:
+            if not self._has_time():
+                return False
             with self._lock:
                 batch = self._next_batch()
             if not batch:
@@ -195,6 +199,18 @@ class ExporterQueue:
             remaining -= len(batch)
             succeeded = self._export(batch) and succeeded
         return succeeded
+
+    def _has_time(self) -> bool:
+        """Whether there is time for an export; one that the exiting process waits for is limited.
+
+        Since Python 3.12 no thread can be started then, so that nobody else could stop waiting.
+        """
+        if self._thread is not None or not is_exiting():
+            return True
+        left = seconds_left()
+        if left > 0:
+            limit_timeout(self.exporter, left)
+        return left > 0
 
     def _next_batch(self) -> list[ReadableSpan]:
         batch: list[ReadableSpan] = []

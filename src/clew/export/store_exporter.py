@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -33,27 +34,36 @@ class StoreExporter(SpanExporter):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: FileWriter | None = None
+        self._lock = Lock()
         self._maintenance: Maintenance | None = None
         self._next_maintenance = 0.0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write *spans* and commit them; raise an error if they cannot be written."""
-        with no_fork():  # Nor while it imports: the child would wait for ever as well.
+        with no_fork(), self._lock:  # Nor while it imports: the child would wait for ever as well.
             self._write(spans)
         if not is_exiting():
-            with no_fork():
+            with no_fork(), self._lock:
                 self._maintain()
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
         """Close the file. It is opened again if there are spans after all."""
-        if self._file is not None:
-            with no_fork():
-                self._file.close()
+        with no_fork(), self._lock:
+            self.before_fork()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Return True: whatever was exported is written."""
         return True
+
+    def before_fork(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def after_fork(self) -> None:
+        """Have a lock that no thread of the parent holds."""
+        self._lock = Lock()
 
     def _write(self, spans: Sequence[ReadableSpan]) -> None:
         from sqlite3 import Error
@@ -64,7 +74,7 @@ class StoreExporter(SpanExporter):
 
         if self._file is None:
             self._file = FileWriter(self.path)
-            close_before_fork(self._file)
+            close_before_fork(self)
         timeout = min(5.0, seconds_left()) if is_exiting() else 5.0
         try:
             self._file.add([record_of(span) for span in spans], timeout=timeout)

@@ -13,6 +13,7 @@ from clew.sessions.deletion import keep_within
 from clew.sessions.summaries import bring_up_to_date
 from clew.store.compaction import compact
 from clew.store.database import StoreError, connect
+from clew.store.fork_guard import no_fork
 
 _SECONDS_BETWEEN_CLEANUPS = 60.0
 _SECONDS = 0.2
@@ -50,7 +51,7 @@ class FileMaintenance:
     def run(self, seconds: float = _SECONDS) -> None:
         """Do what is due, as `Maintenance.run` does."""
         try:
-            with closing(connect(self._path)) as connection:
+            with no_fork(), closing(connect(self._path)) as connection:
                 self._maintenance.run(connection, seconds)
         except (sqlite3.Error, StoreError) as error:
             logging.getLogger("clew").debug("The store is not summarised now: %s", error)

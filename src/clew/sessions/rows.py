@@ -1,16 +1,21 @@
 """Makes a `Session` of a row of the table `session`; its turns are read when they are wanted."""
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from clew.sessions import scoring
 from clew.sessions.model import Tokens, Turn
 from clew.sessions.session import Session, StoredTurns
+from clew.sessions.words import turns_of
+from clew.store.fork_guard import no_fork
+from clew.store.fork_safe import ForkSafeConnection
+from clew.store.reader import spans_of_trace
 
 COLUMNS = (
     "session_id",
@@ -55,11 +60,11 @@ _OUTCOME = (
 _YES = 0.5
 
 
-def session_of(connection: sqlite3.Connection, row: Sequence[Any]) -> Session:
-    """Return the session of a row with `COLUMNS`."""
+def session_of(file: ForkSafeConnection, row: Sequence[Any]) -> Session:
+    """Return the session of a row with `COLUMNS`; called within `no_fork`."""
     session_id = row[0]
-    said = connection.execute(_OUTCOME, (session_id,)).fetchall()
-    return session_from(row, partial(_turns, connection, session_id), outcome_of(said))
+    said = file.get().execute(_OUTCOME, (session_id,)).fetchall()
+    return session_from(row, partial(_turns, file, session_id), outcome_of(said))
 
 
 def session_from(
@@ -102,11 +107,19 @@ def session_from(
     )
 
 
-def _turns(
-    connection: sqlite3.Connection, session_id: str, skipped: int, number: int
-) -> Iterator[Turn]:
-    for turn in scoring.read_turns(connection, session_id, skipped, number):
-        yield replace(turn, **scoring.stored_scores(connection, session_id, turn))
+def _turns(file: ForkSafeConnection, session_id: str, skipped: int, number: int) -> Iterator[Turn]:
+    with no_fork():
+        ids = scoring.turn_ids(file.get(), session_id, skipped, number)
+    for trace, of_trace in groupby(ids, itemgetter(0)):
+        with no_fork():  # Not while a turn is with the caller, who may fork.
+            connection = file.get()
+            turns = [
+                replace(turn, **scoring.stored_scores(connection, session_id, turn))
+                for turn in scoring.turns_with_ids(
+                    turns_of(spans_of_trace(connection, trace)), session_id, of_trace
+                )
+            ]
+        yield from turns
 
 
 def outcome_of(said: Sequence[tuple[Any, ...]]) -> str:

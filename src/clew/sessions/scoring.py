@@ -4,6 +4,8 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -107,25 +109,34 @@ def score_sessions(
 
 
 def read_turns(
-    connection: sqlite3.Connection,
-    session_id: str,
-    skipped: int = 0,
-    number: int = -1,
-    known: KnownTurns = _NONE,
+    connection: sqlite3.Connection, session_id: str, known: KnownTurns = _NONE
 ) -> Iterator[Turn]:
-    """Yield the turns of a session without their scores, so many of them after skipping some."""
+    """Yield the turns of a session, without their scores."""
+    for trace, ids in groupby(turn_ids(connection, session_id), itemgetter(0)):
+        turns = known.get(trace)
+        if turns is None:
+            turns = turns_of(spans_of_trace(connection, trace))
+        yield from turns_with_ids(turns, session_id, ids)
+
+
+def turn_ids(
+    connection: sqlite3.Connection, session_id: str, skipped: int = 0, number: int = -1
+) -> list[tuple[bytes, bytes]]:
+    """Return the traces and roots of a session's turns, so many of them after skipping some."""
     query = (
         f"SELECT trace_id, root_id FROM turn WHERE session_id = ? AND {SHOWN} "
         f"ORDER BY {TURN_ORDER} LIMIT ? OFFSET ?"
     )
-    rows = connection.execute(query, (session_id, number, skipped)).fetchall()
-    read: tuple[bytes | None, Sequence[Turn]] = (None, ())
-    for trace, root in rows:
-        if read[0] != trace:
-            turns = known.get(trace)
-            read = (trace, turns_of(spans_of_trace(connection, trace)) if turns is None else turns)
-        # There is one turn of each root and session in a trace.
-        yield from (it for it in read[1] if it.root_id == root and it.session_id == session_id)
+    return connection.execute(query, (session_id, number, skipped)).fetchall()
+
+
+def turns_with_ids(
+    turns: Sequence[Turn], session_id: str, ids: Iterable[tuple[bytes, bytes]]
+) -> Iterator[Turn]:
+    """Yield those of the *turns* of a trace that have these ids, in the order of the ids."""
+    # There is one turn of each root and session in a trace.
+    of_session = {turn.root_id: turn for turn in turns if turn.session_id == session_id}
+    yield from (of_session[root] for _, root in ids if root in of_session)
 
 
 def stored_scores(connection: sqlite3.Connection, session_id: str, turn: Turn) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +20,9 @@ from clew.sessions.table import Table
 from clew.sessions.views import add_views
 from clew.store.database import StoreError, connect, explained
 from clew.store.encoding import is_utf8
-from clew.store.reader import spans_of_session
+from clew.store.fork_guard import no_fork
+from clew.store.fork_safe import ForkSafeConnection, ForkSafeRows
+from clew.store.reader import spans_of_trace, traces_of_session
 from clew.store.record import SpanRecord
 
 logger = logging.getLogger("clew")
@@ -59,12 +62,10 @@ class SessionStore:
         self._catches_up = catches_up
         self._may_write = not read_only
         try:
-            self._connection = connect(path, read_only=read_only)
+            self._file = ForkSafeConnection(partial(_opened, path, read_only=read_only))
         except StoreError:
-            self._connection = connect(path, read_only=True)
+            self._file = ForkSafeConnection(partial(_opened, path, read_only=True))
             self._may_write = False
-        self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KILOBYTES}")
-        add_views(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -77,8 +78,13 @@ class SessionStore:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._file.close()
 
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._file.get()
+
+    @no_fork()
     def list(  # noqa: PLR0913 - each is a choice that users want
         self,
         *,
@@ -144,8 +150,9 @@ class SessionStore:
         rows = find_sessions(self._connection, COLUMNS, search)
         if self._catches_up and self.score(sessions=[row[0] for row in rows]):
             rows = find_sessions(self._connection, COLUMNS, search)
-        return [session_of(self._connection, row) for row in rows]
+        return [session_of(self._file, row) for row in rows]
 
+    @no_fork()
     def get(self, session_id: str) -> Session:
         """Return one session; raise `SessionNotFoundError` if it is not in the store."""
         if not is_utf8(session_id):  # SQLite cannot be asked for it.
@@ -159,7 +166,7 @@ class SessionStore:
         if row is None:
             message = f"there is no session {session_id!r} in {self.path}"
             raise SessionNotFoundError(message)
-        return session_of(self._connection, row)
+        return session_of(self._file, row)
 
     def users(self) -> Table:
         """Return all users with the figures of their sessions, the one seen last first."""
@@ -169,6 +176,7 @@ class SessionStore:
         """Return the answer to one of the questions that clew comes with."""
         return self.sql(question_text(question))
 
+    @no_fork()
     def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Table:
         """Return what a query of yours selects from ``spans``, ``turns``, ``sessions`` and more.
 
@@ -189,20 +197,36 @@ class SessionStore:
     def rows(
         self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
     ) -> Iterator[dict[str, Any]]:
-        """Yield the rows that `sql` would return, each when it is reached: they may be many."""
+        """Yield the rows that `sql` would return, each when it is reached: they may be many.
+
+        If the process forks meanwhile, those that are left are read at once.
+        """
         self._bring_up_to_date()
         self._score_for(query)
-        with closing(connect(self.path, read_only=True)) as connection:
-            add_views(connection)
-            connection.set_authorizer(_may_read)
-            names, cursor = _asked(connection, query, parameters)
-            for row in cursor:
+        with no_fork():
+            connection = connect(self.path, read_only=True)
+            try:
+                add_views(connection)
+                connection.set_authorizer(_may_read)
+                names, cursor = _asked(connection, query, parameters)
+                rows = ForkSafeRows(connection, cursor)
+            except BaseException:
+                connection.close()
+                raise
+        with closing(rows):
+            for row in rows:
                 yield dict(zip(names, row, strict=True))
 
     def spans(self, session_id: str) -> Iterator[SpanRecord]:
         """Yield the spans of all traces of a session, with everything they were recorded with."""
-        return spans_of_session(self._connection, session_id)
+        with no_fork():
+            traces = traces_of_session(self._connection, session_id)
+        for trace in traces:
+            with no_fork():
+                spans = spans_of_trace(self._connection, trace)
+            yield from spans
 
+    @no_fork()
     def forget(self, *, session: str | None = None, user: str | None = None) -> deletion.Deleted:
         """Delete a session, or all that a user has said and was answered; return how much."""
         if (session is None) == (user is None):
@@ -228,6 +252,7 @@ class SessionStore:
         )
         return lookup, (" ".join(f'"{it}"' for it in words),)
 
+    @no_fork()
     def catch_up(self, seconds: float = float("inf")) -> float:
         """Summarise what was stored since; return which share of the store is, after *seconds*.
 
@@ -256,6 +281,7 @@ class SessionStore:
         left, stored = summaries.spans_left(self._connection)
         return 1 - left / max(1, stored)
 
+    @no_fork()
     def score(
         self, seconds: float = float("inf"), *, sessions: Iterable[str] | None = None
     ) -> bool:
@@ -289,6 +315,7 @@ class SessionStore:
         return self._connection.total_changes > before
 
     @property
+    @no_fork()
     def is_scored(self) -> bool:
         """Whether every session is scored; of one that is not, `Session.friction` is None."""
         return scoring.are_scored(self._connection)
@@ -301,6 +328,17 @@ class SessionStore:
     def _bring_up_to_date(self) -> None:
         if self._catches_up:
             self.catch_up()
+
+
+def _opened(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    connection = connect(path, read_only=read_only)
+    try:
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KILOBYTES}")
+        add_views(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def question_text(question: str) -> str:

@@ -24,14 +24,12 @@ def spans_of_trace(connection: sqlite3.Connection, trace_id: bytes) -> list[Span
     return [record for _, record in _read(connection, "WHERE trace_id = ?", (trace_id,))]
 
 
-def spans_of_session(connection: sqlite3.Connection, session_id: str) -> Iterator[SpanRecord]:
-    """Yield the spans of all traces in which there is a span of this session."""
-    traces = connection.execute(
-        "SELECT trace_id FROM span WHERE session_id = ? GROUP BY trace_id ORDER BY min(start_ns)",
-        (session_id,),
-    ).fetchall()
-    for (trace_id,) in traces:
-        yield from spans_of_trace(connection, trace_id)
+def traces_of_session(connection: sqlite3.Connection, session_id: str) -> list[bytes]:
+    """Return all traces in which there is a span of this session, in the order of their start."""
+    query = (
+        "SELECT trace_id FROM span WHERE session_id = ? GROUP BY trace_id ORDER BY min(start_ns)"
+    )
+    return [trace for (trace,) in connection.execute(query, (session_id,))]
 
 
 def spans_after(

@@ -57,6 +57,15 @@ def test_exit_does_not_wait_for_a_dead_collector(application, way, behaviour):
     assert ("503" in line or "Service Unavailable" in line) == (behaviour == "503")
 
 
+@pytest.mark.parametrize("behaviour", ["live", "hanging"])
+def test_spans_that_are_made_where_no_thread_can_be_started(application, behaviour):
+    with collecting(behaviour) as collector:
+        end = application("makes_its_first_span_at_its_end", collector.endpoint, **TIMEOUT)
+        assert collector.names["work"] == (5 if behaviour == "live" else 0)
+    assert end.counted == ((5, 0) if behaviour == "live" else (0, 5))
+    assert end.seconds < EXIT_TIMEOUT + SLACK
+
+
 def test_exit_does_not_wait_where_nothing_listens(application):
     with unused_port() as endpoint:
         end = application("reaches_its_end", endpoint, SPANS="3000")

@@ -117,6 +117,26 @@ def test_a_fork_while_a_thread_exports_leaves_a_child_that_can_export(tmp_path):
     assert (stuck, failed) == (0, 0), done.stderr
 
 
+@FORKING
+def test_a_store_that_is_open_is_used_by_parent_and_child_after_a_fork(tmp_path):
+    """Neither loses a span to the other, and the file stays whole."""
+    path = tmp_path / "store" / "sessions.db"
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", PROGRAMS / "forked_reader.py"]
+    done = subprocess.run(
+        [*command, path, "6"], capture_output=True, text=True, check=True, timeout=100
+    )
+    told = json.loads(done.stdout)
+    faults = [told[name] for name in ("stuck", "failed", "wrong", "lost")]
+    assert faults == [0, 0, [], []], done.stderr
+    assert done.stderr == ""
+    counted = {session: n for session, n in told["counted"].items() if "child" in session}
+    assert counted == {f"of child {number}": 4 for number in range(6)}
+    assert told["counted"]["of the parent"] == 6
+    connection = connect(path)
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+
+
 def test_an_application_that_is_asked_to_end_keeps_all(tmp_path, start):
     path = tmp_path / "store" / "sessions.db"
     application = start(path, CLEW_EXIT_TIMEOUT="30")

@@ -1,8 +1,11 @@
 """Runs of evaluators: several calls at a time, several runs at a time, and what cannot be run."""
 
 import asyncio
+import logging
 from contextlib import closing
 from datetime import UTC, datetime
+from logging.handlers import QueueHandler
+from queue import SimpleQueue
 from threading import Thread
 
 import pytest
@@ -192,3 +195,23 @@ def test_a_store_that_is_written_for_long_is_said_to_be(store):
         pytest.raises(StoreError, match="being written by another process"),
     ):
         evaluate(store, Asked().evaluator)
+
+
+def test_a_claim_that_is_not_renewed_at_once_is_no_news_yet(tmp_path):
+    """On a busy store the next attempt is soon enough; a lease that is about to end is told."""
+    told = SimpleQueue()
+    handler = QueueHandler(told)
+    logger = logging.getLogger("clew")
+    before = logger.level
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    claims = Claims(tmp_path / "missing.db", lease_seconds=1)
+    try:
+        levels = [told.get(timeout=30).levelno]
+        while levels[-1] != logging.WARNING:
+            levels.append(told.get(timeout=30).levelno)
+    finally:
+        claims.stop()
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+    assert levels[0] == logging.DEBUG

@@ -6,6 +6,7 @@ import io
 import json
 import zlib
 from contextlib import closing, suppress
+from itertools import islice
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
-from clew.store.formats import FormatError, read_spans, rows
+from clew.store.formats import FormatError, parquet, read_spans, rows
 from clew.store.otlp import to_json, to_protobuf
 from clew.store.writer import Writer
 from tests.support.conversation_spans import turn
@@ -183,5 +184,48 @@ def test_a_small_file_that_becomes_a_large_one_is_refused(kept, monkeypatch, con
     assert len(content) < 2**17
     file, _, _ = kept
     file.write_bytes(content)
+    with pytest.raises(FormatError, match=said):
+        list(read_spans(file, print))
+
+
+def parquet_with(text, number):
+    """Return a file with so many rows that have the same *text*, which it contains once."""
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    same = pa.DictionaryArray.from_arrays(pa.array([0] * number, "int32"), [text])
+    ids = [f"{at:032x}" for at in range(number)]
+    columns = {"id": [it[16:] for it in ids], "trace_id": ids, "name": ids, "input": same}
+    columns |= {"type": ["SPAN"] * number, "start_time": ["2026-01-01T00:00:00Z"] * number}
+    file = io.BytesIO()
+    parquet.write_table(pa.table(columns), file, store_schema=False)
+    return file.getvalue()
+
+
+def test_a_text_that_parquet_repeats_is_in_memory_once(kept):
+    file, _, _ = kept
+    file.write_bytes(parquet_with("a" * 2**20, 1000))
+    assert file.stat().st_size < 2**20
+    pyarrow = pytest.importorskip("pyarrow")
+    pool = pyarrow.proxy_memory_pool(pyarrow.default_memory_pool())
+    before = pyarrow.default_memory_pool()
+    pyarrow.set_memory_pool(pool)
+    try:
+        found = list(islice(read_spans(file, print), 3))
+    finally:
+        pyarrow.set_memory_pool(before)
+    assert [len(it.attributes["input.value"]) for it in found] == [2**20] * 3
+    assert pool.max_memory() < 2**26  # It would be a GB.
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("MOST_OF_A_GROUP", r"file has a row group of [\d,]+ bytes, .* at most 4,096 are read"),
+        ("MOST_OF_ROWS", r"file has a row of 10,\d{3} bytes, and one has at most 4,096"),
+    ],
+)
+def test_parquet_that_becomes_too_large_is_refused(kept, monkeypatch, limit, said):
+    monkeypatch.setattr(parquet, limit, 2**12)
+    file, _, _ = kept
+    file.write_bytes(parquet_with("a" * 10_000, 2))
     with pytest.raises(FormatError, match=said):
         list(read_spans(file, print))

@@ -42,7 +42,7 @@ def plans(shop, monkeypatch):
                 found.append((query, [step for *_, step in plan]))
             return self.connection.execute(query, parameters)
 
-    monkeypatch.setattr(shop, "_connection", Explaining(shop._connection))
+    monkeypatch.setattr(shop._file, "_connection", Explaining(shop._connection))
     return found
 
 

@@ -12,9 +12,10 @@ from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 from threading import Event, Thread
-from time import time_ns
+from time import monotonic, time_ns
 
 from clew.store.database import StoreError, connect
+from clew.store.fork_guard import no_fork
 
 logger = logging.getLogger("clew")
 
@@ -75,29 +76,39 @@ class Claims:
             "DELETE FROM evaluation_claim WHERE until_ns < ?", (time_ns() - _LONG_AGO_NS,)
         )
 
+    def stop(self) -> None:
+        """Renew no claims any more."""
+        self._closed.set()
+        self._renewing.join()
+
     def close(self, connection: sqlite3.Connection) -> None:
         """Give all claims back, and renew none any more.
 
         Where the store cannot be written now they end by themselves, and what was judged is kept.
         """
-        self._closed.set()
-        self._renewing.join()
+        self.stop()
         try:
             connection.execute("DELETE FROM evaluation_claim WHERE owner = ?", (self.owner,))
         except sqlite3.OperationalError as error:
             logger.warning("clew: the claims of sessions cannot be given back now: %s", error)
 
     def _renew(self) -> None:
+        renewed = monotonic()
         while not self._closed.wait(self._lease_seconds / RENEWALS):
             until = time_ns() + int(self._lease_seconds * 1e9)
             try:
-                with closing(connect(self._path)) as connection:
+                with no_fork(), closing(connect(self._path)) as connection:
                     connection.execute(
                         "UPDATE evaluation_claim SET until_ns = ? WHERE owner = ?",
                         (until, self.owner),
                     )
             except (sqlite3.Error, StoreError) as error:
-                logger.warning("clew: the claims of sessions cannot be renewed now: %s", error)
+                # On a busy store the next time is soon enough, while half of the lease is left.
+                is_late = monotonic() - renewed > self._lease_seconds / 2
+                level = logging.WARNING if is_late else logging.DEBUG
+                logger.log(level, "clew: the claims of sessions cannot be renewed now: %s", error)
+            else:
+                renewed = monotonic()
 
 
 def new_owner() -> str:

@@ -11,6 +11,7 @@ from clew.evaluations.running.run_store import RunStore
 from clew.evaluations.running.units import RunPlace
 from clew.sessions.store import SessionStore
 from clew.store.database import StoreError, StoreMissingError, connect
+from clew.store.fork_guard import no_fork
 
 if TYPE_CHECKING:
     from clew.sessions.engines.store import EngineStore
@@ -47,7 +48,7 @@ def last_span(place: "Place") -> int | None:
     if not isinstance(place, Path):
         return 0
     try:
-        with closing(connect(place, read_only=True)) as connection:
+        with no_fork(), closing(connect(place, read_only=True)) as connection:
             query = "SELECT coalesce(max(id), 0) FROM span"
             return int(connection.execute(query).fetchone()[0])
     except StoreMissingError:

@@ -4,8 +4,10 @@ A verdict is bound to what its evaluator can have seen: `Unit.seen` is read befo
 What was said about spans that were deleted meanwhile is not kept.
 """
 
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import time_ns
 
@@ -17,6 +19,8 @@ from clew.evaluations.running.pending import Candidate, Found, Pending, Wanted, 
 from clew.evaluations.running.units import SharedTurns, Target, Unit, calls_of, short_error
 from clew.sessions.store import SessionNotFoundError, SessionStore
 from clew.store.database import connect, transaction
+from clew.store.fork_guard import no_fork
+from clew.store.fork_safe import ForkSafeConnection
 
 _SPANS = (
     "SELECT trace_id, count(*) FROM span WHERE id <= ? "
@@ -37,21 +41,28 @@ class RunStore:
         self._reading: dict[str, SessionStore] = {}
         self._store = SessionStore(path)
         try:
-            self._connection = connect(path)
+            self._file = ForkSafeConnection(partial(connect, path))
         except BaseException:
             self._store.close()
             raise
         self.claims = Claims(path, lease_seconds)
 
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._file.get()
+
     def close(self) -> None:
         """Give back what is claimed, and close the store."""
         try:
-            self.claims.close(self._connection)
+            self.claims.stop()
+            with no_fork():
+                self.claims.close(self._connection)
         finally:
-            self._connection.close()
+            self._file.close()
             for store in (self._store, *self._readers, *self._reading.values()):
                 store.close()
 
+    @no_fork()
     def find(self, wanted: Wanted, quiet_ns: int) -> Found:
         """Return what there is to do in the sessions that are *wanted*."""
         self._started_ns = time_ns()
@@ -62,6 +73,7 @@ class RunStore:
             self._connection, quiet_ns, self._started_ns, all_of_them=not chosen
         )
 
+    @no_fork()
     def claim(self, candidates: Iterable[Candidate]) -> tuple[list[Unit], list[Candidate]]:
         """Claim sessions; return those that are ours now, and those that others evaluate."""
         self._store.catch_up()
@@ -83,6 +95,7 @@ class RunStore:
         query = f"{_SPANS} {of_one} GROUP BY trace_id"
         return dict(self._connection.execute(query, given).fetchall())
 
+    @no_fork()
     def left_by_others(
         self, candidates: Iterable[Candidate]
     ) -> tuple[list[Candidate], list[Candidate]]:
@@ -103,6 +116,7 @@ class RunStore:
                     held.append(Candidate(candidate.session_id, names - ours))
         return free, held
 
+    @no_fork()
     def read(self, unit: Unit) -> bool:
         """Read the session of a unit; return whether it is still there."""
         self._store.catch_up()
@@ -120,6 +134,7 @@ class RunStore:
         self._reading[unit.session_id] = reader
         return True
 
+    @no_fork()
     def targets(self, unit: Unit, it: Evaluator) -> tuple[list[Target], int]:
         """Return what an evaluator has to look at, and how many turns or calls it need not."""
         session = unit.session
@@ -142,6 +157,7 @@ class RunStore:
         ]
         return found, len(calls) - len(found)
 
+    @no_fork()
     def record(self, unit: Unit, it: Evaluator, target: Target, made: Evaluation) -> bool:
         """Keep a verdict; return False if what it is about was deleted meanwhile."""
         verdict = replace(
@@ -166,6 +182,7 @@ class RunStore:
                 self.claims.release(self._connection, unit.session_id, it.name)
         return True
 
+    @no_fork()
     def record_error(self, unit: Unit, it: Evaluator, target: Target, error: str) -> None:
         """Keep that an evaluator has failed."""
         with transaction(self._connection):
@@ -188,6 +205,7 @@ class RunStore:
                 ),
             )
 
+    @no_fork()
     def finish(self, unit: Unit) -> None:
         """Give back what was claimed of a session."""
         if unit.session is not None and isinstance(unit.session.turns, SharedTurns):

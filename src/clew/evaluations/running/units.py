@@ -10,6 +10,7 @@ from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.running.pending import JUDGED_CALLS, Candidate, Found, Wanted
 from clew.sessions.model import Call, Turn
 from clew.sessions.session import Session
+from clew.store.fork_guard import no_fork
 
 _MAX_ERROR = 2000
 """How many characters of an error are kept."""
@@ -56,7 +57,7 @@ class SharedTurns(Sequence[Turn]):
         return f"<{len(self)} turns>"
 
     def _all(self) -> Sequence[Turn]:
-        with self._lock:
+        with no_fork(), self._lock:  # A fork that waits for others must not keep the lock.
             if not isinstance(self._turns, tuple):
                 if self._closed:
                     message = "the turns of a session can be read while it is evaluated, not after"

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from clew.store.formats import langfuse, phoenix
-from clew.store.formats.rows import FormatError, Row, rows_of
+from clew.store.formats.row import FormatError, Row
+from clew.store.formats.rows import rows_of
 from clew.store.otlp import MalformedError, TooLargeError, defect
 from clew.store.otlp.json_decoder import from_parsed_json
 from clew.store.record import SpanRecord

@@ -5,34 +5,19 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, AnyStr
+from typing import IO, AnyStr
 
-from clew.core.errors import ClewError
+from clew.store.formats.parquet import rows_of_parquet
+from clew.store.formats.row import FormatError, Row
 from clew.store.otlp import MalformedError
 from clew.store.otlp.json_decoder import parse_json
 
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
-_ROWS_AT_ONCE = 1000
 MOST_OF_A_LINE = 2**28
 """The most bytes of a line, and of a cell of CSV: a small compressed file may contain huge ones."""
 MOST_OF_A_DOCUMENT = 2**30
 """The most bytes of a JSON document, which has to be read as a whole."""
-PIP_LINE = "python -m pip install pyarrow"
-
-
-class FormatError(ClewError, ValueError):
-    """A file that cannot be read as any known format."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a file, or what is wrong with it."""
-
-    line: int
-    value: object = None
-    error: str = ""
 
 
 def rows_of(path: Path) -> Iterator[Row]:
@@ -45,7 +30,7 @@ def rows_of(path: Path) -> Iterator[Row]:
                 message = f"{path} is compressed with zstd; decompress it first: zstd -d {path}"
                 raise FormatError(message)
             if start == _PARQUET:
-                yield from _of_parquet(file, path)
+                yield from rows_of_parquet(file, path)
             elif start[:2] == _GZIP:
                 with gzip.open(file) as inside:
                     yield from _of_text(io.BufferedReader(inside), path)
@@ -131,35 +116,3 @@ def _of_csv(head: str, lines: Iterable[str]) -> Iterator[Row]:
         elif cells:
             yield Row(line, error=f"{len(cells)} cells instead of {len(columns)}")
         line = reader.line_num + 2
-
-
-def _of_parquet(file: IO[bytes], path: Path) -> Iterator[Row]:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        message = f"reading {path} needs pyarrow: {PIP_LINE}"
-        raise FormatError(message) from error
-    number = 0
-    try:
-        for batch in parquet.ParquetFile(file).iter_batches(_ROWS_AT_ONCE):
-            for value in _plain_times(batch).to_pylist():
-                number += 1
-                yield Row(number, value)
-    except (pa.ArrowException, ValueError, OverflowError) as error:
-        # Its texts may be no UTF-8, and its numbers no times.
-        message = f"{path} cannot be read: {error}"
-        raise FormatError(message) from error
-
-
-def _plain_times(batch: Any) -> Any:
-    """Return *batch* with times as nanoseconds, for which pandas is not needed."""
-    import pyarrow as pa
-
-    for at, column in enumerate(batch.schema):
-        if pa.types.is_timestamp(column.type):
-            in_utc = pa.timestamp("ns", column.type.tz)
-            batch = batch.set_column(
-                at, column.name, batch.column(at).cast(in_utc).cast(pa.int64())
-            )
-    return batch

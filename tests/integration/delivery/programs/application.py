@@ -103,6 +103,20 @@ def works_for_long():
         provider.force_flush()
 
 
+def makes_its_first_span_at_its_end():
+    """Before, it starts no thread. Python 3.12 starts none then; older ones are told not to."""
+
+    def refuse(thread):
+        raise RuntimeError(thread)
+
+    def begin():
+        if sys.version_info < (3, 12):
+            Thread.start = refuse
+        work()
+
+    atexit.register(begin)
+
+
 def forks():
     """Parent and child each end as programs do."""
     work()
