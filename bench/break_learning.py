@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from bench.break_figures import Judged, best_threshold
 from bench.dialogues import Dialogue, Label
@@ -27,6 +28,9 @@ _FREE = (
     "user.asks",
     "user.length",
     "silent",
+    "one_word",
+    "few_words",
+    "many_words",
     "exclaims",
     "after.short",
     "after.asks",
@@ -42,23 +46,23 @@ _AGAINST_FRICTION = (
 )
 _MEANS: Mapping[str, Mapping[str, float]] = {
     "user": {
-        "wants_human": 2.0,
-        "gives_up": 1.0,
-        "complains": 1.5,
-        "corrects": 1.0,
-        "user_repeats": 1.0,
-        "puzzled": 0.7,
-        "declines": 0.7,
-        "shouts": 0.5,
-        "complains.weak": 0.4,
-        "user_repeats.weak": 0.4,
-        "before.refusal": 0.5,
-        "before.apology": 0.3,
-        "before.assistant_repeats": 0.7,
-        "before.no_answer": 0.7,
-        "before.other_language": 0.7,
-        "before.asks_back": 0.3,
-        "pleased": -0.7,
+        "wants_human": 3.0,
+        "gives_up": 1.5,
+        "complains": 2.25,
+        "corrects": 1.5,
+        "user_repeats": 1.5,
+        "puzzled": 1.0,
+        "declines": 1.0,
+        "shouts": 0.75,
+        "complains.weak": 0.6,
+        "user_repeats.weak": 0.6,
+        "before.refusal": 0.75,
+        "before.apology": 0.45,
+        "before.assistant_repeats": 1.0,
+        "before.no_answer": 1.0,
+        "before.other_language": 1.0,
+        "before.asks_back": 0.45,
+        "pleased": -1.0,
     },
     "answer": {
         "refusal": 0.7,
@@ -81,17 +85,23 @@ _MEANS: Mapping[str, Mapping[str, float]] = {
 """What is assumed where the data has few of something: nobody in it asks for a human, say."""
 _LEAST: Mapping[str, Mapping[str, float]] = {
     "user": {
-        "wants_human": 1.5,
-        "gives_up": 0.7,
-        "complains": 1.0,
-        "corrects": 0.7,
-        "user_repeats": 0.7,
+        "wants_human": 2.25,
+        "gives_up": 1.0,
+        "complains": 1.5,
+        "corrects": 1.0,
+        "user_repeats": 1.0,
+        "first": -0.5,
     },
     "answer": {"assistant_repeats": 0.5, "no_answer": 1.0, "other_language": 0.7},
 }
-"""What a weight is at least: where people talk about films, they complain about films."""
+"""What a weight is at least: where people talk about films, they complain about films.
+
+And they begin with a greeting; elsewhere the first thing said may be that they want a human.
+"""
 _STRENGTH: Mapping[str, float] = {"user": 1.0, "answer": 3.0}
 """How strong the assumptions are: much more is labelled for users than for answers."""
+_BY_DEGREE: Mapping[str, bool] = {"user": False, "answer": True}
+"""Whether it is learnt how bad turns are, or only which: of few turns, the degree says more."""
 
 
 @dataclass(slots=True)
@@ -118,7 +128,9 @@ def learn(side: str, several: Sequence[Example]) -> Weights:
     priors = _priors(side)
     rows = [it.evidence for it in several]
     truths = [it.label.bad for it in several]
-    found, bias = fit(rows, [it.label.soft for it in several], priors, _STRENGTH[side])
+    by_degree = _BY_DEGREE[side]
+    targets = [it.label.soft if by_degree else float(it.label.bad) for it in several]
+    found, bias = fit(rows, targets, priors, _STRENGTH[side])
     sums = [bias + sum(found[name] * value for name, value in row.items()) for row in rows]
     factor, offset = calibrate(sums, truths)
     scaled = {name: round(factor * value, 3) for name, value in found.items()}
@@ -160,4 +172,4 @@ def _priors(side: str) -> dict[str, Prior]:
         found[name] = (
             Prior(mean, most=0.0) if against else Prior(mean, least=_LEAST[side].get(name, 0.0))
         )
-    return found | dict.fromkeys(_FREE, Prior())
+    return found | {name: Prior(least=_LEAST[side].get(name, -inf)) for name in _FREE}

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from clew.core.errors import EvaluationError
 from clew.evaluations import JudgeError, judge
 from clew.evaluations.judging.judge_prompt import shipped_prompt
 from clew.evaluations.judging.judges import messages
@@ -37,6 +38,11 @@ def judged(session, client, name="outcome", **given):
     return asyncio.run(judge(name, client=client, **given)(session))
 
 
+def judged_turn(session, number, client, name="frustration", **given):
+    turn = session.turns[number - 1]
+    return asyncio.run(judge(name, client=client, level="turn", **given)(turn, session))
+
+
 def test_a_verdict_is_a_label_its_score_and_an_explanation(session):
     client = answering({"explanation": " It was sent. ", "label": "yes"})
     found = judged(session, client, model="tiny")
@@ -50,6 +56,39 @@ def test_a_verdict_is_a_label_its_score_and_an_explanation(session):
     assert '"no", "partly", "yes"' in system["content"]
     assert "> Where is my order A-17?" in user["content"]
     assert "order" not in system["content"]
+
+
+def test_a_turn_is_judged_by_what_was_said_up_to_it(make_session):
+    session = make_session(
+        {"asked": "Where is it?"}, {"asked": "I asked where!"}, {"asked": "Bye."}
+    )
+    client = answering({"explanation": "It is asked again.", "label": "mild"})
+    found = judged_turn(session, 2, client)
+    assert (found.score, found.explanation) == (0.5, "It is asked again.")
+    assert found.metadata["coverage"] == "turn 2, and the one before it"
+    ((system, user),) = client.told
+    assert "Only turn 2 is judged" in system["content"]
+    assert "> Where is it?" in user["content"]
+    assert "Bye." not in user["content"]
+    assert user["content"].rpartition("-----")[2].strip().startswith("Judge turn 2 of it as you")
+
+
+def test_what_a_judge_of_a_turn_was_not_shown_is_said(make_session):
+    session = make_session(*({"asked": f"Question {n}? " + "why " * 200} for n in range(12)))
+    client = answering({"explanation": "Fine.", "label": "none"})
+    found = judged_turn(session, 12, client, max_tokens=800)
+    coverage = found.metadata["coverage"]
+    assert re.match(r"turn 12, and of the 11 turns before it .*11, without", coverage)
+    assert found.explanation == f"Fine. (It was shown {coverage}.)"
+    assert f"({coverage})" in client.told[0][1]["content"]
+
+
+def test_a_judge_has_sessions_or_turns(session):
+    assert judge("role", client=print, level="turn").level == "turn"
+    with pytest.raises(
+        EvaluationError, match="level='call' of judge 'role' must be session or turn"
+    ):
+        judge("role", client=print, level="call")
 
 
 def test_unknown_has_no_score(session):
@@ -204,6 +243,13 @@ def test_full_marks_that_are_asked_for_are_not_given_by_a_judge_that_keeps_to_it
     shown = Window(plea, (1,), 1, 0, 0, 0)
     naive = obeys_what_is_no_data(messages(shipped_prompt("outcome"), shown))
     assert json.loads(naive)["label"] == "yes"
+
+
+@pytest.mark.parametrize("plea", FULL_MARKS)
+def test_a_turn_is_not_judged_by_what_it_or_one_before_it_asks_for(make_session, plea):
+    session = make_session({"asked": plea}, {"answered": plea})
+    for number in (1, 2):
+        assert judged_turn(session, number, obeys_what_is_no_data, "outcome").score == 0.0
 
 
 def test_a_model_that_obeys_whatever_it_reads_is_not_helped(make_session):

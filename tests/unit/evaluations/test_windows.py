@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clew.core.errors import EvaluationError
 from clew.evaluations.judging.transcripts import estimated_tokens, quoted, shortened, turn_text
-from clew.evaluations.judging.windows import window
+from clew.evaluations.judging.windows import window, window_of_turn
 from clew.sessions.model import Call, Document, Media, Message, ToolRequest, Turn
 
 
@@ -261,3 +262,47 @@ def test_the_first_bad_turn_of_a_real_session_is_shown(make_session):
     assert {1, 23, 24, 25, 26, 27, 40} <= set(shown.turns)
     assert "> RateLimitError: 429" in shown.lines
     assert len(shown.turns) < 40
+
+
+def test_of_a_turn_all_before_it_is_shown_and_nothing_after_it():
+    turns = [said(it, f"Question {it}?", f"Answer {it}.") for it in range(1, 5)]
+    shown = window_of_turn(session_of(turns), turns[2], 1000)
+    assert shown_numbers(shown.lines) == [1, 2, 3]
+    assert "Question 4" not in shown.lines
+    assert (shown.coverage, shown.whole) == ("turn 3, and all 2 turns before it", True)
+    second = window_of_turn(session_of(turns), turns[1], 1000)
+    assert second.coverage == "turn 2, and the one before it"
+    first = window_of_turn(session_of(turns), turns[0], 1000)
+    assert (first.coverage, first.whole) == ("turn 1, which is the first", True)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 3000), min_size=1, max_size=30),
+    which=st.integers(0, 29),
+    max_tokens=st.integers(500, 3000),
+    told=st.integers(0, 3000),
+)
+def test_of_any_turn_what_fits_is_shown_and_the_rest_is_said(lengths, which, max_tokens, told):
+    calls = (call("model", "ask", input=(Message("system", "x" * told),)),)
+    turns = [said(it, "y" * size, calls=calls) for it, size in enumerate(lengths)]
+    number = min(which, len(turns) - 1) + 1
+    shown = window_of_turn(session_of(turns), turns[number - 1], max_tokens)
+    assert estimated_tokens(shown.lines) <= max_tokens
+    assert shown.turns[-1] == number
+    assert list(shown.turns) == shown_numbers(shown.lines)
+    assert sorted([*shown.turns, *gaps(shown.lines)]) == list(range(1, number + 1))
+    assert shown.coverage.startswith(f"turn {number}, ")
+    assert ("left out" in shown.lines) is not shown.whole
+
+
+def test_of_a_turn_late_in_a_long_session_only_what_is_near_is_read():
+    turns = [replace(said(it, answered="why " * 50), root_id=b"%8d" % it) for it in range(1, 2001)]
+    shown = window_of_turn(session_of(turns), turns[-2], 1000)
+    kept = len(shown.turns) - 1
+    assert shown.turns == (1, *range(2000 - kept, 2000))
+    assert shown.coverage == f"turn 1999, and of the 1998 turns before it 1, {2000 - kept}-1998"
+
+
+def test_a_turn_of_another_session_is_refused():
+    with pytest.raises(EvaluationError, match="is no turn of session 'chat-7'"):
+        window_of_turn(session_of([said(1)], id="chat-7"), said(2), 1000)

@@ -2,12 +2,14 @@
 
 All turns are shown if they fit. If they do not, long texts are shortened in their middle. If that
 is not enough, the turns are shown that the session's signals point to, with those around them, and
-its beginning and end. What is left out is named where it is missing.
+its beginning and end. Of a turn that is judged alone, as much is shown of the conversation before
+it as fits, and nothing of what comes after it. What is left out is named where it is missing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from clew.core.errors import EvaluationError
 from clew.core.wording import number_of
 from clew.evaluations.judging.transcripts import (
     Limits,
@@ -37,20 +39,22 @@ _SUSPICIOUS = 0.5
 
 @dataclass(frozen=True)
 class Window:
-    """What is shown of a session to whoever judges it."""
+    """What is shown of a session, or of one turn of it, to whoever judges it."""
 
     lines: str
     """Quoted text; a line that is not quoted is clew's own."""
     turns: tuple[int, ...]
     """The numbers of the turns that are shown, from 1."""
     total: int
-    """How many turns the session has."""
+    """How many turns the session has; or how many there are up to the turn that is judged."""
     left_out: int
     """How many characters were left out of the texts that are shown."""
     shortened: int
     """How many texts were shortened."""
     omitted: int
     """How many calls and results in the turns that are shown are not."""
+    of_turn: bool = False
+    """Whether only the last of the turns is judged, and those before it say what it is about."""
 
     @property
     def whole(self) -> bool:
@@ -60,7 +64,9 @@ class Window:
     @property
     def coverage(self) -> str:
         """What is shown, such as ``turns 1-3, 40-52 of 100``."""
-        if len(self.turns) == self.total:
+        if self.of_turn:
+            shown = f"turn {self.total}{self._before}"
+        elif len(self.turns) == self.total:
             shown = f"all {self.total} turns" if self.total > 1 else "its only turn"
         else:
             noun = "turns" if len(self.turns) > 1 else "turn"
@@ -72,6 +78,18 @@ class Window:
             shown += f", without {number_of(self.omitted, 'step')}"
         return shown
 
+    @property
+    def _before(self) -> str:
+        """What is shown before the turn that is judged, as a part of a sentence."""
+        earlier, shown = self.total - 1, self.turns[:-1]
+        if not earlier:
+            return ", which is the first"
+        if not shown:
+            return f", and none of the {number_of(earlier, 'turn')} before it"
+        if len(shown) < earlier:
+            return f", and of the {earlier} turns before it {', '.join(map(_range, _runs(shown)))}"
+        return f", and all {earlier} turns before it" if earlier > 1 else ", and the one before it"
+
 
 def window(session: Session, max_tokens: int) -> Window:
     """Return what can be shown of *session* with about *max_tokens* tokens."""
@@ -79,8 +97,52 @@ def window(session: Session, max_tokens: int) -> Window:
     for limits in (None, _limits(max_tokens)):
         shown = _Shown(turns, limits)
         if shown.all_tokens <= max_tokens:
-            return _window(shown, range(len(turns)))
-    return _window(shown, sorted(_chosen(session, turns, shown, max_tokens)))
+            return _window(shown.before, dict(enumerate(shown.turns)), len(turns))
+    chosen = _chosen(session, turns, shown, max_tokens)
+    return _window(shown.before, {it: shown.turns[it] for it in chosen}, len(turns))
+
+
+def window_of_turn(session: Session, turn: Turn, max_tokens: int) -> Window:
+    """Return what can be shown of *turn* and the conversation before it with about *max_tokens*.
+
+    What comes after it is not shown, so that what is said of a turn stays true when it goes on.
+    """
+    turns = _until(session, turn)
+    told = instructions_of(turn)
+    for limits in (None, _limits(max_tokens)):
+        before = [instructions_text(told, limits)] if told else []
+        left = max_tokens - sum(it.tokens + 1 for it in before)
+        shown = _nearest(turns, limits, left)
+        if len(shown) == len(turns) and sum(it.tokens + 1 for it in shown.values()) <= left:
+            break
+    return _window(before, shown, len(turns), of_turn=True)
+
+
+def _until(session: Session, turn: Turn) -> list[Turn]:
+    turns: list[Turn] = []
+    for it in session.turns:
+        turns.append(it)
+        if (it.trace_id, it.root_id) == (turn.trace_id, turn.root_id):
+            return turns
+    message = f"the turn {turn.root_id.hex()} to be judged is no turn of session {session.id!r:.80}"
+    raise EvaluationError(message)
+
+
+def _nearest(turns: Sequence[Turn], limits: Limits | None, tokens: int) -> dict[int, Text]:
+    """Return the last turn, the one before it, the first one, and those between from the end."""
+    last = len(turns) - 1
+    found: dict[int, Text] = {}
+    # Only what fits is looked at, or else each turn of a long session would read all before it.
+    for position in dict.fromkeys([last, max(0, last - 1), 0, *range(last - 2, 0, -1)]):
+        text = turn_text(turns[position], position + 1, limits)
+        left = tokens - text.tokens - 1
+        # One line may say what is left out at the beginning, and one what is after the first turn.
+        if not found or left >= (0 if len(found) == last else 2 * _GAP_TOKENS):
+            found[position] = text
+            tokens = left
+        elif 0 < position < last - 1:
+            break
+    return found
 
 
 def _limits(max_tokens: int) -> Limits:
@@ -151,16 +213,18 @@ def _at(points: Sequence[int], distance: int) -> Iterator[int]:
         yield from (point - distance, point + distance)
 
 
-def _window(shown: _Shown, positions: Sequence[int]) -> Window:
-    total = len(shown.turns)
-    lines = [it.lines for it in shown.before]
+def _window(
+    before: Sequence[Text], shown: Mapping[int, Text], total: int, *, of_turn: bool = False
+) -> Window:
+    lines = [it.lines for it in before]
+    positions = sorted(shown)
     expected = 0
     for position in positions:
         lines += _gap(expected, position)
-        lines.append(shown.turns[position].lines)
+        lines.append(shown[position].lines)
         expected = position + 1
     lines += _gap(expected, total)
-    read = [*shown.before, *(shown.turns[it] for it in positions)]
+    read = [*before, *shown.values()]
     return Window(
         lines="\n".join(lines),
         turns=tuple(it + 1 for it in positions),
@@ -168,6 +232,7 @@ def _window(shown: _Shown, positions: Sequence[int]) -> Window:
         left_out=sum(it.left_out for it in read),
         shortened=sum(it.shortened for it in read),
         omitted=sum(it.omitted for it in read),
+        of_turn=of_turn,
     )
 
 

@@ -42,6 +42,7 @@ _DECAY = 0.6
 """How much of what was said counts a turn later."""
 _STRONG = 0.75
 _FIRST_WORDS = 3
+_FEW_WORDS, _MANY_WORDS = 3, 25
 _MAX_TURNS = 20
 _SCALE = 3.0
 """Logarithms of lengths and positions are divided by it: then they are as large as scores."""
@@ -129,6 +130,10 @@ def _measure_user(exchange: Exchange, evidence: Evidence) -> None:
     evidence["denies_first"] = float(any(map(_begins_with_denial, user.hits)))
     evidence["density_denies"] = denied / (_SCALE + user.words)
     evidence["silent"] = float(not user.words)
+    # "Ok" and "no" are said in all moods; whoever tells a story is seldom annoyed.
+    evidence["one_word"] = float(user.words == 1)
+    evidence["few_words"] = float(1 < user.words <= _FEW_WORDS)
+    evidence["many_words"] = float(user.words > _MANY_WORDS)
     if not against:  # Then it is rather joy than anger.
         evidence["exclaims"] = float(any(it[-1] == "!" for it in user.sentences))
     evidence["asks"] = float(user.asks)
