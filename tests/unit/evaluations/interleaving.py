@@ -180,6 +180,7 @@ class World:
         """Another process claims sessions, reads them, and is paused before it writes."""
         several = self.evaluators()
         run = RunStore(self.path, Pending(several))
+        run.claims.stop()  # A process that is paused renews nothing.
         judged = []
         candidates = run.find(None, 0).candidates[: self.random.randint(1, 2)]
         for unit in run.claim(candidates)[0]:
