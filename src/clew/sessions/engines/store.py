@@ -200,7 +200,8 @@ class EngineStore:
             f"AND session_id IN ({', '.join('?' * len(sessions))})"
         )
         found: dict[str, Rows] = {}
-        for session, kind, *rest in asking.rows(self._tables, query, sessions):
+        # Sorted, so that it is the same query for every order, which is not translated again.
+        for session, kind, *rest in asking.rows(self._tables, query, sorted(sessions)):
             found.setdefault(session, []).append((kind == "HUMAN", *rest))
         return found
 
