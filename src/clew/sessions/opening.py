@@ -18,6 +18,7 @@ from clew.store.database import StoreError
 from clew.store.location import store_path
 
 if TYPE_CHECKING:
+    from clew.sessions.engines.engine import Engine
     from clew.sessions.engines.store import EngineStore
     from clew.sessions.engines.updating import Progress
 
@@ -68,15 +69,22 @@ def open_engine_store(
     return EngineStore(place.source, place.tables, how, is_shared=place.is_shared)
 
 
-def copy_of(url: str, tell: "Callable[[int], None] | None" = None) -> Path:
+def copy_of(
+    url: str,
+    tell: "Callable[[int], None] | None" = None,
+    asks: "Callable[[Engine], None] | None" = None,
+) -> Path:
     """Copy the spans on the engine at *url* into an SQLite store, and return its file.
 
-    The next time only what has changed is copied. *tell* is told how many traces were.
+    The next time only what has changed is copied. *tell* is told how many traces were, and *asks*
+    is given the engine, which another thread may cancel.
     """
     source = connect_source(url)
     from clew.sessions.engines.copying import bring_copy_up_to_date
 
     try:
+        if asks is not None:
+            asks(source)
         path = file_for(url, _folder(), "db")
         bring_copy_up_to_date(source, path, window_of(url), tell)
     finally:
