@@ -88,10 +88,10 @@ def _place_of_copy(context: click.Context, _: click.Parameter, given: str | None
 def copied(url: str) -> Path:
     """Copy the spans on an engine into a file, telling how far that is; return the file."""
     with cancellable() as watch:
-        return copy_of(url, _tell, watch.engines.append)
+        return copy_of(url, tell_copied, watch.engines.append)
 
 
-def _tell(traces: int) -> None:
+def tell_copied(traces: int) -> None:
     """Say how far a copy is, where somebody watches."""
     if sys.stderr.isatty():
         _terminal.write(f"Copying what is new: {traces:,} traces", err=True)

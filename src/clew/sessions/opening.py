@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from clew.sessions.engines.engine import Window
 from clew.sessions.engines.location import (
     connect,
     connect_source,
@@ -15,6 +16,7 @@ from clew.sessions.engines.location import (
 )
 from clew.sessions.store import SessionStore
 from clew.store.database import StoreError
+from clew.store.database import connect as connect_file
 from clew.store.location import store_path
 
 if TYPE_CHECKING:
@@ -89,6 +91,21 @@ def copy_of(
         bring_copy_up_to_date(source, path, window_of(url), tell)
     finally:
         source.close()
+    return path
+
+
+def copy_place(url: str) -> Path:
+    """Return the file of the copy of the engine at *url*, made empty if there is none yet.
+
+    An engine or a table that is not there raises an error.
+    """
+    source = connect_source(url)
+    try:
+        source.spans_sql(Window())  # Which needs the table's columns.
+    finally:
+        source.close()
+    path = file_for(url, _folder(), "db")
+    connect_file(path, create=True).close()
     return path
 
 
