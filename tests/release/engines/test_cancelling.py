@@ -52,11 +52,15 @@ def slow(request, tmp_path):
 def test_ctrl_c_ends_a_slow_question_on_the_engine(slow, command, tmp_path):
     said, process = started([*command, "--store", slow], tmp_path)
     with closing(said):
-        lines = [said.readline()]
-        assert " is at work:" in lines[0], lines
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 128 + signal.SIGINT
-        lines += rest(said)
+        try:
+            lines = [said.readline()]
+            assert " is at work:" in lines[0], lines
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 128 + signal.SIGINT
+            lines += rest(said)
+        finally:
+            process.kill()
+            process.wait()
     assert lines[-1].startswith("Cancelled"), lines
     assert all(" is at work:" in it for it in lines[:-1]), lines
     assert "s3cret" not in "".join(lines)

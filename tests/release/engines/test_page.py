@@ -46,10 +46,13 @@ def test_the_page_opens_and_the_sessions_come(tmp_path):
         while (status := status_of(page)) in {0, 404} and monotonic() < until:
             pass
         assert status == 200
-    finally:
         process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
-    assert "Traceback" not in process.stderr.read()
+        assert process.wait(60) == 0
+        assert "Traceback" not in process.stderr.read()
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
 
 
 def status_of(address):
