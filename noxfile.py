@@ -359,11 +359,13 @@ def adapters(session: nox.Session, package: str) -> None:
 @nox.parametrize("engine", ENGINES, ids=ENGINES)
 def engines(session: nox.Session, engine: str) -> None:
     """Ask the questions on one engine, in an environment of its own."""
-    _install(session, engine, "view", groups=("test", f"engine-{engine}"))
+    _install(session, engine, "mcp", "view", groups=("test", f"engine-{engine}"))
     session.env["ENGINE"] = engine
     if engine == "spark" and shutil.which("java") and "CLEW_NO_PYSPARK" not in os.environ:
         session.env["PYSPARK"] = _with_pyspark(session)
-    _pytest(session, "tests/release/engines")
+    # A thousand stores are for all processors; one is not worth starting more processes.
+    processes = () if "ENGINE_STORES" in os.environ else ("--numprocesses=auto",)
+    _pytest(session, *processes, "tests/release/engines")
 
 
 def _with_pyspark(session: nox.Session) -> str:

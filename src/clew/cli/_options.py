@@ -10,6 +10,7 @@ from typing import Any, get_args
 import click
 
 from clew.cli import _terminal
+from clew.cli._cancelling import cancellable
 from clew.sessions.engines.location import is_url, shown, sqlite_path
 from clew.sessions.listing import Order, Rated
 from clew.sessions.opening import copy_of, send_back
@@ -86,10 +87,11 @@ def _place_of_copy(context: click.Context, _: click.Parameter, given: str | None
 
 def copied(url: str) -> Path:
     """Copy the spans on an engine into a file, telling how far that is; return the file."""
-    return copy_of(url, _tell)
+    with cancellable() as watch:
+        return copy_of(url, tell_copied, watch.engines.append)
 
 
-def _tell(traces: int) -> None:
+def tell_copied(traces: int) -> None:
     """Say how far a copy is, where somebody watches."""
     if sys.stderr.isatty():
         _terminal.write(f"Copying what is new: {traces:,} traces", err=True)

@@ -2,10 +2,13 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clew.cli import _terminal
+from clew.cli._cancelling import cancellable
 from clew.core.wording import number_of
 from clew.sessions.opening import open_engine_store
 from clew.sessions.store import SessionStore
@@ -16,11 +19,16 @@ if TYPE_CHECKING:
     from clew.sessions.opening import Conversations
 
 
-def opened(store: Path | str) -> "Conversations":
-    """Open the conversations in a file, or on the engine at a URL."""
+@contextmanager
+def opened(store: Path | str) -> "Iterator[Conversations]":
+    """Open the conversations in a file, or on the engine at a URL, whose work Ctrl-C cancels."""
     if isinstance(store, Path):
-        return SessionStore(store)
-    return open_engine(store)
+        with SessionStore(store) as file:
+            yield file
+        return
+    with cancellable() as watch, open_engine(store) as found:
+        watch.engines += found.engines
+        yield found
 
 
 def open_engine(url: str) -> "EngineStore":

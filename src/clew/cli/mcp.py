@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from clew.cli._options import copied_store_option
+from clew.cli._options import any_store_option
 from clew.core.errors import ClewError
 from clew.core.install_command import pip_line
 
@@ -25,8 +25,8 @@ An agent is told to start it, for example in .mcp.json:
 
 
 @click.command(help=_HELP, short_help="Let a coding agent ask about the conversations.")
-@copied_store_option
-def command(*, store: Path) -> None:
+@any_store_option
+def command(*, store: Path | str) -> None:
     """Serve until the agent closes its end."""
     if find_spec("mcp") is None:
         message = f"clew mcp needs the package mcp: {pip_line('mcp')}"

@@ -1,6 +1,7 @@
 """``clew view``: shows conversations of the store in the browser, or writes them into a file."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import click
 
 from clew.cli import _terminal
+from clew.cli._following import Follower
 from clew.cli._lookup import find, stored_user
-from clew.cli._options import copied_store_option, filter_options, order_option
+from clew.cli._options import any_store_option, copied, filter_options, order_option, tell_copied
 from clew.core.errors import ClewError
 from clew.core.install_command import pip_line
 from clew.core.wording import number_of
+from clew.sessions.opening import copy_place, send_back
 from clew.sessions.store import SessionStore
 
 _NEEDED = ("starlette", "uvicorn", "jinja2", "markdown_it", "nh3")
@@ -32,6 +35,9 @@ _HELP = """Show the conversations in the browser, and receive spans of other pro
 
 Spans are received over OTLP/HTTP at 127.0.0.1:4318, if that port is free, and at the page's own
 address; both at /v1/traces.
+
+Of an engine, such as clickhouse://HOST/DATABASE?since=7d, the page shows what is copied so far: the
+newest day comes first, and what is new there each minute.
 
 With --export, write conversations into one HTML file that needs nothing else, to attach it to an
 issue; nothing is served.
@@ -56,7 +62,7 @@ issue; nothing is served.
     help="The address to listen on. Any but this machine's own needs a token, which is printed.",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the browser.")
-@copied_store_option
+@any_store_option
 @click.option(
     "--export",
     "directory",
@@ -73,7 +79,7 @@ def command(
     port: int | None,
     host: str,
     no_browser: bool,
-    store: Path,
+    store: Path | str,
     directory: Path | None,
     **search: Any,
 ) -> None:
@@ -84,8 +90,11 @@ def command(
     chosen = {name: value for name, value in search.items() if value not in {None, ()}}
     if chosen == {"order_by": "last"}:
         chosen = {}
+    if isinstance(store, str):  # What people say on the page.
+        click.get_current_context().call_on_close(partial(send_back, store))
     if directory is not None:
-        _export(store, directory, sessions, chosen)
+        path = copied(store) if isinstance(store, str) else store
+        _export(path, directory, sessions, chosen)
         return
     if sessions or chosen:
         message = "sessions are chosen for --export DIR; the page has filters of its own"
@@ -95,7 +104,12 @@ def command(
     def say(line: str) -> None:
         _terminal.write(line, err=True)
 
-    serve(store, host=host, port=port, browser=not no_browser, say=say)
+    if isinstance(store, Path):
+        serve(store, host=host, port=port, browser=not no_browser, say=say)
+        return
+    path = copy_place(store)
+    with Follower(store, say, tell_copied):
+        serve(path, host=host, port=port, browser=not no_browser, say=say)
 
 
 def _export(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from clew.sessions.engines.engine import Window
 from clew.sessions.engines.location import (
     connect,
     connect_source,
@@ -15,9 +16,11 @@ from clew.sessions.engines.location import (
 )
 from clew.sessions.store import SessionStore
 from clew.store.database import StoreError
+from clew.store.database import connect as connect_file
 from clew.store.location import store_path
 
 if TYPE_CHECKING:
+    from clew.sessions.engines.engine import Engine
     from clew.sessions.engines.store import EngineStore
     from clew.sessions.engines.updating import Progress
 
@@ -68,19 +71,41 @@ def open_engine_store(
     return EngineStore(place.source, place.tables, how, is_shared=place.is_shared)
 
 
-def copy_of(url: str, tell: "Callable[[int], None] | None" = None) -> Path:
+def copy_of(
+    url: str,
+    tell: "Callable[[int], None] | None" = None,
+    asks: "Callable[[Engine], None] | None" = None,
+) -> Path:
     """Copy the spans on the engine at *url* into an SQLite store, and return its file.
 
-    The next time only what has changed is copied. *tell* is told how many traces were.
+    The next time only what has changed is copied. *tell* is told how many traces were, and *asks*
+    is given the engine, which another thread may cancel.
     """
     source = connect_source(url)
     from clew.sessions.engines.copying import bring_copy_up_to_date
 
     try:
+        if asks is not None:
+            asks(source)
         path = file_for(url, _folder(), "db")
         bring_copy_up_to_date(source, path, window_of(url), tell)
     finally:
         source.close()
+    return path
+
+
+def copy_place(url: str) -> Path:
+    """Return the file of the copy of the engine at *url*, made empty if there is none yet.
+
+    An engine or a table that is not there raises an error.
+    """
+    source = connect_source(url)
+    try:
+        source.spans_sql(Window())  # Which needs the table's columns.
+    finally:
+        source.close()
+    path = file_for(url, _folder(), "db")
+    connect_file(path, create=True).close()
     return path
 
 

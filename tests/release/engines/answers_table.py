@@ -18,10 +18,20 @@ class AnswersTable:
         self.asked[compared.kind] += 1
         self.different[compared.kind] += bool(compared.lines)
 
+    def counts(self):
+        """Return what was counted, so that another process can add it to its own."""
+        return {kind: [number, self.different[kind]] for kind, number in self.asked.items()}
+
+    def add_counts(self, counts):
+        """Add what another process has counted."""
+        for kind, (asked, different) in counts.items():
+            self.asked[kind] += asked
+            self.different[kind] += different
+
     def column(self):
         """Return what stands in the column of this engine, by question."""
         return {
-            kind: f"{self.different[kind]} of {number:,}" for kind, number in self.asked.items()
+            kind: f"{self.different[kind]:,} of {number:,}" for kind, number in self.asked.items()
         }
 
 

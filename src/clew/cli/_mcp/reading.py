@@ -10,13 +10,17 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.core.wording import number_of
+from clew.sessions.opening import open_engine_store
 from clew.sessions.scoring import are_scored
 from clew.sessions.store import SessionStore
 from clew.sessions.summaries import is_up_to_date, spans_left
 from clew.store.database import OlderStoreError, connect
+
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
 
 _MAX_COPIED = 256 * 2**20
 """A greater file is read as it is: what is not summarised in it is missing, and that is said."""
@@ -72,8 +76,30 @@ class Reading:
         return copy
 
 
-def what_is_missing(store: SessionStore) -> dict[str, Any]:
+class EngineReading:
+    """Opens an engine for each question, so that other commands can use its files meanwhile.
+
+    Spans are only read. clew's own tables are brought up to date first, as by any command.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = Lock()
+
+    @contextmanager
+    def store(self) -> "Iterator[Conversations]":
+        """Open what is to be read; one question at a time."""
+        with self._lock, open_engine_store(self._url) as store:
+            yield store
+
+    def close(self) -> None:
+        """Nothing is open between questions."""
+
+
+def what_is_missing(store: "Conversations") -> dict[str, Any]:
     """Say what the answers from *store* do not contain yet; nothing if all is there."""
+    if not isinstance(store, SessionStore):
+        return {}  # Each question waits until all is read.
     with closing(connect(store.path, read_only=True)) as connection:
         left, _ = spans_left(connection)
     unscored = store.sql(_LEFT)[0]["number"]

@@ -2,7 +2,7 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from clew.cli._mcp.data import (
     session_brief,
     turn_data,
 )
-from clew.cli._mcp.reading import Reading, what_is_missing
+from clew.cli._mcp.reading import EngineReading, Reading, what_is_missing
 from clew.cli._options import moment_of
 from clew.evaluations import results
 from clew.evaluations.evaluation import Evaluation
@@ -25,7 +25,16 @@ from clew.sessions.model import BadTurn
 from clew.sessions.session import Session
 from clew.sessions.store import SessionStore
 
+if TYPE_CHECKING:
+    from clew.sessions.opening import Conversations
+
 _MAX_EXPLANATION = 2_000
+_LAST_OF_TRACE = {
+    True: "SELECT max(id) AS last FROM span WHERE trace_id = ?",
+    # On an engine, how far was seen is a number of spans.
+    False: "SELECT sum(spans) AS last FROM turn WHERE trace_id = ?",
+}
+"""How far a trace has come, by whether it is in an SQLite store."""
 Limit = Annotated[int, Field(ge=1, le=100, description="How many to return, at most 100.")]
 Characters = Annotated[
     int, Field(ge=50, le=50_000, description="How many characters of each text to return.")
@@ -39,8 +48,11 @@ SessionId = Annotated[str, Field(description="The id of a session, or the beginn
 class Tools:
     """The tools. Each opens the store to read it, and closes it, so that it is always current."""
 
-    def __init__(self, path: Path) -> None:
-        self._reading = Reading(path)
+    def __init__(self, place: Path | str) -> None:
+        """Ask the store in a file, or the engine at a URL."""
+        self._reading: Reading | EngineReading = (
+            Reading(place) if isinstance(place, Path) else EngineReading(place)
+        )
 
     def close(self) -> None:
         """Delete what was copied."""
@@ -232,14 +244,14 @@ class Tools:
             return {**data, "groups": groups[:limit], **left} | what_is_missing(store)
 
 
-def _is_stale(store: SessionStore, it: Evaluation) -> bool:
+def _is_stale(store: "Conversations", it: Evaluation) -> bool:
     """Whether spans came after those that a model or a program had judged."""
     if it.annotator_kind == "HUMAN" or it.seen is None:
         return False
     query, target = (
         ("SELECT last_span AS last FROM session WHERE session_id = ?", it.session_id)
         if it.trace_id is None
-        else ("SELECT max(id) AS last FROM span WHERE trace_id = ?", it.trace_id)
+        else (_LAST_OF_TRACE[isinstance(store, SessionStore)], it.trace_id)
     )
     return any((row["last"] or 0) > it.seen for row in store.sql(query, (target,)))
 

@@ -9,7 +9,7 @@ from threading import RLock
 from typing import Any
 
 from clew.sessions.engines.clickhouse_address import Address
-from clew.sessions.engines.clickhouse_connection import Row, RunningQueries
+from clew.sessions.engines.clickhouse_connection import Row, RunningQueries, share_sql
 from clew.sessions.engines.clickhouse_settings import WANTED
 from clew.sessions.engines.collector_table import literal, quoted
 from clew.sessions.engines.engine import Answer
@@ -99,13 +99,24 @@ class ChdbConnection:
         with self._asking():
             self._raw(f"INSERT INTO {table} ({columns}) FORMAT {_ROWS}\n{lines}")
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a thread is waiting for the answer to a query."""
+        return bool(self._running.ids)
+
+    def share_done(self) -> float:
+        """Return which share is done of what other threads wait for; 0 if that is not known."""
+        sql = share_sql(_marked(self._running.ids))
+        with suppress(RuntimeError):
+            return min(1.0, float(self._other.query(sql, "TSV").bytes()))
+        return 0.0
+
     def cancel(self) -> None:
         """Stop all queries that are running on this connection."""
 
         def kill(numbers: Sequence[str]) -> None:
-            marks = " OR ".join(f"startsWith(query, '/* {it} */')" for it in numbers)
             with suppress(RuntimeError):  # One that has ended meanwhile.
-                self._other.query(f"KILL QUERY WHERE {marks} ASYNC")
+                self._other.query(f"KILL QUERY WHERE {_marked(numbers)} ASYNC")
 
         self._running.cancel(kill)
 
@@ -142,6 +153,11 @@ class ChdbConnection:
             said = next((why for sign, why in _REASONS.items() if sign in said), said[:_LONGEST])
             message = f"{self._label}: {said}"
             raise EngineError(message) from error
+
+
+def _marked(numbers: Sequence[str]) -> str:
+    """Return the condition for queries with these ids, with which they begin."""
+    return " OR ".join(f"startsWith(query, '/* {it} */')" for it in numbers) or "0"
 
 
 def _moment(value: int | Sequence[int]) -> str | list[str]:

@@ -29,11 +29,27 @@ class Connection(Protocol):
     def insert(self, table: str, types: Mapping[str, str], rows: Sequence[Row]) -> None:
         """Add rows to a table, whose columns have these *types*."""
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a thread is waiting for the answer to a query."""
+
+    def share_done(self) -> float:
+        """Return which share is done of what other threads wait for; 0 if that is not known."""
+
     def cancel(self) -> None:
         """Stop all queries that are running on this connection."""
 
     def close(self) -> None:
         """End the connection."""
+
+
+def share_sql(condition: str) -> str:
+    """Return the query for how much is done of the running queries that meet a *condition*."""
+    # Which rows have to be read is known only as far as parts have been looked at.
+    return (
+        "SELECT if(sum(total_rows_approx) = 0, 0., sum(read_rows) / sum(total_rows_approx)) "
+        f"FROM system.processes WHERE {condition}"
+    )
 
 
 class RunningQueries:
@@ -60,6 +76,12 @@ class RunningQueries:
             with self._changed:
                 del self._running[number]
                 self._changed.notify_all()
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the queries that are waited for."""
+        with self._changed:
+            return list(self._running)
 
     def was_cancelled(self, number: str) -> bool:
         """Whether somebody has asked to stop this query."""

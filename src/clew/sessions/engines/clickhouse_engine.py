@@ -83,6 +83,15 @@ class ClickHouseEngine:
         """Yield the rows that *sql* selects, some at a time."""
         return self._connection.batches(sql)
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a thread is waiting for the answer to a query."""
+        return self._connection.is_asked
+
+    def share_done(self) -> float:
+        """Return which share of the query is done that another thread waits for; 0 if unknown."""
+        return self._connection.share_done()
+
     def cancel(self) -> None:
         """Stop the queries that other threads are waiting for."""
         self._connection.cancel()

@@ -1,7 +1,7 @@
 """ClickHouse over HTTP, by its own driver, clickhouse-connect."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -9,7 +9,7 @@ from clickhouse_connect import get_client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.sessions.engines.clickhouse_address import Address
-from clew.sessions.engines.clickhouse_connection import Row, RunningQueries
+from clew.sessions.engines.clickhouse_connection import Row, RunningQueries, share_sql
 from clew.sessions.engines.clickhouse_settings import WANTED, to_send
 from clew.sessions.engines.collector_table import literal
 from clew.sessions.engines.engine import Answer
@@ -85,6 +85,21 @@ class HttpConnection:
                 column_names=names,
                 column_type_names=[types[name] for name in names],
             )
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a thread is waiting for the answer to a query."""
+        return bool(self._running.ids)
+
+    def share_done(self) -> float:
+        """Return which share is done of what other threads wait for; 0 if that is not known."""
+        ids = ", ".join(map(literal, self._running.ids))
+        with suppress(ClickHouseError, OSError):  # Not every user may read that table.
+            rows: Any = self._client.query(
+                share_sql(f"query_id IN ({ids or literal('')})")
+            ).result_rows
+            return min(1.0, float(rows[0][0]))
+        return 0.0
 
     def cancel(self) -> None:
         """Stop all queries that are running on this connection."""

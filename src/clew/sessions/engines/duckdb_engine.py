@@ -148,6 +148,17 @@ class DuckDBEngine:
                 self._running.discard(cursor)
             cursor.close()
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a thread is waiting for the answer to a query."""
+        return bool(self._running)
+
+    def share_done(self) -> float:
+        """Return which share of the query is done that another thread waits for; 0 if unknown."""
+        with self._lock:
+            # It is -1 where DuckDB does not know, or not yet.
+            return max(0.0, *(it.query_progress() / 100 for it in self._running), 0.0)
+
     def cancel(self) -> None:
         """Stop the queries that other threads are waiting for."""
         with self._lock:

@@ -60,6 +60,13 @@ class Engine(Protocol):
     def batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield the rows that *sql* selects, some at a time: they need not fit into memory."""
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a thread is waiting for the answer to a query."""
+
+    def share_done(self) -> float:
+        """Return which share of the query is done that another thread waits for; 0 if unknown."""
+
     def cancel(self) -> None:
         """Stop the query that another thread is waiting for."""
 

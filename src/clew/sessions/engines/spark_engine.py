@@ -42,6 +42,7 @@ class SparkEngine:
         self.label = address.label
         self._address = address
         self._cancelled = False
+        self._asked = 0
         self._check_there()
         with self._explained():
             self._session = SparkSession.builder.remote(address.remote).create()
@@ -136,6 +137,15 @@ class SparkEngine:
             spans = self.spans_sql(Window())
             yield from grouped(self._session, spans, pairs, function, schema)
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a thread is waiting for the server."""
+        return self._asked > 0
+
+    def share_done(self) -> float:
+        """Return 0: Spark Connect does not say it to everybody."""
+        return 0.0
+
     def cancel(self) -> None:
         """Stop the queries that other threads are waiting for."""
         self._cancelled = True
@@ -149,10 +159,13 @@ class SparkEngine:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
+        self._asked += 1
         try:
             yield
         except (PySparkException, ArithmeticError) as error:
             raise self._error(error) from error
+        finally:
+            self._asked -= 1
 
     def _error(self, error: Exception) -> EngineError:
         reason = str(error).strip().partition("\n")[0]

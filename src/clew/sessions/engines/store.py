@@ -63,6 +63,11 @@ class EngineStore:
         """The engine that keeps clew's tables."""
         return self._tables
 
+    @property
+    def engines(self) -> Sequence[Engine]:
+        """The engines that are asked: that of the spans, and another one if it keeps the tables."""
+        return list(dict.fromkeys((self._source, self._tables)))
+
     def close(self) -> None:
         """End the connections."""
         self._source.close()
@@ -71,7 +76,7 @@ class EngineStore:
 
     def cancel(self) -> None:
         """Stop the question that another thread is waiting for."""
-        for engine in dict.fromkeys((self._source, self._tables)):
+        for engine in self.engines:
             with suppress(UnsupportedError):
                 engine.cancel()
 
@@ -200,7 +205,8 @@ class EngineStore:
             f"AND session_id IN ({', '.join('?' * len(sessions))})"
         )
         found: dict[str, Rows] = {}
-        for session, kind, *rest in asking.rows(self._tables, query, sessions):
+        # Sorted, so that it is the same query for every order, which is not translated again.
+        for session, kind, *rest in asking.rows(self._tables, query, sorted(sessions)):
             found.setdefault(session, []).append((kind == "HUMAN", *rest))
         return found
 

@@ -99,7 +99,7 @@ class _Query(NamedTuple):
     """To which sessions its conditions restrict it; none if they do not."""
 
 
-@lru_cache(maxsize=256)  # A page asks the same again and again.
+@lru_cache(maxsize=1024)  # A page asks the same again and again.
 def _query(sql: str, given: _Given, dialect: str) -> _Query:
     query = parsed(sql, given.parameters)
     window, sessions = window_of(query), sessions_of(query)

@@ -1,5 +1,6 @@
 """Summarises batches in this process, or in several beside it."""
 
+import signal
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -52,8 +53,15 @@ class Workers:
         if self._pool is None:
             # A fork would copy the driver's threads, which do not run in it.
             context = get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._processes, mp_context=context)
+            self._pool = ProcessPoolExecutor(
+                self._processes, mp_context=context, initializer=_leave_interrupts
+            )
         return self._pool.submit(summarise, list(parts), spans)
+
+
+def _leave_interrupts() -> None:
+    """Ignore Ctrl-C, which a terminal sends to all processes: the first one ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _traces(parts: Parts) -> set[str]:
