@@ -151,6 +151,8 @@ def test_slow_and_dear() -> None:
     assert (it.span_id, it.score, it.words) == (b"b", 1.0, "4.0 s, usually at most 1.6 s")
     (it,) = found("dear", one, usual=Usual(1.6, 0.02))
     assert (it.span_id, it.score) == (b"b", pytest.approx(0.75))
+    (it,) = found("dear", one, usual=Usual(1.6, 0.001))
+    assert it.score == 1
     assert not found("slow", one, usual=Usual(4.0, 0.03))
     assert not found("dear", one, usual=Usual(4.0, 0.03))
     assert not found("slow", one)

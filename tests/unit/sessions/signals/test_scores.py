@@ -5,7 +5,7 @@ from math import isfinite
 import pytest
 
 from clew.sessions.signals.conversation import read
-from clew.sessions.signals.evidence import OF_ANSWER, OF_USER, by_turn, of_users
+from clew.sessions.signals.evidence import OF_ANSWER, OF_USER, by_turn, of_answers, of_users
 from clew.sessions.signals.scores import scores
 from clew.sessions.signals.signals import SIGNALS
 from clew.sessions.signals.weights import weights
@@ -149,3 +149,17 @@ def test_a_denial_counts_more_at_the_beginning(said, denies, first) -> None:
     learnt = weights().user.weights
     assert learnt["denies"] > 0
     assert learnt["denies_first"] > 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "expected"),
+    [
+        ("When does it go?", "Where do you want to go?", 1),
+        ("When does it go?", "It goes at nine.", 0),
+        ("I want to go.", "Where do you want to go?", 0),
+    ],
+)
+def test_a_question_for_a_question_is_evidence(asked, answered, expected) -> None:
+    exchanges = read(conversation((asked, answered)))
+    (evidence,) = of_answers(exchanges, by_turn(exchanges, ()))
+    assert evidence["asks_instead"] == expected
