@@ -11,7 +11,8 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
+from threading import get_ident
+from time import monotonic, sleep
 from typing import Protocol
 from weakref import WeakSet
 
@@ -22,6 +23,10 @@ logger = logging.getLogger("clew")
 _MOST_SECONDS = 10.0
 """How long a fork waits, at most, for threads that use a store; it is milliseconds, unless one
 waits for another process, summarises much, or imports what it needs on a busy machine."""
+_MOST_SECONDS_OF_OTHERS = 1.0
+"""How long others wait, at most, while a fork waits: for one that reads much, or for a lock that is
+theirs."""
+_PAUSE = 0.0005
 
 
 class OpenFile(Protocol):
@@ -35,51 +40,57 @@ class OpenFile(Protocol):
 
 
 class _Users:
-    """The threads that use a store now, whom a fork waits for; and others wait for the fork."""
+    """The threads that use a store now, whom a fork waits for; and others wait for the fork.
+
+    It has no lock: what a signal handler raises, and the garbage collector, which may close a
+    store, can come between any two steps, and a lock would then be kept, or be asked for twice.
+    Adding to a set, removing from it and comparing it are one step each.
+    """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
-        self._number = 0
-        self._is_forking = False
+        self._inside: set[int] = set()
+        self._forking: set[int] = set()
 
     def enter(self) -> None:
-        with self._changed:
-            while self._is_forking:
-                self._changed.wait()
-            self._number += 1
+        thread, until = get_ident(), 0.0
+        while True:
+            self._inside.add(thread)  # First: a fork names itself, and then looks who is inside.
+            if not self._forking or (until and monotonic() > until):
+                return
+            self._inside.discard(thread)
+            until = until or monotonic() + _MOST_SECONDS_OF_OTHERS
+            sleep(_PAUSE)
 
     def leave(self) -> None:
-        with self._changed:
-            self._number -= 1
-            if not self._number:
-                self._changed.notify_all()
+        self._inside.discard(get_ident())
 
-    def begin_fork(self, ours: int, seconds: float) -> bool:
-        """Keep others out until `end_fork`; return False if not all but *ours* leave in time."""
-        until = monotonic() + seconds
-        with self._changed:
-            while self._is_forking:  # Another thread is.
-                if not self._changed.wait(until - monotonic()):
-                    return False
-            self._is_forking = True
-            while self._number > ours:
-                if not self._changed.wait(max(0.0, until - monotonic())):
-                    self._is_forking = False
-                    self._changed.notify_all()
-                    return False
-            return True
+    def begin_fork(self) -> bool:
+        """Keep others out until `end_fork`; return False if they do not leave in time."""
+        thread, until = get_ident(), monotonic() + _MOST_SECONDS
+        was_inside = thread in self._inside
+        self._forking.add(thread)
+        while True:
+            self._inside.add(thread)  # Another fork waits for this one.
+            if not self._inside - {thread}:
+                return True
+            if not was_inside:
+                self._inside.discard(thread)
+            if monotonic() > until:
+                self._forking.discard(thread)
+                return False
+            sleep(_PAUSE + thread % 1009 * 1e-6)  # Two forks do not look at the same moments.
 
-    def end_fork(self) -> None:
-        with self._changed:
-            self._is_forking = False
-            self._changed.notify_all()
+    def end_fork(self, *, leave: bool) -> None:
+        if leave:
+            self.leave()
+        self._forking.discard(get_ident())
 
 
 class _OfThread(threading.local):
     depth = 0
     """How many `no_fork` this thread is in."""
-    keeps_others_out = False
-    """Whether this thread is forking, and no other one uses a store."""
+    forks = 0
+    """How many forks this thread is in that keep others out: a hook of one may fork, too."""
 
 
 _users = _Users()
@@ -90,15 +101,15 @@ _open_files: WeakSet[OpenFile] = WeakSet()
 @contextmanager
 def no_fork() -> Iterator[None]:
     """Let no other thread fork meanwhile. It may be entered again inside."""
-    users = _users
-    if not _this_thread.depth:
-        users.enter()
-    _this_thread.depth += 1
+    users, depth = _users, _this_thread.depth
     try:
+        if not depth:
+            users.enter()
+        _this_thread.depth = depth + 1
         yield
     finally:
-        _this_thread.depth -= 1
-        if not _this_thread.depth and users is _users:  # It is another one in a forked child.
+        _this_thread.depth = depth
+        if not depth and users is _users:
             users.leave()
 
 
@@ -108,15 +119,18 @@ def close_before_fork(file: OpenFile) -> None:
 
 
 def _before_fork() -> None:
+    if _this_thread.forks:
+        _this_thread.forks += 1
+        return
     is_using = _this_thread.depth > 0  # Nothing of ours forks there.
-    _this_thread.keeps_others_out = _users.begin_fork(int(is_using), _MOST_SECONDS)
-    if not _this_thread.keeps_others_out:
+    if not _users.begin_fork():
         logger.warning(
             "clew: this process forks while a thread has been using a store for %g s; the child "
             "must not use that store",
             _MOST_SECONDS,
         )
         return
+    _this_thread.forks = 1
     _this_thread.depth += 1  # It does not wait for itself.
     for file in () if is_using else list(_open_files):
         try:
@@ -126,17 +140,19 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_parent() -> None:
-    if _this_thread.keeps_others_out:
-        _this_thread.keeps_others_out = False
+    if not _this_thread.forks:
+        return
+    _this_thread.forks -= 1
+    if not _this_thread.forks:
         _this_thread.depth -= 1
-        _users.end_fork()
+        _users.end_fork(leave=not _this_thread.depth)
 
 
 def _after_fork_in_child() -> None:
     global _users
     _users = _Users()
-    if _this_thread.keeps_others_out:
-        _this_thread.keeps_others_out = False
+    if _this_thread.forks:
+        _this_thread.forks = 0
         _this_thread.depth -= 1
     for file in list(_open_files):
         file.after_fork()

@@ -1,12 +1,15 @@
 """Connections to a store, and rows that are being read from it, that survive a fork."""
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import islice
 from threading import Lock
 from typing import Any
 
 from clew.store.fork_guard import close_before_fork, no_fork
+
+_AT_ONCE = 100
+"""How many rows are read before a fork may come between."""
 
 _of_parents: list[object] = []
 """What a thread of the parent was using when it forked all the same. SQLite forbids to close it."""
@@ -20,7 +23,6 @@ class ForkSafeConnection:
         self._opened = opened
         self._is_closed = False
         self._lock = Lock()
-        self._pid = os.getpid()
         with no_fork():
             self._connection: sqlite3.Connection | None = opened()
             close_before_fork(self)
@@ -32,7 +34,7 @@ class ForkSafeConnection:
                 if self._is_closed:
                     message = "Cannot operate on a closed database."  # As SQLite says it.
                     raise sqlite3.ProgrammingError(message)
-                self._connection, self._pid = self._opened(), os.getpid()
+                self._connection = self._opened()
             return self._connection
 
     def close(self) -> None:
@@ -56,23 +58,25 @@ class ForkSafeConnection:
 
 
 class ForkSafeRows(Iterator[tuple[Any, ...]]):
-    """The rows of a query, each read when it is reached. Before a fork, all that are left are."""
+    """The rows of a query, some of them read at once. Before a fork, all that are left are."""
 
     def __init__(self, connection: sqlite3.Connection, cursor: Iterator[tuple[Any, ...]]) -> None:
         """Read from *cursor*, and close the *connection* in the end; called within `no_fork`."""
         self._connection: sqlite3.Connection | None = connection
         self._rows = cursor
+        self._ready: Iterator[tuple[Any, ...]] = iter(())
         self._error: sqlite3.Error | None = None
         close_before_fork(self)
 
     def __next__(self) -> tuple[Any, ...]:
+        for row in self._ready:
+            return row
         with no_fork():
-            try:
-                return next(self._rows)
-            except StopIteration:
-                if self._error is not None:
-                    raise self._error from None
-                raise
+            several = list(islice(self._rows, _AT_ONCE))
+            if not several and self._error is not None:
+                raise self._error
+        self._ready = iter(several)
+        return next(self._ready)
 
     def close(self) -> None:
         """Close the connection."""

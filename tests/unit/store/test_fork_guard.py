@@ -1,0 +1,84 @@
+"""A fork waits for threads that use a store, and nothing that comes in between leaves it locked."""
+
+import os
+import signal
+from threading import Thread
+
+import pytest
+
+from clew.sessions.store import SessionStore
+from clew.store.database import connect
+from clew.store.fork_guard import no_fork
+
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+INTERRUPTS = 40
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+@pytest.fixture
+def store(tmp_path):
+    path = tmp_path / "sessions.db"
+    connect(path, create=True).close()
+    with SessionStore(path) as store:
+        yield store
+
+
+@pytest.fixture
+def interrupted():
+    """Return a function that raises KeyboardInterrupt after so many seconds of CPU time."""
+    before = signal.signal(signal.SIGVTALRM, signal.default_int_handler)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    signal.signal(signal.SIGVTALRM, before)
+
+
+def forked():
+    """Fork, and return what the child ends with; raise no error in it."""
+    child = os.fork()
+    if not child:
+        os._exit(7)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def in_another_thread(function):
+    found = []
+    thread = Thread(target=lambda: found.append(function()))
+    thread.start()
+    thread.join(20)
+    assert found, "it still waits"
+    return found[0]
+
+
+def test_an_interrupt_leaves_nothing_locked(store, interrupted):
+    for number in range(INTERRUPTS):
+        interrupted(0.002 + number * 0.0001)
+        with pytest.raises(KeyboardInterrupt):
+            for _ in store.rows(NUMBERS):
+                pass
+    assert in_another_thread(lambda: list(store.sql("SELECT 1 AS one"))) == [{"one": 1}]
+    assert in_another_thread(forked) == 7
+
+
+def test_who_forks_while_using_a_store_goes_on_using_it(store):
+    rows = store.rows(f"{NUMBERS} LIMIT 1000")
+    read = [next(rows)["i"] for _ in range(150)]
+    with no_fork():
+        assert forked() == 7
+    assert forked() == 7
+    assert [*read, *(row["i"] for row in rows)] == list(range(1, 1001))
+    assert in_another_thread(lambda: list(store.sql("SELECT 1 AS one"))) == [{"one": 1}]
+
+
+def test_a_hook_of_a_fork_may_fork_itself(store):
+    nested = []
+
+    def fork_once():
+        if not nested:
+            nested.append(None)
+            nested.append(forked())
+
+    os.register_at_fork(before=fork_once)
+    assert forked() == 7
+    assert nested == [None, 7]
+    assert in_another_thread(lambda: list(store.sql("SELECT 1 AS one"))) == [{"one": 1}]
+    assert in_another_thread(forked) == 7
