@@ -4,13 +4,20 @@ import asyncio
 import copy
 import random
 
+import openinference.instrumentation as openinference
 import pytest
 from openinference.instrumentation import OITracer, TraceConfig
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Tracer as SDKTracer
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    Decision,
+    Sampler,
+    SamplingResult,
+)
 from opentelemetry.trace import NoOpTracerProvider, Tracer
 
 from clew import using_session
@@ -183,6 +190,87 @@ def test_a_tracer_of_another_class_keeps_what_its_class_says(provider):
     tracer = of_clew(provider)
     assert tracer.start_span("span").resource.attributes == {"pod": "own"}
     assert tracer.resource.attributes == {"pod": "own"}
+
+
+class WithSlots(SDKTracer):
+    """A tracer with an attribute that is not in its dictionary."""
+
+    __slots__ = ("pod",)
+
+    @property
+    def resource(self):
+        return Resource({"pod": self.pod})
+
+    @resource.setter
+    def resource(self, pod):
+        self.pod = pod
+
+
+class Registered(SDKTracer):
+    """A tracer whose subclasses have to say something."""
+
+    def __init_subclass__(cls, *, plugin):
+        cls.plugin = plugin
+
+
+@each_way
+@pytest.mark.parametrize("tracer_class", [WithSlots, Registered])
+def test_a_tracer_that_can_have_no_subclass_starts_spans(provider, wrap, tracer_class):
+    real = tracer_class.__new__(tracer_class)
+    real.__dict__.update(vars(provider.get_tracer(NAME)))
+    real.resource = "own"
+    provider.get_tracer = lambda *_: real
+    tracer = wrap(of_clew(provider))
+    with using_session("chat-42"):
+        span = tracer.start_span("span")
+    assert span.attributes["session.id"] == "chat-42"
+    assert span.resource == real.resource
+    provider.sampler = ALWAYS_OFF
+    assert not tracer.start_span("span").is_recording()
+    tracer.starting.sampler = ALWAYS_ON
+    assert tracer.start_span("span").is_recording()
+    assert copy.copy(tracer.starting).sampler is ALWAYS_ON
+
+
+@each_way
+def test_the_tracers_of_openinferences_own_provider_start_spans(wrap):
+    provider = openinference.TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
+    tracer = wrap(of_clew(provider))
+    with using_session("chat-42"):
+        assert tracer.start_span("span").attributes["session.id"] == "chat-42"
+    provider.sampler = ALWAYS_OFF
+    assert not tracer.start_span("span").is_recording()
+
+
+class Changing(Sampler):
+    """A sampler that changes the attributes that it gets, and passes them on."""
+
+    def should_sample(self, context, trace_id, name, kind=None, attributes=None, *_):
+        attributes.pop("user.id", None)
+        attributes["sampled"] = name
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
+
+    def get_description(self):
+        return "changing"
+
+
+def test_what_a_sampler_changes_concerns_its_span_only(telemetry):
+    telemetry.provider.sampler = Changing()
+    tracer = of_clew(telemetry.provider)
+    with using_session("chat-42", user_id="ada"):
+        tracer.start_span("a").end()
+        telemetry.provider.sampler = ALWAYS_ON
+        tracer.start_span("b").end()
+        telemetry.probe()
+    named = telemetry.named()
+    assert named["a"]["sampled"] == "a"
+    assert dict(named["b"]) == dict(named["probe"]) == {"session.id": "chat-42", "user.id": "ada"}
+
+
+def test_an_id_that_is_none_is_none(telemetry):
+    tracer = of_clew(telemetry.provider)
+    tracer.start_span("span", attributes={"session.id": None, "a": 1}).end()
+    assert telemetry.last() == {"a": 1}
 
 
 def test_a_sampler_given_to_what_starts_the_spans_goes_to_its_provider(provider):

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import Link, Span, SpanKind, Tracer, TracerProvider
 from opentelemetry.util.types import Attributes, AttributeValue
+from wrapt import ObjectProxy
 
 from clew.context.ids import CONTEXT_KEYS, IDS
 from clew.context.lookup import find_attributes, is_same
@@ -151,32 +152,58 @@ def _unwrap(tracer: Any) -> ClewTracer:
     return tracer
 
 
-def _starting_tracer(real: SDKTracer, sampled_by: Any) -> SDKTracer:
+def _starting_tracer(real: Any, sampled_by: Any) -> Any:
     """Return a tracer that has all that *real* has, now and later, but for what starts its spans.
 
     The SDK's ``start_span`` reads ten attributes of its tracer. So the two share one dictionary of
-    them, and only two are this one's own: the generator of ids, and the sampler, which is always
-    that of *sampled_by*.
+    them, and only two are this one's own: the generator of ids, which is the one that *real* has
+    now, and the sampler, which is always that of *sampled_by*.
     """
-    starting: Any = object.__new__(_starting_class(type(real)))
-    starting.__dict__ = real.__dict__
-    starting.sampled_by = sampled_by
+    while isinstance(real, ObjectProxy):  # The tracers of OpenInference's own provider are.
+        real = real.__wrapped__
     own = real.id_generator
+    try:
+        starting: Any = object.__new__(_starting_class(type(real)))
+        starting.__dict__ = real.__dict__
+    except Exception:  # A class of an application's may refuse subclasses, for example.
+        starting = _DelegatingTracer(real)
+    starting.sampled_by = sampled_by
     starting.id_generator = _UNSEEDED if type(own) is RandomIdGenerator else own
-    return starting  # type: ignore[no-any-return]  # its class is one of the real tracer's
+    return starting
+
+
+def _set_sampler(starting: Any, sampler: Sampler) -> None:
+    starting.sampled_by.sampler = sampler
+
+
+_sampler = property(attrgetter("sampled_by.sampler"), _set_sampler)
 
 
 @lru_cache(maxsize=64)
 def _starting_class(tracer_class: type[SDKTracer]) -> type[SDKTracer]:
-    def set_sampler(starting: Any, sampler: Sampler) -> None:
-        starting.sampled_by.sampler = sampler
-
+    if any(vars(base).get("__slots__") for base in tracer_class.__mro__):
+        message = f"{tracer_class.__name__} has attributes that are not in its dictionary"
+        raise TypeError(message)
     namespace = {
         "__module__": __name__,
         "__slots__": ("id_generator", "sampled_by"),
-        "sampler": property(attrgetter("sampled_by.sampler"), set_sampler),
+        "sampler": _sampler,
     }
     return type(tracer_class.__name__, (tracer_class,), namespace)
+
+
+class _DelegatingTracer:
+    """Has what another tracer has, as `_starting_class`, but reads it one by one, more slowly."""
+
+    sampler = _sampler
+
+    def __init__(self, real: SDKTracer) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_real":  # Not set yet, for example while this tracer is being copied.
+            raise AttributeError(name)
+        return getattr(self._real, name)
 
 
 class _Unseeded(RandomIdGenerator):
@@ -194,14 +221,16 @@ def _with_identity(attributes: Attributes, context: Context | None) -> Attribute
     """Return *attributes* with what *context* carries, instead of what `OITracer` has set."""
     from_context, inherited, _ = find_attributes(context)
     if not attributes:
-        return from_context
+        return dict(from_context)  # The sampler may change it, and other spans get the same.
     result: dict[str, AttributeValue] = {**from_context, **attributes}
     current = None
     for key in CONTEXT_KEYS:
         if key not in attributes:
             continue
         own, expected = attributes[key], from_context.get(key)
-        if own is expected or (type(own) is type(expected) is str and own == expected):
+        if (own is expected is not None) or (
+            type(own) is type(expected) is str and own == expected
+        ):
             continue  # As nearly always. A pseudonym, whose type is another, is more than its text.
         current = current or get_current()
         # Read from the current context, or the framework's own id.
