@@ -1,5 +1,7 @@
 """The first attributes of a span, put beside the SDK's own method: the same, or not at all."""
 
+from functools import wraps
+
 import pytest
 from opentelemetry import attributes as api
 from opentelemetry.sdk import trace
@@ -82,6 +84,18 @@ def test_a_method_that_is_exchanged_later_is_asked(monkeypatch):
     span = new_span()
     monkeypatch.setattr(type(span), "set_attribute", lambda *_: None)
     assert not set_first(span, IDS)
+
+
+@pytest.mark.parametrize("method", ["set_attribute", "set_attributes"])
+def test_a_method_that_was_exchanged_before_is_asked(monkeypatch, method):
+    upstreams = getattr(trace.Span, method)
+
+    @wraps(upstreams)
+    def redacted(*given):
+        upstreams(*given)
+
+    monkeypatch.setattr(trace.Span, method, redacted)
+    assert not first_attributes_setter()(new_span(), IDS)
 
 
 class MorePrivate(api.BoundedAttributes):

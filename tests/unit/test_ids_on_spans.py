@@ -225,6 +225,20 @@ def test_spans_of_other_classes_get_their_ids_at_the_start(telemetry, span_class
     assert telemetry.last() == {"session.id": session, "user.id": "ada", "other": 1}
 
 
+def test_the_end_that_the_spans_class_has_now_is_called(telemetry, monkeypatch):
+    ended, end = [], Span.end
+    with both:
+        telemetry.probe()
+        span = telemetry.tracer.start_span("before")
+        with monkeypatch.context() as patched:
+            patched.setattr(Span, "end", lambda span, _=None: (ended.append(span.name), end(span)))
+            span.end()
+            span = telemetry.tracer.start_span("between")
+        span.end()
+    assert ended == ["before"]
+    assert telemetry.spans()[-1].name == "between"
+
+
 def test_spans_that_are_not_recorded_are_left_alone(make_telemetry):
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 

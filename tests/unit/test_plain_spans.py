@@ -1,6 +1,7 @@
 """Spans of OpenInference's tracers are the same, whether they are made at less cost or not."""
 
 import warnings
+from functools import wraps
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from openinference.instrumentation import (
 from openinference.instrumentation._spans import OpenInferenceSpan
 from opentelemetry import context as otel
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from clew import using_session
@@ -98,6 +100,67 @@ def test_a_config_that_changes_attributes_is_asked(telemetry, plainly, config):
         return telemetry.last()
 
     assert plainly(attributes) == attributes()
+
+
+@pytest.mark.parametrize("when", ["before", "later", "one config"])
+def test_a_mask_that_was_replaced_is_asked(telemetry, plainly, monkeypatch, when):
+    @wraps(TraceConfig.mask)
+    def mask(*_, **__):
+        return "***"
+
+    config = TraceConfig()
+
+    def check():
+        if when == "later":
+            monkeypatch.setattr(TraceConfig, "mask", mask)
+        span = OITracer(telemetry.instrumentor.__wrapped__, config=config).start_span(
+            "work", attributes={"input.value": "secret"}
+        )
+        span.end()
+        assert telemetry.last() == {"input.value": "***"}
+
+    if when == "before":
+        monkeypatch.setattr(TraceConfig, "mask", mask)
+    elif when == "one config":
+        vars(config)["mask"] = mask
+    plainly(check)
+
+
+class Silent(Sampler):
+    """A sampler that passes on no attributes."""
+
+    def should_sample(self, *_, **__):
+        return SamplingResult(Decision.RECORD_AND_SAMPLE)
+
+    def get_description(self):
+        return "silent"
+
+
+@pytest.mark.parametrize("start", [{"a": 1}, {"a": 1, KIND: "CHAIN"}, {"a": 1, KIND: "LLM"}])
+def test_attributes_that_the_sampler_does_not_pass_on_are_set(telemetry, plainly, start):
+    telemetry.provider.sampler = Silent()
+
+    def attributes():
+        with using_session("chat-42"):
+            telemetry.instrumentor.start_span("work", attributes=start).end()
+        return telemetry.last()
+
+    assert plainly(attributes) == attributes() == {"session.id": "chat-42", **start}
+
+
+@pytest.mark.parametrize("pairs", [[("a", 1)], {"a": 1}.items()])
+def test_attributes_that_are_no_mapping_are_as_before(telemetry, plainly, caplog, pairs):
+    def attributes():
+        try:
+            telemetry.instrumentor.start_span("work", attributes=pairs).end()
+        except Exception as error:
+            return repr(error)
+        return telemetry.last()
+
+    ours = plainly(attributes)
+    logged = caplog.messages.copy()
+    caplog.clear()
+    assert (ours, logged) == (attributes(), caplog.messages)
 
 
 @given(key=st.text() | keys, value=values)

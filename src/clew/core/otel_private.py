@@ -89,9 +89,12 @@ def first_attributes_setter() -> Callable[[Any, Mapping[str, Any]], bool]:
     known = _class_of_attributes()
     if known is None:
         return _set_nothing
-    from opentelemetry.sdk.trace import Span  # Heavy; `import clew` is not
+    from opentelemetry.sdk import trace as trace_sdk  # Heavy; `import clew` is not
 
-    set_one, set_several = Span.set_attribute, Span.set_attributes
+    set_one, set_several = trace_sdk.Span.set_attribute, trace_sdk.Span.set_attributes
+    for method in (set_one, set_several):
+        if vars(trace_sdk) is not getattr(method, "__globals__", None):
+            return _set_nothing  # Somebody else has replaced it, and wants to be called.
 
     def set_first(span: Any, attributes: Mapping[str, Any]) -> bool:
         bounded: Any = getattr(span, "_attributes", None)

@@ -101,8 +101,6 @@ class KeptSpan(Span):
     """The call that it is part of; a span of any class may have one."""
     clew_cost: CostFunction | None = None
     """Returns what the span's call cost, for the attributes that it ends with."""
-    clew_end = Span.end
-    """The ``end`` of the class that the span had before, which ``super()`` finds more slowly."""
     clew_sets_at_end = False
     """Whether something is to be set when the span ends, even if the limit evicts nothing."""
 
@@ -172,7 +170,7 @@ class KeptSpan(Span):
         """Set what is known only now, and what the attribute limit has evicted; end the span."""
         if (self.clew_sets_at_end or self.dropped_attributes) and self.is_recording():
             self._clew_set_at_end()
-        self.clew_end(end_time)
+        super().end(end_time)
 
     def _clew_set_at_end(self) -> None:
         """Set the call's numbers, then what they cost, then the ids, so that these are newest."""
@@ -233,7 +231,6 @@ def _kept_class(span_class: type[Span], aliases: tuple[Alias, ...]) -> type[Span
     namespace = {
         "__module__": span_class.__module__,
         "clew_aliases": aliases,
-        "clew_end": span_class.end,
         "clew_sets_at_end": bool(aliases),
     }
     return type(span_class.__name__, (KeptSpan, span_class), namespace)
