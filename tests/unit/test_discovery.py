@@ -49,6 +49,26 @@ def test_one_of_another_package_is_found_with_what_it_instruments(install, name)
     assert requirement.name == "maze-core"
 
 
+def test_one_that_was_installed_as_an_egg_is_found_with_what_it_instruments(tmp_path, monkeypatch):
+    info = tmp_path / "maze_tracing.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text("Metadata-Version: 1.0\nName: maze-tracing\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(POINTS)
+    (info / "requires.txt").write_text("base\n\n[instruments]\nmaze-core>=1\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    (requirement,) = found()["maze"].requirements
+    assert str(requirement.specifier) == ">=1"
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_without_metadata_is_found_without_a_warning(tmp_path, monkeypatch):
+    info = tmp_path / "maze_tracing-1.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text(POINTS)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert found()["maze"].requirements == ()
+
+
 @pytest.mark.parametrize("name", ["maze-tracing", "Maze_Tracing"])
 def test_a_package_hides_those_of_its_name_behind_it_on_the_path(install, name):
     install("one", "maze-tracing", POINTS)

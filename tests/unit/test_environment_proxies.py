@@ -42,6 +42,43 @@ def test_it_looks_again_after_a_minute(settings_for, monkeypatch):
     assert settings_for()["proxies"]["https"] == "http://proxy:2"
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"verify": False},
+        {"cert": ("a", "b")},
+        {"proxies": {"http": "http://own"}},
+        {"stream": True},
+        {"trust_env": False},
+    ],
+    ids=str,
+)
+def test_what_is_changed_on_the_session_has_effect_at_once(monkeypatch, changed):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    session, plain = requests.Session(), requests.Session()
+    remember_environment(OTLPSpanExporter(endpoint=URL, session=session))
+    names = dict.fromkeys(("stream", "verify", "cert"))
+    before = session.merge_environment_settings(url=URL, proxies={}, **names)
+    for name, value in changed.items():
+        setattr(session, name, value)
+        setattr(plain, name, value)
+    now = session.merge_environment_settings(url=URL, proxies={}, **names)
+    assert now == plain.merge_environment_settings(URL, {}, None, None, None) != before
+
+
+def test_a_proxy_added_to_those_of_the_session_is_used(monkeypatch):
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    session = requests.Session()
+    remember_environment(OTLPSpanExporter(endpoint=URL, session=session))
+    session.merge_environment_settings(URL, {}, None, None, None)
+    session.proxies["https"] = "http://own"
+    found = session.merge_environment_settings(URL, {}, None, None, None)
+    assert found["proxies"]["https"] == "http://own"
+
+
 def test_a_session_of_another_class_is_left_alone():
     class Own(requests.Session):
         pass

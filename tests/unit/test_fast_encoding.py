@@ -89,6 +89,19 @@ def test_it_encodes_any_spans_as_the_sdk(some):
     assert ours.SerializePartialToString() == upstreams.SerializePartialToString()
 
 
+class Computing(ReadableSpan):
+    """A span whose resource is made whenever it is asked for."""
+
+    @property
+    def resource(self):
+        return Resource({"service.name": self.name})
+
+
+def test_resources_that_are_gone_are_not_mistaken_for_others():
+    spans = [Computing(name, SpanContext(1, 2, is_remote=False)) for name in "ABABBAAB"]
+    assert encoded(spans) == encode_spans(spans)
+
+
 @pytest.mark.parametrize("value", ["\ud800", 2**64, object()])
 def test_what_cannot_be_encoded_is_left_out_as_by_the_sdk(encode, caplog, value):
     encode(a_span(b=1))

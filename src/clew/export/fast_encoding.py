@@ -76,18 +76,20 @@ class _Scopes:
         self._resources: dict[Any, Any] = {}
         self._lists: dict[tuple[Any, Any], Any] = {}
         # By their identity first: a resource computes its hash from the JSON of its attributes.
-        self._known: dict[tuple[int, int], Any] = {}
+        # Both are kept beside their list, so that no other object can have their identity.
+        self._known: dict[tuple[int, int], tuple[Any, Any, Any]] = {}
 
     def spans_beside(self, span: ReadableSpan) -> Any:
         """Return the list of the spans with the resource and the scope of *span*."""
         resource, scope = span.resource, span.instrumentation_scope or None
         known = self._known.get((id(resource), id(scope)))
-        if known is None:
-            known = self._lists.get((resource, scope))
-            if known is None:
-                known = self._lists[resource, scope] = self._add(resource, scope)
-            self._known[id(resource), id(scope)] = known
-        return known
+        if known is not None:
+            return known[2]
+        spans = self._lists.get((resource, scope))
+        if spans is None:
+            spans = self._lists[resource, scope] = self._add(resource, scope)
+        self._known[id(resource), id(scope)] = (resource, scope, spans)
+        return spans
 
     def _add(self, resource: Any, scope: Any) -> Any:
         of_resource = self._resources.get(resource)

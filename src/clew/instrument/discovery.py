@@ -10,7 +10,7 @@ from importlib import metadata
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -95,10 +95,10 @@ def _installed() -> Iterator[_Instrumentor]:
         text = package.read_text(_ENTRY_POINTS)
         if not text or _GROUP not in text:
             continue
-        described = package.metadata
-        if _is_hidden(described["Name"], text):
+        described: Any = package.metadata  # A message: where it has no name, `get` says so.
+        if _is_hidden(described.get("Name"), text):
             continue
-        requires = described.get_all("Requires-Dist") or []
+        requires = described.get_all("Requires-Dist") or package.requires or []
         for point in package.entry_points:
             if point.group == _GROUP:
                 yield _Instrumentor(point, requires)

@@ -152,12 +152,13 @@ def _unwrap(tracer: Any) -> ClewTracer:
     return tracer
 
 
-def _starting_tracer(real: Any, sampled_by: Any) -> Any:
+def _starting_tracer(real: SDKTracer, sampled_by: Any) -> SDKTracer:
     """Return a tracer that has all that *real* has, now and later, but for what starts its spans.
 
     The SDK's ``start_span`` reads ten attributes of its tracer. So the two share one dictionary of
-    them, and only two are this one's own: the generator of ids, which is the one that *real* has
-    now, and the sampler, which is always that of *sampled_by*.
+    them, and only two are this one's own: the sampler, which is always that of *sampled_by*, and
+    the generator of ids. That is the one that *real* has now; one that it is given later is not
+    used.
     """
     while isinstance(real, ObjectProxy):  # The tracers of OpenInference's own provider are.
         real = real.__wrapped__
@@ -169,7 +170,7 @@ def _starting_tracer(real: Any, sampled_by: Any) -> Any:
         starting = _DelegatingTracer(real)
     starting.sampled_by = sampled_by
     starting.id_generator = _UNSEEDED if type(own) is RandomIdGenerator else own
-    return starting
+    return starting  # type: ignore[no-any-return]  # it has all that a tracer has
 
 
 def _set_sampler(starting: Any, sampler: Sampler) -> None:
