@@ -1,9 +1,11 @@
 """Copies what is new on an engine, while the page shows what is copied already."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from clew.core.containment import contain
 from clew.core.errors import ClewError
 from clew.sessions.opening import copy_of
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
 _SECONDS = 60.0
 """Between two looks at the engine. What people say on the page goes there as often, too."""
+_PATIENCE = 5.0
+"""Seconds that the end of the page waits for the copying to end."""
 
 
 class Follower:
@@ -41,10 +45,19 @@ class Follower:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
+        # In a thread, as an engine that does not answer may not answer that it cancels either.
+        Thread(target=self._cancel, daemon=True).start()
+        self._thread.join(_PATIENCE)
+
+    def _cancel(self) -> None:
         # Again and again, as a question may be just about to begin.
         while self._thread.is_alive():
-            if self._engine is not None:
-                self._engine.cancel()
+            try:
+                if (engine := self._engine) is not None:
+                    with suppress(ClewError):
+                        engine.cancel()
+            except Exception:
+                contain("cancelling what an engine is asked")
             self._thread.join(0.2)
 
     def _run(self) -> None:
@@ -53,9 +66,10 @@ class Follower:
             try:
                 copy_of(self._url, self._tell, self._asks)
                 said = ""
-            except ClewError as error:
-                if str(error) != said and not self._ended.is_set():
-                    said = str(error)
+            except Exception as error:
+                # Of the copy as well: another process is writing to it, or the disk is full.
+                if (line := _line(error)) != said and not self._ended.is_set():
+                    said = line
                     self._say(f"Not up to date: {said}")
             finally:
                 self._engine = None
@@ -63,3 +77,9 @@ class Follower:
 
     def _asks(self, engine: "Engine") -> None:
         self._engine = engine
+
+
+def _line(error: Exception) -> str:
+    """Return what went wrong, in one line."""
+    text = " ".join(str(error).split())
+    return text if text and isinstance(error, ClewError) else f"{type(error).__name__}: {text}"

@@ -1,14 +1,18 @@
 """``clew view``: shows conversations of the store in the browser, or writes them into a file."""
 
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import click
 
 from clew.cli import _terminal
+from clew.cli._cancelling import CancelledError
 from clew.cli._following import Follower
 from clew.cli._lookup import find, stored_user
 from clew.cli._options import any_store_option, copied, filter_options, order_option, tell_copied
@@ -91,7 +95,7 @@ def command(
     if chosen == {"order_by": "last"}:
         chosen = {}
     if isinstance(store, str):  # What people say on the page.
-        click.get_current_context().call_on_close(partial(send_back, store))
+        click.get_current_context().call_on_close(partial(_send_back, store))
     if directory is not None:
         path = copied(store) if isinstance(store, str) else store
         _export(path, directory, sessions, chosen)
@@ -104,12 +108,30 @@ def command(
     def say(line: str) -> None:
         _terminal.write(line, err=True)
 
-    if isinstance(store, Path):
-        serve(store, host=host, port=port, browser=not no_browser, say=say)
-        return
-    path = copy_place(store)
-    with Follower(store, say, tell_copied):
+    path = copy_place(store) if isinstance(store, str) else store
+    follower = Follower(store, say, tell_copied) if isinstance(store, str) else nullcontext()
+    with follower, _ctrl_c_as_before():
         serve(path, host=host, port=port, browser=not no_browser, say=say)
+
+
+@contextmanager
+def _ctrl_c_as_before() -> Iterator[None]:
+    """Have Ctrl-C do after the block what it did before, whoever handles it inside."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if current_thread() is main_thread():
+            signal.signal(signal.SIGINT, handler)
+
+
+def _send_back(url: str) -> None:
+    """Tell the engine what was said on the page; Ctrl-C leaves that to the next time."""
+    try:
+        send_back(url)
+    except KeyboardInterrupt as error:
+        message = "Cancelled: what was said on the page goes to the engine the next time."
+        raise CancelledError(message) from error
 
 
 def _export(

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from clickhouse_connect import get_client
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.sessions.engines.clickhouse_address import Address
@@ -17,6 +18,8 @@ from clew.sessions.engines.errors import EngineError
 
 _SECONDS = 24 * 3600
 """For how long a question may take: nothing comes before its answer is known."""
+_SECONDS_BESIDE = 5
+"""For how long one about another may take, such as the one that stops it."""
 _LONGEST = 2000
 """Characters of what the server says went wrong; it may repeat the whole query."""
 _PLAIN = (str, bool, int, float, type(None))
@@ -29,20 +32,11 @@ class HttpConnection:
         credentials = address.credentials
         self._password = credentials.password if credentials else ""
         self._label = address.label
+        self._address = address
         self._running = RunningQueries()
+        self._beside: Client | None = None
         try:
-            self._client = get_client(
-                host=address.host,
-                port=address.port or (8443 if address.secure else 8123),
-                secure=address.secure,
-                username=credentials.user if credentials else None,
-                password=self._password,
-                database=address.database,
-                # In a session of the server's, no query can be stopped while another one runs.
-                autogenerate_session_id=False,
-                send_receive_timeout=_SECONDS,
-                client_name="clew",
-            )
+            self._client = self._connected(_SECONDS)
             names = ", ".join(map(literal, WANTED))
             sql = f"SELECT name, value, readonly FROM system.settings WHERE name IN ({names})"
             known: Any = self._client.query(sql).result_rows
@@ -95,9 +89,8 @@ class HttpConnection:
         """Return which share is done of what other threads wait for; 0 if that is not known."""
         ids = ", ".join(map(literal, self._running.ids))
         with suppress(ClickHouseError, OSError):  # Not every user may read that table.
-            rows: Any = self._client.query(
-                share_sql(f"query_id IN ({ids or literal('')})")
-            ).result_rows
+            sql = share_sql(f"query_id IN ({ids or literal('')})")
+            rows: Any = self._beside_it().query(sql).result_rows
             return min(1.0, float(rows[0][0]))
         return 0.0
 
@@ -106,7 +99,7 @@ class HttpConnection:
 
         def kill(numbers: Sequence[str]) -> None:
             ids = ", ".join(map(literal, numbers))
-            self._client.query(f"KILL QUERY WHERE query_id IN ({ids}) ASYNC")
+            self._beside_it().query(f"KILL QUERY WHERE query_id IN ({ids}) ASYNC")
 
         try:
             self._running.cancel(kill)
@@ -116,6 +109,33 @@ class HttpConnection:
     def close(self) -> None:
         """End the connection."""
         self._client.close()
+        if self._beside is not None:
+            self._beside.close()
+
+    def _connected(self, seconds: int, **options: Any) -> Client:
+        """Return a client whose questions may take so many *seconds*."""
+        address, credentials = self._address, self._address.credentials
+        return get_client(
+            host=address.host,
+            port=address.port or (8443 if address.secure else 8123),
+            secure=address.secure,
+            username=credentials.user if credentials else None,
+            password=self._password,
+            database=address.database,
+            # In a session of the server's, no query can be stopped while another one runs.
+            autogenerate_session_id=False,
+            send_receive_timeout=seconds,
+            client_name="clew",
+            **options,
+        )
+
+    def _beside_it(self) -> Client:
+        """Return the client for questions about those that are waited for; they must be quick."""
+        if self._beside is None:
+            self._beside = self._connected(
+                _SECONDS_BESIDE, connect_timeout=_SECONDS_BESIDE, query_retries=0
+            )
+        return self._beside
 
     @contextmanager
     def _asking(self) -> Iterator[str]:
