@@ -147,7 +147,7 @@ def test_what_the_user_says_later_replaces_it(tracer, stored):
 def test_a_user_stays_a_pseudonym(user_id_key, tracer, exporter):
     clew.feedback(1, session_id="chat-42", user_id="ada")
     (span,) = exporter.get_finished_spans()
-    assert "ada" not in span.to_json()
+    assert "ada" not in str(dict(span.attributes))  # Its ids may well have these letters.
     assert len(span.attributes["user.id"]) == 64
     identifier = span.attributes["session.evaluations.0.evaluation.identifier"]
     assert identifier == span.attributes["user.id"]
