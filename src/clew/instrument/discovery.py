@@ -82,7 +82,7 @@ class _Instrumentor(NamedTuple):
     """An installed instrumentor, and the lines of its package about what it requires."""
 
     point: metadata.EntryPoint
-    requires: list[str]
+    requires: tuple[str, ...]
 
 
 def _installed() -> Iterator[_Instrumentor]:
@@ -101,7 +101,7 @@ def _installed() -> Iterator[_Instrumentor]:
         requires = described.get_all("Requires-Dist") or package.requires or []
         for point in package.entry_points:
             if point.group == _GROUP:
-                yield _Instrumentor(point, requires)
+                yield _Instrumentor(point, tuple(requires))
 
 
 def _is_hidden(name: str, entry_points: str) -> bool:
