@@ -31,7 +31,7 @@ def test_the_list_has_the_session_used_last_first(clew, filled):
     assert [row[0] for row in rows(done)] == ["ID", "other", "chat-43", "chat-42"]
     last = rows(done)[-1]
     assert last[1:4] == ["ada", "2026-05-28", "20:27:41"]
-    assert last[4:11] == ["2", "0.10", "1m01s", "240", "$0.0042", "0", "Where"]
+    assert last[4:11] == ["2", "0.07", "1m01s", "240", "$0.0042", "0", "Where"]
     assert "\x1b" not in done.stdout
     assert "429" not in done.stdout
 

@@ -157,7 +157,7 @@ class DuckDBEngine:
         """Return which share of the query is done that another thread waits for; 0 if unknown."""
         with self._lock:
             # It is -1 where DuckDB does not know, or not yet.
-            return max(0.0, *(it.query_progress() / 100 for it in self._running), 0.0)
+            return max(0.0, *(float(it.query_progress()) / 100 for it in self._running), 0.0)
 
     def cancel(self) -> None:
         """Stop the queries that other threads are waiting for."""
