@@ -67,6 +67,9 @@ def test_one_without_metadata_is_found_without_a_warning(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text(POINTS)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     assert found()["maze"].requirements == ()
+    others = pytest.importorskip("importlib_metadata")
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, others.MetadataPathFinder()])
+    assert found()["maze"].requirements == ()
 
 
 @pytest.mark.parametrize("name", ["maze-tracing", "Maze_Tracing"])

@@ -123,9 +123,9 @@ def test_with_another_sdk_the_ids_are_set_publicly(monkeypatch, other):
 def test_an_id_is_put_beside_the_public_method(monkeypatch):
     """The two ways differ in nothing but their cost, so this looks at which one is taken."""
     called = []
-    monkeypatch.setattr(api.BoundedAttributes, "__setitem__", lambda *given: called.append(given))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(IdentityProcessor())
+    monkeypatch.setattr(api.BoundedAttributes, "__setitem__", lambda *given: called.append(given))
     with using_session("chat-42", user_id="ada"):
         span = provider.get_tracer("test").start_span("span")
     assert dict(span.attributes) == IDS

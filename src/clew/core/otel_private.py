@@ -98,7 +98,8 @@ def first_attributes_setter() -> Callable[[Any, Mapping[str, Any]], bool]:
 
     def set_first(span: Any, attributes: Mapping[str, Any]) -> bool:
         bounded: Any = getattr(span, "_attributes", None)
-        if type(bounded) is not known or bounded._dict or bounded._immutable:
+        has_ended = getattr(span, "_end_time", None) is not None
+        if has_ended or type(bounded) is not known or bounded._dict or bounded._immutable:
             return False
         of_class = type(span)
         if of_class.set_attribute is not set_one or of_class.set_attributes is not set_several:

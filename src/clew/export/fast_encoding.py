@@ -168,10 +168,11 @@ def _add_attributes(attributes: Mapping[str, Any] | None, target: Any) -> None:
 
 
 def _set_value(value: Any, target: Any) -> None:
-    """Set the message *target* to *value*; a boolean is an integer, too, and asked for before."""
-    if value is None:
-        target.SetInParent()
-    elif isinstance(value, bool):
+    """Set the message *target* to *value*; a boolean is an integer, too, and asked for before.
+
+    What is None is left to the SDK, whose releases differ there: older ones leave it out.
+    """
+    if isinstance(value, bool):
         target.bool_value = value
     elif isinstance(value, str):
         target.string_value = value

@@ -4,7 +4,7 @@ All of it is read from package metadata. Nothing here imports a framework or an 
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from importlib.machinery import PathFinder
@@ -95,10 +95,14 @@ def _installed() -> Iterator[_Instrumentor]:
         text = package.read_text(_ENTRY_POINTS)
         if not text or _GROUP not in text:
             continue
-        described: Any = package.metadata  # A message: where it has no name, `get` says so.
-        if _is_hidden(described.get("Name"), text):
-            continue
-        requires = described.get_all("Requires-Dist") or package.requires or []
+        # A message: where it has no name, `get` says so. The package importlib_metadata, which adds a
+        # finder of its own when it is imported, has None for a package without metadata.
+        described: Any = package.metadata
+        requires: Sequence[str] = ()
+        if described is not None:
+            if _is_hidden(described.get("Name"), text):
+                continue
+            requires = described.get_all("Requires-Dist") or package.requires or ()
         for point in package.entry_points:
             if point.group == _GROUP:
                 yield _Instrumentor(point, tuple(requires))

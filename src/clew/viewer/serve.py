@@ -50,7 +50,7 @@ def serve(
     app = create_app(store, hosts=[host], token=token, intake=intake)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=1,
-        server_header=False,
+        server_header=False, ws="none",
     )  # fmt: skip
     server = _Server(config, app, lambda: webbrowser.open(address) if browser else None)
     if current_thread() is main_thread():
