@@ -95,8 +95,8 @@ def _installed() -> Iterator[_Instrumentor]:
         text = package.read_text(_ENTRY_POINTS)
         if not text or _GROUP not in text:
             continue
-        # A message: where it has no name, `get` says so. The package importlib_metadata, which adds a
-        # finder of its own when it is imported, has None for a package without metadata.
+        # A message: where it has no name, `get` says so. The package importlib_metadata, which
+        # adds a finder when it is imported, has None for a package without metadata.
         described: Any = package.metadata
         requires: Sequence[str] = ()
         if described is not None:
