@@ -1,13 +1,16 @@
-"""Copies what is new on an engine, while the page shows what is copied already."""
+"""Copies what is new on an engine, while the page shows what is copied already: its `Source`."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from clew.cli._bringing import SessionCopies
 from clew.core.containment import contain
 from clew.core.errors import ClewError
+from clew.sessions.engines.location import shown
 from clew.sessions.opening import copy_of
+from clew.viewer.source import Brought
 
 if TYPE_CHECKING:
     from clew.sessions.engines.engine import Engine
@@ -32,16 +35,21 @@ class Follower:
         seconds: float = _SECONDS,
     ) -> None:
         """Copy from the engine at *url*; *say* what goes wrong, *tell* how many traces came."""
+        self.label = shown(url)
+        self.is_complete = False
+        self.traces = 0
         self._url = url
         self._say = say
         self._tell = tell
         self._seconds = seconds
         self._engine: Engine | None = None
+        self._sessions = SessionCopies(url)
         self._ended = Event()
         self._thread = Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
@@ -49,10 +57,15 @@ class Follower:
         Thread(target=self._cancel, daemon=True).start()
         self._thread.join(_PATIENCE)
 
+    def bring(self, session_id: str, seconds: float = 0.0) -> Brought:
+        """Copy a session before the others; wait for it, but not longer than so many *seconds*."""
+        return self._sessions.bring(session_id, seconds)
+
     def _cancel(self) -> None:
         # Again and again, as a question may be just about to begin.
-        while self._thread.is_alive():
+        while self._thread.is_alive() or self._sessions.is_at_work:
             try:
+                self._sessions.cancel()
                 if (engine := self._engine) is not None:
                     with suppress(ClewError):
                         engine.cancel()
@@ -64,7 +77,8 @@ class Follower:
         said = ""
         while not self._ended.is_set():
             try:
-                copy_of(self._url, self._tell, self._asks)
+                copy_of(self._url, self._count, self._asks)
+                self.is_complete = True
                 said = ""
             except Exception as error:
                 # Of the copy as well: another process is writing to it, or the disk is full.
@@ -74,6 +88,11 @@ class Follower:
             finally:
                 self._engine = None
             self._ended.wait(self._seconds)
+
+    def _count(self, traces: int) -> None:
+        self.traces = traces
+        if self._tell is not None:
+            self._tell(traces)
 
     def _asks(self, engine: "Engine") -> None:
         self._engine = engine

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -13,7 +13,7 @@ from clew.cli import _terminal
 from clew.cli._cancelling import cancellable
 from clew.sessions.engines.location import is_url, shown, sqlite_path
 from clew.sessions.listing import Order, Rated
-from clew.sessions.opening import copy_of, send_back
+from clew.sessions.opening import copy_of, copy_of_sessions, send_back
 from clew.store.database import StoreError
 from clew.store.location import store_path
 
@@ -89,6 +89,14 @@ def copied(url: str) -> Path:
     """Copy the spans on an engine into a file, telling how far that is; return the file."""
     with cancellable() as watch:
         return copy_of(url, tell_copied, watch.engines.append)
+
+
+def copied_sessions(store: Path | str, sessions: Sequence[str]) -> Path:
+    """Return a file with these *sessions*: the store itself, or a copy, if it is on an engine."""
+    if isinstance(store, Path):
+        return store
+    with cancellable() as watch:
+        return copy_of_sessions(store, sessions, tell_copied, watch.engines.append).path
 
 
 def tell_copied(traces: int) -> None:

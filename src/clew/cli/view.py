@@ -15,12 +15,18 @@ from clew.cli import _terminal
 from clew.cli._cancelling import CancelledError
 from clew.cli._following import Follower
 from clew.cli._lookup import find, stored_user
-from clew.cli._options import any_store_option, copied, filter_options, order_option, tell_copied
+from clew.cli._options import (
+    any_store_option,
+    copied_sessions,
+    filter_options,
+    order_option,
+    tell_copied,
+)
+from clew.cli._store import opened
 from clew.core.errors import ClewError
 from clew.core.install_command import pip_line
 from clew.core.wording import number_of
 from clew.sessions.opening import copy_place, send_back
-from clew.sessions.store import SessionStore
 
 _NEEDED = ("starlette", "uvicorn", "jinja2", "markdown_it", "nh3")
 _MOST_SAID = 10
@@ -97,21 +103,21 @@ def command(
     if isinstance(store, str):  # What people say on the page.
         click.get_current_context().call_on_close(partial(_send_back, store))
     if directory is not None:
-        path = copied(store) if isinstance(store, str) else store
-        _export(path, directory, sessions, chosen)
+        _export(store, directory, sessions, chosen)
         return
     if sessions or chosen:
         message = "sessions are chosen for --export DIR; the page has filters of its own"
         raise click.UsageError(message)
-    from clew.viewer.serve import serve
+    from clew.viewer.serve import Address, serve
 
     def say(line: str) -> None:
         _terminal.write(line, err=True)
 
     path = copy_place(store) if isinstance(store, str) else store
     follower = Follower(store, say, tell_copied) if isinstance(store, str) else nullcontext()
-    with follower, _ctrl_c_as_before():
-        serve(path, host=host, port=port, browser=not no_browser, say=say)
+    with follower as source, _ctrl_c_as_before():
+        address = Address(host, port)
+        serve(path, address, browser=not no_browser, say=say, source=source)
 
 
 @contextmanager
@@ -135,22 +141,22 @@ def _send_back(url: str) -> None:
 
 
 def _export(
-    store: Path, directory: Path, sessions: Sequence[str], search: Mapping[str, Any]
+    store: Path | str, directory: Path, sessions: Sequence[str], search: Mapping[str, Any]
 ) -> None:
     from clew.viewer.exporting import export
 
     if sessions and search:
         message = "name sessions, or choose them with options, but not both"
         raise click.UsageError(message)
-    with SessionStore(store) as opened:
-        ids = list(dict.fromkeys(find(opened, typed).id for typed in sessions))
+    with opened(store) as found:
+        ids = list(dict.fromkeys(find(found, typed).id for typed in sessions))
         if not sessions:
-            wanted = {"limit": 25, **search, "user": stored_user(opened, search.get("user"))}
-            ids = [session.id for session in opened.list(**wanted)]
+            wanted = {"limit": 25, **search, "user": stored_user(found, search.get("user"))}
+            ids = [session.id for session in found.list(**wanted)]
     if not ids:
         message = "no session is like that, so nothing was written"
         raise NothingToExportError(message)
-    done = export(store, directory, ids)
+    done = export(copied_sessions(store, ids), directory, ids)
     for line in done.left_out[:_MOST_SAID]:
         _terminal.write(f"Not complete: {_terminal.line(line)}", err=True)
     if (more := len(done.left_out) - _MOST_SAID) > 0:

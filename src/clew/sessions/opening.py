@@ -1,9 +1,9 @@
 """Opens the conversations in a file, or on an engine."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.location import (
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     Conversations: TypeAlias = SessionStore | EngineStore
 
 _FOLDER = "engines"
+
+
+class CopiedSessions(NamedTuple):
+    """What was copied of some sessions."""
+
+    path: Path
+    """The SQLite store in which they are."""
+    traces: int
+    """How many they have on the engine."""
 
 
 def open(  # noqa: A001 - it is sessions.open()
@@ -92,6 +101,28 @@ def copy_of(
     finally:
         source.close()
     return path
+
+
+def copy_of_sessions(
+    url: str,
+    sessions: Sequence[str],
+    tell: "Callable[[int], None] | None" = None,
+    asks: "Callable[[Engine], None] | None" = None,
+) -> "CopiedSessions":
+    """Copy these *sessions* into the store that `copy_of` fills, whatever is in it already.
+
+    They are those that have spans in the time that the URL chooses; all spans of them are copied.
+    """
+    source = connect_source(url)
+    from clew.sessions.engines.copying import copy_sessions
+
+    try:
+        if asks is not None:
+            asks(source)
+        path = file_for(url, _folder(), "db")
+        return CopiedSessions(path, copy_sessions(source, path, sessions, window_of(url), tell))
+    finally:
+        source.close()
 
 
 def copy_place(url: str) -> Path:

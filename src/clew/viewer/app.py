@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -45,16 +45,25 @@ from clew.viewer.pages import (
 from clew.viewer.readers import Readers
 from clew.viewer.receiving import receive
 from clew.viewer.rendering import load_templates, page
+from clew.viewer.source import Source, source_of
 
 _STATIC = Path(__file__).with_name("static")
+_SECONDS_TO_COPY = 2.0
+"""How long a page waits for its session, before it says that it is coming."""
 
 
 def create_app(
-    store: Path, *, hosts: Iterable[str] = (), token: str = "", intake: Intake | None = None
+    store: Path,
+    *,
+    hosts: Iterable[str] = (),
+    token: str = "",
+    intake: Intake | None = None,
+    source: Source | None = None,
 ) -> Starlette:
     """Return the application that shows what is in *store*.
 
     It answers requests for localhost and *hosts*. With a *token* it shows pages to whoever has it.
+    Of a session that is not in the store the *source* is asked.
     """
     readers = Readers(store)
     changes = Changes(readers)
@@ -121,6 +130,7 @@ def create_app(
     # Where there is a token, who has it may send, under whichever name this server is reached.
     app.state.receiver = Receiver(intake, hosts=None if token else hosts)
     app.state.store = store
+    app.state.source = source
     app.state.form_token = token_urlsafe(24)
     return app
 
@@ -156,12 +166,29 @@ def _no_store(request: Request, _: Exception) -> Response:
 def _not_found(request: Request, error: Exception) -> Response:
     known = isinstance(error, SessionNotFoundError | LookupError)
     message = str(error) if known and not isinstance(error, KeyError | IndexError) else ""
+    source = source_of(request)
     if isinstance(error, SessionNotFoundError) and request.app.state.readers.share < 1:
         message += "; not everything that was stored is counted yet, so try again later"
+    elif isinstance(error, SessionNotFoundError) and source and request.url.path == "/session":
+        brought = source.bring(request.query_params.get("id", ""), _SECONDS_TO_COPY)
+        if brought.traces is None:
+            return _wait_for(request, source)
+        if brought.traces and brought.is_news:
+            return RedirectResponse(str(request.url), 303)
+        message = brought.trouble or f"{message}, nor in {source.label}"
     return page(
         request, "problem.html", status=404, title="Not found",
         message=message or "There is no such page.",
     )  # fmt: skip
+
+
+def _wait_for(request: Request, source: Source) -> Response:
+    message = f"It is being copied from {source.label}, and shown here as soon as it has come."
+    answer = page(
+        request, "problem.html", status=202, title="This session is on its way", message=message
+    )
+    answer.headers["Refresh"] = "1"
+    return answer
 
 
 def _bad_request(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 from clew.core.wording import number_of
 from clew.sessions.signals.meanings import why
 from clew.viewer import contents, wording
+from clew.viewer.source import source_of
 
 
 class Page(HTMLResponse):
@@ -34,6 +35,8 @@ def page(request: Request, template_name: str, /, *, status: int = 200, **values
     values |= {"request": request, "now": datetime.now().astimezone(), "is_part": is_part}
     values["seen"] = getattr(request.state, "seen", 0)
     values["share"] = request.app.state.readers.share
+    source = source_of(request)
+    values["copied_from"] = source if source and not source.is_complete else None
     if is_part:
         context = template.new_context(values)
         return Page("".join(template.blocks["main"](context)), status)

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import Thread, current_thread, main_thread
+from typing import NamedTuple
 
 import uvicorn
 
@@ -18,6 +19,7 @@ from clew.store.http_server import HOST, PORT, OtlpServer
 from clew.store.intake import Intake
 from clew.store.receiver import PATH, Receiver
 from clew.viewer.app import create_app
+from clew.viewer.source import Source
 
 DEFAULT_PORT = 4319
 _ALL_ADDRESSES = {str(IPv4Address(0)), "::", ""}
@@ -27,36 +29,46 @@ class ServerError(ClewError):
     """The server cannot be started."""
 
 
+class Address(NamedTuple):
+    """Where the page is served."""
+
+    host: str
+    port: int | None
+    """None: the usual one, or any that is free."""
+
+
 def serve(
     store: Path,
+    address: Address,
     *,
-    host: str = "127.0.0.1",
-    port: int | None = None,
     browser: bool = True,
     say: Callable[[str], None] = print,
+    source: Source | None = None,
 ) -> None:
-    """Serve the page until Ctrl-C. Without a *port*, any is taken if the usual one is not free.
+    """Serve the page of a *store* at an *address* until Ctrl-C.
 
-    Where the *host* is not this machine alone, a token is needed, which is printed in the address.
+    Where its host is not this machine alone, a token is needed, which is printed in the address.
+    The store may be copied from a *source* meanwhile.
     """
-    listening = _listen(host, port)
+    host = address.host
+    listening = _listen(host, address.port)
     token = "" if _is_loopback(host) else token_urlsafe(16)
     number = listening.getsockname()[1]
     name = "127.0.0.1" if host in _ALL_ADDRESSES else host
     shown = f"[{name}]" if ":" in name else name
-    address = f"http://{shown}:{number}/{f'?token={token}' if token else ''}"
+    url = f"http://{shown}:{number}/{f'?token={token}' if token else ''}"
     intake = Intake(store)
     door = _second_door(intake, say)
-    app = create_app(store, hosts=[host], token=token, intake=intake)
+    app = create_app(store, hosts=[host], token=token, intake=intake, source=source)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=1,
         server_header=False, ws="none",
     )  # fmt: skip
-    server = _Server(config, app, lambda: webbrowser.open(address) if browser else None)
+    server = _Server(config, app, lambda: webbrowser.open(url) if browser else None)
     if current_thread() is main_thread():
         # Until the server has handlers of its own; Python's raises an error, which could get lost.
         signal.signal(signal.SIGINT, server.stop)
-    say(f"Showing {store} at {address}")
+    say(f"Showing {store} at {url}")
     if token:
         say("Everybody who has this address can read the conversations.")
     say("Ctrl-C ends it.")

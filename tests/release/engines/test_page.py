@@ -14,10 +14,14 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
+from starlette.testclient import TestClient
 
+from clew.cli._bringing import SessionCopies
 from clew.cli._following import Follower
-from clew.sessions.opening import copy_place
-from tests.release.engines.evaluated_engine import ENGINE, filled
+from clew.sessions.opening import copy_of_sessions, copy_place
+from clew.sessions.store import SessionStore
+from clew.viewer.app import create_app
+from tests.release.engines.evaluated_engine import ENGINE, filled, run
 from tests.support.generated_stores import generated_store
 
 pytestmark = [
@@ -43,7 +47,7 @@ def test_the_page_opens_and_the_sessions_come(tmp_path):
         assert next(lines) == "Ctrl-C ends it.\n"
         until = monotonic() + LONG
         page = f"{address}session?id={quote(wanted)}"
-        while (status := status_of(page)) in {0, 404} and monotonic() < until:
+        while (status := status_of(page)) in {0, 202} and monotonic() < until:
             pass
         assert status == 200
         process.send_signal(signal.SIGINT)
@@ -88,3 +92,105 @@ def until_there(path, spans):
         while found != wanted and monotonic() < until:
             found = {span for (span,) in connection.execute("SELECT span_id FROM span")}
     assert found == wanted
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """An engine of which nothing has been copied, and its spans."""
+    monkeypatch.setenv("CLEW_STORE", str(tmp_path / "sessions.db"))
+    first, late = generated_store(3)
+    return filled([*first, *late], tmp_path / "engine"), [*first, *late]
+
+
+def sessions_of(spans):
+    ids = {it.attributes.get("session.id") for it in spans} - {None, ""}
+    return sorted(ids, key=lambda it: (it.isascii(), it))
+
+
+def spans_of(spans, session):
+    """Return the ids of all spans in the traces of a session."""
+    traces = {it.trace_id for it in spans if it.attributes.get("session.id") == session}
+    return {(it.trace_id, it.span_id) for it in spans if it.trace_id in traces}
+
+
+def copied(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return set(connection.execute("SELECT trace_id, span_id FROM span"))
+
+
+def test_a_session_that_is_asked_for_comes_before_the_others(engine):
+    url, spans = engine
+    path = copy_place(url)
+    source = Follower(url, pytest.fail)  # Nothing is copied but what is asked for.
+    for session in sessions_of(spans)[:2]:
+        before = copied(path)
+        with TestClient(create_app(path, source=source), base_url="http://localhost") as page:
+            address = f"/session?id={quote(session)}"
+            while (answer := page.get(address)).status_code == 202:
+                assert answer.headers["Refresh"] == "1"
+                assert "on its way" in answer.text
+        assert answer.status_code == 200
+        assert "Still copying from" in answer.text
+        assert copied(path) == before | spans_of(spans, session)
+
+
+def test_a_session_that_is_nowhere_is_not_found(engine):
+    url, _ = engine
+    app = create_app(copy_place(url), source=Follower(url, pytest.fail))
+    with TestClient(app, base_url="http://localhost") as page:
+        while (answer := page.get("/session?id=nobody")).status_code == 202:
+            pass
+        assert answer.status_code == 404
+        assert "nor in " in answer.text
+        assert page.get("/session?id=nobody").status_code == 404
+
+
+def test_it_is_said_why_a_session_does_not_come(engine, monkeypatch):
+    url, _ = engine
+    app = create_app(copy_place(url), source=Follower(url, pytest.fail))
+    folder = url.partition(":")[2]
+    broken = f"duckdb:{folder}-gone" if ENGINE == "duckdb" else "clickhouse://127.0.0.1:9/default"
+    copies = SessionCopies(broken)
+    monkeypatch.setattr(app.state.source, "_sessions", copies)
+    with TestClient(app, base_url="http://localhost") as page:
+        while (answer := page.get("/session?id=chat-42")).status_code == 202:
+            pass
+    assert answer.status_code == 404
+    assert "gone" in answer.text if ENGINE == "duckdb" else "127.0.0.1:9" in answer.text
+
+
+def test_what_was_deleted_on_the_engine_is_no_longer_in_a_session(engine):
+    url, spans = engine
+    session = sessions_of(spans)[0]
+    path, traces = copy_of_sessions(url, [session])
+    wanted = spans_of(spans, session)
+    assert traces == len({trace for trace, _ in wanted})
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE span SET span_id = x'0123456789abcdef' WHERE id = 1")
+    copy_of_sessions(url, [session])
+    assert copied(path) == wanted
+
+
+def test_the_sessions_of_an_engine_are_exported_without_the_others(engine, tmp_path):
+    url, spans = engine
+    session = sessions_of(spans)[0]
+    run("view", "--export", str(tmp_path / "out"), session, "--store", url)
+    (file,) = (tmp_path / "out").iterdir()
+    assert "<article" in file.read_text() or session in file.read_text()
+    path = copy_place(url)
+    assert copied(path) == spans_of(spans, session)
+    with SessionStore(path) as store:
+        assert session in {it.id for it in store.list()}
+    run(
+        "view",
+        "--export",
+        str(tmp_path / "worst"),
+        "--order",
+        "worst",
+        "--limit",
+        "2",
+        "--store",
+        url,
+    )
+    assert len(list((tmp_path / "worst").iterdir())) == 1
+    assert copied(path) < {(it.trace_id, it.span_id) for it in spans}

@@ -4,9 +4,10 @@ What has been copied is told from the copy itself, so that the two cannot get ou
 traces are read of which it has other spans than the engine, and what is gone there is deleted.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from sqlite3 import Connection
 from typing import NamedTuple
 
 from clew.sessions.engines.asking import rows
@@ -39,9 +40,8 @@ def bring_copy_up_to_date(
 
     *tell* is told how many traces were copied, each time that some were.
     """
-    new = deleted = done = 0
     with closing(connect(path, create=True)) as connection:
-        writer = Writer(connection)
+        copying = _Copying(source, connection, tell)
 
         def counts(query: str, given: Iterable[int]) -> dict[object, tuple[int, ...]]:
             return {key: tuple(rest) for key, *rest in connection.execute(query, tuple(given))}
@@ -57,19 +57,66 @@ def bring_copy_up_to_date(
                 _counts(source, f"{_TRACES.format('trace_id', 'spans')} {by_trace}", given),
                 counts(f"{_TRACES.format('lower(hex(trace_id))', 'span')} {by_trace}", given),
             )
-            traces = sorted(map(str, changed))
-            for start in range(0, len(traces), _TRACES_AT_ONCE):
-                some = traces[start : start + _TRACES_AT_ONCE]
-                spans = list(spans_of_traces(source, some))
-                new += writer.add(spans)
-                deleted += _delete_others(writer, some, spans)
-                done += len(some)
-                if tell is not None:
-                    tell(done)
-        if source.has_tables():
-            send(connection, source)
-            receive(connection, source)
-    return Copied(new, deleted)
+            copying.copy(sorted(map(str, changed)))
+        copying.exchange_evaluations()
+    return Copied(copying.new, copying.deleted)
+
+
+def copy_sessions(
+    source: Engine,
+    path: Path,
+    sessions: Sequence[str],
+    window: Window,
+    tell: Callable[[int], None] | None = None,
+) -> int:
+    """Make all spans of these *sessions* in the store at *path* the same as those on *source*.
+
+    They are those with spans in the *window*. Return how many traces they have on *source*.
+    """
+    if not sessions:
+        return 0
+    condition, given = condition_of(window)
+    condition = f"{condition} AND" if condition else "WHERE"
+    query = (
+        f"SELECT trace_id FROM spans {condition} session_id IN ({', '.join('?' * len(sessions))}) "
+        "GROUP BY trace_id ORDER BY trace_id"
+    )
+    traces = [trace for (trace,) in rows(source, query, (*given, *sessions))]
+    with closing(connect(path, create=True)) as connection:
+        copying = _Copying(source, connection, tell)
+        copying.copy(traces)
+        copying.exchange_evaluations()
+    return len(traces)
+
+
+class _Copying:
+    """A copy that is being made."""
+
+    def __init__(
+        self, source: Engine, connection: Connection, tell: Callable[[int], None] | None
+    ) -> None:
+        self.new = self.deleted = 0
+        self._source = source
+        self._writer = Writer(connection)
+        self._tell = tell
+        self._done = 0
+
+    def copy(self, traces: Sequence[str]) -> None:
+        """Make the spans of these traces the same as those on the engine."""
+        for start in range(0, len(traces), _TRACES_AT_ONCE):
+            some = traces[start : start + _TRACES_AT_ONCE]
+            spans = list(spans_of_traces(self._source, some))
+            self.new += self._writer.add(spans)
+            self.deleted += _delete_others(self._writer, some, spans)
+            self._done += len(some)
+            if self._tell is not None:
+                self._tell(self._done)
+
+    def exchange_evaluations(self) -> None:
+        """Tell the engine what was said in the copy, and the other way round."""
+        if self._source.has_tables():
+            send(self._writer.connection, self._source)
+            receive(self._writer.connection, self._source)
 
 
 def is_ahead(path: Path) -> bool:

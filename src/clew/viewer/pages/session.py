@@ -25,6 +25,7 @@ from clew.viewer.ratings import Ratings, person
 from clew.viewer.readers import Reader, readers_of
 from clew.viewer.rendering import href, page
 from clew.viewer.running import ids_of, recently, running
+from clew.viewer.source import source_of
 
 _PER_PAGE = 25
 _SPANS_PER_PAGE = 400
@@ -65,6 +66,9 @@ class Outline:
 def session(request: Request) -> Response:
     """Answer a request to the page of a session."""
     session_id = request.query_params.get("id", "")
+    source = source_of(request)
+    if source is not None and not source.is_complete:  # There may be more turns of it.
+        source.bring(session_id)
     with readers_of(request).lend() as reader:
         found = reader.sessions.get(session_id)
         rows = turn_rows(reader, session_id)

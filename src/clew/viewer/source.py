@@ -1,0 +1,37 @@
+"""What the pages ask of the engine that their store is copied from, if there is one."""
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+class Brought(NamedTuple):
+    """How far the copying of one session is."""
+
+    traces: int | None = None
+    """How many it has on the engine; None while they are being copied."""
+    trouble: str = ""
+    """Why it could not be copied."""
+    is_news: bool = False
+    """Whether nobody was told that it is done."""
+
+
+class Source(Protocol):
+    """An engine whose spans are copied into the store while its pages are shown."""
+
+    label: str
+    """Where it is, as it may be shown: the URL without credentials."""
+    is_complete: bool
+    """Whether everything that was there when the copying began has been copied."""
+    traces: int
+    """How many have been copied."""
+
+    def bring(self, session_id: str, seconds: float = 0.0) -> Brought:
+        """Copy a session before the others; wait for it, but not longer than so many *seconds*."""
+
+
+def source_of(request: "Request") -> Source | None:
+    """Return what the store of the application that answers *request* is copied from."""
+    found: Source | None = request.app.state.source
+    return found
