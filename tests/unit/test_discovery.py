@@ -72,6 +72,24 @@ def test_one_without_metadata_is_found_without_a_warning(tmp_path, monkeypatch):
     assert found()["maze"].requirements == ()
 
 
+@pytest.mark.parametrize("finder", ["the package's", "Python's"])
+@pytest.mark.parametrize("metadata_text", [None, "Metadata-Version: 2.1\nName: maze-core\n"])
+def test_a_framework_that_says_no_version_has_none(
+    install, tmp_path, monkeypatch, metadata_text, finder
+):
+    install("one", "maze-tracing", POINTS, REQUIRES)
+    info = tmp_path / "one" / "maze_core-1.dist-info"
+    info.mkdir()
+    if metadata_text:
+        (info / "METADATA").write_text(metadata_text)
+    if finder == "the package's":
+        others = pytest.importorskip("importlib_metadata")
+        monkeypatch.setattr(sys, "meta_path", [others.MetadataPathFinder(), *sys.meta_path])
+    item = next(it for it in candidates() if it.framework.entry_point == "maze")
+    assert item.conflict() is None
+    assert not item.versions()
+
+
 @pytest.mark.parametrize("name", ["maze-tracing", "Maze_Tracing"])
 def test_a_package_hides_those_of_its_name_behind_it_on_the_path(install, name):
     install("one", "maze-tracing", POINTS)

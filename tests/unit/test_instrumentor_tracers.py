@@ -79,6 +79,21 @@ def test_the_sampler_is_the_one_that_its_provider_has_now(provider, wrap):
     assert not tracer.start_span("span").is_recording()
 
 
+@each_way
+def test_a_tracer_that_starts_spans_in_its_own_way_does(provider, wrap, monkeypatch):
+    class OfTenant(SDKTracer):
+        def start_span(self, name, *args, **kwargs):
+            span = super().start_span(name, *args, **kwargs)
+            span.set_attribute("tenant", "t")
+            return span
+
+    made = provider.get_tracer(NAME)
+    made.__class__ = OfTenant
+    monkeypatch.setattr(provider, "get_tracer", lambda *_, **__: made)
+    span = wrap(of_clew(provider)).start_span("span")
+    assert span.attributes["tenant"] == "t"
+
+
 class Delegating(TracerProvider):
     """A provider whose tracers are those of another one, and whose own sampler is not used."""
 

@@ -11,6 +11,7 @@ from opentelemetry.trace import NoOpTracerProvider
 
 from clew.core.frameworks import FRAMEWORKS
 from clew.core.install_command import pip_line
+from clew.core.installed_version import version_of
 from clew.core.settings import EXCLUDE, ONLY, Setting
 from clew.doctor.findings import Finding, error, note, ok, warning
 from clew.doctor.subject import Examined
@@ -81,10 +82,9 @@ def _names_in(examined: Examined, setting: Setting[Any]) -> tuple[str, ...]:
 
 def _instrumentor_version(activation: Activation) -> str:
     module = activation.framework.instrumentor.partition(":")[0]
-    try:
-        return f", instrumentor {metadata.version(re.sub('[._]', '-', module))}"
-    except metadata.PackageNotFoundError:  # Its package has another name than its module.
-        return ""
+    # None if its package has another name than its module.
+    version = version_of(re.sub("[._]", "-", module))
+    return f", instrumentor {version}" if version else ""
 
 
 def _expected_report(examined: Examined) -> Mapping[str, Activation]:
@@ -252,7 +252,5 @@ def versions() -> dict[str, str]:
 
 def _framework_versions(item: Candidate) -> Iterator[tuple[str, str]]:
     for requirement in item.requirements:
-        try:
-            yield requirement.name, metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            continue
+        if version := version_of(requirement.name):
+            yield requirement.name, version

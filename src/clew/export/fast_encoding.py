@@ -2,15 +2,19 @@
 
 The SDK makes a protobuf message for each attribute and each value, and copies it into the span's
 message, which is copied once more. Here they are made where they belong. What is encoded is equal,
-which is checked with the first spans of the process: if it differs, as it may with a later release
-of the SDK, or if something cannot be encoded, the SDK's own encoder is used.
+which is checked with the first spans of the process and one that has everything: if it differs, as
+it may with a later release of the SDK, or if something cannot be encoded, the SDK's own encoder is
+used.
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
 
 from clew.core.containment import contain
 from clew.patching.undo import UndoStack
@@ -50,11 +54,25 @@ class _Encoder:
         return wrapped(*args, **kwargs)
 
     def _compare(self, wrapped: Any, spans: Sequence[ReadableSpan]) -> bool:
-        """Return whether the SDK encodes the first spans in the same way."""
-        few = list(islice(spans, _COMPARED))
-        self._differs = encoded(few) != wrapped(few)
+        """Return whether the SDK encodes the first spans, and one with everything, equally."""
+        few = [*islice(spans, _COMPARED), _span_with_everything()]
+        if encoded(few) != wrapped(few):
+            self._differs = True
         self._is_compared = True
         return not self._differs
+
+
+def _span_with_everything() -> ReadableSpan:
+    here = SpanContext(1, 2, is_remote=True, trace_state=TraceState([("a", "1")]))
+    values: Any = {"text": "a", "truth": True, "int": 1, "float": 0.5, "texts": ("a", "b")}
+    extended = {**values, "bytes": b"a", "map": {"a": 1, "b": ["c", {}]}, "none": (), "": ""}
+    scope = InstrumentationScope("scope", "1", "https://example.com/scope", values)
+    return ReadableSpan(
+        "span", here, parent=here, resource=Resource(values, "https://example.com"),
+        attributes=extended, events=[Event("event", extended, 3)], links=[Link(here, extended)],
+        kind=SpanKind.CLIENT, status=Status(StatusCode.ERROR, "no"), start_time=1, end_time=2,
+        instrumentation_scope=scope,
+    )  # fmt: skip
 
 
 def encoded(spans: Sequence[ReadableSpan]) -> Any:

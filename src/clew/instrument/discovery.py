@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from packaging.requirements import InvalidRequirement, Requirement
 
 from clew.core.frameworks import FRAMEWORKS, Framework, Layer
+from clew.core.installed_version import version_of
 
 _GROUP = "openinference_instrumentor"
 _ENTRY_POINTS = "entry_points.txt"
@@ -36,7 +37,7 @@ class Candidate(NamedTuple):
     def conflict(self) -> tuple[Requirement, str] | None:
         """Return a requirement that an installed package does not meet, and its version."""
         for requirement in self.requirements:
-            version = _version(requirement.name)
+            version = version_of(requirement.name)
             if version and not requirement.specifier.contains(version, prereleases=True):
                 return requirement, version
         return None
@@ -48,7 +49,7 @@ class Candidate(NamedTuple):
     def versions(self) -> str:
         """Return what is installed of it, to be read by people: ``openai 2.54.0``."""
         found = (
-            (requirement.name, _version(requirement.name)) for requirement in self.requirements
+            (requirement.name, version_of(requirement.name)) for requirement in self.requirements
         )
         return ", ".join(f"{name} {version}" for name, version in found if version)
 
@@ -179,13 +180,6 @@ def top_modules(distribution: str) -> Iterator[str]:
             continue
         depth = min(len(folder.parts) for folder in folders)
         yield from sorted(".".join(f.parts) for f in folders if len(f.parts) == depth)
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _exists(module: str) -> bool:

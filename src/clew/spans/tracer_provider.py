@@ -78,6 +78,9 @@ class ClewTracer(Tracer):
         # A provider may return the tracers of another one, and not use its own sampler.
         self.starting = _starting_tracer(real, provider if made_by_provider else real)
         """What the SDK's methods are called with."""
+        found: Any = type(self.starting)
+        self.starting_class: type[SDKTracer] = SDKTracer if found is _DelegatingTracer else found
+        """Whose ``start_span`` is called: an application's class of tracers may have its own."""
 
     @property
     def sampler(self) -> Sampler:
@@ -117,7 +120,7 @@ class ClewTracer(Tracer):
             attributes = _with_identity(attributes, context)
         except Exception:
             contain("starting a span")
-        span = SDKTracer.start_span(
+        span = tracer.starting_class.start_span(
             tracer.starting,
             name,
             context,

@@ -68,17 +68,25 @@ class _Users:
         """Keep others out until `end_fork`; return False if they do not leave in time."""
         thread, until = get_ident(), monotonic() + _MOST_SECONDS
         was_inside = thread in self._inside
+        has_begun = False
         self._forking.add(thread)
-        while True:
-            self._inside.add(thread)  # Another fork waits for this one.
-            if not self._inside - {thread}:
-                return True
-            if not was_inside:
-                self._inside.discard(thread)
-            if monotonic() > until:
+        try:
+            while True:
+                self._inside.add(thread)  # Another fork waits for this one.
+                if not self._inside - {thread}:
+                    has_begun = True
+                    break
+                if not was_inside:
+                    self._inside.discard(thread)
+                if monotonic() > until:
+                    break
+                sleep(_PAUSE + thread % 1009 * 1e-6)  # Two forks do not look at the same moments.
+        finally:
+            if not has_begun:  # It takes too long, or what a signal handler raises has ended it.
+                if not was_inside:
+                    self._inside.discard(thread)
                 self._forking.discard(thread)
-                return False
-            sleep(_PAUSE + thread % 1009 * 1e-6)  # Two forks do not look at the same moments.
+        return has_begun
 
     def end_fork(self, *, leave: bool) -> None:
         if leave:
@@ -155,7 +163,10 @@ def _after_fork_in_child() -> None:
         _this_thread.forks = 0
         _this_thread.depth -= 1
     for file in list(_open_files):
-        file.after_fork()
+        try:
+            file.after_fork()
+        except Exception:
+            contain("forgetting a store that is open in the process that forked")
 
 
 if hasattr(os, "register_at_fork"):

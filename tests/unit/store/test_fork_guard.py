@@ -2,11 +2,12 @@
 
 import os
 import signal
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
 from clew.sessions.store import SessionStore
+from clew.store import fork_guard
 from clew.store.database import connect
 from clew.store.fork_guard import no_fork
 
@@ -82,3 +83,29 @@ def test_a_hook_of_a_fork_may_fork_itself(store):
     assert nested == [None, 7]
     assert in_another_thread(lambda: list(store.sql("SELECT 1 AS one"))) == [{"one": 1}]
     assert in_another_thread(forked) == 7
+
+
+def test_a_fork_whose_wait_is_interrupted_keeps_nobody_out(monkeypatch):
+    inside, leave = Event(), Event()
+
+    def use():
+        with no_fork():
+            inside.set()
+            leave.wait(20)
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    thread = Thread(target=use)
+    thread.start()
+    inside.wait(20)
+    with monkeypatch.context() as patched:
+        patched.setattr(fork_guard, "sleep", interrupt)
+        # As Python calls it, which prints what is raised, and forks.
+        with pytest.raises(KeyboardInterrupt):
+            fork_guard._before_fork()
+        fork_guard._after_fork_in_parent()
+    leave.set()
+    thread.join(20)
+    assert not fork_guard._users._forking
+    assert not fork_guard._users._inside

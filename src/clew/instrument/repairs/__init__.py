@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from inspect import signature
 from pkgutil import iter_modules
 from types import ModuleType
@@ -29,6 +28,7 @@ from packaging.requirements import Requirement
 
 from clew.core.containment import contain
 from clew.core.frameworks import FRAMEWORKS
+from clew.core.installed_version import version_of
 
 logger = logging.getLogger("clew")
 
@@ -93,11 +93,8 @@ def unmet_requirement(requirements: tuple[str, ...]) -> str | None:
     A package that is not installed meets every requirement, as its version is not known.
     """
     for requirement in map(Requirement, requirements):
-        try:
-            found = version(requirement.name)
-        except PackageNotFoundError:
-            continue
-        if not requirement.specifier.contains(found, prereleases=True):
+        found = version_of(requirement.name)
+        if found and not requirement.specifier.contains(found, prereleases=True):
             return f"made for {requirement}, found {found}"
     return None
 
