@@ -1,5 +1,6 @@
 """Copies single sessions from an engine, for somebody who wants to see them before the others."""
 
+import sqlite3
 from contextlib import suppress
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from clew.core.containment import contain
 from clew.core.errors import ClewError
 from clew.sessions.opening import copy_of_sessions
+from clew.sessions.store import SessionStore
 from clew.viewer.source import Brought
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 4
 _SECONDS = 60.0
 """Before a session that is done is copied again."""
+_SECONDS_AFTER_FAILURE = 5.0
 
 
 class SessionCopies:
@@ -45,7 +48,7 @@ class SessionCopies:
                 copy = self._copies[session_id] = _SessionCopy(self._url, session_id)
                 Thread(target=copy.run, daemon=True).start()
         copy.done.wait(seconds)
-        return copy.told()
+        return copy.brought
 
     def cancel(self) -> None:
         """Stop what the engine is asked; nothing is copied from now on."""
@@ -62,37 +65,36 @@ class _SessionCopy:
         self.done = Event()
         self.until = float("inf")
         """When it counts as copied no longer."""
+        self.brought = Brought()
         self._url = url
         self._engine: Engine | None = None
-        self._brought = Brought()
-        self._is_told = False
+        self._traces = 0
 
     def run(self) -> None:
-        """Copy it."""
+        """Copy it, and score it, so that it can be seen at once where it broke."""
+        trouble = ""
         try:
-            found = copy_of_sessions(self._url, [self.session_id], asks=self._asks)
-            self._brought = Brought(found.traces)
+            found = copy_of_sessions(self._url, [self.session_id], self._count, self._asks)
+            with SessionStore(found.path, catches_up=False) as store:
+                store.score(sessions=[self.session_id])
+        except (ClewError, OSError, sqlite3.Error) as error:
+            trouble = " ".join(str(error).split()) or type(error).__name__
         except Exception as error:
-            if not isinstance(error, ClewError):
-                contain("copying a session")
-            self._brought = Brought(0, " ".join(str(error).split()) or type(error).__name__)
-        finally:
-            self._engine = None
-            self.until = monotonic() + _SECONDS
-            self.done.set()
-
-    def told(self) -> Brought:
-        """Return how far it is."""
-        if not self.done.is_set():
-            return Brought()
-        is_news, self._is_told = not self._is_told, True
-        return self._brought._replace(is_news=is_news)
+            contain("copying a session")
+            trouble = type(error).__name__
+        self._engine = None
+        self.brought = Brought(self._traces, trouble)
+        self.until = monotonic() + (_SECONDS_AFTER_FAILURE if trouble else _SECONDS)
+        self.done.set()
 
     def cancel(self) -> None:
         """Stop what the engine is asked just now."""
         if (engine := self._engine) is not None:
             with suppress(ClewError):
                 engine.cancel()
+
+    def _count(self, traces: int) -> None:
+        self._traces = traces
 
     def _asks(self, engine: "Engine") -> None:
         self._engine = engine

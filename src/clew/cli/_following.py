@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 60.0
 """Between two looks at the engine. What people say on the page goes there as often, too."""
+_SECONDS_AFTER_FAILURE = 5.0
 _PATIENCE = 5.0
 """Seconds that the end of the page waits for the copying to end."""
 
@@ -65,10 +66,10 @@ class Follower:
         # Again and again, as a question may be just about to begin.
         while self._thread.is_alive() or self._sessions.is_at_work:
             try:
-                self._sessions.cancel()
                 if (engine := self._engine) is not None:
                     with suppress(ClewError):
                         engine.cancel()
+                self._sessions.cancel()
             except Exception:
                 contain("cancelling what an engine is asked")
             self._thread.join(0.2)
@@ -87,7 +88,7 @@ class Follower:
                     self._say(f"Not up to date: {said}")
             finally:
                 self._engine = None
-            self._ended.wait(self._seconds)
+            self._ended.wait(min(self._seconds, _SECONDS_AFTER_FAILURE) if said else self._seconds)
 
     def _count(self, traces: int) -> None:
         self.traces = traces

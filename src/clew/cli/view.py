@@ -17,6 +17,7 @@ from clew.cli._following import Follower
 from clew.cli._lookup import find, stored_user
 from clew.cli._options import (
     any_store_option,
+    copied,
     copied_sessions,
     filter_options,
     order_option,
@@ -27,6 +28,7 @@ from clew.core.errors import ClewError
 from clew.core.install_command import pip_line
 from clew.core.wording import number_of
 from clew.sessions.opening import copy_place, send_back
+from clew.sessions.store import SessionStore
 
 _NEEDED = ("starlette", "uvicorn", "jinja2", "markdown_it", "nh3")
 _MOST_SAID = 10
@@ -47,7 +49,7 @@ Spans are received over OTLP/HTTP at 127.0.0.1:4318, if that port is free, and a
 address; both at /v1/traces.
 
 Of an engine, such as clickhouse://HOST/DATABASE?since=7d, the page shows what is copied so far: the
-newest day comes first, and what is new there each minute.
+newest day comes first, and what is new there each minute. Spans are received there, and not here.
 
 With --export, write conversations into one HTML file that needs nothing else, to attach it to an
 issue; nothing is served.
@@ -100,8 +102,6 @@ def command(
     chosen = {name: value for name, value in search.items() if value not in {None, ()}}
     if chosen == {"order_by": "last"}:
         chosen = {}
-    if isinstance(store, str):  # What people say on the page.
-        click.get_current_context().call_on_close(partial(_send_back, store))
     if directory is not None:
         _export(store, directory, sessions, chosen)
         return
@@ -114,6 +114,8 @@ def command(
         _terminal.write(line, err=True)
 
     path = copy_place(store) if isinstance(store, str) else store
+    if isinstance(store, str):  # What people say on the page.
+        click.get_current_context().call_on_close(partial(_send_back, store))
     follower = Follower(store, say, tell_copied) if isinstance(store, str) else nullcontext()
     with follower as source, _ctrl_c_as_before():
         address = Address(host, port)
@@ -129,6 +131,14 @@ def _ctrl_c_as_before() -> Iterator[None]:
     finally:
         if current_thread() is main_thread():
             signal.signal(signal.SIGINT, handler)
+
+
+def _with_ratings(url: str) -> Path | str:
+    """Return where all ratings are: on the engine if clew's tables are there, or in its copy."""
+    send_back(url)
+    with opened(url) as found:
+        is_there = isinstance(found, SessionStore) or found.is_shared
+    return url if is_there else copied(url)
 
 
 def _send_back(url: str) -> None:
@@ -148,6 +158,8 @@ def _export(
     if sessions and search:
         message = "name sessions, or choose them with options, but not both"
         raise click.UsageError(message)
+    if isinstance(store, str) and "rated" in search:
+        store = _with_ratings(store)
     with opened(store) as found:
         ids = list(dict.fromkeys(find(found, typed).id for typed in sessions))
         if not sessions:

@@ -142,10 +142,12 @@ def copy_place(url: str) -> Path:
 
 def send_back(url: str) -> None:
     """Tell the engine at *url* what was said in its copy, if clew's tables are there."""
-    from clew.sessions.engines.copying import is_ahead, send_evaluations
-
     path = file_for(url, _folder(), "db")
-    if path.exists() and is_ahead(path):
+    if not path.exists():
+        return
+    from clew.sessions.engines.copying import is_ahead, send_evaluations  # These need sqlglot
+
+    if is_ahead(path):
         source = connect_source(url)
         try:
             send_evaluations(source, path)

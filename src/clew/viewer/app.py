@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from clew.core.errors import ClewError, ConfigurationError
+from clew.core.wording import number_of
 from clew.sessions.maintenance import FileMaintenance
 from clew.sessions.store import SessionNotFoundError
 from clew.store.database import StoreError, StoreMissingError
@@ -167,28 +168,48 @@ def _not_found(request: Request, error: Exception) -> Response:
     known = isinstance(error, SessionNotFoundError | LookupError)
     message = str(error) if known and not isinstance(error, KeyError | IndexError) else ""
     source = source_of(request)
+    if isinstance(error, SessionNotFoundError) and source and request.url.path == "/session":
+        return _brought(request, source)
     if isinstance(error, SessionNotFoundError) and request.app.state.readers.share < 1:
         message += "; not everything that was stored is counted yet, so try again later"
-    elif isinstance(error, SessionNotFoundError) and source and request.url.path == "/session":
-        brought = source.bring(request.query_params.get("id", ""), _SECONDS_TO_COPY)
-        if brought.traces is None:
-            return _wait_for(request, source)
-        if brought.traces and brought.is_news:
-            return RedirectResponse(str(request.url), 303)
-        message = brought.trouble or f"{message}, nor in {source.label}"
     return page(
         request, "problem.html", status=404, title="Not found",
         message=message or "There is no such page.",
     )  # fmt: skip
 
 
-def _wait_for(request: Request, source: Source) -> Response:
-    message = f"It is being copied from {source.label}, and shown here as soon as it has come."
-    answer = page(
-        request, "problem.html", status=202, title="This session is on its way", message=message
+def _brought(request: Request, source: Source) -> Response:
+    """Answer a request to the page of a session that is not in the store, but maybe in *source*."""
+    session_id = request.query_params.get("id", "")
+    brought = source.bring(session_id, _SECONDS_TO_COPY)
+    status, seconds, title = 404, 0, "Not found"
+    message = (
+        f"There is no session {session_id!r} in {source.label}, of the time that is looked at."
     )
-    answer.headers["Refresh"] = "1"
+    if brought.traces is None:
+        status, seconds, title = 202, 1, "This session is on its way"
+        message = f"It is being copied from {source.label}, and shown here as soon as it has come."
+    elif brought.traces and _is_there(request, session_id):
+        return RedirectResponse(f"/session?{request.url.query}", 303)
+    elif brought.trouble:
+        status, seconds, title = 503, 5, "This session cannot be copied now"
+        message = brought.trouble
+    elif brought.traces:
+        traces = number_of(brought.traces, "trace")
+        message = f"The session {session_id!r} has {traces} in {source.label}, and no turn in them."
+    answer = page(request, "problem.html", status=status, title=title, message=message)
+    if seconds:
+        answer.headers["Refresh"] = str(seconds)
     return answer
+
+
+def _is_there(request: Request, session_id: str) -> bool:
+    try:
+        with request.app.state.readers.lend() as reader:
+            reader.sessions.get(session_id)
+    except SessionNotFoundError:
+        return False
+    return True
 
 
 def _bad_request(request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from clew.store.receiver import Receiver, failure
 from clew.store.receiver import Response as Answer
+from clew.viewer.source import source_of
 
 
 async def receive(request: Request) -> Response:
@@ -15,6 +16,9 @@ async def receive(request: Request) -> Response:
     receiver: Receiver = request.app.state.receiver
     headers = dict(request.headers)
     path = request.url.path
+    if (source := source_of(request)) is not None:  # Where they would be deleted as unknown.
+        message = f"this page shows a copy of {source.label}; send spans there"
+        return _response(failure(HTTPStatus.FORBIDDEN, message, headers))
     if refusal := receiver.refusal(request.method, path, headers):
         return _response(refusal)
     body = bytearray()

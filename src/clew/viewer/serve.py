@@ -48,7 +48,7 @@ def serve(
     """Serve the page of a *store* at an *address* until Ctrl-C.
 
     Where its host is not this machine alone, a token is needed, which is printed in the address.
-    The store may be copied from a *source* meanwhile.
+    Where the store is copied from a *source*, no spans are received.
     """
     host = address.host
     listening = _listen(host, address.port)
@@ -58,7 +58,7 @@ def serve(
     shown = f"[{name}]" if ":" in name else name
     url = f"http://{shown}:{number}/{f'?token={token}' if token else ''}"
     intake = Intake(store)
-    door = _second_door(intake, say)
+    door = _second_door(intake, say) if source is None else None
     app = create_app(store, hosts=[host], token=token, intake=intake, source=source)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=1,

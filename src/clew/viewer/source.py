@@ -10,11 +10,9 @@ class Brought(NamedTuple):
     """How far the copying of one session is."""
 
     traces: int | None = None
-    """How many it has on the engine; None while they are being copied."""
+    """How many of its traces were copied; None while that is done."""
     trouble: str = ""
-    """Why it could not be copied."""
-    is_news: bool = False
-    """Whether nobody was told that it is done."""
+    """Why it could not be copied, or not whole."""
 
 
 class Source(Protocol):

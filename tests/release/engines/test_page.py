@@ -141,7 +141,7 @@ def test_a_session_that_is_nowhere_is_not_found(engine):
         while (answer := page.get("/session?id=nobody")).status_code == 202:
             pass
         assert answer.status_code == 404
-        assert "nor in " in answer.text
+        assert "There is no session" in answer.text
         assert page.get("/session?id=nobody").status_code == 404
 
 
@@ -155,7 +155,8 @@ def test_it_is_said_why_a_session_does_not_come(engine, monkeypatch):
     with TestClient(app, base_url="http://localhost") as page:
         while (answer := page.get("/session?id=chat-42")).status_code == 202:
             pass
-    assert answer.status_code == 404
+    assert answer.status_code == 503
+    assert answer.headers["Refresh"] == "5"
     assert "gone" in answer.text if ENGINE == "duckdb" else "127.0.0.1:9" in answer.text
 
 

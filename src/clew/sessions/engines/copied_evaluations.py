@@ -8,7 +8,9 @@ that what was said last counts in both.
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from clew.sessions.carried import COLUMNS
@@ -16,14 +18,32 @@ from clew.sessions.engines.asking import rows
 from clew.sessions.engines.engine import Engine
 from clew.sessions.engines.evaluation_rows import TABLE, new_numbers
 from clew.sessions.summaries import bring_up_to_date
-from clew.store.database import transaction
+from clew.store.database import explained, transaction
 
 KEPT, LEAVING = b"clew_evaluations", b"clew_to_engine.."
 _NUMBER_BYTES = 8
 _PER_QUERY = 500
+_PATIENCE = 30.0
+"""Seconds that one who wants to exchange them waits for another."""
 _IDS = ("trace_id", "root_id", "span_id")
 _ALL = (*COLUMNS, "seen")
 _ARE_LEAVING = "substr(carrier, 1, 16) = ?"
+
+
+@contextmanager
+def exchanging(path: Path) -> Iterator[None]:
+    """Keep other threads and processes from exchanging those of the copy at *path* meanwhile.
+
+    Two that do so at once would both send what neither finds on the engine.
+    """
+    lock = f"{path}-exchange"
+    try:
+        # SQLite's own lock: every system has it, and it ends with the process.
+        with closing(sqlite3.connect(lock, timeout=_PATIENCE, isolation_level=None)) as connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            yield
+    except sqlite3.OperationalError as error:
+        raise explained(path, error) from error
 
 
 def has_unsent(connection: sqlite3.Connection) -> bool:
@@ -121,7 +141,7 @@ def _add(
     wanted = set(missing)
     insert = (
         f"INSERT INTO evaluation ({', '.join(_ALL)}, id, carrier) "
-        f"VALUES ({', '.join('?' * (len(_ALL) + 2))})"
+        f"VALUES ({', '.join('?' * (len(_ALL) + 2))}) ON CONFLICT DO NOTHING"
     )
     with transaction(connection):
         for number, *said in found:

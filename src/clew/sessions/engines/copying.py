@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.changes import CHECKSUM, DAY, condition_of, within
-from clew.sessions.engines.copied_evaluations import has_unsent, receive, send
+from clew.sessions.engines.copied_evaluations import exchanging, has_unsent, receive, send
 from clew.sessions.engines.engine import Engine, Window
 from clew.sessions.engines.updating import spans_of_traces
 from clew.sessions.summaries import refresh
@@ -58,7 +58,7 @@ def bring_copy_up_to_date(
                 counts(f"{_TRACES.format('lower(hex(trace_id))', 'span')} {by_trace}", given),
             )
             copying.copy(sorted(map(str, changed)))
-        copying.exchange_evaluations()
+    _exchange_evaluations(source, path)
     return Copied(copying.new, copying.deleted)
 
 
@@ -83,9 +83,9 @@ def copy_sessions(
     )
     traces = [trace for (trace,) in rows(source, query, (*given, *sessions))]
     with closing(connect(path, create=True)) as connection:
-        copying = _Copying(source, connection, tell)
-        copying.copy(traces)
-        copying.exchange_evaluations()
+        # Summarised at once, and not after all else that is new in the store.
+        _Copying(source, connection, tell, summarises=True).copy(traces)
+    _exchange_evaluations(source, path)
     return len(traces)
 
 
@@ -93,9 +93,15 @@ class _Copying:
     """A copy that is being made."""
 
     def __init__(
-        self, source: Engine, connection: Connection, tell: Callable[[int], None] | None
+        self,
+        source: Engine,
+        connection: Connection,
+        tell: Callable[[int], None] | None,
+        *,
+        summarises: bool = False,
     ) -> None:
         self.new = self.deleted = 0
+        self._summarises = summarises
         self._source = source
         self._writer = Writer(connection)
         self._tell = tell
@@ -103,20 +109,46 @@ class _Copying:
 
     def copy(self, traces: Sequence[str]) -> None:
         """Make the spans of these traces the same as those on the engine."""
+        connection = self._writer.connection
         for start in range(0, len(traces), _TRACES_AT_ONCE):
             some = traces[start : start + _TRACES_AT_ONCE]
+            # Whoever copies the same traces at the same time may have a newer answer.
+            (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM span").fetchone()
             spans = list(spans_of_traces(self._source, some))
             self.new += self._writer.add(spans)
-            self.deleted += _delete_others(self._writer, some, spans)
+            with transaction(connection):
+                changed = self._delete_others(some, spans, last)
+                refresh(connection, map(bytes.fromhex, some) if self._summarises else changed)
             self._done += len(some)
             if self._tell is not None:
                 self._tell(self._done)
 
-    def exchange_evaluations(self) -> None:
-        """Tell the engine what was said in the copy, and the other way round."""
-        if self._source.has_tables():
-            send(self._writer.connection, self._source)
-            receive(self._writer.connection, self._source)
+    def _delete_others(
+        self, traces: Iterable[str], spans: Iterable[SpanRecord], last: int
+    ) -> Sequence[bytes]:
+        """Delete what is not among *spans*, up to the *last* one; return the traces it was of."""
+        kept: dict[bytes, set[bytes]] = {bytes.fromhex(it): set() for it in traces}
+        for span in spans:
+            kept[span.trace_id].add(span.span_id)
+        changed = []
+        for trace, wanted in kept.items():
+            found = self._writer.connection.execute(
+                "SELECT id, span_id FROM span WHERE trace_id = ? AND id <= ?", (trace, last)
+            )
+            gone = [(number,) for number, span in found.fetchall() if span not in wanted]
+            if gone:
+                self._writer.connection.executemany("DELETE FROM span WHERE id = ?", gone)
+                self.deleted += len(gone)
+                changed.append(trace)
+        return changed
+
+
+def _exchange_evaluations(source: Engine, path: Path) -> None:
+    """Tell the engine what was said in the copy, and the other way round."""
+    if source.has_tables():
+        with exchanging(path), closing(connect(path)) as connection:
+            send(connection, source)
+            receive(connection, source)
 
 
 def is_ahead(path: Path) -> bool:
@@ -129,7 +161,7 @@ def send_evaluations(source: Engine, path: Path) -> int:
     """Tell *source* what was said in the copy at *path*, if clew's tables are there."""
     if not source.has_tables():
         return 0
-    with closing(connect(path)) as connection:
+    with exchanging(path), closing(connect(path)) as connection:
         return send(connection, source)
 
 
@@ -141,23 +173,3 @@ def _different(
     there: dict[object, tuple[int, ...]], here: dict[object, tuple[int, ...]]
 ) -> list[object]:
     return [key for key in there.keys() | here.keys() if there.get(key) != here.get(key)]
-
-
-def _delete_others(writer: Writer, traces: Iterable[str], spans: Iterable[SpanRecord]) -> int:
-    """Delete the spans of these *traces* that are not among *spans*; return how many."""
-    kept: dict[bytes, list[bytes]] = {bytes.fromhex(it): [] for it in traces}
-    for span in spans:
-        kept[span.trace_id].append(span.span_id)
-    deleted = 0
-    with transaction(writer.connection):
-        changed = []
-        for trace, ids in kept.items():
-            marks = ", ".join("?" * len(ids))
-            cursor = writer.connection.execute(
-                f"DELETE FROM span WHERE trace_id = ? AND span_id NOT IN ({marks})", (trace, *ids)
-            )
-            if cursor.rowcount:
-                deleted += cursor.rowcount
-                changed.append(trace)
-        refresh(writer.connection, changed)
-    return deleted

@@ -70,6 +70,9 @@ def shown(url: str) -> str:
     except ValueError:
         return url.partition("://")[0]
     host = parts.netloc.rpartition("@")[2]
+    if ":" in parts.netloc and "@" in url.partition(parts.netloc)[2]:
+        # A password with a slash, say, which ends the host's part. What is what cannot be told.
+        return f"{parts.scheme}://…"
     path = parts.path.partition(";")[0]  # Spark Connect's parameters, such as its token.
     return urlunsplit((parts.scheme, host, path, "", ""))
 

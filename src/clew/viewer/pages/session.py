@@ -67,8 +67,9 @@ def session(request: Request) -> Response:
     """Answer a request to the page of a session."""
     session_id = request.query_params.get("id", "")
     source = source_of(request)
+    trouble = ""
     if source is not None and not source.is_complete:  # There may be more turns of it.
-        source.bring(session_id)
+        trouble = source.bring(session_id).trouble
     with readers_of(request).lend() as reader:
         found = reader.sessions.get(session_id)
         rows = turn_rows(reader, session_id)
@@ -112,6 +113,7 @@ def session(request: Request) -> Response:
     shared = gathered(marks, _MOST_MARKS)
     values: dict[str, Any] = {
         "session": found,
+        "copying_trouble": trouble,
         "turns": views,
         "start": start,
         "last": last,

@@ -7,6 +7,7 @@ from clew.sessions.engines.clickhouse_settings import WANTED, to_send
 from clew.sessions.engines.collector_table import literal, quoted, table_of
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError
+from clew.sessions.engines.location import shown
 
 MAP = "Map(LowCardinality(String), String)"
 COLUMNS = {
@@ -32,9 +33,9 @@ def test_everything_in_the_url():
     assert (found.database, found.table) == ("otel", "spans")
     assert found.credentials == ("ada", "p@ss/")
     assert found.label == "clickhouse://db.example:9443/otel"
-    for shown in (repr(found), str(found), f"{found}"):
-        assert "p@ss" not in shown
-        assert "ada" not in shown
+    for text in (repr(found), str(found), f"{found}"):
+        assert "p@ss" not in text
+        assert "ada" not in text
 
 
 def test_what_is_not_said():
@@ -117,3 +118,14 @@ def test_settings_that_are_as_wanted_are_not_sent():
 def test_settings_that_may_not_be_changed_are_an_error_that_says_what_to_do():
     with pytest.raises(EngineError, match=r"ada may not .*ALTER USER .* join_use_nulls = 1$"):
         to_send([("join_use_nulls", "0", 1)], "ada")
+
+
+@pytest.mark.parametrize("secret", ["s3c/ret", "s3c#ret", "s3c?ret", "s3c@r/et", "7/ret"])
+def test_nothing_of_a_password_is_shown_that_was_not_quoted(secret):
+    told = shown(f"clickhouse://ada:{secret}@example.com/db")
+    assert told == "clickhouse://…"
+
+
+def test_what_has_no_password_is_shown():
+    assert shown("clickhouse://example.com:8123/db?user=a") == "clickhouse://example.com:8123/db"
+    assert shown("parquet:s3://bucket/a@b") == "parquet:s3://bucket/a@b"
