@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 import textwrap
 
@@ -90,3 +91,11 @@ def python(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def interruptible():
+    """Handle Ctrl-C, which a background job and the processes that it starts would ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -44,14 +44,6 @@ def done(app, tmp_path_factory):
     return run(sys.executable, str(app), "--replay", folder=tmp_path_factory.mktemp("done"))
 
 
-@pytest.fixture
-def interruptible():
-    """Handle Ctrl-C, which a background job and the processes that it starts would ignore."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def copied(folder):
     here = folder / "examples" / "distributed"
     shutil.copytree(EXAMPLE, here, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))

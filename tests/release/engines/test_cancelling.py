@@ -48,14 +48,6 @@ def slow(request, tmp_path):
         yield f"clickhouse://writer:s3cret%2Fof%40writers@127.0.0.1:{port}/default?table=slow"
 
 
-@pytest.fixture
-def interruptible():
-    """Handle Ctrl-C, which a background job and the processes that it starts would ignore."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("command", [["sessions"], ["export"]], ids=lambda it: it[0])
 def test_ctrl_c_ends_a_slow_question_on_the_engine(slow, command, tmp_path):

@@ -15,7 +15,7 @@ from clew.cli._cancelling import CancelledError, cancellable
 from clew.cli._following import Follower
 from clew.core.errors import ClewError
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = [pytest.mark.timeout(30), pytest.mark.usefixtures("interruptible")]
 LONG = 20
 
 
