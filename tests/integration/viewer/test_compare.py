@@ -122,8 +122,8 @@ def test_two_that_are_ticked_are_compared_without_scripts(path, both, visit):
         for tick in page.get_by_role("checkbox").all():
             tick.check()
         page.get_by_role("button", name="Compare two").click()
-        assert page.get_by_role("heading", name="Two sessions side by side").is_visible()
-        assert page.url.endswith("/compare?a=two&b=one")
+        page.wait_for_url("**/compare?a=two&b=one")
+        page.get_by_role("heading", name="Two sessions side by side").wait_for()
 
 
 def test_keys_tick_and_compare(path, both, visit):

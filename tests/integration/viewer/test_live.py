@@ -254,4 +254,4 @@ def test_it_works_without_scripts(path, write, visit):
         write(turn("b", "ada", "And more?", start=now() - 5 * SECOND))
         page.get_by_role("link", name="Reload").click()
         page.get_by_role("link", name="And more?").click()
-        assert page.url == f"{address}session?id=b&turn=1#turn-1"
+        page.wait_for_url(f"{address}session?id=b&turn=1#turn-1")

@@ -167,7 +167,7 @@ def test_a_page_that_is_older_than_the_server_saves_too(path, filled, visit, sai
         a_turn(plain, 2).locator("summary").click()
         a_turn(plain, 2).get_by_role("textbox", name="Note", exact=True).fill("a thought")
         a_turn(plain, 2).get_by_role("button", name="Save").click()
-        assert plain.get_by_text("The server was started anew").is_visible()
+        plain.get_by_text("The server was started anew").wait_for()
         assert len(said()) == 1
         plain.get_by_role("button", name="Save").click()
         assert plain.url == f"{address}session?id=chat-42#turn-2"
