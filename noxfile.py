@@ -603,7 +603,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=CURRENT)
 def bench(session: nox.Session) -> None:
     """Measure beside other products, and write docs/benchmarks.md; arguments choose otherwise."""
-    _install(session, *EXTRAS, groups=("bench",))
+    _install(session, *EXTRAS, groups=("bench", "test", "all"))
     for name, packages in PEERS.items():
         _with_peer(session, name, packages)
     page = ("--markdown", "docs/benchmarks.md")

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import sys
+import traceback
 from dataclasses import asdict
 from importlib import import_module, metadata
 from pathlib import Path
@@ -65,10 +66,16 @@ def main() -> int:
     reports: dict[str, str] = {}
     for name in options.benches or BENCHES:
         bench = import_module(f"bench.{name}")
-        found[name] = bench.measure(options.rounds or bench.ROUNDS)
-        reports[name] = bench.report(found[name])
+        try:
+            found[name] = bench.measure(options.rounds or bench.ROUNDS)
+            reports[name] = bench.report(found[name])
+            kept = kept and all(verdict.kept for verdict in found[name]["verdicts"])
+        except Exception as error:  # The others are measured all the same.
+            traceback.print_exc()
+            found[name] = {"rounds": 0}
+            reports[name] = f"Not measured: {type(error).__name__}: {_last_line(error)}"
+            kept = False
         print(f"\n{reports[name]}", flush=True)
-        kept = kept and all(verdict.kept for verdict in found[name]["verdicts"])
         if options.markdown:  # After each, as a run is long.
             rounds = {name: found[name].get("rounds") for name in reports}
             text = page(reports, rounds, found["versions"], load_at_start)
@@ -76,6 +83,11 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(found, indent=2, default=_plain) + "\n", "utf-8")
     return 0 if kept else 1
+
+
+def _last_line(error: Exception) -> str:
+    """Return the last line of a message, which may be all that a program has printed."""
+    return (str(error).strip().splitlines() or [""])[-1]
 
 
 def _versions() -> dict[str, str]:

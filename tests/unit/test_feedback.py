@@ -65,6 +65,7 @@ def test_later_it_is_about_the_session(tracer, exporter, stored):
         "session.evaluations.0.evaluation.label": "bad",
         "session.evaluations.0.evaluation.explanation": "That is my old address.",
         "session.evaluations.0.evaluation.annotator_kind": "HUMAN",
+        "session.evaluations.0.evaluation.identifier": "user",
     }
     assert [it.name for it in span.events] == ["gen_ai.evaluation.result"]
     assert not span.links

@@ -27,6 +27,8 @@ from clew.spans.feedback_provider import feedback_provider
 
 logger = logging.getLogger("clew")
 
+_NOBODY = "user"
+"""Who says it where that is not known. On the page of ``clew view``, who has no name has no id."""
 THUMBS, NOTE = "thumbs", "note"
 """The names under which the page of ``clew view`` keeps ratings, too."""
 GOOD, BAD = "good", "bad"
@@ -86,7 +88,7 @@ def feedback(
         )
         raise EvaluationError(message)
     try:
-        result = replace(result, identifier=user or "", metadata=written)
+        result = replace(result, identifier=user or _NOBODY, metadata=written)
         return _record(result, session, user, target)
     except Exception:
         contain("recording feedback")

@@ -82,7 +82,7 @@ class Access:
         # Two slashes at the beginning would lead to another host.
         path = f"/{path.lstrip('/')}"
         answer = RedirectResponse(f"{path}{'?' if rest else ''}{rest}", 303)
-        answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
+        answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="lax")
         return answer
 
     def _carries_token(self, given: str, headers: Headers) -> bool:

@@ -34,6 +34,9 @@ _TAGS = frozenset((
 # fmt: on
 _ATTRIBUTES = {"a": {"href", "title"}, "img": {"src", "alt"}, "ol": {"start"}, "code": {"class"}}
 _SCHEMES = {"http", "https", "mailto", "data"}
+_ADDRESS = re.compile(r"(?:https?://)?([^\s/?#:@]+)(?:[/?#:]\S*)?", re.IGNORECASE)
+_MOST_INDENTED = 8
+"""How many times as long as before JSON may be with line ends and indents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def _link(href: str, label: str) -> list[Token]:
 
 
 def _name_hosts(state: object) -> None:
-    """Write the host behind each link whose text does not contain it.
+    """Write the host behind each link whose text is not an address there.
 
     It is in ASCII, so that letters of another script do not pass for others.
     """
@@ -145,13 +148,19 @@ def _name_hosts(state: object) -> None:
             if token.type == "link_open":
                 host, label = _host(str(token.attrs.get("href", ""))), ""
             elif token.type == "link_close":
-                if host and host not in label.lower():
+                if host and _said_host(label) != host:
                     children.append(Token("text", "", 0, content=f" ({host})"))
                 host = ""
             else:
                 label += token.content
         if block.children:
             block.children = children
+
+
+def _said_host(label: str) -> str:
+    """Return the host that a text names, if it is an address; or else nothing."""
+    found = _ADDRESS.fullmatch(label.strip())
+    return found[1].lower() if found else ""
 
 
 def _host(href: str) -> str:
@@ -183,6 +192,14 @@ def _pretty_json(text: str) -> str | None:
     if text[:1] not in {"{", "["}:
         return None
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        pieces = json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(json.loads(text))
+        most = _MOST_INDENTED * len(text) + 1000  # Lists in lists in lists are mostly indents.
+        shown = []
+        for piece in pieces:
+            shown.append(piece)
+            most -= len(piece)
+            if most < 0:
+                return None
     except (ValueError, RecursionError):
         return None
+    return "".join(shown)

@@ -194,9 +194,14 @@ def _write_turns(reader: Reader, about: _About, place: _Place) -> set[int]:
 
 
 def _turns(reader: Reader, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[int, Turn]]:
+    read, turns = "", dict[bytes, Turn]()
     for number, row in enumerate(rows, 1):
-        with suppress(LookupError):  # It has changed since the turns were listed.
-            yield number, reader.turn(bytes.fromhex(row["trace"]), bytes.fromhex(row["root"]))
+        if row["trace"] != read:  # Once, however many turns it has.
+            read = row["trace"]
+            turns = {it.root_id: it for it in reader.turns(bytes.fromhex(read))}
+        turn = turns.get(bytes.fromhex(row["root"]))
+        if turn is not None:  # It may have changed since the turns were listed.
+            yield number, turn
 
 
 def _left_out(total: int, kept: set[int]) -> str:

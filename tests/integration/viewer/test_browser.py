@@ -143,6 +143,20 @@ def test_everything_can_be_read_without_scripts(server, visit):
     assert page.get_by_text("llm.model_name").or_(page.get_by_text("llm.token_count")).count()
 
 
+def test_the_whole_of_a_recorded_text_is_never_taken_for_a_page(path, write, visit):
+    hostile = "x" * 1200 + "<div data-inside><h1>Signed out</h1></div>"
+    write(turn(asked=hostile, tool=False))
+    with serving(path) as (address, _):
+        page = visit(f"{address}session?id=chat-42")
+        page.get_by_role("link", name="spans").first.click()
+        page.locator(".loaded summary", has_text="ask").click()
+        page.get_by_text("llm.input_messages.1.message.content").wait_for()
+        page.locator(".loaded [data-whole]").first.click()
+        page.wait_for_url("**/trace.json**")  # As without scripts.
+        assert "<h1>Signed out</h1>" in page.content() or "&lt;h1&gt;" in page.content()
+        assert page.get_by_role("heading", name="Signed out").count() == 0
+
+
 def test_parts_are_loaded_where_they_are_unfolded(server, visit):
     page = visit(f"{server}session?id=chat-42")
     page.get_by_role("link", name="spans").first.click()

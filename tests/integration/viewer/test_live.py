@@ -245,6 +245,57 @@ def test_a_running_turn_grows_while_a_step_of_it_is_open(path, write, visit):
         assert "get_order" in focused
 
 
+def test_what_is_being_written_below_a_running_turn_stays(path, write, visit):
+    spans = turn(start=now() - 2 * SECOND)
+    write([span for span in spans if span.name == "get_order"])
+    with serving(path) as (address, _):
+        page = visit(f"{address}session?id=chat-42")
+        page.locator("#live:not([hidden])").wait_for()
+        page.locator("#turn-1 .noting summary").click()
+        page.locator("#turn-1 textarea").fill("Not right")
+        write([*without_root(spans), *turn(asked="And more?", number=2, start=now())])
+        page.locator("#turn-2").wait_for(timeout=20_000)
+        assert page.locator("#turn-1 textarea").input_value() == "Not right"
+
+
+def test_where_a_page_is_full_the_way_to_later_turns_appears(path, write, visit):
+    def turns(first, last):
+        for number in range(first, last):
+            yield from turn(number=number, start=now() - (90 - number) * SECOND, tool=False)
+
+    write(list(turns(1, 26)))
+    with serving(path) as (address, _):
+        page = visit(f"{address}session?id=chat-42")
+        page.locator("#live:not([hidden])").wait_for()
+        assert page.get_by_role("link", name="Later turns").count() == 0
+        write(list(turns(26, 27)))
+        page.get_by_role("link", name="Later turns").wait_for(timeout=20_000)
+        write(list(turns(27, 28)))
+        page.get_by_text("2 after these").wait_for(timeout=20_000)
+        assert page.get_by_role("link", name="Later turns").count() == 1
+
+
+def test_a_tab_in_the_background_has_no_connection(path, write, visit):
+    hide = (
+        "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: "
+        "true }); document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    write(turn(asked="Question 0?", start=now() - 50 * SECOND))
+    with serving(path) as (address, _):
+        page = visit(f"{address}live")
+        page.locator("#live:not([hidden])").wait_for()
+        asked = []
+        page.on("request", lambda it: asked.append(it.url))
+        page.evaluate(hide, arg=True)
+        write(turn("b", asked="Question 1?", number=1, start=now() - 40 * SECOND))
+        other = visit(f"{address}live")
+        other.get_by_text("Question 1?").wait_for(timeout=20_000)
+        assert asked == []
+        page.evaluate(hide, arg=False)
+        page.get_by_text("Question 1?").wait_for(timeout=20_000)
+        assert page.complaints == []
+
+
 def test_it_works_without_scripts(path, write, visit):
     write(turn("a", "ada", "Of ada?", start=now() - 9 * SECOND))
     with serving(path) as (address, _):

@@ -81,6 +81,13 @@ def test_a_figure_leads_to_the_sessions_behind_it(ask, releases):
     assert [it.partition("=")[2] for it in opened(ask.get(address).text)] == ["s8"]
 
 
+def test_of_a_session_a_figure_leads_to_it(ask, releases):
+    html = ask.get("/metrics?metric=friction&by=session").text
+    assert "/session?id=s8" in links(html, "/session?id=")
+    answer = ask.get("/differences?by=session&a=s1&b=s2")
+    assert answer.status_code == 400, "one session is no group"
+
+
 def test_filters_are_kept_in_the_address(ask, releases, path):
     html = ask.get("/metrics?metric=friction&by=user&metadata=release%3D1.1").text
     with SessionStore(path) as store:

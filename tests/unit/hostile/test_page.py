@@ -95,7 +95,7 @@ NAMES = [
 KNOWN = [
     "chat-42", "chat-43", "ada", "first", "worst", "yes", "no", "bad", "any", "1", "2", "25", "up",
     "7d", "999999w", "cost", "last", "metadata.x", "model", "day", "deepeval", "input", "output",
-    "call.0.input.0", "call.0.arguments", "call.0.output.0.request.0", "release=1", TURN,
+    "call.0.input.0", "call.0.arguments", "call.0.output.0.request.0", "release=1", "session", TURN,
     FIRST[0].trace_id.hex(), FIRST[0].span_id.hex(), "0" * 32, f"{'f' * 32}-{'f' * 16}",
 ]  # fmt: skip
 words = st.sampled_from(KNOWN) | texts

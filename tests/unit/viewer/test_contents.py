@@ -111,6 +111,12 @@ def test_json_that_is_nested_too_deeply_is_text():
     assert not contents.excerpt("[" * 5000, 10_000).is_json
 
 
+def test_json_that_would_mostly_be_indents_is_text():
+    text = "[" * 400 + "]" * 400
+    found = contents.excerpt(text, 1000)
+    assert (found.text, found.is_json) == (text, False)
+
+
 def test_long_markdown_is_shown_as_it_is():
     assert contents.excerpt("*a* " * 20_000, 10**6, markdown=True).html is None
 
@@ -134,6 +140,10 @@ def test_one_line_is_one_line():
         ("<https://example.com/a>", ">https://example.com/a</a></p>"),
         ("<https://ex\u0430mple.com>", "</a> (xn--exmple-4nf.com)"),
         ("[mail](mailto:a@example.com)", "mail</a></p>"),
+        ("[https://example.com/login](https://ample.com)", "</a> (ample.com)"),
+        ("[https://example.com/?q=evil.example](https://evil.example)", "</a> (evil.example)"),
+        ("[https://example.com@evil.example](https://evil.example)", "</a> (evil.example)"),
+        ("[Example.com/a](https://example.com/b)", "Example.com/a</a></p>"),
     ],
 )
 def test_it_is_shown_where_a_link_leads(text, shown):

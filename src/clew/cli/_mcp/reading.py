@@ -68,11 +68,15 @@ class Reading:
         self._folder, self._state = TemporaryDirectory(prefix="clew-mcp-"), state
         copy = Path(self._folder.name) / "sessions.db"
         address = f"{self._path.absolute().as_uri()}?mode=ro"
-        with (
-            closing(sqlite3.connect(address, uri=True)) as source,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            source.backup(target)
+        try:
+            with (
+                closing(sqlite3.connect(address, uri=True)) as source,
+                closing(sqlite3.connect(copy)) as target,
+            ):
+                source.backup(target)
+        except BaseException:
+            self.close()  # What is there is not all.
+            raise
         return copy
 
 

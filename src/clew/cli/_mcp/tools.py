@@ -241,7 +241,8 @@ class Tools:
             ).to_data()
             groups = data["groups"]
             left = {"groups_left_out": len(groups) - limit} if len(groups) > limit else {}
-            return {**data, "groups": groups[:limit], **left} | what_is_missing(store)
+            some = groups[-limit:] if by == "day" else groups[:limit]  # The last days.
+            return {**data, "groups": some, **left} | what_is_missing(store)
 
 
 def _is_stale(store: "Conversations", it: Evaluation) -> bool:

@@ -69,12 +69,14 @@ def _session(request: Request) -> tuple[Session, Iterator[Turn]]:
 
 
 def _turns(readers: Readers, keys: list[tuple[bytes, bytes]]) -> Iterator[Turn]:
+    read, turns = b"", dict[bytes, Turn]()
     for trace, root in keys:
         with readers.lend() as reader:
-            try:
-                turn = reader.scored(reader.turn(trace, root))
-            except LookupError:  # It has changed since the turns were listed.
+            if trace != read:  # Once, however many turns it has.
+                read, turns = trace, {it.root_id: it for it in reader.turns(trace)}
+            if root not in turns:  # It has changed since the turns were listed.
                 continue
+            turn = reader.scored(turns[root])
         yield turn
 
 

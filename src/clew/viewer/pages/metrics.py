@@ -140,6 +140,8 @@ def sessions_href(filters: Filters, metric: str, by: str, group: str | None) -> 
         except (ValueError, OverflowError):
             return filters.href(**changed)
         changed |= {"since": f"{group}T00:00:00Z", "until": f"{following}T00:00:00Z"}
+    elif by == "session":
+        return href("/session", id=group)
     elif by.startswith(_METADATA):
         changed["metadata"] = f"{by.removeprefix(_METADATA)}={group}"
     else:

@@ -8,22 +8,35 @@ let refreshing = false;
 
 export function live() {
   if (!document.querySelector("[data-live]")) return;
+  let seen = document.body.dataset.seen;
   const sign = document.getElementById("live");
-  const source = new EventSource(`/events?seen=${document.body.dataset.seen}`);
-  source.addEventListener("open", () => {
-    sign.hidden = false;
-    sign.classList.remove("off");
-    sign.textContent = "Connected";
-  });
-  source.addEventListener("error", () => {
-    sign.classList.add("off");
-    sign.textContent = "Not connected";
-  });
-  source.addEventListener("changed", refresh);
+  const connected = () => {
+    const made = new EventSource(`/events?seen=${seen}`);
+    made.addEventListener("open", () => {
+      sign.hidden = false;
+      sign.classList.remove("off");
+      sign.textContent = "Connected";
+    });
+    made.addEventListener("error", () => {
+      sign.classList.add("off");
+      sign.textContent = "Not connected";
+    });
+    made.addEventListener("changed", (event) => {
+      seen = event.data;
+      refresh();
+    });
+    return made;
+  };
+  let source = connected();
   // A turn of which nothing more comes is no longer running after some time.
   setInterval(() => document.querySelector(".running") && refresh(), RUNNING_MS);
   pausing();
-  document.addEventListener("visibilitychange", () => pending && refresh());
+  // Browsers allow few connections to one server, and tabs in the background need none.
+  document.addEventListener("visibilitychange", () => {
+    source.close();
+    if (!document.hidden) source = connected();
+    if (pending) refresh();
+  });
   document.addEventListener("focusout", () => setTimeout(() => pending && refresh()));
   addEventListener("pagehide", () => source.close());
 }
@@ -104,14 +117,18 @@ function grow(old, turn) {
 function addTurns(now, next, fresh) {
   if (!next) return;
   const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 120;
+  const later = ":scope > .pages:has([rel=next])";
+  now.querySelector(later)?.remove();
   for (const turn of [...next.querySelectorAll(".turn")]) {
     const old = document.getElementById(turn.id);
     if (!old) now.append(turn);
-    else if (old.matches(".running")) grow(old, turn);
+    else if (old.matches(".running") && !old.querySelector(".noting[open]")) grow(old, turn);
     else if (!old.querySelector("details[open], .loaded") && !old.contains(document.activeElement)) {
       if (old.innerHTML !== turn.innerHTML) old.replaceWith(turn);
     }
   }
+  const link = next.querySelector(later);
+  if (link) now.append(link);
   for (const place of [".session-head", ".outline"]) {
     const newer = fresh.querySelector(place);
     const older = document.querySelector(place);

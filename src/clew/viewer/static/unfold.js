@@ -67,6 +67,7 @@ async function copy(event, link) {
   const label = link.textContent;
   try {
     const answer = await fetch(link.href);
+    if (!answer.ok) throw new Error(`${answer.status}`);
     await navigator.clipboard.writeText(await answer.text());
     link.textContent = "Copied";
     setTimeout(() => (link.textContent = label), 1500);
