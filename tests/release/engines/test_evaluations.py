@@ -324,8 +324,10 @@ def test_the_page_shows_what_was_said_and_what_is_said_there_goes_back(url, tmp_
     place = tmp_path / "here" / "sessions.db"
     place.parent.mkdir(parents=True, exist_ok=True)
     with serving(place, "--store", url) as (address, process):
-        with urlopen(f"{address}session?id=a", timeout=20) as answer:
-            html = answer.read().decode()
+        html, shown = "", '<ul class="verdicts"'
+        while shown not in html:  # They come after the spans.
+            with urlopen(f"{address}session?id=a", timeout=20) as answer:
+                html = answer.read().decode()
         assert html.count('<ul class="verdicts"') == 3  # Of the session, and of its two turns.
         assert "out of date" not in html
         form = urlencode({"form_token": token(html), "thumbs": "bad", "note": "Too slow."})

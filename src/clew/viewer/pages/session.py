@@ -32,6 +32,8 @@ _SPANS_PER_PAGE = 400
 """Spans after which a page ends, so that turns with very many do not make it slow."""
 _SECONDS_PER_PAGE = 0.04
 """After which a page ends, too: calls that were sent a long history take long to read."""
+_SECONDS_FOR_THE_REST = 0.5
+"""How long a page waits for what is still to be copied of its session; it comes by itself later."""
 _FEWEST = 3
 _JUMPS = {"first", "worst"}
 """Which bad turn an address may ask for."""
@@ -68,8 +70,8 @@ def session(request: Request) -> Response:
     session_id = request.query_params.get("id", "")
     source = source_of(request)
     trouble = ""
-    if source is not None and not source.is_complete:  # There may be more turns of it.
-        trouble = source.bring(session_id).trouble
+    if source is not None and not source.is_complete:  # There may be more of it: turns, verdicts.
+        trouble = source.bring(session_id, _SECONDS_FOR_THE_REST).trouble
     with readers_of(request).lend() as reader:
         found = reader.sessions.get(session_id)
         rows = turn_rows(reader, session_id)
