@@ -22,6 +22,8 @@ from clew.viewer.wording import moment_of
 
 _PER_PAGE = 300
 _MOST_ATTRIBUTES = 200
+_MOST_EVENTS = 50
+"""Of a span; of its links as well."""
 _MAX_VALUE = 1_000
 _DEEPEST = 12
 _STATUS = ("UNSET", "OK", "ERROR")
@@ -126,9 +128,11 @@ def span(request: Request) -> Response:
         hidden=max(0, len(found.attributes) - most),
         events=[
             (one_line(event.name), (event.time - found.start) / 1e9, _values(event.attributes, raw))
-            for event in found.events[:50]
+            for event in found.events[:_MOST_EVENTS]
         ],
-        links=[(link.trace_id.hex(), link.span_id.hex()) for link in found.links[:50]],
+        more_events=max(0, len(found.events) - _MOST_EVENTS),
+        links=[(it.trace_id.hex(), it.span_id.hex()) for it in found.links[:_MOST_EVENTS]],
+        more_links=max(0, len(found.links) - _MOST_EVENTS),
         resource=_values(found.resource.attributes, raw),
         scope=one_line(f"{found.scope.name} {found.scope.version}"),
         json_href=raw,
