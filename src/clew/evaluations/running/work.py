@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
+from clew.evaluations.judging.models import JudgeError
 from clew.evaluations.running.budget import Budget
 from clew.evaluations.running.pace import Pace, delay, told_to_wait
 from clew.evaluations.running.pending import Candidate, Wanted
@@ -164,8 +165,7 @@ class Work:
             except _StoppedError:
                 return
             except Exception as error:
-                cost = _dollars(getattr(error, "cost", None))
-                self.run.of[it.name].cost += cost or 0.0
+                cost = self._cost_of_error(it, error)
                 await self._failed(unit, it, target, error)
                 return
             finally:
@@ -209,15 +209,30 @@ class Work:
         self.run.add_failure(Failure(it.name, unit.session_id, target.trace_id, span, told))
         self._tell()
 
-    def _cost(self, it: Evaluator, made: Evaluation | None) -> float:
-        cost = _dollars(made.metadata.get("cost")) if made else None
+    def _cost(self, it: Evaluator, made: Evaluation | None) -> float | None:
+        """Return what a call has cost; None if that says nothing about what the next one costs."""
+        if made is None:  # A judge need not have asked its model.
+            return None if it.kind == "LLM" else 0.0
+        cost = _dollars(made.metadata.get("cost"))
         self.run.of[it.name].cost += cost or 0.0
-        if cost is None and made is not None and it.kind == "LLM" and self._budget.most is not None:
+        if cost is None and it.kind == "LLM":
+            self._cannot_keep_cost(it, "in metadata['cost']")
+        return cost or 0.0
+
+    def _cost_of_error(self, it: Evaluator, error: Exception) -> float | None:
+        """Return what a call that failed has cost, as far as that is known."""
+        cost = _dollars(getattr(error, "cost", None))
+        self.run.of[it.name].cost += cost or 0.0
+        if cost is None and it.kind == "LLM" and isinstance(error, JudgeError):
+            self._cannot_keep_cost(it, "where its answer cannot be used")
+        return cost
+
+    def _cannot_keep_cost(self, it: Evaluator, where: str) -> None:
+        if self._budget.most is not None:
             self.stop(
                 f"max_cost cannot be kept: evaluator {it.name!r} asks a model, and does not say "
-                "what that costs, in metadata['cost']"
+                f"what that costs, {where}"
             )
-        return cost or 0.0
 
     def _exhaust(self, name: str) -> None:
         self._exhausted.add(name)
