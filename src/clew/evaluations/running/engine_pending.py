@@ -14,6 +14,7 @@ from clew.core.errors import ConfigurationError
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.running.engine_claims import RANGES, range_of
 from clew.evaluations.running.pending import (
+    IN_ITS_PLACE,
     MOST_DOUBLINGS,
     RETRY_SECONDS,
     Candidate,
@@ -39,7 +40,7 @@ SELECT session_id, trace_id, root_id, spans, model_calls + tool_calls + retrieva
     {SHOWN} AS is_shown
 FROM turn WHERE {{of_sessions}}
 """
-_SAID = """
+_SAID = f"""
 SELECT session_id, trace_id, root_id, span_id, name, annotator_kind, version, seen
 FROM (
     SELECT
@@ -50,10 +51,10 @@ FROM (
                 name, identifier
             ORDER BY seen DESC, made_ns DESC, id DESC
         ) AS place
-    FROM evaluation WHERE name IN ({names}) AND {of_sessions}
+    FROM evaluation WHERE name IN ({{names}}) AND {{of_sessions}}
 ) AS ranked
 WHERE place = 1 AND (
-    annotator_kind <> 'HUMAN' OR identifier = ''
+    annotator_kind <> 'HUMAN' OR {IN_ITS_PLACE}
     AND (score IS NOT NULL OR label IS NOT NULL OR explanation IS NOT NULL)
 )
 """

@@ -21,6 +21,9 @@ Wanted = Iterable[str] | Mapping[str, Any] | None
 """Which sessions: their ids, or what `SessionStore.list` takes; None: all of them."""
 JUDGED_CALLS = frozenset({"model", "tool", "retrieval"})
 """The calls that evaluators of calls are given."""
+IN_ITS_PLACE = "annotator_kind = 'HUMAN' AND identifier IN ('', 'user')"
+"""An SQL condition: a person has said it in an evaluator's place, and not beside it, under a name
+of their own. Who gives feedback, and is not named, is the ``user``."""
 _ALL = 2**62
 RETRY_SECONDS, MOST_DOUBLINGS = 60, 6
 """After how long a failure is tried again where sessions are watched, and how often it doubles."""
@@ -38,7 +41,7 @@ def _is_fresh(trace: str, root: str, span: str, last: str) -> str:
             AND (
                 said.version = {{version}} AND said.seen >= {last}
                     AND said.annotator_kind <> 'HUMAN'
-                OR said.annotator_kind = 'HUMAN' AND said.identifier = ''
+                OR {IN_ITS_PLACE}
                     AND (said.score IS NOT NULL OR said.label IS NOT NULL
                         OR said.explanation IS NOT NULL)
             )
@@ -107,6 +110,18 @@ class Found(NamedTuple):
     """How many sessions, turns or calls of each evaluator are in sessions with nothing to do."""
     waiting: dict[str, int]
     """How many sessions of each evaluator are not quiet yet."""
+
+
+def seen_beside(people: Iterable[Sequence[Any]], seen: int) -> int | None:
+    """Return how far a verdict has *seen*, as it is kept beside what *people* say in its place.
+
+    Each is an identifier, and how far that person has seen. A verdict that has seen nothing does
+    not count. None: it would count even so, and cannot be kept.
+    """
+    found = [tuple(it) for it in people]
+    if not found:
+        return seen
+    return None if ("", 0) in found else 0
 
 
 class Pending:
