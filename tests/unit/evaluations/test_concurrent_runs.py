@@ -13,7 +13,10 @@ import pytest
 from clew import evaluations
 from clew.core.errors import ConfigurationError
 from clew.evaluations import EvaluationError, evaluate, evaluate_async, evaluator
+from clew.evaluations.running import work
 from clew.evaluations.running.claims import Claims
+from clew.evaluations.running.watching import Watch
+from clew.evaluations.running.work import Limits
 from clew.sessions.store import SessionNotFoundError, SessionStore
 from clew.store.database import StoreError, connect, transaction
 from tests.support.conversation_spans import turn
@@ -118,6 +121,32 @@ def test_what_another_one_evaluates_is_waited_for(store):
             other.close(connection)
             waits.join(60)
             assert sorted(said(mine)) == ["a", "b"]
+
+
+def test_a_watch_goes_on_while_another_one_evaluates(store, monkeypatch):
+    monkeypatch.setattr(work, "_PATIENCE", 0.0)
+    asked = Asked()
+
+    async def watched(connection, other):
+        watch = Watch(store.path, [asked.evaluator], Limits())
+
+        def told(run):
+            if asked.sessions == ["b"]:
+                other.close(connection)
+            else:
+                watch.stop("seen enough")
+
+        async with asyncio.timeout(60):
+            await watch.until_stopped(told)
+        return watch.run
+
+    with closing(connect(store.path)) as connection:
+        other = Claims(store.path)
+        with transaction(connection):
+            assert other.take(connection, "a", ["resolved"]) == {"resolved"}
+        run = asyncio.run(watched(connection, other))
+    assert (run.made, run.stopped) == (2, "seen enough")
+    assert asked.sessions == ["b", "a"]
 
 
 def test_a_lease_is_renewed_and_one_that_ended_is_taken_over(store):

@@ -52,20 +52,23 @@ class Work:
         *,
         progress: ProgressCallback | None = None,
         budget: Budget | None = None,
+        waits: bool = True,
     ) -> None:
+        """Have something to do; unless it *waits*, what others evaluate is left in `elsewhere`."""
         self._evaluators = {it.name: it for it in evaluators}
         self._limits = limits
         self._progress = progress
         self._budget = Budget(limits.max_cost) if budget is None else budget
         self._pace = Pace(limits.rate)
         self._slots = asyncio.Semaphore(limits.concurrency)
+        self._waits = waits
         self._stopping = asyncio.Event()
         self._exhausted = set[str]()
         self._thread = ThreadPoolExecutor(1, "clew-evaluations")
         self._claiming = asyncio.Lock()
         self._candidates = deque[Candidate]()
         self._claimed = deque[Unit]()
-        self._elsewhere = list[Candidate]()
+        self.elsewhere = list[Candidate]()
         self._done = self._total = 0
         self.run = Run({name: Figures() for name in self._evaluators})
 
@@ -127,7 +130,7 @@ class Work:
                 ]
                 units, elsewhere = await self._in_store(partial(self._store.claim, wanted))
                 self._claimed.extend(units)
-                self._elsewhere.extend(elsewhere)
+                self.elsewhere.extend(elsewhere)
                 self._done += len(batch) - len(units)
             if self._stopping.is_set() or not self._claimed:
                 return None
@@ -137,7 +140,7 @@ class Work:
         """Let each evaluator say something about a session, its turns or its calls."""
         try:
             if not await self._in_store(lambda: self._store.read(unit)):
-                self._elsewhere.append(Candidate(unit.session_id, unit.names))
+                self.elsewhere.append(Candidate(unit.session_id, unit.names))
                 return
             async with asyncio.TaskGroup() as group:
                 for name in unit.names:
@@ -199,7 +202,7 @@ class Work:
             else:
                 figures.made += 1
         else:  # A part of what it has seen was deleted. If the rest is there, it looks again.
-            self._elsewhere.append(Candidate(unit.session_id, frozenset({it.name})))
+            self.elsewhere.append(Candidate(unit.session_id, frozenset({it.name})))
         self._tell()
 
     async def _failed(self, unit: Unit, it: Evaluator, target: Target, error: Exception) -> None:
@@ -242,13 +245,16 @@ class Work:
             self._stopping.set()
 
     async def _left_by_others(self) -> list[Candidate]:
-        """Wait for the sessions that others evaluate; return in which there is something to do."""
+        """Wait for the sessions that others evaluate; return in which there is something to do.
+
+        A run that does not wait looks once: what it has to look at again is not held by others.
+        """
         until = monotonic() + _PATIENCE
-        while self._elsewhere and not self._stopping.is_set():
-            before = len(self._elsewhere)
-            free, held = await self._in_store(lambda: self._store.left_by_others(self._elsewhere))
-            self._elsewhere = held
-            if free:
+        while self.elsewhere and not self._stopping.is_set():
+            before = len(self.elsewhere)
+            free, held = await self._in_store(lambda: self._store.left_by_others(self.elsewhere))
+            self.elsewhere = held
+            if free or not self._waits:
                 return free
             if len(held) < before:
                 until = monotonic() + _PATIENCE
