@@ -1,9 +1,10 @@
 """Runs of evaluators: only what is new is looked at, and no verdict is lost or replaced wrongly."""
 
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
-from threading import Event, Thread
+from threading import Barrier, Event, Lock, Thread
 from time import time_ns
 
 import pytest
@@ -219,6 +220,39 @@ def test_a_person_s_word_is_not_replaced(store):
     evaluations.add(store, Evaluation("resolved", session_id="a", annotator_kind="HUMAN"))
     assert evaluate(store, asked.evaluator).made == 1
     assert said(store)["a"] == (1.0, "yes")
+
+
+def test_calls_are_judged_again_once_when_a_part_of_their_trace_was_deleted(store, write):
+    spans = turn("c")
+    tool = next(it for it in spans if it.attributes["openinference.span.kind"] == "TOOL")
+    tools = [
+        replace(
+            tool,
+            span_id=f"tool-{number:03}".encode(),
+            name=f"tool-{number}",
+            attributes={**tool.attributes, "user.id": "ada" if number else "eve"},
+        )
+        for number in range(6)
+    ]
+    write([*spans, *tools])
+    together, lock, called = Barrier(8, timeout=60), Lock(), Counter()
+
+    @evaluator(level="call", version="1")
+    def judged(call):
+        with lock:
+            called[call.span_id] += 1
+            is_first_look = called.total() <= 8
+        if is_first_look:
+            if together.wait() == 0:
+                with SessionStore(store.path) as other:
+                    other.forget(user="eve")
+            together.wait()
+        return 1
+
+    run = evaluate(store, judged, sessions=["c"], concurrency=8)
+    assert run.made == 7
+    assert len(evaluations.history(store, session_id="c")) == 7
+    assert max(called.values()) == 2
 
 
 @pytest.mark.parametrize("identifier", ["", feedback._NOBODY])

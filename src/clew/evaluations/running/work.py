@@ -251,6 +251,7 @@ class Work:
         """
         until = monotonic() + _PATIENCE
         while self.elsewhere and not self._stopping.is_set():
+            self.elsewhere = _merged(self.elsewhere)
             before = len(self.elsewhere)
             free, held = await self._in_store(lambda: self._store.left_by_others(self.elsewhere))
             self.elsewhere = held
@@ -276,6 +277,14 @@ class Work:
             run = self.run
             done = min(self._done, self._total)
             self._progress(Progress(done, self._total, run.made, run.failed, run.cost))
+
+
+def _merged(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return each session once: of several calls of one, each may have found a part deleted."""
+    names = dict[str, frozenset[str]]()
+    for it in candidates:
+        names[it.session_id] = names.get(it.session_id, frozenset()) | it.names
+    return [Candidate(*it) for it in names.items()]
 
 
 def _dollars(cost: object) -> float | None:
