@@ -75,9 +75,7 @@ def evaluate(
     )
 
     async def run() -> Run:
-        # The default one of the loop has few threads where there are few processors.
-        executor = ThreadPoolExecutor(concurrency, "clew-evaluator")
-        asyncio.get_running_loop().set_default_executor(executor)
+        let_block(concurrency)
         return await prepared(progress)
 
     return _to_the_end(run())
@@ -103,6 +101,15 @@ async def evaluate_async(
     limits = Limits(concurrency, rate, retries, max_cost)
     prepared = _prepared(store, evaluators, limits, sessions, again=again, quiet=quiet)
     return await prepared(progress)
+
+
+def let_block(concurrency: int) -> None:
+    """Let so many functions that block run at the same time in the event loop that is running.
+
+    Its own executor has few threads where there are few processors.
+    """
+    executor = ThreadPoolExecutor(concurrency, "clew-evaluator")
+    asyncio.get_running_loop().set_default_executor(executor)
 
 
 def checked(evaluators: Evaluators, limits: Limits) -> list[Evaluator]:
