@@ -14,6 +14,8 @@ from clew import evaluations
 from clew.evaluations import Evaluation, evaluate, evaluator
 from clew.evaluations.running.budget import Budget
 from clew.evaluations.running.pace import delay, told_to_wait
+from clew.evaluations.running.watching import Watch
+from clew.evaluations.running.work import Limits
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
 from clew.store.writer import Writer
@@ -116,6 +118,28 @@ def test_calls_begin_no_faster_than_they_may(store):
     assert evaluate(store, noted, rate=50).made == 12
     assert begun[-1] - begun[0] >= 11 / 50 - 0.01
     assert min(after - before for before, after in pairwise(begun)) < 0.2
+
+
+def test_a_rate_holds_from_one_look_of_a_watch_to_the_next(store):
+    begun = []
+
+    @evaluator
+    async def noted(session):
+        begun.append(monotonic())
+        return 1
+
+    async def looks():
+        watch = Watch(store.path, [noted], Limits(rate=2))
+        for number in range(12, 15):
+            with closing(connect(store.path)) as connection:
+                Writer(connection).add(turn(f"s{number}"))
+            await watch.once(patient=True)
+
+    evaluate(store, noted)
+    begun.clear()
+    asyncio.run(looks())
+    assert len(begun) == 3
+    assert begun[-1] - begun[0] > 2 / 2 - 0.1
 
 
 def costing(dollars, numbers=None):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.running.budget import Budget
+from clew.evaluations.running.pace import Pace
 from clew.evaluations.running.pending import Pending, Wanted
 from clew.evaluations.running.places import last_span, opener
 from clew.evaluations.running.runs import Figures, ProgressCallback, Run
@@ -23,7 +24,7 @@ _LOOKS_ANYWAY = 60.0
 
 
 class Watch:
-    """The passes over a store for the same evaluators, which have one budget in common."""
+    """The passes over a store for the same evaluators, which have a budget and a pace in common."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Watch:
         self._quiet_ns = quiet_ns
         self._progress = progress
         self._budget = Budget(limits.max_cost)
+        self._pace = Pace(limits.rate)
         self._stopped = asyncio.Event()
         self._work: Work | None = None
         self._is_held = False
@@ -67,6 +69,7 @@ class Watch:
             self._limits,
             progress=self._progress,
             budget=self._budget,
+            pace=self._pace,
             waits=not patient,
         )
         if self._stopped.is_set():

@@ -52,6 +52,7 @@ class Work:
         *,
         progress: ProgressCallback | None = None,
         budget: Budget | None = None,
+        pace: Pace | None = None,
         waits: bool = True,
     ) -> None:
         """Have something to do; unless it *waits*, what others evaluate is left in `elsewhere`."""
@@ -59,7 +60,7 @@ class Work:
         self._limits = limits
         self._progress = progress
         self._budget = Budget(limits.max_cost) if budget is None else budget
-        self._pace = Pace(limits.rate)
+        self._pace = Pace(limits.rate) if pace is None else pace
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._waits = waits
         self._stopping = asyncio.Event()
