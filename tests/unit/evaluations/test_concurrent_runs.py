@@ -94,6 +94,23 @@ def test_what_is_done_is_kept_where_it_is_interrupted(store, write):
     assert evaluate(store, stuck).made == 5
 
 
+@pytest.mark.parametrize("is_asynchronous", [True, False])
+def test_an_evaluator_that_is_cancelled_by_something_else_has_failed(store, is_asynchronous):
+    def answer(session):
+        if session.id == "a":
+            raise asyncio.CancelledError
+        return 1
+
+    async def answer_later(session):
+        return answer(session)
+
+    judged = evaluator(name="judged")(answer_later if is_asynchronous else answer)
+    run = evaluate(store, judged)
+    assert (run.made, run.failed) == (1, 1)
+    assert "evaluator 'judged' was cancelled, and not by the run" in run.failures[0].error
+    assert claims(store) == []
+
+
 def claims(store):
     with closing(connect(store.path)) as connection:
         return connection.execute("SELECT session_id, name FROM evaluation_claim").fetchall()

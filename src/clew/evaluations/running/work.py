@@ -9,6 +9,7 @@ from functools import partial
 from time import monotonic
 from typing import TypeVar
 
+from clew.core.errors import EvaluationError
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.judging.models import JudgeError
@@ -183,6 +184,11 @@ class Work:
             await self._pace.wait()
             try:
                 return await it(*target.subject)
+            except asyncio.CancelledError as error:
+                if (task := asyncio.current_task()) is None or task.cancelling():
+                    raise
+                message = f"evaluator {it.name!r} was cancelled, and not by the run"
+                raise EvaluationError(message) from error
             except Exception as error:
                 seconds = delay(error, attempt) if attempt <= self._limits.retries else None
                 if seconds is None:
