@@ -206,6 +206,8 @@ def test_sessions_are_chosen_as_in_a_store(url):
         assert evaluate(store, several[0], sessions=["b"]).made == 1
         assert evaluate(store, several[0], sessions={"limit": 1, "order_by": "turns"}).made == 1
         assert seen == ["b", "a"]
+        with pytest.raises(SessionNotFoundError, match="no session"):
+            evaluate(store, several[0], sessions=["\ud800"])
         with pytest.raises(SessionNotFoundError, match="no session 'c'"):
             evaluate(store, several[0], sessions=["c"])
 

@@ -208,10 +208,14 @@ def test_evaluators_and_sessions_that_are_none_are_named(store):
         evaluate(store, [it, Asked().evaluator])
     with pytest.raises(EvaluationError, match="is no evaluator: decorate the function"):
         evaluate(store, [print])
+    with pytest.raises(EvaluationError, match="is no evaluator: decorate the function"):
+        evaluate(store, print)
     with pytest.raises(EvaluationError, match="evaluators is empty"):
         evaluate(store, [])
     with pytest.raises(SessionNotFoundError, match="there is no session 'c'"):
         evaluate(store, it, sessions=["a", "c"])
+    with pytest.raises(SessionNotFoundError, match="there is no session"):
+        evaluate(store, it, sessions=["\ud800"])
     with pytest.raises(ConfigurationError, match="sessions=7 must be ids"):
         evaluate(store, it, sessions=[7])
     with pytest.raises(ConfigurationError, match="a filter that is not known; there are order_by"):

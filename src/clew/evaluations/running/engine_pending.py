@@ -28,6 +28,7 @@ from clew.sessions.engines.engine import Engine, Window
 from clew.sessions.engines.searching import find_sessions
 from clew.sessions.scoring import SHOWN
 from clew.sessions.store import SessionNotFoundError
+from clew.store.encoding import is_utf8
 
 _IDS_PER_QUERY = 500
 _STANDS = 2**63
@@ -241,7 +242,7 @@ class EnginePending:
             if not isinstance(given, str):
                 message = f"sessions={given!r:.80} must be ids of sessions, not {_kind(given)}"
                 raise ConfigurationError(message)
-        known = {row[0] for row in self._rows(_SESSIONS, ids)}
+        known = {row[0] for row in self._rows(_SESSIONS, [it for it in ids if is_utf8(it)])}
         for given in ids:
             if given not in known:
                 message = f"there is no session {given!r} in the store"

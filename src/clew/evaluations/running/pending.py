@@ -16,6 +16,7 @@ from clew.evaluations.evaluators import Evaluator
 from clew.sessions.listing import Search, find_sessions
 from clew.sessions.scoring import SHOWN
 from clew.sessions.store import SessionNotFoundError
+from clew.store.encoding import is_utf8
 
 Wanted = Iterable[str] | Mapping[str, Any] | None
 """Which sessions: their ids, or what `SessionStore.list` takes; None: all of them."""
@@ -256,7 +257,8 @@ def _ids(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[str]]
             message = f"sessions={it!r:.80} must be ids of sessions, not {type(it).__name__}"
             raise ConfigurationError(message)
         query = "SELECT session_id FROM session WHERE session_id = ?"
-        row = connection.execute(query, (it,)).fetchone()
+        # SQLite cannot be asked for what is no UTF-8.
+        row = connection.execute(query, (it,)).fetchone() if is_utf8(it) else None
         if row is None:
             message = f"there is no session {it!r} in the store"
             raise SessionNotFoundError(message)

@@ -114,7 +114,7 @@ def let_block(concurrency: int) -> None:
 
 def checked(evaluators: Evaluators, limits: Limits) -> list[Evaluator]:
     """Return the evaluators; raise `EvaluationError` if they, or the limits, cannot be used."""
-    several = [evaluators] if isinstance(evaluators, Evaluator) else list(evaluators)
+    several = list(evaluators) if isinstance(evaluators, Iterable) else [evaluators]
     names = set[str]()
     for it in several:
         given: Any = it
