@@ -23,7 +23,7 @@ from clew.cli._store import open_engine
 from clew.cli._table import Column, table
 from clew.core.wording import number_of
 from clew.evaluations.on_engines import why_not_shared
-from clew.evaluations.running.runner import checked, nanoseconds
+from clew.evaluations.running.runner import checked, let_block, nanoseconds
 from clew.evaluations.running.runs import Progress, Run
 from clew.evaluations.running.watching import Watch
 from clew.evaluations.running.work import Limits
@@ -112,6 +112,7 @@ def command(
     line = _Line()
 
     async def run(place: "Place", sessions: _Wanted) -> tuple[Run, int]:
+        let_block(limits.concurrency)
         watched = Watch(
             place,
             found,

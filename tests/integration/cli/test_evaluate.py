@@ -4,13 +4,15 @@ import json
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from time import time_ns
 
 import pytest
 
 from clew import evaluations
 from clew.sessions.store import SessionStore
+from clew.store.database import connect
+from clew.store.writer import Writer
 from tests.support.conversation_spans import SECOND, turn
 
 EVALS = """
@@ -102,6 +104,23 @@ def test_a_failure_is_told_and_the_rest_is_done(clew, filled, evals):
     told = json.loads(clew("evaluate", "evals", "--json", status=1).stdout)
     assert (told["evaluators"]["broken"]["failed"], told["evaluators"]["short"]["fresh"]) == (3, 3)
     assert {it["session_id"] for it in told["failures"]} == {"chat-42", "chat-43", "other"}
+
+
+def test_as_many_functions_as_are_allowed_run_at_a_time(clew, path, tmp_path):
+    """However few processors there are."""
+    with closing(connect(path, create=True)) as connection:
+        for number in range(40):
+            Writer(connection).add(turn(f"s{number}"))
+    (tmp_path / "together.py").write_text(
+        "from threading import Barrier\n"
+        "from clew.evaluations import evaluator\n"
+        "all_here = Barrier(40, timeout=20)\n"
+        "@evaluator\n"
+        "def together(session):\n"
+        "    return all_here.wait() >= 0\n"
+    )
+    done = clew("evaluate", "together.py", "--concurrency", "40", "--json")
+    assert json.loads(done.stdout)["evaluators"]["together"]["made"] == 40
 
 
 def test_it_stops_at_the_budget(clew, filled, evals):

@@ -13,7 +13,10 @@ import pytest
 from clew import evaluations
 from clew.core.errors import ConfigurationError
 from clew.evaluations import EvaluationError, evaluate, evaluate_async, evaluator
+from clew.evaluations.running import work
 from clew.evaluations.running.claims import Claims
+from clew.evaluations.running.watching import Watch
+from clew.evaluations.running.work import Limits
 from clew.sessions.store import SessionNotFoundError, SessionStore
 from clew.store.database import StoreError, connect, transaction
 from tests.support.conversation_spans import turn
@@ -91,6 +94,23 @@ def test_what_is_done_is_kept_where_it_is_interrupted(store, write):
     assert evaluate(store, stuck).made == 5
 
 
+@pytest.mark.parametrize("is_asynchronous", [True, False])
+def test_an_evaluator_that_is_cancelled_by_something_else_has_failed(store, is_asynchronous):
+    def answer(session):
+        if session.id == "a":
+            raise asyncio.CancelledError
+        return 1
+
+    async def answer_later(session):
+        return answer(session)
+
+    judged = evaluator(name="judged")(answer_later if is_asynchronous else answer)
+    run = evaluate(store, judged)
+    assert (run.made, run.failed) == (1, 1)
+    assert "evaluator 'judged' was cancelled, and not by the run" in run.failures[0].error
+    assert claims(store) == []
+
+
 def claims(store):
     with closing(connect(store.path)) as connection:
         return connection.execute("SELECT session_id, name FROM evaluation_claim").fetchall()
@@ -118,6 +138,32 @@ def test_what_another_one_evaluates_is_waited_for(store):
             other.close(connection)
             waits.join(60)
             assert sorted(said(mine)) == ["a", "b"]
+
+
+def test_a_watch_goes_on_while_another_one_evaluates(store, monkeypatch):
+    monkeypatch.setattr(work, "_PATIENCE", 0.0)
+    asked = Asked()
+
+    async def watched(connection, other):
+        watch = Watch(store.path, [asked.evaluator], Limits())
+
+        def told(run):
+            if asked.sessions == ["b"]:
+                other.close(connection)
+            else:
+                watch.stop("seen enough")
+
+        async with asyncio.timeout(60):
+            await watch.until_stopped(told)
+        return watch.run
+
+    with closing(connect(store.path)) as connection:
+        other = Claims(store.path)
+        with transaction(connection):
+            assert other.take(connection, "a", ["resolved"]) == {"resolved"}
+        run = asyncio.run(watched(connection, other))
+    assert (run.made, run.stopped) == (2, "seen enough")
+    assert asked.sessions == ["b", "a"]
 
 
 def test_a_lease_is_renewed_and_one_that_ended_is_taken_over(store):
@@ -162,10 +208,14 @@ def test_evaluators_and_sessions_that_are_none_are_named(store):
         evaluate(store, [it, Asked().evaluator])
     with pytest.raises(EvaluationError, match="is no evaluator: decorate the function"):
         evaluate(store, [print])
+    with pytest.raises(EvaluationError, match="is no evaluator: decorate the function"):
+        evaluate(store, print)
     with pytest.raises(EvaluationError, match="evaluators is empty"):
         evaluate(store, [])
     with pytest.raises(SessionNotFoundError, match="there is no session 'c'"):
         evaluate(store, it, sessions=["a", "c"])
+    with pytest.raises(SessionNotFoundError, match="there is no session"):
+        evaluate(store, it, sessions=["\ud800"])
     with pytest.raises(ConfigurationError, match="sessions=7 must be ids"):
         evaluate(store, it, sessions=[7])
     with pytest.raises(ConfigurationError, match="a filter that is not known; there are order_by"):

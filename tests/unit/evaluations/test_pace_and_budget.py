@@ -14,10 +14,12 @@ from clew import evaluations
 from clew.evaluations import Evaluation, evaluate, evaluator
 from clew.evaluations.running.budget import Budget
 from clew.evaluations.running.pace import delay, told_to_wait
+from clew.evaluations.running.watching import Watch
+from clew.evaluations.running.work import Limits
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
 from clew.store.writer import Writer
-from tests.support.conversation_spans import turn
+from tests.support.conversation_spans import SECOND, START, turn
 
 
 @pytest.fixture
@@ -118,6 +120,28 @@ def test_calls_begin_no_faster_than_they_may(store):
     assert min(after - before for before, after in pairwise(begun)) < 0.2
 
 
+def test_a_rate_holds_from_one_look_of_a_watch_to_the_next(store):
+    begun = []
+
+    @evaluator
+    async def noted(session):
+        begun.append(monotonic())
+        return 1
+
+    async def looks():
+        watch = Watch(store.path, [noted], Limits(rate=2))
+        for number in range(12, 15):
+            with closing(connect(store.path)) as connection:
+                Writer(connection).add(turn(f"s{number}"))
+            await watch.once(patient=True)
+
+    evaluate(store, noted)
+    begun.clear()
+    asyncio.run(looks())
+    assert len(begun) == 3
+    assert begun[-1] - begun[0] > 2 / 2 - 0.1
+
+
 def costing(dollars, numbers=None):
     numbers = numbers or count()
 
@@ -159,6 +183,34 @@ def test_an_answer_that_cannot_be_used_has_cost_something(store):
     run = evaluate(store, shaky, max_cost=1, concurrency=1)
     assert (run.failed, run.cost, len(calls)) == (2, 0.8, 2)
     assert run.stopped.startswith("max_cost=1 is reached")
+
+
+def test_a_judge_that_had_nothing_to_ask_does_not_make_the_next_calls_free(tmp_path):
+    path = tmp_path / "ordered.db"
+    with closing(connect(path, create=True)) as connection:
+        for number in range(12):
+            start = START + number * 100 * SECOND
+            Writer(connection).add(turn(f"s{number:02}", start=start))
+
+    @evaluator(kind="LLM")
+    async def judged(session):
+        if session.id == "s11":  # The first one that is looked at.
+            return None
+        await asyncio.sleep(0.01)
+        return Evaluation("judged", score=1, metadata={"cost": 0.5})
+
+    with SessionStore(path) as store:
+        run = evaluate(store, judged, max_cost=0.6)
+    assert (run.unknown, run.made, run.cost) == (1, 1, 0.5)
+    assert run.stopped == "max_cost=0.6 is reached: 0.5 was spent"
+
+
+def test_an_answer_that_cannot_be_used_and_has_no_cost_ends_a_run_with_a_budget(store):
+    shaky, calls = failing(evaluations.JudgeError("no label"), 9)
+    run = evaluate(store, shaky, max_cost=1)
+    assert (run.failed, len(calls)) == (1, 1)
+    assert run.stopped.startswith("max_cost cannot be kept: evaluator 'shaky' asks a model")
+    assert evaluate(store, shaky).failed == 12
 
 
 def test_a_model_that_does_not_say_what_it_costs_cannot_be_kept_within_a_budget(store):

@@ -1,15 +1,19 @@
 """Runs of evaluators: only what is new is looked at, and no verdict is lost or replaced wrongly."""
 
+from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
-from threading import Event, Thread
+from threading import Barrier, Event, Lock, Thread
 from time import time_ns
 
 import pytest
 
 from clew import evaluations
 from clew.evaluations import Evaluation, evaluate, evaluator
+from clew.evaluations.metrics import Metric, figures
 from clew.sessions.store import SessionStore
+from clew.spans import feedback
 from clew.store.database import connect
 from tests.support.conversation_spans import SECOND, START, turn
 from tests.unit.evaluations.asking import Asked
@@ -216,6 +220,78 @@ def test_a_person_s_word_is_not_replaced(store):
     evaluations.add(store, Evaluation("resolved", session_id="a", annotator_kind="HUMAN"))
     assert evaluate(store, asked.evaluator).made == 1
     assert said(store)["a"] == (1.0, "yes")
+
+
+def test_calls_are_judged_again_once_when_a_part_of_their_trace_was_deleted(store, write):
+    spans = turn("c")
+    tool = next(it for it in spans if it.attributes["openinference.span.kind"] == "TOOL")
+    tools = [
+        replace(
+            tool,
+            span_id=f"tool-{number:03}".encode(),
+            name=f"tool-{number}",
+            attributes={**tool.attributes, "user.id": "ada" if number else "eve"},
+        )
+        for number in range(6)
+    ]
+    write([*spans, *tools])
+    together, lock, called = Barrier(8, timeout=60), Lock(), Counter()
+
+    @evaluator(level="call", version="1")
+    def judged(call):
+        with lock:
+            called[call.span_id] += 1
+            is_first_look = called.total() <= 8
+        if is_first_look:
+            if together.wait() == 0:
+                with SessionStore(store.path) as other:
+                    other.forget(user="eve")
+            together.wait()
+        return 1
+
+    run = evaluate(store, judged, sessions=["c"], concurrency=8)
+    assert run.made == 7
+    assert len(evaluations.history(store, session_id="c")) == 7
+    assert max(called.values()) == 2
+
+
+@pytest.mark.parametrize("identifier", ["", feedback._NOBODY])
+def test_a_person_s_word_stands_where_all_is_judged_again(store, identifier):
+    asked = Asked()
+    by_hand = Evaluation(
+        "resolved", score=0, session_id="a", annotator_kind="HUMAN", identifier=identifier
+    )
+    evaluations.add(store, by_hand)
+    assert evaluate(store, asked.evaluator).fresh == 1
+    assert evaluate(store, asked.evaluator, again=True).made == 2
+    assert resolved(store) == {"a": 0, "b": 1}
+    assert len(evaluations.history(store, session_id="a")) == 2
+    evaluations.add(store, replace(by_hand, score=None))
+    assert evaluate(store, asked.evaluator).made == 1
+    assert resolved(store) == {"a": 1, "b": 1}
+
+
+def resolved(store):
+    pytest.importorskip("sqlglot")
+    found = figures(store, Metric("it", "avg(resolved)"), by="session")
+    return {it.group: it.value for it in found.groups}
+
+
+@pytest.mark.parametrize("seen", [None, 0])
+def test_a_person_s_word_stands_that_was_said_while_the_evaluator_was_at_work(store, seen):
+    def answer(session):
+        if session.id == "a":
+            with SessionStore(store.path) as other:
+                word = Evaluation(
+                    "resolved", score=0, session_id="a", annotator_kind="HUMAN", seen=seen
+                )
+                evaluations.add(other, word)
+        return True
+
+    asked = Asked(answer)
+    assert evaluate(store, asked.evaluator).made == 2
+    assert said(store) == {"a": (0.0, None), "b": (1.0, "yes")}
+    assert evaluate(store, asked.evaluator).fresh == 2
 
 
 def test_an_identifier_that_an_evaluator_gives_is_kept(store):

@@ -30,6 +30,8 @@ LEAVES = st.sampled_from(
         "errors",
         "friction",
         "user_id",
+        "session_id",
+        "first_ns",
         "models",
         "first_message",
         "resolved",
@@ -55,7 +57,8 @@ PATTERNS = (
     "coalesce({0}, {1})", "nullif({0}, {1})", "iif({0}, {1}, {2})", "{0} = {1}", "{0} <> {1}",
     "not {0}", "{0} and {1}", "{0} is null", "max({0}, {1})", "{0} is not {1}", "{0} || {1}",
     "(select {0})", "cast({0} as int)", "{0}; {1}", "{0} -- {1}", "/* {0} */ {1}", "random()",
-    "load_extension({0})", "{0} collate nocase", "[{0}]", "`{0}`", "{0}.{1}", "@{0}", "${0}", "?",
+    "count()", "load_extension({0})", "{0} collate nocase", "[{0}]", "`{0}`", "{0}.{1}", "@{0}",
+    "${0}", "?",
 )  # fmt: skip
 expressions = st.recursive(
     LEAVES,

@@ -72,10 +72,10 @@ def rows(store: "Conversations", expression: Expression, chosen: Selection) -> R
     evaluated = [it for it in fields(node) if it.part != "column"]
     said = _evaluations(store, {it.name for it in evaluated})
     names = ["session_id", "first_ns", *(it.name for it in own)]
-    query = f"SELECT {', '.join(names)} FROM sessions WHERE {chosen.condition}"
+    query = f"SELECT {', '.join(dict.fromkeys(names))} FROM sessions WHERE {chosen.condition}"
     by_session, first = {}, {}
-    table = store.sql(query, chosen.parameters)
-    for session, began, *values in zip(*table.to_columns().values(), strict=True):
+    columns = store.sql(query, chosen.parameters).to_columns()
+    for session, began, *values in zip(*(columns[it] for it in names), strict=True):
         others = (said.get((it.name, it.part), {}).get(session) for it in evaluated)
         by_session[session] = (*values, *others)
         first[session] = began

@@ -254,7 +254,7 @@ class _Reader:
         if within:
             raise self._error(tree, f"{function} stands within another one, which is not allowed")
         given = type(tree.this).__name__
-        if given == "Star" and function == "count":
+        if given in {"Star", "NoneType"} and function == "count":
             return Aggregate("count", None)
         if given == "Distinct" or tree.expressions:
             raise self._error(tree, f"{function} is applied to one value, without DISTINCT")

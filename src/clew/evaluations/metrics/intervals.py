@@ -86,7 +86,8 @@ def of_difference(first: Sample, second: Sample, difference: float) -> Interval 
     if one + other == 0:
         enough = min(first.number, second.number) >= _LEAST_IN_EACH
         return (difference, difference) if enough else None
-    freedom = (one + other) ** 2 / (one**2 / (first.number - 1) + other**2 / (second.number - 1))
+    part = one / (one + other)  # The squares of the variances themselves may be too great.
+    freedom = 1 / (part**2 / (first.number - 1) + (1 - part) ** 2 / (second.number - 1))
     half = student(freedom) * sqrt(one + other)
     return (difference - half, difference + half)
 

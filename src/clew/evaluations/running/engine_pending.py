@@ -14,6 +14,7 @@ from clew.core.errors import ConfigurationError
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.running.engine_claims import RANGES, range_of
 from clew.evaluations.running.pending import (
+    IN_ITS_PLACE,
     MOST_DOUBLINGS,
     RETRY_SECONDS,
     Candidate,
@@ -27,6 +28,7 @@ from clew.sessions.engines.engine import Engine, Window
 from clew.sessions.engines.searching import find_sessions
 from clew.sessions.scoring import SHOWN
 from clew.sessions.store import SessionNotFoundError
+from clew.store.encoding import is_utf8
 
 _IDS_PER_QUERY = 500
 _STANDS = 2**63
@@ -39,7 +41,7 @@ SELECT session_id, trace_id, root_id, spans, model_calls + tool_calls + retrieva
     {SHOWN} AS is_shown
 FROM turn WHERE {{of_sessions}}
 """
-_SAID = """
+_SAID = f"""
 SELECT session_id, trace_id, root_id, span_id, name, annotator_kind, version, seen
 FROM (
     SELECT
@@ -50,10 +52,10 @@ FROM (
                 name, identifier
             ORDER BY seen DESC, made_ns DESC, id DESC
         ) AS place
-    FROM evaluation WHERE name IN ({names}) AND {of_sessions}
+    FROM evaluation WHERE name IN ({{names}}) AND {{of_sessions}}
 ) AS ranked
 WHERE place = 1 AND (
-    annotator_kind <> 'HUMAN' OR identifier = ''
+    annotator_kind <> 'HUMAN' OR {IN_ITS_PLACE}
     AND (score IS NOT NULL OR label IS NOT NULL OR explanation IS NOT NULL)
 )
 """
@@ -240,7 +242,7 @@ class EnginePending:
             if not isinstance(given, str):
                 message = f"sessions={given!r:.80} must be ids of sessions, not {_kind(given)}"
                 raise ConfigurationError(message)
-        known = {row[0] for row in self._rows(_SESSIONS, ids)}
+        known = {row[0] for row in self._rows(_SESSIONS, [it for it in ids if is_utf8(it)])}
         for given in ids:
             if given not in known:
                 message = f"there is no session {given!r} in the store"

@@ -18,7 +18,14 @@ from clew.evaluations.results import row_on_engine
 from clew.evaluations.running.claims import LEASE_SECONDS
 from clew.evaluations.running.engine_claims import EngineClaims, Key, range_of
 from clew.evaluations.running.engine_pending import EnginePending, State
-from clew.evaluations.running.pending import Candidate, Found, Pending, Wanted
+from clew.evaluations.running.pending import (
+    IN_ITS_PLACE,
+    Candidate,
+    Found,
+    Pending,
+    Wanted,
+    seen_beside,
+)
 from clew.evaluations.running.units import SharedTurns, Target, Unit, calls_of, short_error
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.errors import UnsupportedError
@@ -31,6 +38,11 @@ if TYPE_CHECKING:
 
 
 _IS_THERE = "SELECT part FROM clew_part WHERE part = ? AND batch = ? LIMIT 1"
+_PEOPLE = (
+    "SELECT identifier, seen FROM current_evaluation WHERE session_id = ? "
+    "AND coalesce(trace_id, '') = ? AND coalesce(root_id, '') = ? AND coalesce(span_id, '') = ? "
+    f"AND name = ? AND {IN_ITS_PLACE}"
+)
 
 
 class EngineRunStore:
@@ -130,9 +142,12 @@ class EngineRunStore:
         return found, len(calls) - len(found)
 
     def record(self, unit: Unit, it: Evaluator, target: Target, made: Evaluation) -> bool:
-        """Keep a verdict; return False if what it is about was deleted meanwhile."""
+        """Keep a verdict; return False if what it is about was deleted meanwhile.
+
+        Where a person has said something in the evaluator's place, it is kept, and does not count.
+        """
         trace = target.trace_id
-        seen = unit.seen if trace is None else unit.spans.get(trace, 0)
+        has_seen = unit.seen if trace is None else unit.spans.get(trace, 0)
         verdict = replace(
             made,
             session_id=unit.session_id,
@@ -140,9 +155,12 @@ class EngineRunStore:
             root_id=target.root_id,
             span_id=target.span_id,
             version=it.version,
-            seen=seen,
         )
-        numbers = insert(self._tables, [row_on_engine(verdict)])
+        ids = ((it or b"").hex() for it in (trace, target.root_id, target.span_id))
+        people = rows(self._tables, _PEOPLE, (unit.session_id, *ids, made.name))
+        numbers = []
+        if (seen := seen_beside(people, has_seen)) is not None:
+            numbers = insert(self._tables, [row_on_engine(replace(verdict, seen=seen))])
         # Only now, as there are no transactions: whoever deletes the session deletes verdicts first
         # that are there, and this is one of those that are not.
         given = (session_part(unit.session_id), self._states[unit.session_id].batch)

@@ -16,11 +16,15 @@ from clew.evaluations.evaluators import Evaluator
 from clew.sessions.listing import Search, find_sessions
 from clew.sessions.scoring import SHOWN
 from clew.sessions.store import SessionNotFoundError
+from clew.store.encoding import is_utf8
 
 Wanted = Iterable[str] | Mapping[str, Any] | None
 """Which sessions: their ids, or what `SessionStore.list` takes; None: all of them."""
 JUDGED_CALLS = frozenset({"model", "tool", "retrieval"})
 """The calls that evaluators of calls are given."""
+IN_ITS_PLACE = "annotator_kind = 'HUMAN' AND identifier IN ('', 'user')"
+"""An SQL condition: a person has said it in an evaluator's place, and not beside it, under a name
+of their own. Who gives feedback, and is not named, is the ``user``."""
 _ALL = 2**62
 RETRY_SECONDS, MOST_DOUBLINGS = 60, 6
 """After how long a failure is tried again where sessions are watched, and how often it doubles."""
@@ -38,7 +42,7 @@ def _is_fresh(trace: str, root: str, span: str, last: str) -> str:
             AND (
                 said.version = {{version}} AND said.seen >= {last}
                     AND said.annotator_kind <> 'HUMAN'
-                OR said.annotator_kind = 'HUMAN' AND said.identifier = ''
+                OR {IN_ITS_PLACE}
                     AND (said.score IS NOT NULL OR said.label IS NOT NULL
                         OR said.explanation IS NOT NULL)
             )
@@ -107,6 +111,18 @@ class Found(NamedTuple):
     """How many sessions, turns or calls of each evaluator are in sessions with nothing to do."""
     waiting: dict[str, int]
     """How many sessions of each evaluator are not quiet yet."""
+
+
+def seen_beside(people: Iterable[Sequence[Any]], seen: int) -> int | None:
+    """Return how far a verdict has *seen*, as it is kept beside what *people* say in its place.
+
+    Each is an identifier, and how far that person has seen. A verdict that has seen nothing does
+    not count. None: it would count even so, and cannot be kept.
+    """
+    found = [tuple(it) for it in people]
+    if not found:
+        return seen
+    return None if ("", 0) in found else 0
 
 
 class Pending:
@@ -241,7 +257,8 @@ def _ids(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[str]]
             message = f"sessions={it!r:.80} must be ids of sessions, not {type(it).__name__}"
             raise ConfigurationError(message)
         query = "SELECT session_id FROM session WHERE session_id = ?"
-        row = connection.execute(query, (it,)).fetchone()
+        # SQLite cannot be asked for what is no UTF-8.
+        row = connection.execute(query, (it,)).fetchone() if is_utf8(it) else None
         if row is None:
             message = f"there is no session {it!r} in the store"
             raise SessionNotFoundError(message)

@@ -15,7 +15,15 @@ from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.results import insert
 from clew.evaluations.running.claims import LEASE_SECONDS, Claims
-from clew.evaluations.running.pending import Candidate, Found, Pending, Wanted, choose
+from clew.evaluations.running.pending import (
+    IN_ITS_PLACE,
+    Candidate,
+    Found,
+    Pending,
+    Wanted,
+    choose,
+    seen_beside,
+)
 from clew.evaluations.running.units import SharedTurns, Target, Unit, calls_of, short_error
 from clew.sessions.store import SessionNotFoundError, SessionStore
 from clew.store.database import connect, transaction
@@ -25,6 +33,10 @@ from clew.store.fork_safe import ForkSafeConnection
 _SPANS = (
     "SELECT trace_id, count(*) FROM span WHERE id <= ? "
     "AND trace_id IN (SELECT trace_id FROM turn WHERE session_id = ?)"
+)
+_PEOPLE = (
+    "SELECT identifier, seen FROM current_evaluation WHERE session_id = ? AND trace_id IS ? "
+    f"AND root_id IS ? AND span_id IS ? AND name = ? AND {IN_ITS_PLACE}"
 )
 
 
@@ -159,7 +171,10 @@ class RunStore:
 
     @no_fork()
     def record(self, unit: Unit, it: Evaluator, target: Target, made: Evaluation) -> bool:
-        """Keep a verdict; return False if what it is about was deleted meanwhile."""
+        """Keep a verdict; return False if what it is about was deleted meanwhile.
+
+        Where a person has said something in the evaluator's place, it is kept, and does not count.
+        """
         verdict = replace(
             made,
             session_id=unit.session_id,
@@ -167,12 +182,14 @@ class RunStore:
             root_id=target.root_id,
             span_id=target.span_id,
             version=it.version,
-            seen=unit.seen,
         )
+        place = (unit.session_id, target.trace_id, target.root_id, target.span_id, made.name)
         with transaction(self._connection):
             if not self._is_there(unit, target.trace_id):
                 return False
-            insert(self._connection, verdict)
+            people = self._connection.execute(_PEOPLE, place)
+            if (seen := seen_beside(people, unit.seen)) is not None:
+                insert(self._connection, replace(verdict, seen=seen))
             self._connection.execute(
                 "DELETE FROM evaluation_error WHERE session_id = ? AND trace_id = ? "
                 "AND root_id = ? AND span_id = ? AND name = ?",

@@ -75,9 +75,7 @@ def evaluate(
     )
 
     async def run() -> Run:
-        # The default one of the loop has few threads where there are few processors.
-        executor = ThreadPoolExecutor(concurrency, "clew-evaluator")
-        asyncio.get_running_loop().set_default_executor(executor)
+        let_block(concurrency)
         return await prepared(progress)
 
     return _to_the_end(run())
@@ -105,9 +103,18 @@ async def evaluate_async(
     return await prepared(progress)
 
 
+def let_block(concurrency: int) -> None:
+    """Let so many functions that block run at the same time in the event loop that is running.
+
+    Its own executor has few threads where there are few processors.
+    """
+    executor = ThreadPoolExecutor(concurrency, "clew-evaluator")
+    asyncio.get_running_loop().set_default_executor(executor)
+
+
 def checked(evaluators: Evaluators, limits: Limits) -> list[Evaluator]:
     """Return the evaluators; raise `EvaluationError` if they, or the limits, cannot be used."""
-    several = [evaluators] if isinstance(evaluators, Evaluator) else list(evaluators)
+    several = list(evaluators) if isinstance(evaluators, Iterable) else [evaluators]
     names = set[str]()
     for it in several:
         given: Any = it

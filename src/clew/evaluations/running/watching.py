@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.running.budget import Budget
+from clew.evaluations.running.pace import Pace
 from clew.evaluations.running.pending import Pending, Wanted
 from clew.evaluations.running.places import last_span, opener
 from clew.evaluations.running.runs import Figures, ProgressCallback, Run
@@ -23,7 +24,7 @@ _LOOKS_ANYWAY = 60.0
 
 
 class Watch:
-    """The passes over a store for the same evaluators, which have one budget in common."""
+    """The passes over a store for the same evaluators, which have a budget and a pace in common."""
 
     def __init__(
         self,
@@ -43,8 +44,10 @@ class Watch:
         self._quiet_ns = quiet_ns
         self._progress = progress
         self._budget = Budget(limits.max_cost)
+        self._pace = Pace(limits.rate)
         self._stopped = asyncio.Event()
         self._work: Work | None = None
+        self._is_held = False
         self.run = Run({it.name: Figures() for it in self._evaluators})
         """What came of all passes."""
 
@@ -56,10 +59,18 @@ class Watch:
             self._work.stop(reason)
 
     async def once(self, *, again: bool = False, patient: bool = False) -> Run:
-        """Do what there is to do now; return what came of it, which is added to `run`, too."""
+        """Do what there is to do now; return what came of it, which is added to `run`, too.
+
+        If it is *patient*, what has failed lately, and what others evaluate, is left for later.
+        """
         pending = Pending(self._evaluators, again=again, patient=patient)
         self._work = Work(
-            self._evaluators, self._limits, progress=self._progress, budget=self._budget
+            self._evaluators,
+            self._limits,
+            progress=self._progress,
+            budget=self._budget,
+            pace=self._pace,
+            waits=not patient,
         )
         if self._stopped.is_set():
             self._work.stop(self.run.stopped)
@@ -71,6 +82,7 @@ class Watch:
             self.run.add(self._work.run)
             if self._work.run.stopped:
                 self._stopped.set()
+            self._is_held = bool(self._work.elsewhere)
             self._work = None
 
     async def until_stopped(
@@ -92,7 +104,7 @@ class Watch:
                 has_said = True
             if last is not None and (is_waiting or last != seen or monotonic() > look_anyway):
                 run = await self.once(patient=True)
-                seen, is_waiting = last, run.waiting > 0
+                seen, is_waiting = last, run.waiting > 0 or self._is_held
                 look_anyway = monotonic() + _LOOKS_ANYWAY
                 if run.made or run.unknown or run.failed:
                     told(run)

@@ -9,8 +9,10 @@ from functools import partial
 from time import monotonic
 from typing import TypeVar
 
+from clew.core.errors import EvaluationError
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
+from clew.evaluations.judging.models import JudgeError
 from clew.evaluations.running.budget import Budget
 from clew.evaluations.running.pace import Pace, delay, told_to_wait
 from clew.evaluations.running.pending import Candidate, Wanted
@@ -51,20 +53,24 @@ class Work:
         *,
         progress: ProgressCallback | None = None,
         budget: Budget | None = None,
+        pace: Pace | None = None,
+        waits: bool = True,
     ) -> None:
+        """Have something to do; unless it *waits*, what others evaluate is left in `elsewhere`."""
         self._evaluators = {it.name: it for it in evaluators}
         self._limits = limits
         self._progress = progress
         self._budget = Budget(limits.max_cost) if budget is None else budget
-        self._pace = Pace(limits.rate)
+        self._pace = Pace(limits.rate) if pace is None else pace
         self._slots = asyncio.Semaphore(limits.concurrency)
+        self._waits = waits
         self._stopping = asyncio.Event()
         self._exhausted = set[str]()
         self._thread = ThreadPoolExecutor(1, "clew-evaluations")
         self._claiming = asyncio.Lock()
         self._candidates = deque[Candidate]()
         self._claimed = deque[Unit]()
-        self._elsewhere = list[Candidate]()
+        self.elsewhere = list[Candidate]()
         self._done = self._total = 0
         self.run = Run({name: Figures() for name in self._evaluators})
 
@@ -126,7 +132,7 @@ class Work:
                 ]
                 units, elsewhere = await self._in_store(partial(self._store.claim, wanted))
                 self._claimed.extend(units)
-                self._elsewhere.extend(elsewhere)
+                self.elsewhere.extend(elsewhere)
                 self._done += len(batch) - len(units)
             if self._stopping.is_set() or not self._claimed:
                 return None
@@ -136,7 +142,7 @@ class Work:
         """Let each evaluator say something about a session, its turns or its calls."""
         try:
             if not await self._in_store(lambda: self._store.read(unit)):
-                self._elsewhere.append(Candidate(unit.session_id, unit.names))
+                self.elsewhere.append(Candidate(unit.session_id, unit.names))
                 return
             async with asyncio.TaskGroup() as group:
                 for name in unit.names:
@@ -164,8 +170,7 @@ class Work:
             except _StoppedError:
                 return
             except Exception as error:
-                cost = _dollars(getattr(error, "cost", None))
-                self.run.of[it.name].cost += cost or 0.0
+                cost = self._cost_of_error(it, error)
                 await self._failed(unit, it, target, error)
                 return
             finally:
@@ -179,6 +184,11 @@ class Work:
             await self._pace.wait()
             try:
                 return await it(*target.subject)
+            except asyncio.CancelledError as error:
+                if (task := asyncio.current_task()) is None or task.cancelling():
+                    raise
+                message = f"evaluator {it.name!r} was cancelled, and not by the run"
+                raise EvaluationError(message) from error
             except Exception as error:
                 seconds = delay(error, attempt) if attempt <= self._limits.retries else None
                 if seconds is None:
@@ -199,7 +209,7 @@ class Work:
             else:
                 figures.made += 1
         else:  # A part of what it has seen was deleted. If the rest is there, it looks again.
-            self._elsewhere.append(Candidate(unit.session_id, frozenset({it.name})))
+            self.elsewhere.append(Candidate(unit.session_id, frozenset({it.name})))
         self._tell()
 
     async def _failed(self, unit: Unit, it: Evaluator, target: Target, error: Exception) -> None:
@@ -209,15 +219,30 @@ class Work:
         self.run.add_failure(Failure(it.name, unit.session_id, target.trace_id, span, told))
         self._tell()
 
-    def _cost(self, it: Evaluator, made: Evaluation | None) -> float:
-        cost = _dollars(made.metadata.get("cost")) if made else None
+    def _cost(self, it: Evaluator, made: Evaluation | None) -> float | None:
+        """Return what a call has cost; None if that says nothing about what the next one costs."""
+        if made is None:  # A judge need not have asked its model.
+            return None if it.kind == "LLM" else 0.0
+        cost = _dollars(made.metadata.get("cost"))
         self.run.of[it.name].cost += cost or 0.0
-        if cost is None and made is not None and it.kind == "LLM" and self._budget.most is not None:
+        if cost is None and it.kind == "LLM":
+            self._cannot_keep_cost(it, "in metadata['cost']")
+        return cost or 0.0
+
+    def _cost_of_error(self, it: Evaluator, error: Exception) -> float | None:
+        """Return what a call that failed has cost, as far as that is known."""
+        cost = _dollars(getattr(error, "cost", None))
+        self.run.of[it.name].cost += cost or 0.0
+        if cost is None and it.kind == "LLM" and isinstance(error, JudgeError):
+            self._cannot_keep_cost(it, "where its answer cannot be used")
+        return cost
+
+    def _cannot_keep_cost(self, it: Evaluator, where: str) -> None:
+        if self._budget.most is not None:
             self.stop(
                 f"max_cost cannot be kept: evaluator {it.name!r} asks a model, and does not say "
-                "what that costs, in metadata['cost']"
+                f"what that costs, {where}"
             )
-        return cost or 0.0
 
     def _exhaust(self, name: str) -> None:
         self._exhausted.add(name)
@@ -227,13 +252,17 @@ class Work:
             self._stopping.set()
 
     async def _left_by_others(self) -> list[Candidate]:
-        """Wait for the sessions that others evaluate; return in which there is something to do."""
+        """Wait for the sessions that others evaluate; return in which there is something to do.
+
+        A run that does not wait looks once: what it has to look at again is not held by others.
+        """
         until = monotonic() + _PATIENCE
-        while self._elsewhere and not self._stopping.is_set():
-            before = len(self._elsewhere)
-            free, held = await self._in_store(lambda: self._store.left_by_others(self._elsewhere))
-            self._elsewhere = held
-            if free:
+        while self.elsewhere and not self._stopping.is_set():
+            self.elsewhere = _merged(self.elsewhere)
+            before = len(self.elsewhere)
+            free, held = await self._in_store(lambda: self._store.left_by_others(self.elsewhere))
+            self.elsewhere = held
+            if free or not self._waits:
                 return free
             if len(held) < before:
                 until = monotonic() + _PATIENCE
@@ -255,6 +284,14 @@ class Work:
             run = self.run
             done = min(self._done, self._total)
             self._progress(Progress(done, self._total, run.made, run.failed, run.cost))
+
+
+def _merged(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return each session once: of several calls of one, each may have found a part deleted."""
+    names = dict[str, frozenset[str]]()
+    for it in candidates:
+        names[it.session_id] = names.get(it.session_id, frozenset()) | it.names
+    return [Candidate(*it) for it in names.items()]
 
 
 def _dollars(cost: object) -> float | None:

@@ -248,6 +248,14 @@ def test_sessions_can_be_chosen(random_sessions):
     assert value(store, "count(*)", since=timedelta(minutes=1)) == 0
 
 
+def test_the_columns_that_are_read_for_every_figure_can_be_asked_for(filled):
+    store = filled(session("a"), session("b", at=DAY))
+    assert value(store, "count(session_id)") == value(store, "count()") == 2
+    assert value(store, "avg(session_id like 'a%')") == 0.5
+    assert value(store, "min(first_ns)") == START
+    assert value(store, "avg(turns + 0 * first_ns)") == 1
+
+
 def test_nothing_in_the_store(filled):
     store = filled()
     found = figures(store, "cost", by="user")

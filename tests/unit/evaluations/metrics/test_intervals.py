@@ -49,6 +49,12 @@ def test_welchs_interval():
     assert (low, high) == pytest.approx((0.0165, 7.9835), abs=1e-4)
 
 
+def test_welchs_interval_of_great_numbers():
+    first, second = ([it * 1e90 for it in range(1, 6)], [it * 2e90 for it in range(1, 7)])
+    low, high = of_difference(Sample.of(first), Sample.of(second), 4e90)
+    assert (low, high) == pytest.approx((0.0165e90, 7.9835e90), rel=3e-3)
+
+
 def test_where_all_are_equal_the_spread_is_not_known():
     same = Sample.of([0.3] * 7)
     assert of_mean(same, same.mean) is None
