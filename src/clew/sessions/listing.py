@@ -52,6 +52,7 @@ _RATED: dict[str, str] = {
 }
 """What a person has said about the session or one of its turns."""
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_LATEST = 2**63 - 1
 _MAX_FOUND = 1000
 """How many sessions a search for text considers: those in which it was said last."""
 _FEW = 1000
@@ -229,6 +230,18 @@ def _matching(connection: sqlite3.Connection, query: str) -> Iterator[str]:
 
 
 def _nanoseconds(moment: "datetime | timedelta") -> int:
+    """Return *moment*, or the time of so long before now, as SQLite can be given it."""
     if isinstance(moment, timedelta):
-        return time_ns() - moment // _MICROSECOND * 1000
-    return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND * 1000
+        nanoseconds = time_ns() - moment // _MICROSECOND * 1000
+    else:
+        # Near the ends of the calendar it may have no name in another zone.
+        aware = moment if moment.tzinfo is not None else _local(moment)
+        nanoseconds = (aware - _EPOCH) // _MICROSECOND * 1000
+    return min(max(nanoseconds, -_LATEST), _LATEST)
+
+
+def _local(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return moment.replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
 """Sessions are found by what is in them, and each page continues where the one before it ended."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from math import floor
 
 import pytest
@@ -130,6 +130,15 @@ def test_since_may_be_the_time_before_now(store_of):
     store = store_of(said(1, "old", moment=now - 7200), said(2, "new", moment=now - 60))
     assert found(store, since=timedelta(hours=1)) == {"s2"}
     assert found(store, since=timedelta(days=1)) == {"s1", "s2"}
+
+
+@pytest.mark.parametrize("zone", [None, UTC, timezone(timedelta(hours=-5))])
+def test_times_may_be_the_ends_of_the_calendar(store_of, zone):
+    store = store_of(said(1, "one"))
+    first, last = datetime.min.replace(tzinfo=zone), datetime.max.replace(tzinfo=zone)
+    assert found(store, since=first, until=last) == {"s1"}
+    assert found(store, since=last) == found(store, until=first) == set()
+    assert found(store, since=timedelta.max) == {"s1"}
 
 
 def test_tags_and_errors(store_of):
