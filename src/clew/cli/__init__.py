@@ -7,11 +7,14 @@ ends with ``_``, which is not part of the command's name.
 import sqlite3
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from clew.core.errors import ClewError
+
+_INTERRUPTED = 130
+"""The status of a command that Ctrl-C has ended."""
 
 
 class _Commands(click.Group):
@@ -35,6 +38,17 @@ class _Commands(click.Group):
         except sqlite3.Error as error:
             message = f"the store cannot be used: {error}"
             raise click.ClickException(message) from error
+        except KeyboardInterrupt:
+            _end_interrupted(ctx)
+        except click.Abort as error:  # The end of what is read at a question is one, too.
+            if not isinstance(error.__context__, KeyboardInterrupt):
+                raise
+            _end_interrupted(ctx)
+
+
+def _end_interrupted(ctx: click.Context) -> NoReturn:
+    click.echo("Aborted!", err=True)
+    ctx.exit(_INTERRUPTED)
 
 
 def _modules() -> dict[str, str]:

@@ -1,20 +1,30 @@
 """``clew forget``: deletes a session, or all that a user has said, from the store."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from clew.cli import _data, _terminal
-from clew.cli._lookup import stored_user, unknown, unknown_user
+from clew.cli._lookup import unknown, unknown_user
 from clew.cli._options import any_store_option, json_option
 from clew.cli._store import opened as open_store
+from clew.context.pseudonyms import pseudonymise
 from clew.core.wording import number_of
+from clew.sessions.deletion import Deleted
 from clew.sessions.store import SessionNotFoundError
 
 if TYPE_CHECKING:
     from clew.sessions.opening import Conversations
+
+_SAID = {
+    "session_id": "SELECT count(*) AS said FROM evaluation_history WHERE session_id = ?",
+    "user_id": "SELECT count(*) AS said FROM evaluation_history "
+    "WHERE annotator_kind = 'HUMAN' AND identifier = ?",
+}
+"""What asks how many evaluations there are: of a session, or by a user, who may have only rated."""
 
 
 @click.command()
@@ -35,38 +45,55 @@ def command(
         message = "give either --session ID or --user ID"
         raise click.UsageError(message)
     with open_store(store) as opened:
-        user = stored_user(opened, user)
-        what = f"session {session!r}" if session is not None else f"user {user!r}"
-        question = f"Delete {what}: {_amount(opened, session, user)}?"
+        users = _stored_users(opened, user) if user is not None else []
+        what = f"session {session!r}" if session is not None else f"user {users[0]!r}"
+        question = f"Delete {what}: {_amount(opened, session, users)}?"
         if not yes and not click.confirm(question, err=True):
             _terminal.write("Nothing was deleted.", err=True)
             sys.exit(1)
-        deleted = opened.forget(session=session, user=user)
+        deleted = Deleted(0, 0)
+        if session is not None:
+            deleted += opened.forget(session=session)
+        for each in users:
+            deleted += opened.forget(user=each)
     if as_json:
-        _data.write({"session": session, "user": user, **deleted._asdict()})
+        told = users[0] if users else None
+        _data.write({"session": session, "user": told, **deleted._asdict()})
         return
     spans, traces = number_of(deleted.spans, "span"), number_of(deleted.traces, "trace")
     _terminal.write(f"Deleted {what}: {spans} in {traces}.")
 
 
-def _amount(store: "Conversations", session: str | None, user: str | None) -> str:
+def _stored_users(store: "Conversations", typed: str) -> list[str]:
+    """Return the ids under which a user is in the store: as typed, as a pseudonym, or as both."""
+    ids = dict.fromkeys(map(str, (typed, pseudonymise(typed))))
+    found = [it for it in ids if any(_numbers(store, "user_id", it))]
+    if not found:
+        raise SessionNotFoundError(unknown_user(store, typed))
+    return found
+
+
+def _amount(store: "Conversations", session: str | None, users: Sequence[str]) -> str:
     """Return how much there is to delete; raise an error if there is nothing."""
-    column, value = ("session_id", session) if session is not None else ("user_id", user)
+    column, values = ("session_id", [session]) if session is not None else ("user_id", users)
+    counted = [_numbers(store, column, it) for it in values]
+    spans, turns, sessions, said = map(sum, zip(*counted, strict=True))
+    if session is not None and not spans and not said:
+        raise SessionNotFoundError(unknown(store, session))
+    parts = [number_of(sessions, "session")] if session is None else []
+    parts += [number_of(turns, "turn"), number_of(spans, "span")]
+    parts += [number_of(said, "evaluation")] if said else []
+    return ", ".join(parts)
+
+
+def _numbers(store: "Conversations", column: str, value: str) -> tuple[int, int, int, int]:
+    """Return how many spans, turns, sessions and evaluations there are of a session or a user."""
     query = f"SELECT count(*) AS spans FROM spans WHERE {column} = ?"  # noqa: S608 - one of two
     spans = store.sql(query, (value,))[0]["spans"]
-    said = 0
-    if session is not None:  # A session of which only evaluations are kept is one, too.
-        query = "SELECT count(*) AS said FROM evaluation_history WHERE session_id = ?"
-        said = store.sql(query, (value,))[0]["said"]
-    if not spans and not said:
-        raise SessionNotFoundError(
-            unknown(store, session) if session is not None else unknown_user(store, str(user))
-        )
+    said = store.sql(_SAID[column], (value,))[0]["said"]
     query = (
         "SELECT count(*) AS turns, count(DISTINCT session_id) AS sessions "  # noqa: S608
         f"FROM turns WHERE {column} = ?"
     )
     found = store.sql(query, (value,))[0]
-    turns = f"{number_of(found['turns'], 'turn')}, {number_of(spans, 'span')}"
-    turns += f", {number_of(said, 'evaluation')}" if said else ""
-    return turns if session is not None else f"{number_of(found['sessions'], 'session')}, {turns}"
+    return spans, found["turns"], found["sessions"], said

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -89,8 +88,18 @@ def _add(writer: Writer, file: Path) -> _Result:
 
 
 def _batches(records: Iterable[SpanRecord]) -> Iterator[list[SpanRecord]]:
-    remaining = iter(records)
-    while batch := list(islice(remaining, _PER_BATCH)):
+    """Yield some records at a time; where reading fails, first those that could be read."""
+    batch: list[SpanRecord] = []
+    try:
+        for record in records:
+            batch.append(record)
+            if len(batch) == _PER_BATCH:
+                yield batch
+                batch = []
+    except FormatError:
+        yield batch
+        raise
+    if batch:
         yield batch
 
 

@@ -1,13 +1,14 @@
 """Deletes sessions and users from the store, and what is too old or too much."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
 from typing import NamedTuple
 
 from clew.sessions import evaluated
 from clew.sessions.summaries import LATEST, bring_up_to_date, refresh
 from clew.store.database import file_size, transaction
+from clew.store.reader import spans_with_ids
 
 _TRACES_PER_STEP = 200
 """How many traces are deleted in one transaction, for which other writers have to wait."""
@@ -34,15 +35,19 @@ def forget_session(connection: sqlite3.Connection, session_id: str) -> Deleted:
 
     A trace in which there are spans of another session, too, keeps those.
     """
-    return _forget(connection, "session_id", session_id)
+    deleted = _forget(connection, "session_id", session_id)
+    _erase(connection)  # Also where nothing was found: what deleted it may have been interrupted.
+    return deleted
 
 
 def forget_user(connection: sqlite3.Connection, user_id: str) -> Deleted:
-    """Delete all spans of a user, and spans without a user in the same traces.
+    """Delete all spans of a user, and spans without a user in the traces of the user's turns.
 
     Evaluations of the user's turns are deleted with them, and those that were made by the user.
     """
-    return _forget(connection, "user_id", user_id)
+    deleted = _forget(connection, "user_id", user_id) + _forget_turns(connection, user_id)
+    _erase(connection)
+    return deleted
 
 
 def _forget(connection: sqlite3.Connection, column: str, value: str) -> Deleted:
@@ -58,26 +63,72 @@ def _forget(connection: sqlite3.Connection, column: str, value: str) -> Deleted:
                 )
             ]
             if not traces:
-                evaluations = (
+                if column == "session_id":
                     evaluated.delete_of_session(connection, value)
-                    if column == "session_id"
-                    else evaluated.delete_of_user(connection, value)
+                else:
+                    evaluated.delete_of_user(connection, value)
+                return deleted
+            deleted += _delete_in(connection, traces, column, value)
+
+
+def _delete_in(
+    connection: sqlite3.Connection, traces: Sequence[bytes], column: str, value: str
+) -> Deleted:
+    """Delete the spans with this *value* in these traces, and those without any beside them."""
+    sessions = evaluated.sessions_of(connection, traces)
+    spans = 0
+    for trace in traces:
+        # Whoever only rates a turn has a span in its trace, and does not own the others.
+        owns = (
+            f"EXISTS (SELECT 1 FROM span WHERE trace_id = ? AND {column} = ? "
+            "AND openinference_kind IS NOT 'EVALUATOR')"
+        )
+        beside = f"DELETE FROM span WHERE trace_id = ? AND {column} IS NULL AND {owns}"
+        spans += connection.execute(beside, (trace, trace, value)).rowcount
+        own = f"DELETE FROM span WHERE trace_id = ? AND {column} = ?"
+        spans += connection.execute(own, (trace, value)).rowcount
+    refresh(connection, traces)
+    evaluated.delete_with(connection, traces, sessions)
+    return Deleted(spans, len(traces))
+
+
+def _forget_turns(connection: sqlite3.Connection, user_id: str) -> Deleted:
+    """Delete the turns of a user whose spans have the id, but not in its column.
+
+    Stores written by earlier versions have such spans, if the id is a pseudonym.
+    """
+    deleted, last = Deleted(0, 0), b""
+    while True:
+        bring_up_to_date(connection)
+        with transaction(connection):
+            traces = [
+                trace
+                for (trace,) in connection.execute(
+                    "SELECT DISTINCT trace_id FROM turn WHERE user_id = ? AND trace_id > ? "
+                    "ORDER BY trace_id LIMIT ?",
+                    (user_id, last, _TRACES_PER_STEP),
                 )
-                break
+            ]
+            if not traces:
+                return deleted
             sessions = evaluated.sessions_of(connection, traces)
-            spans = sum(
-                connection.execute(
-                    f"DELETE FROM span WHERE trace_id = ? AND ({column} = ? OR {column} IS NULL)",
-                    (trace, value),
-                ).rowcount
-                for trace in traces
-            )
+            ids = [it for trace in traces for it in _without_column(connection, trace, user_id)]
+            connection.executemany("DELETE FROM span WHERE id = ?", ids)
             refresh(connection, traces)
             evaluated.delete_with(connection, traces, sessions)
-        deleted += Deleted(spans, len(traces))
-    if deleted.spans or evaluations:
-        _erase(connection)
-    return deleted
+        deleted, last = deleted + Deleted(len(ids), len(traces)), traces[-1]
+
+
+def _without_column(
+    connection: sqlite3.Connection, trace: bytes, user_id: str
+) -> Iterator[tuple[int]]:
+    """Yield the ids of spans whose column says no user, and that are of this one or of none."""
+    query = "SELECT id FROM span WHERE trace_id = ? AND user_id IS NULL"
+    for (number,) in connection.execute(query, (trace,)).fetchall():
+        for _, record in spans_with_ids(connection, [number]):
+            user = record.attributes.get("user.id", record.attributes.get("enduser.id"))
+            if user is None or user == user_id:
+                yield (number,)
 
 
 def _erase(connection: sqlite3.Connection) -> None:

@@ -52,8 +52,18 @@ _RATED: dict[str, str] = {
 }
 """What a person has said about the session or one of its turns."""
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_LATEST = 2**63 - 1
 _MAX_FOUND = 1000
-"""How many sessions a search for text considers: those in which it was said last."""
+"""How many sessions a search for nothing but text considers, as it is asked while one types: those
+in which it was said last. With any other condition or order, all are considered."""
+_WITH_TEXT = (
+    "SELECT turn.session_id FROM turn_text JOIN turn ON turn.id = turn_text.rowid "
+    "WHERE turn_text MATCH ?"
+)
+_HAS_TEXT = (
+    "EXISTS (SELECT 1 FROM turn WHERE turn.session_id = session.session_id "
+    "AND +turn.id IN (SELECT rowid FROM turn_text WHERE turn_text MATCH ?))"
+)
 _FEW = 1000
 """Up to so many sessions that meet a condition are looked up; with more, the sessions are gone
 through in their order until enough are found that meet it."""
@@ -173,8 +183,7 @@ def find_sessions(
         (condition.best(connection), condition.parameters) for condition in search.conditions()
     ]
     if search.text is not None:
-        found = _sessions_with(connection, search.text)
-        conditions.append((f"session_id IN ({', '.join('?' * len(found))})", found))
+        conditions.append(_text_condition(connection, search, is_alone=not conditions))
     if search.after is not None:
         position = _position(connection, search.key, search.after)
         sign = ">" if search.ascending else "<"
@@ -198,28 +207,32 @@ def _position(connection: sqlite3.Connection, key: str, session_id: str) -> Any:
     return row[0]
 
 
-def _sessions_with(connection: sqlite3.Connection, text: str) -> list[str]:
-    """Return the sessions in which all words of *text* were said in one turn, the last first."""
-    words = re.findall(r"\w+", text)
+def _text_condition(
+    connection: sqlite3.Connection, search: Search, *, is_alone: bool
+) -> tuple[str, Sequence[Any]]:
+    """Return the condition that all words of a text were said in one turn of a session."""
+    words = re.findall(r"\w+", search.text or "")
     if not words:
-        return []
+        return "0", ()
     query = " ".join(f'"{word}"' for word in words)
+    # The last word may be half typed; but one letter is not looked for at the start of every word.
+    half = f"{query}*" if len(words[-1]) > 1 or not words[-1].isascii() else None
+    is_first_page = search.after is None and search.limit <= _MAX_FOUND
+    if not (is_alone and is_first_page and search.order_by == "last" and not search.ascending):
+        condition = Condition(_WITH_TEXT, _HAS_TEXT, (half or query,))
+        return condition.best(connection), condition.parameters
     found = dict.fromkeys(_matching(connection, query))
-    # The last word may be half typed. What begins with it takes long to find only if it is frequent
-    # itself; and one letter is not looked for at the start of every word.
-    if len(found) < _MAX_FOUND and (len(words[-1]) > 1 or not words[-1].isascii()):
-        found |= dict.fromkeys(_matching(connection, f"{query}*"))
-    return list(islice(found, _MAX_FOUND))
+    # What begins with the last word takes long to find only if it is frequent itself.
+    if len(found) < _MAX_FOUND and half is not None:
+        found |= dict.fromkeys(_matching(connection, half))
+    newest = list(islice(found, _MAX_FOUND))
+    return f"session_id IN ({', '.join('?' * len(newest))})", newest
 
 
 def _matching(connection: sqlite3.Connection, query: str) -> Iterator[str]:
     """Yield the sessions that match a query to the full-text index, the last first."""
     found = set[str]()
-    cursor = connection.execute(
-        "SELECT turn.session_id FROM turn_text JOIN turn ON turn.id = turn_text.rowid "
-        "WHERE turn_text MATCH ? ORDER BY turn_text.rowid DESC",
-        (query,),
-    )
+    cursor = connection.execute(f"{_WITH_TEXT} ORDER BY turn_text.rowid DESC", (query,))
     for (session,) in cursor:
         if session and session not in found:
             found.add(session)
@@ -229,6 +242,18 @@ def _matching(connection: sqlite3.Connection, query: str) -> Iterator[str]:
 
 
 def _nanoseconds(moment: "datetime | timedelta") -> int:
+    """Return *moment*, or the time of so long before now, as SQLite can be given it."""
     if isinstance(moment, timedelta):
-        return time_ns() - moment // _MICROSECOND * 1000
-    return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND * 1000
+        nanoseconds = time_ns() - moment // _MICROSECOND * 1000
+    else:
+        # Near the ends of the calendar it may have no name in another zone.
+        aware = moment if moment.tzinfo is not None else _local(moment)
+        nanoseconds = (aware - _EPOCH) // _MICROSECOND * 1000
+    return min(max(nanoseconds, -_LATEST), _LATEST)
+
+
+def _local(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return moment.replace(tzinfo=UTC)

@@ -15,4 +15,8 @@ def message(shown: str) -> Message | None:
     role = _MESSAGE.match(shown)
     if role is None:
         return None
-    return Message(role[1], storable("\n".join(map(literal_eval, _TEXT.findall(shown)))))
+    try:
+        text = "\n".join(map(literal_eval, _TEXT.findall(shown)))
+    except (ValueError, SyntaxError):  # It only looks like what Python shows.
+        return None
+    return Message(role[1], storable(text))

@@ -24,8 +24,11 @@ class StoredTurns(Sequence[Turn]):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            start, stop, step = index.indices(self._number)
-            return tuple(self._read(start, max(0, stop - start)))[:: step or 1]
+            wanted = range(*index.indices(self._number))
+            if not wanted:
+                return ()
+            low, high = sorted((wanted[0], wanted[-1]))
+            return tuple(self._read(low, high - low + 1))[:: wanted.step]
         position = index + self._number if index < 0 else index
         if not 0 <= position < self._number:
             message = f"there are {self._number} turns, and none has the number {index}"

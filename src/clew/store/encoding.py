@@ -47,7 +47,7 @@ def untagged(attributes: Mapping[str, Any]) -> dict[str, Value]:
 def _tagged(value: Any) -> Any:
     match value:
         case str():
-            return str(value)
+            return str.__str__(value)  # Of a member of an enumeration, not the name.
         case bool() | int() | None:
             return value
         case float():

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 # Bit 8 says that it is known whether the parent is remote, bit 9 that it is.
 _LOCAL_PARENT, _REMOTE_PARENT = 0x100, 0x300
 _MOST_KNOWN = 256
+_PLAIN = frozenset({str, bool, int, float, bytes, tuple, dict, type(None)})
+"""The types that values are stored as; a pseudonym, say, is of a type made from one of them."""
 
 # What many spans share is converted once. It is kept together with what it was made of, so that its
 # id cannot become that of another object: the SDK's scopes cannot be referred to weakly.
@@ -61,7 +63,26 @@ def _attributes(attributes: Any) -> dict[str, Value]:
     except AttributeError:
         copied = attributes or {}
     # In older SDKs it is an OrderedDict once attributes were dropped.
-    return copied if type(copied) is dict else dict(copied)
+    found: dict[str, Value] = copied if type(copied) is dict else dict(copied)
+    if _PLAIN.issuperset(map(type, found.values())):
+        return found
+    return {key: _plain(value) for key, value in found.items()}
+
+
+def _plain(value: Any) -> Value:
+    """Return *value* as what it is made from: a member of an enumeration as its value, say."""
+    if type(value) in _PLAIN:
+        plain: Value = value
+        return plain
+    # What the type itself makes of the value: `str` of a member would be its name.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    other: Value = value
+    return other
 
 
 def _event(event: Any) -> Event:

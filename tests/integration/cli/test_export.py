@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
@@ -15,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from clew.store.database import connect
 from clew.store.otlp import from_json, from_protobuf
 from clew.store.reader import spans_after
+from clew.store.record import Resource, Scope
 from tests.support.conversation_spans import turn
 
 PER_BATCH = 512
@@ -197,6 +199,24 @@ def test_a_batch_that_is_too_large_is_sent_in_parts(clew, filled, target, path):
     assert ids(target.kept) == ids(stored(path))
 
 
+def test_of_a_batch_that_is_sent_in_parts_only_what_was_refused_is_sent_again(
+    clew, filled, target, path
+):
+    (too_large,) = (it for it in stored(path) if it.name == "search")
+
+    def without(body):
+        found = ids(from_protobuf(gzip.decompress(body)))
+        is_too_large = (too_large.trace_id, too_large.span_id) in found
+        return (413, {}, b"") if is_too_large else (200, {}, b"")
+
+    target.answers = [without] * 99
+    command = ["export", "--to", "otlp", "--endpoint", target.url, "--json"]
+    first = json.loads(clew(*command, status=1).stdout)
+    assert (first["exported"], first["refused"]) == (len(stored(path)) - 1, 1)
+    again = json.loads(clew(*command, status=1).stdout)
+    assert (again["exported"], again["refused"]) == (0, 1)
+
+
 def lines(file):
     text = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     return [from_json(line) for line in text.splitlines()]
@@ -256,6 +276,23 @@ def test_a_pipe_gets_json_lines(clew, filled):
     done = clew("export", "--to", "jsonl", "-", "--session", "chat-42")
     assert len(from_json(done.stdout)) == 6
     assert done.stderr.startswith("Exported 6 spans to standard output")
+
+
+def test_half_a_surrogate_pair_is_a_question_mark_in_a_table(clew, write, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    half = "caf\udce9"
+    resource, scope = Resource({"service.name": half}), Scope(half)
+    write(
+        [
+            replace(it, name=half, status_message=half, resource=resource, scope=scope)
+            for it in turn()
+        ]
+    )
+    file = tmp_path / "spans.parquet"
+    clew("export", "--to", "parquet", file)
+    rows = parquet.read_table(file).to_pylist()
+    names = ("name", "status_message", "service", "scope")
+    assert {row[name] for row in rows for name in names} == {"caf?"}
 
 
 def test_a_table_of_spans(clew, filled, tmp_path):

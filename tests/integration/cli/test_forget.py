@@ -6,6 +6,7 @@ import json
 import pytest
 
 from clew import evaluations
+from clew.context.pseudonyms import Pseudonym
 from clew.evaluations import Evaluation
 from clew.sessions.store import SessionStore
 from tests.support.conversation_spans import turn
@@ -53,6 +54,34 @@ def test_a_user_is_found_by_the_pseudonym(clew, write, sessions):
     assert "3 spans" in clew("forget", "--user", "ada", "--yes", **key).stdout
     assert sessions() == ["other"]
     assert "3 spans" in clew("forget", "--user", "bob", "--yes", **key).stdout
+
+
+def test_a_user_is_forgotten_under_the_id_and_the_pseudonym(clew, write, sessions):
+    key = {"CLEW_USER_ID_KEY": "a key"}
+    pseudonym = hmac.new(b"a key", b"ada", "sha256").hexdigest()
+    write(turn("old", "ada"), turn("new", pseudonym), turn("other", "bob"))
+    done = clew("forget", "--user", "ada", given="y\n", **key)
+    assert "2 sessions, 2 turns, 6 spans? [y/N]" in done.stderr
+    assert "6 spans in 2 traces" in done.stdout
+    assert sessions() == ["other"]
+
+
+def test_a_pseudonym_that_missed_its_column_is_forgotten(clew, write, sessions):
+    key = {"CLEW_USER_ID_KEY": "a key"}
+    pseudonym = Pseudonym(hmac.new(b"a key", b"ada", "sha256").hexdigest())
+    write(turn(user=pseudonym), turn("other", "bob"))  # As earlier versions wrote it.
+    assert "3 spans" in clew("forget", "--user", "ada", "--yes", **key).stdout
+    assert sessions() == ["other"]
+
+
+def test_a_user_who_has_only_rated_is_forgotten(clew, path, filled, sessions):
+    with SessionStore(path) as store:
+        given = {"label": "good", "annotator_kind": "HUMAN", "identifier": "eve"}
+        evaluations.add(store, Evaluation("thumbs", session_id="chat-43", **given))
+    done = clew("forget", "--user", "eve", given="y\n")
+    assert "Delete user 'eve': 0 sessions, 0 turns, 0 spans, 1 evaluation? [y/N]" in done.stderr
+    assert len(sessions()) == 3
+    assert "no user 'eve'" in clew("forget", "--user", "eve", "--yes", status=1).stderr
 
 
 def test_it_wants_one_of_both(clew, filled):

@@ -55,3 +55,13 @@ def test_a_file_that_is_not_there_does_not_keep_the_others_out(clew, file):
     assert "nowhere.jsonl cannot be read" in done.stdout
     assert "6 new spans" in done.stdout
     assert "Missing argument" in clew("import", status=2).stderr
+
+
+def test_what_could_be_read_before_the_end_of_half_a_file_is_added(clew, tmp_path):
+    lines = b"\n".join(to_json(turn(number=number)) for number in range(1, 400))
+    half = tmp_path / "half.gz"
+    half.write_bytes(gzip.compress(lines)[:-50])
+    (result,) = json.loads(clew("import", "--json", half, status=1).stdout)
+    assert result["error"]
+    assert result["new"] > 1000
+    assert result["new"] % 1000

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.cli import _figures, _terminal
+from clew.cli._calls import LONGEST, arguments_of
 from clew.cli._table import Column, table
 
 TEXTS = st.text(st.sampled_from("ab é世👋\u0301 -\u200d"), max_size=60)
@@ -114,3 +115,8 @@ def test_columns_are_left_out_where_there_is_no_room():
         "a   a lon…",
         "b   世界…",
     ]
+
+
+def test_arguments_that_are_nested_too_deeply_are_shown_as_text():
+    deep = "[" * 100_000
+    assert arguments_of(deep) == deep[:LONGEST]

@@ -1,10 +1,15 @@
 """What is forgotten is gone: from the tables, the index, and the bytes of the files."""
 
+from dataclasses import replace
+from unittest.mock import Mock
+
 import pytest
 
+from clew.context.pseudonyms import Pseudonym
+from clew.sessions import deletion
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
-from clew.store.record import SpanRecord
+from clew.store.record import Link, SpanRecord
 from clew.store.writer import Writer
 
 SECRETS = ("zanzibarquestion", "zanzibaranswer", "zanzibaruser", "zanzibarsession")
@@ -21,7 +26,7 @@ def turn(number, user, session, question, answer):
         attributes={
             "openinference.span.kind": "CHAIN",
             "session.id": session,
-            "user.id": user,
+            **({"user.id": user} if user else {}),
             "input.value": question,
             "output.value": answer,
         },
@@ -72,6 +77,86 @@ def test_other_sessions_of_the_user_and_other_users_of_the_session_stay(tmp_path
             ["two"],
         )
         assert [row["user_id"] for row in store.users()] == ["bob"]
+
+
+def carrier(rated, user):
+    """Return the span of somebody's feedback on a turn, which is in the turn's trace."""
+    said = {"name": "thumbs", "score": 1.0, "annotator_kind": "HUMAN", "identifier": user}
+    return SpanRecord(
+        trace_id=rated.trace_id,
+        span_id=b"feedback",
+        parent_id=rated.span_id,
+        name="feedback",
+        start=rated.end,
+        end=rated.end,
+        attributes={
+            "openinference.span.kind": "EVALUATOR",
+            "session.id": rated.attributes["session.id"],
+            "user.id": user,
+            **{f"trace.evaluations.0.evaluation.{key}": it for key, it in said.items()},
+        },
+        links=(Link(rated.trace_id, rated.span_id, {"clew.turn.root_id": rated.span_id.hex()}),),
+    )
+
+
+def test_who_has_only_rated_does_not_take_the_conversation_along(tmp_path):
+    path = tmp_path / "spans.db"
+    connection = connect(path, create=True)
+    rated = turn(1, None, "s1", "one", "yes")
+    Writer(connection).add([rated, carrier(rated, "bob")])
+    connection.close()
+    with SessionStore(path) as store:
+        assert store.list(rated="any")
+        assert store.forget(user="bob") == (1, 1)
+        assert [it.input.text for it in store.get("s1").turns] == ["one"]
+        assert store.list(rated="any") == []
+
+
+def test_spans_without_a_user_go_with_the_turn_of_a_user(tmp_path):
+    path = tmp_path / "spans.db"
+    connection = connect(path, create=True)
+    asked = turn(1, "ada", "s1", "one", "yes")
+    inside = replace(turn(1, None, "s1", "", ""), span_id=b"inside..", parent_id=asked.span_id)
+    Writer(connection).add([asked, inside, turn(2, None, "s1", "two", "no")])
+    connection.close()
+    with SessionStore(path) as store:
+        assert store.forget(user="ada") == (2, 1)
+        assert [it.input.text for it in store.get("s1").turns] == ["two"]
+
+
+def test_users_are_found_whose_ids_missed_the_column(tmp_path):
+    path = tmp_path / "spans.db"
+    connection = connect(path, create=True)
+    pseudonym = Pseudonym("ada")
+    # As earlier versions wrote them.
+    asked = turn(1, pseudonym, "s1", "one", "yes")
+    of_another = replace(turn(1, Pseudonym("bob"), "s1", "two", "no"), span_id=b"another.")
+    Writer(connection).add([asked, of_another, turn(2, "ada", "s2", "three", "yes")])
+    assert connection.execute("SELECT count(user_id) FROM span").fetchone() == (1,)
+    connection.close()
+    with SessionStore(path) as store:
+        assert store.forget(user="ada") == (2, 2)
+        assert [it.user_id for it in store.list()] == ["bob"]
+        assert store.sql("SELECT count(*) AS spans FROM spans")[0]["spans"] == 1
+        assert store.forget(user="ada") == (0, 0)
+
+
+def test_what_an_interrupted_deletion_left_in_the_index_goes_with_the_next(tmp_path, monkeypatch):
+    path = tmp_path / "spans.db"
+    connection = connect(path, create=True)
+    for number in range(1, 9):
+        Writer(connection).add([turn(number, "bob", "s1", f"saddle {number}", "wheel")])
+        with SessionStore(path) as store:
+            store.list()
+    Writer(connection).add([turn(9, "ada", "s2", "zanzibarquestion", "yes")])
+    connection.close()
+    with SessionStore(path) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(deletion, "_erase", Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                store.forget(user="ada")
+        assert store.forget(user="ada") == (0, 0)
+    assert not [it for it in tmp_path.iterdir() if b"zanzibarquestion" in it.read_bytes()]
 
 
 @pytest.mark.parametrize("given", [{}, {"session": "s1", "user": "ada"}])

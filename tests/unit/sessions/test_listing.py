@@ -1,7 +1,7 @@
 """Sessions are found by what is in them, and each page continues where the one before it ended."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from math import floor
 
 import pytest
@@ -132,6 +132,15 @@ def test_since_may_be_the_time_before_now(store_of):
     assert found(store, since=timedelta(days=1)) == {"s1", "s2"}
 
 
+@pytest.mark.parametrize("zone", [None, UTC, timezone(timedelta(hours=-5))])
+def test_times_may_be_the_ends_of_the_calendar(store_of, zone):
+    store = store_of(said(1, "one"))
+    first, last = datetime.min.replace(tzinfo=zone), datetime.max.replace(tzinfo=zone)
+    assert found(store, since=first, until=last) == {"s1"}
+    assert found(store, since=last) == found(store, until=first) == set()
+    assert found(store, since=timedelta.max) == {"s1"}
+
+
 def test_tags_and_errors(store_of):
     store = store_of(
         said(1, "one", **{"tag.tags": ("beta", "shop")}),
@@ -223,6 +232,24 @@ def test_text_goes_with_other_conditions_and_with_pages(store_of):
     assert [it.id for it in page] == ["s9", "s8", "s7", "s6"]
     rest = store.list(text="bicycle", order_by="first", after="s6")
     assert [it.id for it in rest] == ["s5", "s4", "s3", "s2", "s1"]
+
+
+@pytest.mark.parametrize("few", [1000, 3])
+def test_text_is_looked_for_in_all_sessions_where_more_is_asked(store_of, monkeypatch, few):
+    monkeypatch.setattr(listing, "_FEW", few)
+    monkeypatch.setattr(listing, "_MAX_FOUND", 3)
+    store = store_of(
+        said(1, "bicycle", user="ada"),
+        *(said(number, "bicycle", user="bob") for number in range(2, 9)),
+    )
+    assert found(store, text="bicycle", user="ada") == {"s1"}
+    assert found(store, text="bicyc", user="ada") == {"s1"}
+    assert len(found(store, text="bicycle", limit=1000)) == 8
+    assert found(store, text="bicycle", after="s3") == {"s1", "s2"}
+    assert store.list(text="bicycle", order_by="first", ascending=True, limit=1)[0].id == "s1"
+    assert found(store, text="?!", user="ada") == found(store, text="?!") == set()
+    # While one types, the sessions in which it was said last are enough.
+    assert found(store, text="bicycle", limit=3) == {"s8", "s7", "s6"}
 
 
 @pytest.mark.parametrize(

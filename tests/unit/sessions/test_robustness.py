@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clew.sessions import message_rules, rules, whole_turn_rules
-from clew.sessions.model import Turn
+from clew.sessions import llama_index_text, message_rules, rules, whole_turn_rules
+from clew.sessions.model import Message, Turn
 from clew.sessions.words import turns_of
 from clew.store.record import Event, Scope, SpanRecord
 from tests.support.session_totals import session_of
@@ -245,3 +245,11 @@ def test_ten_times_as_many_calls_take_about_ten_times_as_long():
         few, many = seconds_for(make(200)), seconds_for(make(2000))
         assert many < few * 25, make.__name__
         assert turns_of(make(1000))
+
+
+def test_what_only_looks_like_a_message_of_llama_index_is_no_error():
+    shown = (
+        "ChatMessage(role=<MessageRole.USER: 'user'>, blocks=[TextBlock(block_type='text', text='"
+    )
+    assert llama_index_text.message(shown + "hello')])") == Message("user", "hello")
+    assert llama_index_text.message(shown + "\\x')])") is None

@@ -1,7 +1,9 @@
 """A span of the SDK becomes the record that OpenTelemetry's own OTLP encoder makes of it."""
 
 import gc
+import json
 from dataclasses import replace
+from enum import Enum, IntEnum
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +25,10 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from clew.context.pseudonyms import Pseudonym
 from clew.store import sdk
+from clew.store.columns import split
+from clew.store.encoding import attributes_to_json
 from clew.store.otlp import from_json, from_protobuf, records_of, to_json, to_protobuf
 from clew.store.record import Scope
 from clew.store.sdk import record_of
@@ -154,6 +159,25 @@ def test_what_an_application_gives_by_mistake_breaks_no_export(write):
     assert (sent.name, sent.start, sent.end) == ("None", record.start, 0)
     assert sent.attributes == {"half": "?"}
     assert [(it.name, it.time) for it in sent.events] == [("None", 0)]
+
+
+def test_values_of_types_made_from_plain_ones_are_plain():
+    model = Enum("Model", {"SMALL": "gpt-4o-mini"}, type=str)
+    given = {
+        "user.id": Pseudonym("ada"),
+        "llm.model_name": model.SMALL,
+        "llm.token_count.prompt": IntEnum("Tokens", {"MANY": 7}).MANY,
+        "llm.cost.total": type("Cost", (float,), {})(0.5),
+        "tags": (model.SMALL,),
+        "is_new": True,
+    }
+    attributes = record_of(
+        ReadableSpan("s", SpanContext(1, 2, is_remote=False), attributes=given)
+    ).attributes
+    assert [type(it) for it in attributes.values()] == [str, str, int, float, tuple, bool]
+    values, rest = split(attributes)
+    assert [it for it in values if it is not None] == ["ada", "gpt-4o-mini", 7, 0.5]
+    assert json.loads(attributes_to_json(rest)) == {"tags": ["gpt-4o-mini"], "is_new": True}
 
 
 def test_a_span_without_a_context_is_refused():

@@ -67,8 +67,8 @@ class Endpoint:
         """What the endpoint is remembered by: its URL, without a password in it."""
         return without_password(self.url)
 
-    def send(self, records: Sequence[SpanRecord], outcome: Outcome) -> bool:
-        """Send *records*; add to *outcome*, and return whether they need not be sent again.
+    def send(self, records: Sequence[SpanRecord], outcome: Outcome) -> list[SpanRecord]:
+        """Send *records*; add to *outcome*, and return those that have to be sent again.
 
         A batch that is too large for the endpoint is sent in parts.
         """
@@ -76,18 +76,17 @@ class Endpoint:
         status = answer.status_code
         if status == HTTPStatus.OK:
             self._count(answer, len(records), outcome)
-            return True
+            return []
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(records) > 1:
             half = len(records) // 2
-            first = self.send(records[:half], outcome)
-            return self.send(records[half:], outcome) and first
+            return self.send(records[:half], outcome) + self.send(records[half:], outcome)
         reason = _said(answer)
         if status not in {*_ONLY_THIS_BATCH, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}:
             message = f"{self.name} answered {reason}"
             raise ExportError(message)
         outcome.refused += len(records)
         outcome.reasons[reason] = None
-        return False
+        return list(records)
 
     def _answer(self, body: bytes) -> requests.Response:
         """Return the answer to *body*; try again where that may help."""

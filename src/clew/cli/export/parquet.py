@@ -15,6 +15,7 @@ from clew.cli.export.result import Source
 from clew.evaluations.stored import carriers_with_ids
 from clew.store.columns import split
 from clew.store.encoding import tagged, to_json
+from clew.store.otlp.limits import encodable
 from clew.store.reader import spans_with_ids
 from clew.store.record import KINDS, SpanRecord
 from clew.store.replacing import replace
@@ -169,20 +170,20 @@ def _row(record: SpanRecord) -> tuple[Any, ...]:
         record.trace_id.hex(),
         record.span_id.hex(),
         record.parent_id.hex() if record.parent_id else None,
-        record.name,
+        encodable(record.name),
         kind,
         KINDS[record.kind] if record.kind < len(KINDS) else str(record.kind),
         record.start,
         record.end,
         (record.end - record.start) / 1e9,
         _STATUSES[record.status] if record.status < len(_STATUSES) else str(record.status),
-        record.status_message or None,
+        encodable(record.status_message) or None,
         model,
         provider,
         *tokens,
         cost,
         _text(record.resource.attributes.get("service.name")),
-        record.scope.name or None,
+        encodable(record.scope.name) or None,
         to_json(tagged(record.attributes)),
         json.dumps([[it.name, it.time, tagged(it.attributes)] for it in record.events])
         if record.events
@@ -197,4 +198,4 @@ def _row(record: SpanRecord) -> tuple[Any, ...]:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return encodable(value) if isinstance(value, str) else None

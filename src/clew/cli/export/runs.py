@@ -2,7 +2,7 @@
 
 import sys
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,10 +38,9 @@ def to_otlp(source: Source, endpoint: Endpoint, state: Path, kind: str = "otlp")
         refusals = 0
         try:
             for ids, records in _batches(source, missing):
-                if not records or endpoint.send(records, outcome):
-                    delivered.add(ids)
-                else:
-                    refusals += 1
+                refused = endpoint.send(records, outcome) if records else []
+                delivered.add(_without(source, ids, refused) if refused else ids)
+                refusals += bool(refused)
                 if refusals >= _REFUSALS and not outcome.accepted:
                     break
         except ExportError as error:
@@ -49,6 +48,20 @@ def to_otlp(source: Source, endpoint: Endpoint, state: Path, kind: str = "otlp")
     result.exported, result.rejected = outcome.accepted, outcome.rejected
     result.refused, result.reasons = outcome.refused, list(outcome.reasons)
     return result
+
+
+def _without(source: Source, ids: "array[int]", refused: Sequence[SpanRecord]) -> "array[int]":
+    """Return those of *ids* that are not of *refused* records."""
+    keys = {(it.trace_id, it.span_id) for it in refused}
+    kept = array("q")
+    for number in ids:
+        if number < FIRST:
+            records = [it for _, it in spans_with_ids(source.connection, [number])]
+        else:
+            records = carriers_with_ids(source.connection, [number])
+        if keys.isdisjoint((it.trace_id, it.span_id) for it in records):
+            kept.append(number)
+    return kept
 
 
 def to_clickhouse(source: Source, target: ClickHouse, state: Path) -> Result:
