@@ -114,11 +114,13 @@ def clew_before_task(task: Any = None, **_: Any) -> None:
     header = getattr(request, HEADER, None)
     context = Context() if header is None else unpack_context(_read(header))
     before, span = get_current(), get_current_span()
-    if not span.is_recording():
+    of_span = span.get_span_context()
+    if not span.is_recording() and (not of_span.is_valid or of_span.trace_flags.sampled):
         setattr(request, _CONTEXT_BEFORE, before)
         attach(context)
         return
-    # Another instrumentation has started the task's span, and will detach its context as well.
+    # Another instrumentation has started the task's span, which may not be sampled, and will detach
+    # its context as well.
     rest = {key: value for key, value in before.items() if key not in CONTEXT_KEYS}
     attach(set_span_in_context(span, Context({**rest, **context})))
     for key, value in find_attributes().attributes.items():
