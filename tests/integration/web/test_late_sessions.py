@@ -5,6 +5,8 @@ from collections import Counter
 
 import pytest
 from opentelemetry import context as otel
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -13,7 +15,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from clew import current, isolated, using_attributes, using_session, using_tags, using_user
+from clew import carry, current, isolated, using_attributes, using_session, using_tags, using_user
 from clew.patching.undo import UndoStack
 from clew.propagation.threads import instrument_threads
 from clew.spans.session_sampler import session_is_kept
@@ -299,6 +301,63 @@ def test_the_session_is_not_restored_in_isolated(telemetry, ids, request_of):
 
     request_of("chat-42", serve)
     assert ids("server") == (None, None)
+
+
+@pytest.fixture
+def unsampled():
+    return TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False).get_tracer("unsampled")
+
+
+def test_code_in_a_request_that_is_not_sampled_finds_its_session(unsampled, request_of):
+    def inside():
+        held = carry(lambda: current().session_id)
+        with using_user("ada"):
+            in_a_block = current()
+        return current().session_id, in_a_block, held
+
+    def serve():
+        before = otel.get_current()
+        result = as_a_server(unsampled, inside)
+        assert otel.get_current() is before
+        return result
+
+    found, in_a_block, held = request_of("chat-42", serve)
+    assert found == held() == "chat-42"
+    assert (in_a_block.session_id, in_a_block.user_id) == ("chat-42", "ada")
+    assert not current()
+
+
+def test_isolated_holds_in_a_request_that_is_not_sampled(unsampled, request_of):
+    def inside():
+        with isolated():
+            return current()
+
+    assert not request_of("chat-42", lambda: as_a_server(unsampled, inside))
+
+
+def test_what_comes_from_elsewhere_is_not_in_the_session_of_a_request(request_of):
+    def serve():
+        parent = SpanContext(1, 2, is_remote=True)
+        token = otel.attach(set_span_in_context(NonRecordingSpan(parent), otel.Context()))
+        found = current()
+        otel.detach(token)
+        return found
+
+    assert not request_of("chat-42", serve)
+
+
+def test_a_request_that_is_not_sampled_has_no_session_when_it_is_over(unsampled, request_of):
+    async def main():
+        async def goes_on():
+            await over.wait()
+            return as_a_server(unsampled, current)
+
+        over = asyncio.Event()
+        task = request_of("chat-42", lambda: asyncio.create_task(goes_on()))
+        over.set()
+        return await task
+
+    assert not asyncio.run(main())
 
 
 def test_sampling_uses_the_requests_session(telemetry, request_of):
