@@ -22,6 +22,7 @@ from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import get_current_span, set_span_in_context
 
 from clew.context.carry import Attributes, PackedContext, pack_context, unpack_context
+from clew.context.dropped_sessions import is_of_dropped_session
 from clew.context.ids import CONTEXT_KEYS, TAGS, USER_ID, usable_id
 from clew.context.lookup import find_attributes
 from clew.context.pseudonyms import Pseudonym
@@ -123,7 +124,10 @@ def clew_before_task(task: Any = None, **_: Any) -> None:
     # its context as well.
     rest = {key: value for key, value in before.items() if key not in CONTEXT_KEYS}
     attach(set_span_in_context(span, Context({**rest, **context})))
-    for key, value in find_attributes().attributes.items():
+    attributes = find_attributes().attributes
+    if is_of_dropped_session(attributes):
+        return
+    for key, value in attributes.items():
         span.set_attribute(key, value)
 
 

@@ -16,9 +16,11 @@ from opentelemetry.trace import (
 )
 
 from clew import carry, current, isolated, using_attributes, using_session, using_tags, using_user
+from clew.context.ids import SESSION_ID, USER_ID
 from clew.patching.undo import UndoStack
 from clew.propagation.threads import instrument_threads
 from clew.spans.session_sampler import session_is_kept
+from clew.web.request_ids import RequestSession
 from tests.integration.web.asgi_apps import WAYS, assembled
 from tests.integration.web.recorder import ASGIProbe
 from tests.support.sampling import sample_sessions
@@ -369,3 +371,24 @@ def test_sampling_uses_the_requests_session(telemetry, request_of):
     kept = [session for session in sessions if session_is_kept(session, 0.5)]
     assert 0 < len(kept) < 40
     assert [span.session for span in telemetry.record.spans] == kept
+
+
+def test_a_span_before_its_session_has_no_ids_of_one_that_is_dropped(telemetry, span):
+    undo = sample_sessions(telemetry.provider, 0.5)
+    sessions = [f"chat-{number}" for number in range(40)]
+    kept = [session for session in sessions if session_is_kept(session, 0.5)]
+
+    def serve_all():
+        for session in sessions:
+            with span(), using_session(session, user_id="ada"):
+                pass
+            with span("in a middleware"), RequestSession({SESSION_ID: session, USER_ID: "ada"}):
+                pass
+
+    serve_all()
+    told = [(each.session, each.user) for each in telemetry.record.spans]
+    found = [(s, "ada") if s in kept else (None, None) for s in sessions for _ in range(2)]
+    assert told == found
+    undo()
+    serve_all()
+    assert all(each.session for each in telemetry.record.spans[80:])
