@@ -1,12 +1,14 @@
 """CLEW_SESSION_ID and CLEW_USER_ID: as if the whole program ran in one block."""
 
+import pickle
+
 import pytest
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import SpanKind, set_span_in_context
 
 from clew import current, isolated, using_session, using_user
 from clew.context import ids
-from clew.context.carry import pack_context
+from clew.context.carry import pack_context, unpack_context
 from clew.core.settings import SETTINGS, misspelt
 from clew.patching.undo import UndoStack
 
@@ -89,6 +91,31 @@ def test_the_default_is_not_sent_as_an_id_of_the_context(telemetry):
     assert pack_context(Context()).attributes == {}
     with using_session("chat-42"):
         assert pack_context(Context()).attributes == {}
+
+
+@pytest.mark.parametrize("tracer", ["tracer", "instrumentor"])
+def test_the_default_is_carried_into_another_process(
+    telemetry, as_instrumentor, monkeypatch, tracer
+):
+    monkeypatch.setenv("CLEW_SESSION_ID", "nightly")
+    monkeypatch.setenv("CLEW_USER_ID", "robot")
+    undo = UndoStack("undoing what a test did")
+    ids.read_default_ids(undo)
+    packed = pickle.loads(pickle.dumps(pack_context(Context())))
+    undo.undo()
+    token = attach(unpack_context(packed))
+    try:
+        assert (current().session_id, current().user_id) == ("nightly", "robot")
+        with getattr(telemetry, tracer).start_as_current_span("root") as root:
+            telemetry.tracer.start_span("child").end()
+            assert telemetry.ids() == ("nightly", "robot")
+            assert root.parent is None
+            as_instrumentor(root.set_attribute, "session.id", "thread-1")
+        assert telemetry.ids() == ("thread-1", "robot")
+        with using_session("chat-42"):
+            assert (current().session_id, current().user_id) == ("chat-42", "robot")
+    finally:
+        detach(token)
 
 
 def test_the_default_user_id_is_pseudonymised(telemetry, monkeypatch, batch):

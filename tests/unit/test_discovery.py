@@ -102,3 +102,33 @@ def test_the_group_must_be_a_group_and_not_only_a_word(install):
     install("one", "maze-tracing", f"[console_scripts]\n{GROUP} = maze:main\n")
     assert found().keys() == by_metadata().keys()
     assert GROUP not in found()
+
+
+FILES = {
+    "a module": ("maze_core/__init__.py,,\n", None, ("maze_core",)),
+    "editable": ("__editable__.maze_core.pth,,\n", None, ("maze",)),
+    "editable, with a finder": ("__editable___maze_finder.py,,\n", None, ("maze",)),
+    "editable, by hatchling": ("_editable_impl_maze.py,,\n", None, ("maze",)),
+    "editable, with its modules": ("a.pth,,\n", "labyrinth\ntests\n", ("labyrinth",)),
+    "no list of files": (None, None, ("maze",)),
+}
+
+
+@pytest.mark.parametrize(("record", "top_level", "expected"), FILES.values(), ids=FILES)
+def test_the_modules_of_a_framework_that_lists_none(install, tmp_path, record, top_level, expected):
+    install("one", "maze-tracing", POINTS, REQUIRES)
+    install("two", "maze-core")
+    info = tmp_path / "two" / "maze_core-1.dist-info"
+    for name, text in {"RECORD": record, "top_level.txt": top_level}.items():
+        if text is not None:
+            (info / name).write_text(text)
+    if record is not None:  # A file that is listed, but does not exist, counts for nothing.
+        file = info.parent / record.partition(",")[0]
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    assert found()["maze"].triggers == expected
+
+
+def test_a_framework_that_is_not_installed_has_no_modules(install):
+    install("one", "maze-tracing", POINTS, REQUIRES)
+    assert found()["maze"].triggers == ()

@@ -1,8 +1,10 @@
 """Decorated methods of all kinds, and callables that are not plain functions."""
 
 import asyncio
+import copy
 import functools
 import inspect
+import pickle
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
@@ -196,3 +198,40 @@ def test_a_plain_function_that_returns_anothers_generator_or_coroutine(made_by):
 def test_a_class_cannot_be_decorated():
     with pytest.raises(IdentityTypeError, match=r"a class cannot be decorated \(Service\)"):
         session(Service)
+
+
+class Agent:
+    def __init__(self, chat):
+        self.chat = chat
+
+    @using_session(session_id=lambda self: self.chat)
+    def answer(self):
+        return self.chat, current().session_id
+
+    @session
+    @classmethod
+    def of_class(cls):
+        return cls.__name__, *ids()
+
+    @session
+    @staticmethod
+    def static():
+        return ids()
+
+
+@pytest.mark.parametrize("name", ["answer", "of_class", "static"])
+def test_decorated_methods_are_pickled_and_copied_like_plain_ones(name):
+    method = getattr(Agent("chat-1"), name)
+    expected = method()
+    assert pickle.loads(pickle.dumps(method))() == expected
+    assert copy.copy(method)() == expected
+    assert copy.deepcopy(method)() == expected
+    assert copy.deepcopy({"a tool": [method]})["a tool"][0]() == expected
+
+
+def test_a_deep_copy_of_a_decorated_method_belongs_to_the_copy_of_its_object():
+    agent = Agent("chat-1")
+    copied, method = copy.deepcopy((agent, agent.answer))
+    copied.chat = "chat-2"
+    assert method() == ("chat-2", "chat-2")
+    assert agent.answer() == ("chat-1", "chat-1")

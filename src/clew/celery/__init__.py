@@ -22,6 +22,7 @@ from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import get_current_span, set_span_in_context
 
 from clew.context.carry import Attributes, PackedContext, pack_context, unpack_context
+from clew.context.dropped_sessions import is_of_dropped_session
 from clew.context.ids import CONTEXT_KEYS, TAGS, USER_ID, usable_id
 from clew.context.lookup import find_attributes
 from clew.context.pseudonyms import Pseudonym
@@ -114,14 +115,19 @@ def clew_before_task(task: Any = None, **_: Any) -> None:
     header = getattr(request, HEADER, None)
     context = Context() if header is None else unpack_context(_read(header))
     before, span = get_current(), get_current_span()
-    if not span.is_recording():
+    of_span = span.get_span_context()
+    if not span.is_recording() and (not of_span.is_valid or of_span.trace_flags.sampled):
         setattr(request, _CONTEXT_BEFORE, before)
         attach(context)
         return
-    # Another instrumentation has started the task's span, and will detach its context as well.
+    # Another instrumentation has started the task's span, which may not be sampled, and will detach
+    # its context as well.
     rest = {key: value for key, value in before.items() if key not in CONTEXT_KEYS}
     attach(set_span_in_context(span, Context({**rest, **context})))
-    for key, value in find_attributes().attributes.items():
+    attributes = find_attributes().attributes
+    if is_of_dropped_session(attributes):
+        return
+    for key, value in attributes.items():
         span.set_attribute(key, value)
 
 

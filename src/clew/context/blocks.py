@@ -21,6 +21,7 @@ from clew.context.generator_bodies import (
     warn_inexact,
 )
 from clew.context.generators import GeneratorFrame, find_generator
+from clew.context.request import IN_BLOCK, with_request_context
 from clew.context.request_span import add_ids_to_request_span
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,7 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 OPEN_BODIES = "clew.open-bodies"
 """The context key of the `OpenBodies`, where a block was entered in a generator's body."""
 
-_TOP = "clew.entry"
+_TOP = IN_BLOCK
 """The context key of the innermost block's `_StackItem`."""
 
 ABSENT = object()
@@ -61,14 +62,9 @@ def context_inside(context: Context, changes: Changes) -> Context:
     return context
 
 
-def is_in_block(context: Context) -> bool:
-    """Whether *context* descends from a block."""
-    return _TOP in context
-
-
 def capture_context() -> Context:
     """Return the current context for later use elsewhere: what applies now, for good."""
-    context = get_current()
+    context = with_request_context(get_current())
     if OPEN_BODIES not in context:
         return context
     context = resolve_context(context)
@@ -164,7 +160,7 @@ class Block:
         return self._enter(sys._getframe(1))
 
     def _enter(self, frame: FrameType) -> Self:
-        before = _cleaned(get_current())
+        before = _cleaned(with_request_context(get_current()))
         entry = BlockEntry(self, self._changes())
         changes = {**entry.changes, _TOP: _StackItem(entry, before)}
         if (generator := find_generator(frame)) is not None:

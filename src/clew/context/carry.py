@@ -205,7 +205,10 @@ class PackedContext(NamedTuple):
 
 
 class RemoteParent(trace.NonRecordingSpan):
-    """A parent span in another process, with the ids that its children inherit from it."""
+    """A parent span in another process, with the ids that its children inherit from it.
+
+    Without a parent, its span context is invalid: the spans below it are roots.
+    """
 
     def __init__(self, context: trace.SpanContext, inherited: Attributes) -> None:
         super().__init__(context)
@@ -240,7 +243,11 @@ def unpack_context(packed: PackedContext) -> Context:
     """Return the context that *packed* describes, without anything of the current context."""
     context = Context(dict(packed.attributes))
     if packed.parent is None:
-        return context
+        if not packed.inherited:
+            return context
+        # The default ids of the other process: no span's, but what is said here replaces them, too.
+        parent = RemoteParent(trace.INVALID_SPAN_CONTEXT, packed.inherited)
+        return trace.set_span_in_context(parent, context)
     trace_id, span_id, flags, state = packed.parent
     span = trace.SpanContext(
         trace_id,

@@ -18,6 +18,7 @@ from clew.context.ids import (
     default_ids,
     id_attributes,
 )
+from clew.context.request import pending_request, with_request_context
 
 ISOLATED = "clew.isolated"
 """The context key that is set inside ``isolated()``: nothing is inherited there."""
@@ -34,6 +35,8 @@ def find_attributes(parent_context: Context | None = None) -> FoundAttributes:
     span, which may have been given an id by ``set_attribute`` alone, then the process's default.
     """
     context = get_current()
+    if pending_request() is not None:
+        context = with_request_context(context)
     if OPEN_BODIES in context:
         context = resolve_context(context)
     if parent_context is not None and parent_context is not context:

@@ -10,9 +10,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from opentelemetry.context import Context, attach, get_current
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, get_current_span
 
-from clew.context.blocks import is_in_block
+IN_BLOCK = "clew.entry"
+"""The context key of the innermost block, which a context has that descends from one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +23,9 @@ class _Request:
 
 
 _request: ContextVar[_Request | None] = ContextVar("clew.request", default=None)
+
+pending_request = _request.get
+"""Returns None where no request is being served. Each span asks this, so it is no function."""
 
 
 @contextmanager
@@ -47,6 +51,22 @@ def restore_request_context(kind: object) -> None:
     if kind is not SpanKind.SERVER or (request := _request.get()) is None:
         return
     context, current = request.context, get_current()
-    if context is not None and not is_in_block(current):
+    if context is not None and IN_BLOCK not in current:
         request.context = None
         attach(Context({**context, **current}))
+
+
+def with_request_context(current: Context) -> Context:
+    """Return the context *current*, with the request's where a span that is not sampled hides it.
+
+    No processor hears of such a span, so nothing can be restored when it starts.
+    """
+    if (request := _request.get()) is None or (context := request.context) is None:
+        return current
+    if IN_BLOCK in current:
+        return current  # As nearly always.
+    span = get_current_span(current)
+    of_span = span.get_span_context()
+    if span.is_recording() or not of_span.is_valid or of_span.is_remote:
+        return current
+    return Context({**context, **current})

@@ -11,6 +11,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, get_current_span
 
+from clew.context.dropped_sessions import is_of_dropped_session
 from clew.context.ids import IDS, SESSION_ID, USER_ID, default_ids, id_attributes
 from clew.core.containment import contain
 
@@ -70,6 +71,8 @@ def add_ids_to_request_span(context: Context, changes: Mapping[str, object]) -> 
             ids = id_attributes.__wrapped__(
                 context.get(SESSION_ID), context.get(USER_ID)
             ).attributes
+        if is_of_dropped_session(ids):
+            return
         own = application_attributes(request_span)
         if default := default_ids().attributes:
             own = {key: value for key, value in own.items() if default.get(key) != value}

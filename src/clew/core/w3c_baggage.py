@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote_to_bytes
 
 HEADER = "baggage"
+PSEUDONYM = "clew.pseudonym"
+"""The key of the member that names another member whose value is a pseudonym already."""
 MAX_BYTES = 8_192
 """The size that W3C Baggage requires everybody to pass on. clew reads and writes no more."""
 

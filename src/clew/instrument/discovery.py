@@ -4,7 +4,7 @@ All of it is read from package metadata. Nothing here imports a framework or an 
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from importlib.machinery import PathFinder
@@ -19,6 +19,9 @@ from clew.core.installed_version import version_of
 
 _GROUP = "openinference_instrumentor"
 _ENTRY_POINTS = "entry_points.txt"
+_TOP_LEVEL = "top_level.txt"
+_EDITABLE = ("__editable__", "_editable_impl_")
+"""How the modules begin that find a package which is installed editable."""
 _NAMES = frozenset(framework.name for framework in FRAMEWORKS)
 _IGNORED_MODULES = {"tests", "test", "docs", "examples", "scripts", "benchmarks"}
 
@@ -130,8 +133,10 @@ def _other(found: _Instrumentor) -> Candidate:
     point, requirements = found.point, _instruments(found)
     names = [requirement.name for requirement in requirements]
     triggers = tuple(dict.fromkeys(module for name in names for module in top_modules(name)))
-    # An instrumentor that does not declare what it instruments is most likely named after it.
-    triggers = triggers or (() if names else (point.name,))
+    if not triggers and (not names or any(map(version_of, names))):
+        # An instrumentor that does not declare what it instruments is most likely named after it,
+        # and so is one for a package that is installed, but lists no modules.
+        triggers = (point.name,)
     # A name in the table means that framework, even if another entry point has the same name.
     module = point.value.partition(":")[0]
     framework = Framework(
@@ -162,18 +167,28 @@ def top_modules(distribution: str) -> Iterator[str]:
     """Yield the topmost module of each package that *distribution* installs.
 
     A namespace package is never imported as a file, so no import hook sees it: not ``google`` is
-    yielded, but ``google.genai``.
+    yielded, but ``google.genai``. A package that is installed editable lists no files of its own,
+    but most then name their modules in ``top_level.txt``.
     """
     try:
-        files = metadata.files(distribution) or []
+        package = metadata.distribution(distribution)
     except metadata.PackageNotFoundError:
         return
+    found = list(_modules_of(package.files or []))
+    yield from found or [
+        name
+        for name in (package.read_text(_TOP_LEVEL) or "").split()
+        if name not in _IGNORED_MODULES
+    ]
+
+
+def _modules_of(files: Iterable[PurePosixPath]) -> Iterator[str]:
     packages: dict[str, set[PurePosixPath]] = {}
     for file in files:
         folder = PurePosixPath(file).parent
         if file.name == "__init__.py" and ".." not in folder.parts:
             packages.setdefault(folder.parts[0], set()).add(folder)
-        elif not folder.parts and file.suffix == ".py":
+        elif not folder.parts and file.suffix == ".py" and not file.name.startswith(_EDITABLE):
             yield file.stem
     for top, folders in sorted(packages.items()):
         if top in _IGNORED_MODULES:

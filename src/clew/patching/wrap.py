@@ -6,8 +6,9 @@ wrapped stays in place, but only passes calls on.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from functools import partial
-from inspect import getattr_static
+from inspect import getattr_static, isclass
 from types import ModuleType
 from typing import Any
 
@@ -106,11 +107,34 @@ class Patches:
         return ()
 
 
+class _PicklableBound(BoundFunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
+    """A method of a `PicklableWrapper`: it is pickled and copied like a bound method of Python."""
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return getattr, (self._self_bound_to(), self.__wrapped__.__name__)
+
+    def __copy__(self) -> "_PicklableBound":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        owner = self._self_bound_to()
+        if isclass(owner):
+            return self
+        return getattr(deepcopy(owner, memo), self.__wrapped__.__name__)
+
+    def _self_bound_to(self) -> Any:
+        """Return the object that it is a method of, or the class for a static method."""
+        owner = getattr(self.__wrapped__, "__self__", None)
+        return self._self_owner if owner is None else owner  # wrapt has no public name for it
+
+
 class PicklableWrapper(FunctionWrapper):  # type: ignore[type-arg]  # wrapt 1 has no arguments
     """A function wrapper that keeps the function's signature and kind, and can be pickled.
 
     It is pickled by its name, like a function. So a decorated function works in a process pool.
     """
+
+    __bound_function_wrapper__ = _PicklableBound
 
     def __reduce_ex__(self, protocol: object) -> str:
         return self.__wrapped__.__qualname__

@@ -43,8 +43,7 @@ from clew.propagation.redirects import wrap_redirects
 from clew.propagation.request_headers import BaggageHeader, read_header, replace_header
 from clew.spans.model_traffic import watch_model_calls
 
-PSEUDONYM = "clew.pseudonym"
-"""The key of the member that names another member whose value is a pseudonym already."""
+PSEUDONYM = w3c_baggage.PSEUDONYM
 KEYS = (*IDS, PSEUDONYM)
 
 

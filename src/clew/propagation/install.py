@@ -1,6 +1,7 @@
 """Adds `ClewPropagator` to OpenTelemetry's global propagators, when a setting asks for it."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from clew.core import otel_private, settings
@@ -28,9 +29,13 @@ def install_propagator(undo: UndoStack) -> None:
         instrument_clients()
     before = get_global_textmap()
     propagators = list(_flat(before))
+    of_clew = [it for it in propagators if isinstance(it, ClewPropagator)]
+    for one in of_clew:
+        if not one.active:  # It could not be removed, and is in use again until the next time.
+            undo.add(partial(_deactivate, one))
+            one.active = True
     if propagators and isinstance(propagators[-1], ClewPropagator):
         return
-    of_clew = [it for it in propagators if isinstance(it, ClewPropagator)]
     propagator = of_clew[0] if of_clew else ClewPropagator()
     others = [it for it in propagators if it not in of_clew] if of_clew else [before]
     composite = CompositePropagator([*others, propagator])
@@ -39,10 +44,14 @@ def install_propagator(undo: UndoStack) -> None:
         if get_global_textmap() is composite:
             set_global_textmap(before)
         elif not of_clew:  # The application has set others since, which may include this one.
-            propagator.active = False
+            _deactivate(propagator)
 
     undo.add(uninstall)
     set_global_textmap(composite)
+
+
+def _deactivate(propagator: Any) -> None:
+    propagator.active = False
 
 
 def _flat(propagator: Any) -> Iterator[Any]:

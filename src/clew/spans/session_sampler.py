@@ -7,8 +7,7 @@ span. For spans outside a session the application's sampler decides.
 import gc
 import logging
 from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
-from hashlib import sha256
+from functools import partial
 from typing import Any
 
 from opentelemetry.context import Context
@@ -16,6 +15,7 @@ from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import get_current_span
 
+from clew.context.dropped_sessions import drop_sessions, session_is_kept
 from clew.context.ids import SESSION_ID
 from clew.context.lookup import find_attributes
 from clew.context.request import restore_request_context
@@ -24,13 +24,6 @@ from clew.core.otel_private import span_processor_of, tracers_of
 from clew.patching.undo import UndoStack
 
 logger = logging.getLogger("clew")
-
-
-@lru_cache(maxsize=4096)
-def session_is_kept(session_id: str, rate: float) -> bool:
-    """Whether a session is in the share *rate* that is kept; the same result in every process."""
-    position = int.from_bytes(sha256(session_id.encode("utf-8", "replace")).digest()[:8])
-    return position < rate * 2**64
 
 
 def sample_sessions(provider: Any, rate: float, undo: UndoStack) -> None:
@@ -56,6 +49,7 @@ def sample_sessions(provider: Any, rate: float, undo: UndoStack) -> None:
             type(provider).__name__,
         )
         return
+    drop_sessions(rate, undo)
     _replace(provider, original, sampler)
 
 

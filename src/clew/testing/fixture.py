@@ -1,6 +1,7 @@
 """SessionFixture, what the fixture ``clew_session`` is; SessionUnderTest, what it returns."""
 
 from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -16,10 +17,20 @@ from clew.sessions.store import SessionNotFoundError, SessionStore
 from clew.testing.recording import Recorded
 
 _MOST_NAMED = 5
+_MOST_CHARACTERS = 240
+"""How much of a test's name is in an id, which has at most 256 with the number at its end."""
 
 
 class NothingRecordedError(ClewError, LookupError):
     """No span of the session was recorded, so nothing can be asserted on it."""
+
+
+def _short(test: str) -> str:
+    """Return the name of a test as an id, cut where it is too long; the same in every run."""
+    if len(test) <= _MOST_CHARACTERS:
+        return test
+    digest = sha256(test.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{test[: _MOST_CHARACTERS - 9]}-{digest}"
 
 
 class SessionFixture:
@@ -47,7 +58,8 @@ class SessionFixture:
         """
         if session_id is None:
             known = {it.id for it in self.sessions}
-            names = [self._test, *(f"{self._test}-{n}" for n in range(2, len(known) + 3))]
+            test = _short(self._test)
+            names = [test, *(f"{test}-{n}" for n in range(2, len(known) + 3))]
             session_id = next(name for name in names if name not in known)
         checked_id(session_id, "session_id")
         if user_id is not None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from opentelemetry.trace import get_current_span
 
 from clew.context.api import current, using_attributes
+from clew.context.dropped_sessions import is_of_dropped_session
 from clew.context.ids import SESSION_ID, USER_ID, external_id, id_attributes
 from clew.context.request_span import application_attributes
 from clew.core.containment import contain
@@ -113,7 +114,7 @@ def _stamp_current_span(attributes: Mapping[str, Any]) -> None:
     An instrumentation starts the span of a server before any middleware runs, without the session.
     """
     span = get_current_span()
-    if not span.is_recording():
+    if not span.is_recording() or is_of_dropped_session(attributes):
         return
     own = application_attributes(span)
     for key, value in attributes.items():

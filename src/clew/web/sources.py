@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clew.context.ids import SESSION_ID
+from clew.context.ids import SESSION_ID, USER_ID, usable_id
+from clew.context.pseudonyms import Pseudonym
 from clew.core import w3c_baggage
 from clew.core.errors import ConfigurationError
 
@@ -49,6 +50,8 @@ def from_cookie(name: str) -> "Cookie":
 
 def from_baggage(key: str | None = None) -> "Baggage":
     """Read the id from the W3C ``baggage`` header: ``session.id`` or ``user.id``, or *key*.
+
+    A ``user.id`` that clew has sent as a pseudonym stays the same one.
 
     >>> from_baggage()({"type": "http", "headers": [(b"baggage", b"session.id=chat%2042")]})
     'chat 42'
@@ -116,9 +119,13 @@ class Baggage:
     def __call__(self, request: Request) -> object:
         """Return what *request* has as the id, usable or not."""
         key = self.key or SESSION_ID
-        return w3c_baggage.single_value(
-            w3c_baggage.read(_values(request, w3c_baggage.HEADER), (key,))[key]
-        )
+        keys = (key, w3c_baggage.PSEUDONYM)
+        read = w3c_baggage.read(_values(request, w3c_baggage.HEADER), keys)
+        found = w3c_baggage.single_value(read[key])
+        if key == USER_ID and USER_ID in read[w3c_baggage.PSEUDONYM]:
+            usable = usable_id(found)
+            return found if usable is None else Pseudonym(usable)
+        return found
 
 
 def _values(request: Request, name: str) -> list[bytes]:

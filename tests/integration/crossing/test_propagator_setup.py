@@ -58,6 +58,30 @@ def test_a_propagator_that_cannot_be_removed_is_switched_off(python):
     )
 
 
+def test_a_propagator_that_could_not_be_removed_is_used_again(python):
+    python(
+        f"""{START}
+    from opentelemetry.propagators.composite import CompositePropagator
+    clew.instrument_all()
+    propagate.set_global_textmap(CompositePropagator([propagate.get_global_textmap()]))
+
+    def read():
+        return propagate.extract({{"baggage": "session.id=chat-42"}}).get("session.id")
+
+    for _ in range(2):
+        clew.uninstrument_all()
+        assert read() is None
+        clew.instrument_all()
+        assert read() == "chat-42"
+        assert names().count("{OURS}") == 1
+    clew.uninstrument_all()
+    assert read() is None
+    """,
+        **LISTED,
+        CLEW_TRUST_INBOUND="1",
+    )
+
+
 def test_uninstrument_all_removes_the_patches(python):
     pytest.importorskip("requests")
     python(

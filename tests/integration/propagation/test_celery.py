@@ -11,7 +11,10 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
-from opentelemetry.context import attach, set_value
+from opentelemetry.context import attach, detach, set_value
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+from opentelemetry.trace import get_current_span, set_span_in_context
 
 from clew import current, using_session
 from clew.context import ids
@@ -182,6 +185,29 @@ def test_between_two_tasks_a_worker_is_in_no_session(connected):
         attach(set_value("session.id", "left by the task"))
         task_postrun.send(sender=None, task=task)
         assert not current()
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_the_span_of_a_task_is_not_left_to_the_next_one(connected, sampled):
+    """The instrumentation of OpenTelemetry attaches it before clew, and detaches it before clew."""
+    from celery.signals import task_postrun, task_prerun
+
+    with using_session("chat-1"):
+        header = published()["clew"]
+    task = SimpleNamespace(
+        request=SimpleNamespace(is_eager=False, called_directly=False, clew=header)
+    )
+    tracer = TracerProvider(sampler=ALWAYS_ON if sampled else ALWAYS_OFF).get_tracer("test")
+    span = tracer.start_span("run/one")
+    token = attach(set_span_in_context(span))
+    task_prerun.send(sender=None, task=task)
+    assert current().session_id == "chat-1"
+    assert get_current_span().get_span_context() == span.get_span_context()
+    span.end()
+    detach(token)
+    task_postrun.send(sender=None, task=task)
+    assert not get_current_span().get_span_context().is_valid
+    assert not current()
 
 
 def test_after_disconnect_nothing_is_sent():

@@ -52,6 +52,33 @@ def test_sessions_without_an_id_are_named_after_the_test(run_pytest):
     assert done.counts() == {"passed": 2}, done.output
 
 
+def test_a_session_that_is_named_after_a_test_with_a_long_name(run_pytest):
+    done = run_pytest(
+        """
+        import pytest
+
+        import shop
+
+        seen = []
+
+        @pytest.mark.parametrize("_said", [1, 2], ids=[300 * "a" + "b", 300 * "a" + "c"])
+        def test_long(clew_session, _said):
+            with clew_session() as one, clew_session() as other:
+                shop.ask("Hello")
+            assert one.id.startswith("test_long[aaa")
+            assert len(one.id) == 240
+            assert other.id == one.id + "-2"
+            assert len(other.turns) == 1
+            seen.append(one.id)
+
+        def test_they_are_told_apart():
+            assert len(set(seen)) == 2
+            assert seen[0].endswith("-ed3fcaf7")
+        """
+    )
+    assert done.counts() == {"passed": 3}, done.output
+
+
 def test_a_block_is_entered_again_for_the_next_turn(run_pytest):
     done = run_pytest(
         """

@@ -5,6 +5,8 @@ from collections import Counter
 
 import pytest
 from opentelemetry import context as otel
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -13,10 +15,12 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from clew import current, isolated, using_attributes, using_session, using_tags, using_user
+from clew import carry, current, isolated, using_attributes, using_session, using_tags, using_user
+from clew.context.ids import SESSION_ID, USER_ID
 from clew.patching.undo import UndoStack
 from clew.propagation.threads import instrument_threads
 from clew.spans.session_sampler import session_is_kept
+from clew.web.request_ids import RequestSession
 from tests.integration.web.asgi_apps import WAYS, assembled
 from tests.integration.web.recorder import ASGIProbe
 from tests.support.sampling import sample_sessions
@@ -301,6 +305,63 @@ def test_the_session_is_not_restored_in_isolated(telemetry, ids, request_of):
     assert ids("server") == (None, None)
 
 
+@pytest.fixture
+def unsampled():
+    return TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False).get_tracer("unsampled")
+
+
+def test_code_in_a_request_that_is_not_sampled_finds_its_session(unsampled, request_of):
+    def inside():
+        held = carry(lambda: current().session_id)
+        with using_user("ada"):
+            in_a_block = current()
+        return current().session_id, in_a_block, held
+
+    def serve():
+        before = otel.get_current()
+        result = as_a_server(unsampled, inside)
+        assert otel.get_current() is before
+        return result
+
+    found, in_a_block, held = request_of("chat-42", serve)
+    assert found == held() == "chat-42"
+    assert (in_a_block.session_id, in_a_block.user_id) == ("chat-42", "ada")
+    assert not current()
+
+
+def test_isolated_holds_in_a_request_that_is_not_sampled(unsampled, request_of):
+    def inside():
+        with isolated():
+            return current()
+
+    assert not request_of("chat-42", lambda: as_a_server(unsampled, inside))
+
+
+def test_what_comes_from_elsewhere_is_not_in_the_session_of_a_request(request_of):
+    def serve():
+        parent = SpanContext(1, 2, is_remote=True)
+        token = otel.attach(set_span_in_context(NonRecordingSpan(parent), otel.Context()))
+        found = current()
+        otel.detach(token)
+        return found
+
+    assert not request_of("chat-42", serve)
+
+
+def test_a_request_that_is_not_sampled_has_no_session_when_it_is_over(unsampled, request_of):
+    async def main():
+        async def goes_on():
+            await over.wait()
+            return as_a_server(unsampled, current)
+
+        over = asyncio.Event()
+        task = request_of("chat-42", lambda: asyncio.create_task(goes_on()))
+        over.set()
+        return await task
+
+    assert not asyncio.run(main())
+
+
 def test_sampling_uses_the_requests_session(telemetry, request_of):
     undo = sample_sessions(telemetry.provider, 0.5)
     sessions = [f"chat-{number}" for number in range(40)]
@@ -310,3 +371,24 @@ def test_sampling_uses_the_requests_session(telemetry, request_of):
     kept = [session for session in sessions if session_is_kept(session, 0.5)]
     assert 0 < len(kept) < 40
     assert [span.session for span in telemetry.record.spans] == kept
+
+
+def test_a_span_before_its_session_has_no_ids_of_one_that_is_dropped(telemetry, span):
+    undo = sample_sessions(telemetry.provider, 0.5)
+    sessions = [f"chat-{number}" for number in range(40)]
+    kept = [session for session in sessions if session_is_kept(session, 0.5)]
+
+    def serve_all():
+        for session in sessions:
+            with span(), using_session(session, user_id="ada"):
+                pass
+            with span("in a middleware"), RequestSession({SESSION_ID: session, USER_ID: "ada"}):
+                pass
+
+    serve_all()
+    told = [(each.session, each.user) for each in telemetry.record.spans]
+    found = [(s, "ada") if s in kept else (None, None) for s in sessions for _ in range(2)]
+    assert told == found
+    undo()
+    serve_all()
+    assert all(each.session for each in telemetry.record.spans[80:])

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clew.context.ids import USER_ID, external_id
+from clew import current
+from clew.context.ids import USER_ID, external_id, read_user_id_key
 from clew.core.errors import ConfigurationError
 from clew.core.w3c_baggage import MAX_BYTES
 from clew.web import from_baggage, from_cookie, from_header
+from clew.web.request_ids import RequestSession
 from clew.web.sources import MAX_COOKIES
 
 
@@ -203,3 +205,29 @@ def test_the_time_is_linear(request_of, unit):
 
     # Quadratic would be 64 times, and ten million steps take longer than this allows.
     assert took(800_000) < 24 * took(LARGE) + 0.02
+
+
+@both
+def test_a_pseudonym_in_the_baggage_is_not_hashed_again(request_of, monkeypatch):
+    monkeypatch.setenv("CLEW_USER_ID_KEY", "a key")
+    read_user_id_key()
+    try:
+        sent = "user.id=of%20another%20service"
+        found = {}
+        for header in (sent, f"{sent},clew.pseudonym=user.id", f"{sent},clew.pseudonym=other"):
+            user_id = from_baggage("user.id")(request_of((b"baggage", header.encode())))
+            with RequestSession({USER_ID: external_id(user_id)}):
+                found[header] = current().user_id
+    finally:
+        monkeypatch.delenv("CLEW_USER_ID_KEY")
+        read_user_id_key()
+    hashed, kept, of_another = found.values()
+    assert kept == "of another service"
+    assert hashed == of_another != kept
+
+
+@both
+@pytest.mark.parametrize("value", [b"", b"%00", b"a,user.id=b", b"%FF"])
+def test_a_pseudonym_that_cannot_be_used_is_dropped(request_of, value):
+    header = b"clew.pseudonym=user.id,user.id=" + value
+    assert external_id(from_baggage("user.id")(request_of((b"baggage", header)))) is None
