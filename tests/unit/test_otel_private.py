@@ -33,6 +33,7 @@ ALLOWED = {
     "_replace": "of any named tuple",
     "_asdict": "of any named tuple",
     "_evaluators_": "the beginning of a module's name",
+    "_editable_impl_": "the beginning of a module's name, too",
     "_exit": "Python's, in os",
     "_log_metric_to_confident": "deepeval's",
     "_show_indicator": "deepeval's",
