@@ -2,7 +2,7 @@
 
 import json
 
-from clew.store.record import ERROR, Resource, Scope, SpanRecord
+from clew.store.record import ERROR, Link, Resource, Scope, SpanRecord
 
 SECOND = 10**9
 START = 1_780_000_000 * SECOND
@@ -77,3 +77,23 @@ def turn(
     outer = {"input.value": asked, "output.value": answered}
     spans.append(span("answer", "CHAIN", 0, 13, outer, None, error))
     return spans
+
+
+def rating(rated, user=None):
+    """Return the span of somebody's feedback on a turn, which is in the turn's trace."""
+    said = {"name": "thumbs", "score": 1.0, "annotator_kind": "HUMAN", "identifier": user or "user"}
+    return SpanRecord(
+        trace_id=rated.trace_id,
+        span_id=b"feedback",
+        parent_id=rated.span_id,
+        name="feedback",
+        start=rated.end,
+        end=rated.end,
+        attributes={
+            "openinference.span.kind": "EVALUATOR",
+            "session.id": rated.attributes["session.id"],
+            **({"user.id": user} if user else {}),
+            **{f"trace.evaluations.0.evaluation.{key}": it for key, it in said.items()},
+        },
+        links=(Link(rated.trace_id, rated.span_id, {"clew.turn.root_id": rated.span_id.hex()}),),
+    )

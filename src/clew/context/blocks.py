@@ -29,9 +29,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 OPEN_BODIES = "clew.open-bodies"
 """The context key of the `OpenBodies`, where a block was entered in a generator's body."""
 
-_TOP = IN_BLOCK
-"""The context key of the innermost block's `_StackItem`."""
-
 ABSENT = object()
 """Stands in `Changes` for: the context has no such key."""
 
@@ -68,8 +65,8 @@ def capture_context() -> Context:
     if OPEN_BODIES not in context:
         return context
     context = resolve_context(context)
-    top = _CAPTURED if _TOP in context else ABSENT
-    return with_changes(context, {_TOP: top, OPEN_BODIES: ABSENT})
+    top = _CAPTURED if IN_BLOCK in context else ABSENT
+    return with_changes(context, {IN_BLOCK: top, OPEN_BODIES: ABSENT})
 
 
 def resolve_context(context: Context) -> Context:
@@ -84,17 +81,17 @@ def resolve_context(context: Context) -> Context:
     in_context = {item.entry for item in stack} if running else ()
     for body in running:
         for entry in [entry for entry in body.entries if entry not in in_context]:
-            context = with_changes(context, {**entry.changes, _TOP: _StackItem(entry, context)})
+            context = with_changes(context, {**entry.changes, IN_BLOCK: _StackItem(entry, context)})
     return context
 
 
 def _stack(context: Context) -> list[_StackItem]:
     """Return the entries of *context*, the innermost first."""
     stack = []
-    item = context.get(_TOP)
+    item = context.get(IN_BLOCK)
     while isinstance(item, _StackItem):
         stack.append(item)
-        item = item.before.get(_TOP)
+        item = item.before.get(IN_BLOCK)
     return stack
 
 
@@ -107,7 +104,7 @@ def _without(
     """
     lowest = max(index for index, item in enumerate(stack) if item.entry in removed)
     undone: dict[str, tuple[object, object]] = {}
-    top = stack[lowest].before.get(_TOP, ABSENT)
+    top = stack[lowest].before.get(IN_BLOCK, ABSENT)
     for entry, before in reversed(stack[: lowest + 1]):
         without = _undo(before, undone, top)
         if entry in removed:
@@ -123,7 +120,7 @@ def _undo(context: Context, undone: Mapping[str, tuple[object, object]], top: ob
     restored = {
         key: before for key, (value, before) in undone.items() if context.get(key, ABSENT) is value
     }
-    return with_changes(context, {**restored, _TOP: top})
+    return with_changes(context, {**restored, IN_BLOCK: top})
 
 
 def _cleaned(context: Context) -> Context:
@@ -134,12 +131,12 @@ def _cleaned(context: Context) -> Context:
         if not open_bodies.any_open():
             context = with_changes(context, {OPEN_BODIES: ABSENT})
     # A task that starts the next one inside a block, and so on, would keep all entries alive.
-    top: Any = context.get(_TOP)
+    top: Any = context.get(IN_BLOCK)
     if top is None or not top.entry.left:
         return context
     while top is not ABSENT and top.entry.left:
-        top = top.before.get(_TOP, ABSENT)
-    return with_changes(context, {_TOP: top})
+        top = top.before.get(IN_BLOCK, ABSENT)
+    return with_changes(context, {IN_BLOCK: top})
 
 
 class Block:
@@ -162,7 +159,7 @@ class Block:
     def _enter(self, frame: FrameType) -> Self:
         before = _cleaned(with_request_context(get_current()))
         entry = BlockEntry(self, self._changes())
-        changes = {**entry.changes, _TOP: _StackItem(entry, before)}
+        changes = {**entry.changes, IN_BLOCK: _StackItem(entry, before)}
         if (generator := find_generator(frame)) is not None:
             known: Any = before.get(OPEN_BODIES)
             open_bodies = known if isinstance(known, OpenBodies) else None
@@ -180,7 +177,7 @@ class Block:
 
     def _leave(self, frame: FrameType) -> None:
         current, generator = get_current(), find_generator(frame)
-        top: Any = current.get(_TOP)
+        top: Any = current.get(IN_BLOCK)
         open_bodies = current.get(OPEN_BODIES)
         if generator is None and open_bodies is None and top and top.entry.block is self:
             top.entry.left = True  # As nearly always.
@@ -218,14 +215,14 @@ class Block:
             for entry in reversed(body.entries):
                 if entry.block is self:
                     return entry
-        item = current.get(_TOP)
+        item = current.get(IN_BLOCK)
         of_a_body = None
         while isinstance(item, _StackItem):
             if item.entry.block is self:
                 if item.entry.body is None:
                     return item.entry
                 of_a_body = of_a_body or item.entry
-            item = item.before.get(_TOP)
+            item = item.before.get(IN_BLOCK)
         return of_a_body
 
     async def __aenter__(self) -> Self:

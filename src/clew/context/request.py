@@ -13,7 +13,7 @@ from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import SpanKind, get_current_span
 
 IN_BLOCK = "clew.entry"
-"""The context key of the innermost block, which a context has that descends from one."""
+"""The context key of the innermost block's entry, which a context has that descends from one."""
 
 
 @dataclass(slots=True, eq=False)

@@ -65,7 +65,7 @@ class _Encoder:
 def _span_with_everything() -> ReadableSpan:
     here = SpanContext(1, 2, is_remote=True, trace_state=TraceState([("a", "1")]))
     values: Any = {"text": "a", "truth": True, "int": 1, "float": 0.5, "texts": ("a", "b")}
-    extended = {**values, "bytes": b"a", "map": {"a": 1, "b": ["c", {}]}, "none": (), "": ""}
+    extended = {**values, "bytes": b"a", "map": {"a": 1, "b": ["c", {}]}, "empty": (), "": ""}
     scope = InstrumentationScope("scope", "1", "https://example.com/scope", values)
     return ReadableSpan(
         "span", here, parent=here, resource=Resource(values, "https://example.com"),

@@ -293,6 +293,7 @@ def test_a_tab_in_the_background_has_no_connection(path, write, visit):
         assert asked == []
         page.evaluate(hide, arg=False)
         page.get_by_text("Question 1?").wait_for(timeout=20_000)
+        assert any("/events" in it for it in asked), "the old connection was kept"
         assert page.complaints == []
 
 

@@ -7,9 +7,8 @@ import pytest
 
 from clew.cli._turn_feed import TurnFeed
 from clew.store.database import connect
-from clew.store.record import Link, SpanRecord
 from clew.store.writer import Writer
-from tests.support.conversation_spans import SECOND, START, turn
+from tests.support.conversation_spans import SECOND, START, rating, turn
 
 
 @pytest.fixture
@@ -30,24 +29,6 @@ def feed(path):
     """Begin to follow the store, with these options."""
     with closing(connect(path, read_only=True)) as connection:
         yield lambda: TurnFeed(connection, only_new=True)
-
-
-def rating(rated):
-    return SpanRecord(
-        trace_id=rated.trace_id,
-        span_id=b"feedback",
-        parent_id=rated.span_id,
-        name="feedback",
-        start=rated.end,
-        end=rated.end,
-        attributes={
-            "openinference.span.kind": "EVALUATOR",
-            "session.id": rated.attributes["session.id"],
-            "trace.evaluations.0.evaluation.name": "thumbs",
-            "trace.evaluations.0.evaluation.score": 1.0,
-        },
-        links=(Link(rated.trace_id, rated.span_id, {}),),
-    )
 
 
 def asked(feed):

@@ -9,8 +9,9 @@ from clew.context.pseudonyms import Pseudonym
 from clew.sessions import deletion
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
-from clew.store.record import Link, SpanRecord
+from clew.store.record import SpanRecord
 from clew.store.writer import Writer
+from tests.support.conversation_spans import rating
 
 SECRETS = ("zanzibarquestion", "zanzibaranswer", "zanzibaruser", "zanzibarsession")
 
@@ -79,31 +80,11 @@ def test_other_sessions_of_the_user_and_other_users_of_the_session_stay(tmp_path
         assert [row["user_id"] for row in store.users()] == ["bob"]
 
 
-def carrier(rated, user):
-    """Return the span of somebody's feedback on a turn, which is in the turn's trace."""
-    said = {"name": "thumbs", "score": 1.0, "annotator_kind": "HUMAN", "identifier": user}
-    return SpanRecord(
-        trace_id=rated.trace_id,
-        span_id=b"feedback",
-        parent_id=rated.span_id,
-        name="feedback",
-        start=rated.end,
-        end=rated.end,
-        attributes={
-            "openinference.span.kind": "EVALUATOR",
-            "session.id": rated.attributes["session.id"],
-            "user.id": user,
-            **{f"trace.evaluations.0.evaluation.{key}": it for key, it in said.items()},
-        },
-        links=(Link(rated.trace_id, rated.span_id, {"clew.turn.root_id": rated.span_id.hex()}),),
-    )
-
-
 def test_who_has_only_rated_does_not_take_the_conversation_along(tmp_path):
     path = tmp_path / "spans.db"
     connection = connect(path, create=True)
     rated = turn(1, None, "s1", "one", "yes")
-    Writer(connection).add([rated, carrier(rated, "bob")])
+    Writer(connection).add([rated, rating(rated, "bob")])
     connection.close()
     with SessionStore(path) as store:
         assert store.list(rated="any")
