@@ -1,7 +1,11 @@
 """One tracer provider, one `instrument_all`, one provider server for the whole table."""
 
+import asyncio
 import os
+import sys
 import threading
+import time
+import traceback
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from clew import instrument_all, uninstrument_all
-from tests.landing.calls import LOOP
+from tests.landing.calls import LOOP, run
 from tests.landing.recording_results import RECORDING_RESULTS
 from tests.landing.results import RESULTS
 from tests.landing.said import WORDS
@@ -37,13 +41,31 @@ def _nothing_fails_to_detach(caplog):
 
 
 @pytest.fixture(autouse=True)
-def _threads_of_left_streams_have_ended():
-    """Wait for the threads in which DSPy reads a stream: they go on after it has been left."""
+def _left_streams_have_ended():
+    """Wait for what DSPy does in threads for a stream: it goes on after the stream has been left.
+
+    A stream that was left open on the loop of all cells is closed on it, so the loop is run, too.
+    """
     yield
-    for thread in threading.enumerate():
-        if "(producer)" in thread.name:
-            thread.join(timeout=30)
-            assert not thread.is_alive()
+    deadline = time.monotonic() + 30
+    while working := _threads_in_dspy():
+        assert time.monotonic() < deadline, f"still in DSPy after 30 s: {working}"
+        run(asyncio.sleep(0.01))
+
+
+def _threads_in_dspy():
+    """Return the names of the other threads that are somewhere in DSPy."""
+    names = {it.ident: it.name for it in threading.enumerate()}
+    del names[threading.get_ident()]
+    return [
+        names[thread]
+        for thread, frame in sys._current_frames().items()
+        if thread in names and any(_of_dspy(it) for it, _ in traceback.walk_stack(frame))
+    ]
+
+
+def _of_dspy(frame):
+    return frame.f_globals.get("__name__", "").partition(".")[0] == "dspy"
 
 
 @pytest.fixture(scope="session")
