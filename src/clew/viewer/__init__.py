@@ -8,6 +8,7 @@ modules in ``static/`` add live updates, keys, and parts that are loaded where t
     access.py        who may read: host names, the token, the headers of every answer
     receiving.py     spans over OTLP/HTTP at /v1/traces
     source.py        Source: the engine that the store is copied from, if there is one
+    bringing.py      what is answered while a session is copied from there
     readers.py       Readers, Reader: the store, opened for one request at a time
     answers.py       Answers: what takes long to count is kept for a while
     live.py          Changes: server-sent events when the store has changed

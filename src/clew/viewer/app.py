@@ -13,18 +13,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from clew.core.errors import ClewError, ConfigurationError
-from clew.core.wording import number_of
 from clew.sessions.maintenance import FileMaintenance
 from clew.sessions.store import SessionNotFoundError
 from clew.store.database import StoreError, StoreMissingError
 from clew.store.intake import Intake
 from clew.store.receiver import PATH, Receiver
 from clew.viewer.access import Access
+from clew.viewer.bringing import bring
 from clew.viewer.contents import excerpt
 from clew.viewer.live import Changes, events
 from clew.viewer.pages import (
@@ -45,12 +45,12 @@ from clew.viewer.pages import (
 )
 from clew.viewer.readers import Readers
 from clew.viewer.receiving import receive
-from clew.viewer.rendering import load_templates, page
+from clew.viewer.rendering import is_for_a_program, load_templates, page
 from clew.viewer.source import Source, source_of
 
 _STATIC = Path(__file__).with_name("static")
-_SECONDS_TO_COPY = 2.0
-"""How long a page waits for its session, before it says that it is coming."""
+_OF_ONE_SESSION = ("/session", "/session.json", "/session.py")
+"""The addresses that name a session by its id."""
 
 
 def create_app(
@@ -168,48 +168,14 @@ def _not_found(request: Request, error: Exception) -> Response:
     known = isinstance(error, SessionNotFoundError | LookupError)
     message = str(error) if known and not isinstance(error, KeyError | IndexError) else ""
     source = source_of(request)
-    if isinstance(error, SessionNotFoundError) and source and request.url.path == "/session":
-        return _brought(request, source)
+    if isinstance(error, SessionNotFoundError) and source and request.url.path in _OF_ONE_SESSION:
+        return bring(request, source, request.query_params.get("id", ""))
     if isinstance(error, SessionNotFoundError) and request.app.state.readers.share < 1:
         message += "; not everything that was stored is counted yet, so try again later"
-    return page(
-        request, "problem.html", status=404, title="Not found",
-        message=message or "There is no such page.",
-    )  # fmt: skip
-
-
-def _brought(request: Request, source: Source) -> Response:
-    """Answer a request to the page of a session that is not in the store, but maybe in *source*."""
-    session_id = request.query_params.get("id", "")
-    brought = source.bring(session_id, _SECONDS_TO_COPY)
-    status, seconds, title = 404, 0, "Not found"
-    message = (
-        f"There is no session {session_id!r} in {source.label}, of the time that is looked at."
-    )
-    if brought.traces is None:
-        status, seconds, title = 202, 1, "This session is on its way"
-        message = f"It is being copied from {source.label}, and shown here as soon as it has come."
-    elif brought.traces and _is_there(request, session_id):
-        return RedirectResponse(f"/session?{request.url.query}", 303)
-    elif brought.trouble:
-        status, seconds, title = 503, 5, "This session cannot be copied now"
-        message = brought.trouble
-    elif brought.traces:
-        traces = number_of(brought.traces, "trace")
-        message = f"The session {session_id!r} has {traces} in {source.label}, and no turn in them."
-    answer = page(request, "problem.html", status=status, title=title, message=message)
-    if seconds:
-        answer.headers["Refresh"] = str(seconds)
-    return answer
-
-
-def _is_there(request: Request, session_id: str) -> bool:
-    try:
-        with request.app.state.readers.lend() as reader:
-            reader.sessions.get(session_id)
-    except SessionNotFoundError:
-        return False
-    return True
+    message = message or "There is no such page."
+    if is_for_a_program(request):
+        return PlainTextResponse(message, 404)
+    return page(request, "problem.html", status=404, title="Not found", message=message)
 
 
 def _bad_request(request: Request, error: Exception) -> Response:
@@ -219,7 +185,7 @@ def _bad_request(request: Request, error: Exception) -> Response:
 
 
 def _store_trouble(request: Request, error: Exception) -> Response:
-    if request.url.path.endswith((".json", ".py", ".txt")):
+    if is_for_a_program(request):
         return PlainTextResponse(str(error), 503)
     message = str(error) if isinstance(error, ClewError) else f"SQLite: {error}"
     return page(

@@ -43,6 +43,11 @@ def page(request: Request, template_name: str, /, *, status: int = 200, **values
     return Page(template.render(values), status)
 
 
+def is_for_a_program(request: Request) -> bool:
+    """Whether the address is that of a file, so that an error is said in plain text."""
+    return request.url.path.endswith((".json", ".py", ".txt"))
+
+
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return Jinja's environment with our filters."""

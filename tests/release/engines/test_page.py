@@ -145,6 +145,34 @@ def test_a_session_that_is_nowhere_is_not_found(engine):
         assert page.get("/session?id=nobody").status_code == 404
 
 
+def test_sessions_to_compare_and_to_take_away_come_too(engine):
+    url, spans = engine
+    left, right = sessions_of(spans)[:2]
+    app = create_app(copy_place(url), source=Follower(url, pytest.fail))
+    with TestClient(app, base_url="http://localhost") as page:
+
+        def answer_of(address):
+            while (answer := page.get(address)).status_code == 202:
+                assert answer.headers["Retry-After"] == "1"
+            return answer
+
+        file = answer_of(f"/session.json?id={quote(left)}")
+        assert file.status_code == 200
+        assert file.json()["id"] == left
+        assert copied(copy_place(url)) == spans_of(spans, left)
+        compared = answer_of(f"/compare?a={quote(left)}&b={quote(right)}")
+        assert compared.status_code == 200
+        assert "of turns: in " in compared.text
+        assert copied(copy_place(url)) >= spans_of(spans, right)
+        unknown = answer_of(f"/compare?a={quote(left)}&b=nobody")
+        assert unknown.status_code == 404
+        assert "nobody" in unknown.text
+        nowhere = answer_of("/session.json?id=nobody")
+        assert nowhere.status_code == 404
+        assert nowhere.headers["Content-Type"].startswith("text/plain")
+        assert "There is no session 'nobody'" in nowhere.text
+
+
 def test_it_is_said_why_a_session_does_not_come(engine, monkeypatch):
     url, _ = engine
     app = create_app(copy_place(url), source=Follower(url, pytest.fail))

@@ -12,12 +12,14 @@ from clew.sessions.session import Session
 from clew.sessions.store import SessionNotFoundError
 from clew.viewer import differences, wording
 from clew.viewer.alignment import Pair, align
+from clew.viewer.bringing import bring, is_there
 from clew.viewer.contents import Excerpt, excerpt, one_line
 from clew.viewer.conversation import MessageView, message_view
 from clew.viewer.differences import Figure, Piece, figure
 from clew.viewer.parts import content_href
 from clew.viewer.readers import Reader, readers_of
 from clew.viewer.rendering import href, page
+from clew.viewer.source import source_of
 
 _PER_PAGE = 20
 MOST_TURNS = 2_000
@@ -27,6 +29,7 @@ _MAX_ERROR = 600
 _MOST_OFFERED = 12
 _SEARCHED = 400
 """Sessions among which those to offer are looked for: the latest ones of the user, and of all."""
+_NOT_FOUND = 404
 _BEGINNING = 1_000
 """Characters of two answers that tell whether they are different, besides their length."""
 _SIDES = 2
@@ -98,8 +101,20 @@ def compare(request: Request) -> Response:
         if both is not None:
             values = _comparison(request, reader, both)
     if both is None:
-        return _choice(request, left, right, "")
+        return _coming(request, left, right) or _choice(request, left, right, "")
     return page(request, "compare.html", **values)
+
+
+def _coming(request: Request, left: str, right: str) -> Response | None:
+    """Return what is answered while one of the two is copied from an engine; None if it is not."""
+    if (source := source_of(request)) is None:
+        return None
+    for session_id in (left, right):
+        if not is_there(request, session_id):
+            answer = bring(request, source, session_id)
+            if answer.status_code != _NOT_FOUND:
+                return answer
+    return None
 
 
 def _comparison(request: Request, reader: Reader, both: tuple[Session, Session]) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""Answers to who asks for a session that is not in the store, but maybe on its engine."""
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from clew.core.wording import number_of
+from clew.sessions.store import SessionNotFoundError
+from clew.viewer.readers import readers_of
+from clew.viewer.rendering import is_for_a_program, page
+from clew.viewer.source import Source
+
+_SECONDS_TO_COPY = 2.0
+"""How long a page waits for its session, before it says that it is coming."""
+
+
+def bring(request: Request, source: Source, session_id: str) -> Response:
+    """Have *source* copy a session; say that it comes, that it has come, or why it does not."""
+    brought = source.bring(session_id, _SECONDS_TO_COPY)
+    status, seconds, title = 404, 0, "Not found"
+    message = (
+        f"There is no session {session_id!r} in {source.label}, of the time that is looked at."
+    )
+    if brought.traces is None:
+        status, seconds, title = 202, 1, "This session is on its way"
+        message = f"It is being copied from {source.label}, and shown here as soon as it has come."
+    elif brought.traces and is_there(request, session_id):
+        return RedirectResponse(f"{request.url.path}?{request.url.query}", 303)
+    elif brought.trouble:
+        status, seconds, title = 503, 5, "This session cannot be copied now"
+        message = brought.trouble
+    elif brought.traces:
+        traces = number_of(brought.traces, "trace")
+        message = f"The session {session_id!r} has {traces} in {source.label}, and no turn in them."
+    if is_for_a_program(request):
+        answer: Response = PlainTextResponse(f"{title}. {message}", status)
+    else:
+        answer = page(request, "problem.html", status=status, title=title, message=message)
+    if seconds:
+        answer.headers["Refresh"] = answer.headers["Retry-After"] = str(seconds)
+    return answer
+
+
+def is_there(request: Request, session_id: str) -> bool:
+    """Whether a session is in the store already."""
+    try:
+        with readers_of(request).lend() as reader:
+            reader.sessions.get(session_id)
+    except SessionNotFoundError:
+        return False
+    return True
