@@ -10,22 +10,26 @@ from pathlib import Path
 
 import pytest
 
+from tests.release.engines import spark_support
 from tests.release.engines.evaluated_engine import ENGINE, filled
 from tests.support.clickhouse_server import running
 from tests.support.generated_stores import generated_store
 
-pytestmark = [
-    pytest.mark.skipif(ENGINE not in {"clickhouse", "duckdb"}, reason="it has no slow spans"),
-    pytest.mark.timeout(300),
-]
+pytestmark = pytest.mark.timeout(300)
 MANY = 10**13
+MANY_FILES = 8_000
+KINDS = {"clickhouse": ["chdb", "http"], "duckdb": ["duckdb"], "spark": ["sail"]}
 _ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(params=["duckdb"] if ENGINE == "duckdb" else ["chdb", "http"])
+@pytest.fixture(params=KINDS.get(ENGINE, []))
 def slow(request, tmp_path):
-    """Yield the URL of a store whose spans take days to read."""
-    url = filled(generated_store(1, sessions=1)[0], tmp_path)
+    """Yield the URL of a store whose spans take days to read, or minutes."""
+    spans = generated_store(1, sessions=1)[0]
+    if request.param == "sail":
+        yield with_many_files(spark_support.fill(spans, tmp_path))
+        return
+    url = filled(spans, tmp_path)
     if request.param == "duckdb":
         import duckdb
 
@@ -46,6 +50,14 @@ def slow(request, tmp_path):
         return
     with running(url.partition(":")[2]) as port:
         yield f"clickhouse://writer:s3cret%2Fof%40writers@127.0.0.1:{port}/default?table=slow"
+
+
+def with_many_files(url):
+    """Have the only file of a lake there many times, which costs no space."""
+    (file,) = Path(url.partition("path=")[2]).rglob("*.parquet")
+    for number in range(MANY_FILES):
+        file.with_name(f"again-{number}.parquet").hardlink_to(file)
+    return url
 
 
 @pytest.mark.usefixtures("interruptible")
