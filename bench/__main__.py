@@ -22,7 +22,7 @@ BENCHES = (
     *("startup", "span", "call", "export", "memory", "exit"),
     *("counting", "store", "page", "signals", "metrics"),
 )
-BY_NAME = ("engines",)
+BY_NAME = ("engines", "engine_page")
 """Those that are run only when they are named: they need much that the others do not."""
 
 _VERSIONS_OF = (

@@ -109,14 +109,14 @@ def _make(folder: Path, place: Path, found: Engines, sessions: int) -> None:
     exported = place / "base" if sessions > BASE else lake
     environment = {"CLEW_STORE": str(place / "sessions.db")}
     state = ("--state", str(place / "state"))
-    _clew(environment, "export", "--store", str(base), "--to", "parquet", f"{exported}/")
-    _clew(
+    run_clew(environment, "export", "--store", str(base), "--to", "parquet", f"{exported}/")
+    run_clew(
         environment, "export", "--store", str(base), "--to", "clickhouse", found.clickhouse, *state
     )
-    _clew(environment, "engines", "init", "--store", found.clickhouse)
+    run_clew(environment, "engines", "init", "--store", found.clickhouse)
     original = f"parquet:{exported}"
     for url in (original, found.clickhouse):
-        _clew(environment, "engines", "update", "--store", url)
+        run_clew(environment, "engines", "update", "--store", url)
     if sessions == BASE:
         return
     copies = sessions // BASE
@@ -135,7 +135,8 @@ def _make(folder: Path, place: Path, found: Engines, sessions: int) -> None:
             _copy_tables(source, tables, dialect, copies, period)
 
 
-def _clew(environment: dict[str, str], *arguments: str) -> None:
+def run_clew(environment: dict[str, str], *arguments: str) -> None:
+    """Run a command, which has to succeed."""
     subprocess.run(
         [sys.executable, "-m", "clew", *arguments],
         env={**os.environ, **environment},

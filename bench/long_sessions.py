@@ -40,12 +40,12 @@ def make(path: Path) -> None:
 
 def _long(random: Random) -> Iterator[list[SpanRecord]]:
     for number in range(TURNS):
-        turn = _Turn(random, "long", number)
+        turn = Turn(random, "long", number)
         asked, answered = f"Question {number}: {'word ' * 30}", f"Answer {number}. {'text ' * 60}"
         turn.add("agent", "CHAIN", {"input.value": asked, "output.value": answered})
         for step in range(1, SPANS):
             if step % 2:
-                turn.add("chat", "LLM", _messages([("user", asked)], answered))
+                turn.add("chat", "LLM", messages([("user", asked)], answered))
             else:
                 turn.add("look_up", "TOOL", {"input.value": '{"n": 1}', "output.value": "found"})
         yield turn.spans
@@ -54,11 +54,11 @@ def _long(random: Random) -> Iterator[list[SpanRecord]]:
 def _history(random: Random) -> Iterator[list[SpanRecord]]:
     said = [("system", "You help.")]
     for number in range(TURNS):
-        turn = _Turn(random, "history", number)
+        turn = Turn(random, "history", number)
         asked, answered = f"Question {number}: {'word ' * 30}", f"Answer {number}. {'text ' * 60}"
         said.append(("user", asked))
         turn.add("chain", "CHAIN", {"input.value": asked, "output.value": answered})
-        turn.add("chat", "LLM", _messages(said, answered))
+        turn.add("chat", "LLM", messages(said, answered))
         said.append(("assistant", answered))
         yield turn.spans
 
@@ -66,12 +66,14 @@ def _history(random: Random) -> Iterator[list[SpanRecord]]:
 def _huge(random: Random) -> Iterator[list[SpanRecord]]:
     line = "A line with <b>markup</b> and some words, and a number, 1234.\n"
     text = line * (_MEGABYTES * 10**6 // len(line))
-    turn = _Turn(random, "huge", 0)
-    turn.add("chat", "LLM", _messages([("user", text)], text[::-1]))
+    turn = Turn(random, "huge", 0)
+    turn.add("chat", "LLM", messages([("user", text)], text[::-1]))
     yield turn.spans
 
 
-class _Turn:
+class Turn:
+    """The spans of a turn, as they are made."""
+
     def __init__(self, random: Random, session: str, number: int) -> None:
         self.spans: list[SpanRecord] = []
         self._random = random
@@ -98,7 +100,8 @@ class _Turn:
         )
 
 
-def _messages(sent: list[tuple[str, str]], answered: str) -> dict[str, Any]:
+def messages(sent: list[tuple[str, str]], answered: str) -> dict[str, Any]:
+    """Return the attributes of a model call."""
     attributes: dict[str, Any] = {
         "llm.model_name": "gpt-4o",
         "llm.token_count.total": sum(len(text) for _, text in sent) // 4,
