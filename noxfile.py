@@ -627,7 +627,9 @@ def bench_engines(session: nox.Session) -> None:
     """Measure questions on engines, beside the same questions written by hand."""
     groups = ("bench", *(f"engine-{engine}" for engine in ENGINES))
     _install(session, *ENGINES, "view", groups=groups)
-    session.run("python", "-m", "bench", "engines", *session.posargs)
+    benches = ("engines", "engine_page")
+    named = () if set(benches) & set(session.posargs) else benches
+    session.run("python", "-m", "bench", *named, *session.posargs)
 
 
 @nox.session(python=CURRENT)
