@@ -1,7 +1,11 @@
 """Delivery before an answer: when, how often, and for how long at most."""
 
+from threading import Event
+from time import monotonic
+
 import pytest
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -85,6 +89,61 @@ def test_also_when_the_handler_raises(tracer, flushes):
     assert len(flushes.given) == 1
 
 
+class Unanswered(SpanExporter):
+    """Waits for a collector that does not answer."""
+
+    def __init__(self):
+        self.asked, self.answers = Event(), Event()
+
+    def export(self, _spans):
+        self.asked.set()
+        self.answers.wait(60)
+        return SpanExportResult.SUCCESS
+
+
+@pytest.fixture
+def unanswered(monkeypatch):
+    """Two providers of an application, each with the SDK's processor before such an exporter."""
+    monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
+    monkeypatch.setenv("CLEW_EXIT_TIMEOUT", "0.2")
+    exporters = [Unanswered(), Unanswered()]
+    providers = [TracerProvider(shutdown_on_exit=False) for _ in exporters]
+    undo = UndoStack("undoing what a test did")
+    for provider, exporter in zip(providers, exporters, strict=True):
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        flush_before_answers(provider, undo)
+    yield providers, exporters
+    undo.undo()
+    for provider, exporter in zip(providers, exporters, strict=True):
+        exporter.answers.set()
+        provider.shutdown()
+
+
+def test_a_collector_that_does_not_answer_takes_no_more_than_the_time_of_an_exit(unanswered):
+    providers, exporters = unanswered
+    begun = monotonic()
+    for provider in providers:
+        provider.get_tracer("application").start_span("outermost").end()
+    assert monotonic() - begun < 5
+    assert all(exporter.asked.wait(30) for exporter in exporters)
+
+
+def test_all_providers_share_the_time_that_the_function_has(unanswered, monkeypatch):
+    monkeypatch.setenv("CLEW_EXIT_TIMEOUT", "60")
+    providers, exporters = unanswered
+
+    @flushed
+    def handler(_event, _context):
+        for provider in providers:
+            provider.get_tracer("application").start_span("outermost").end()
+        return "an answer"
+
+    begun = monotonic()
+    assert handler({}, Context(1_200)) == "an answer"
+    assert 0.9 < monotonic() - begun < 1.9
+    assert all(exporter.asked.wait(30) for exporter in exporters)
+
+
 class Context:
     def __init__(self, milliseconds):
         self.milliseconds = milliseconds
@@ -98,6 +157,18 @@ def test_it_takes_no_longer_than_the_function_has(tracer, flushes, milliseconds,
     flushed(lambda *_: None)({}, Context(milliseconds))
     (given,) = flushes.given
     assert most - 0.5 < given <= most
+
+
+@pytest.mark.usefixtures("tracer")
+def test_the_context_may_be_any_argument(flushes):
+    class Function:
+        @flushed
+        def handler(self, event, context):
+            return event, context
+
+    Function().handler({}, Context(1_200))
+    Function().handler(event={}, context=Context(1_200))
+    assert [0.5 < given <= 1 for given in flushes.given] == [True, True]
 
 
 @pytest.mark.usefixtures("tracer")

@@ -16,10 +16,12 @@ outermost span ends. A function that makes many of those is quicker with one exp
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
+from threading import Thread
+from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 
 from opentelemetry import trace
@@ -38,6 +40,7 @@ R = TypeVar("R")
 
 _RESERVED_SECONDS = 0.2
 """How much of a function's time is left for its answer."""
+_DOING = "exporting before a function answers"
 
 _flushed_later: ContextVar[bool] = ContextVar("clew.flushed-later", default=False)
 _processors = WeakById["_FlushingProcessor"]()
@@ -55,7 +58,7 @@ def flushed(handler: Callable[P, R]) -> Callable[P, R]:
             try:
                 return handler(*args, **kwargs)
             finally:
-                _flush(_seconds_left(args))
+                _flush(_seconds_left((*args, *kwargs.values())))
 
     return flushing
 
@@ -104,20 +107,45 @@ def _flush_later() -> Iterator[None]:
 
 
 def _flush(seconds: float) -> None:
+    """Export what has ended, in at most so many *seconds*.
+
+    The SDK's processors wait for as long as their exporter does, whatever time they are given. So
+    each provider is flushed in a thread; one that does not end in time goes on there.
+    """
     try:
         other = trace.get_tracer_provider()
-        for provider in [*_processors, *([] if _processors.get(other) else [other])]:
-            if (flush := getattr(provider, "force_flush", None)) is not None:
-                flush(int(seconds * 1000))
+        providers = [*_processors, *([] if _processors.get(other) else [other])]
+        flushes = [flush for it in providers if (flush := getattr(it, "force_flush", None))]
+        until = monotonic() + seconds
+        for thread in [_start(flush, seconds) for flush in flushes if seconds > 0]:
+            thread.join(max(0.0, until - monotonic()))
     except Exception:
-        contain("exporting before a function answers")
+        contain(_DOING)
 
 
-def _seconds_left(args: tuple[object, ...]) -> float:
+def _start(flush: Callable[[int], object], seconds: float) -> Thread:
+    def run() -> None:
+        _flushed_later.set(True)  # A span of the exporter's own must not start another flush.
+        try:
+            flush(int(seconds * 1000))
+        except Exception:
+            contain(_DOING)
+
+    # The function's process must be able to end while an exporter waits for its collector.
+    thread = Thread(target=run, name="clew-flush", daemon=True)
+    thread.start()
+    return thread
+
+
+def _seconds_left(arguments: Iterable[object]) -> float:
+    """Return how long a flush may take, given the arguments of a handler: one is the context."""
     timeout = settings.EXIT_TIMEOUT.read()
+    left = [it for argument in arguments if (it := _left_by(argument)) is not None]
+    return max(0.0, min([timeout, *(it - _RESERVED_SECONDS for it in left)]))
+
+
+def _left_by(argument: Any) -> float | None:
     try:
-        context: Any = args[1]
-        left = float(context.get_remaining_time_in_millis()) / 1000 - _RESERVED_SECONDS
+        return float(argument.get_remaining_time_in_millis()) / 1000
     except Exception:  # The handler may be called with anything.
-        return timeout
-    return max(0.0, min(timeout, left))
+        return None
