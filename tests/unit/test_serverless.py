@@ -6,6 +6,7 @@ from time import monotonic
 import pytest
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -56,6 +57,49 @@ def test_once_when_the_outermost_span_ends(tracer, flushes):
         assert flushes.given == []
     assert len(flushes.given) == 1
     assert 2 < flushes.given[0] <= 3
+
+
+class Hiding:
+    """Makes another provider's spans, and does not show what their processors are called by."""
+
+    def __init__(self, hidden):
+        self.hidden = hidden
+
+    def add_span_processor(self, processor):
+        self.hidden.add_span_processor(processor)
+
+    def get_tracer(self, name):
+        return Hiding(self.hidden.get_tracer(name))
+
+    def start_span(self, name):
+        return self.hidden.start_span(name)
+
+    def force_flush(self, timeout_millis):
+        return self.hidden.force_flush(timeout_millis)
+
+
+@pytest.mark.parametrize(("visible", "late"), [(True, True), (True, False), (False, False)])
+def test_an_exporter_has_the_span_whenever_it_was_added(monkeypatch, visible, late):
+    monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
+    sdk_provider = TracerProvider(shutdown_on_exit=False)
+    provider = sdk_provider if visible else Hiding(sdk_provider)
+    undo = UndoStack("undoing what a test did")
+    exporter = InMemorySpanExporter()
+    if late:
+        flush_before_answers(provider, undo)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    if not late:
+        flush_before_answers(provider, undo)
+    tracer, had = provider.get_tracer("application"), []
+    for number in range(3):
+        tracer.start_span(f"handler {number}").end()
+        had.append(len(exporter.get_finished_spans()))
+    undo.undo()
+    tracer.start_span("afterwards").end()
+    had_afterwards = len(exporter.get_finished_spans())
+    sdk_provider.shutdown()
+    assert had == [1, 2, 3]
+    assert had_afterwards == 3
 
 
 def test_a_parent_elsewhere_is_no_span_of_this_process(tracer, flushes):
@@ -198,7 +242,7 @@ def test_elsewhere_nothing_is_added(monkeypatch, flushes):
     flush_before_answers(provider, UndoStack("undoing what a test did"))
     provider.get_tracer("application").start_span("outermost").end()
     assert flushes.given == []
-    assert provider not in aws_lambda._processors
+    assert provider not in aws_lambda._providers
 
 
 def test_the_decorator_works_without_instrument_all():

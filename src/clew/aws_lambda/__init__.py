@@ -31,6 +31,7 @@ from clew.core import settings
 from clew.core.containment import contain
 from clew.core.weak_map import WeakById
 from clew.patching.undo import UndoStack
+from clew.patching.wrap import Patches
 from clew.spans.other_providers import add_processor
 
 __all__ = ["flushed"]
@@ -43,7 +44,12 @@ _RESERVED_SECONDS = 0.2
 _DOING = "exporting before a function answers"
 
 _flushed_later: ContextVar[bool] = ContextVar("clew.flushed-later", default=False)
+_providers = WeakById[bool]()
+"""The providers that clew was started with."""
+_on_end_patches = WeakById[Patches]()
+"""The wrappers around ``on_end`` of what calls each provider's processors."""
 _processors = WeakById["_FlushingProcessor"]()
+"""The processors that were added to other providers."""
 
 
 def flushed(handler: Callable[P, R]) -> Callable[P, R]:
@@ -66,10 +72,41 @@ def flushed(handler: Callable[P, R]) -> Callable[P, R]:
 def flush_before_answers(provider: Any, undo: UndoStack) -> None:
     """In a Lambda function, flush *provider* at each outermost span's end.
 
-    To be called after its other processors are added: each is called for a span in that order.
+    Processors are called in the order in which they were added, and the application may add one
+    later that exports. So a flush comes after the object that calls them all. Where a provider
+    does not show that, a processor is added instead: those that are added later miss the flush.
     """
     if not os.environ.get("AWS_LAMBDA_RUNTIME_API") or not hasattr(provider, "add_span_processor"):
         return
+    processors = getattr(provider.get_tracer("clew"), "span_processor", None)
+    if hasattr(processors, "__dict__") and callable(getattr(processors, "on_end", None)):
+        _wrap_on_end(processors, undo)
+    else:
+        _add_flushing_processor(provider, undo)
+    _providers[provider] = True
+
+
+def _wrap_on_end(processors: Any, undo: UndoStack) -> None:
+    patches = _on_end_patches.get(processors)
+    if patches is not None and patches.wraps(processors, "on_end"):
+        return
+    patches = Patches(doing="exporting when an outermost span ends")
+    undo.add(partial(_on_end_patches.discard, processors))
+    undo.add(patches.undo)
+    _on_end_patches[processors] = patches
+    patches.wrap_now([(processors, "on_end", _flush_after)])
+
+
+def _flush_after(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    result = wrapped(*args, **kwargs)
+    try:
+        _flush_if_outermost(*args, **kwargs)
+    except Exception:
+        contain(_DOING)
+    return result
+
+
+def _add_flushing_processor(provider: Any, undo: UndoStack) -> None:
     processor = _processors.get(provider)
     is_new = processor is None
     processor = processor or _FlushingProcessor()
@@ -88,13 +125,18 @@ class _FlushingProcessor(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Flush, if *span* is not inside another one of this process."""
-        outermost = span.parent is None or span.parent.is_remote
-        if self.active and outermost and not _flushed_later.get():
-            _flush(settings.EXIT_TIMEOUT.read())
+        if self.active:
+            _flush_if_outermost(span)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Do nothing: this processor keeps no spans."""
         return True
+
+
+def _flush_if_outermost(span: ReadableSpan) -> None:
+    outermost = span.parent is None or span.parent.is_remote
+    if outermost and not _flushed_later.get():
+        _flush(settings.EXIT_TIMEOUT.read())
 
 
 @contextmanager
@@ -114,7 +156,7 @@ def _flush(seconds: float) -> None:
     """
     try:
         other = trace.get_tracer_provider()
-        providers = [*_processors, *([] if _processors.get(other) else [other])]
+        providers = [*_providers, *([] if _providers.get(other) else [other])]
         flushes = [flush for it in providers if (flush := getattr(it, "force_flush", None))]
         until = monotonic() + seconds
         for thread in [_start(flush, seconds) for flush in flushes if seconds > 0]:

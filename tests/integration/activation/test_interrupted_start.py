@@ -47,7 +47,7 @@ def test_an_interrupted_start_changes_nothing():
     assert all(case["stopped"] for case in cases if case["when"] == "call")
     functions = {case["function"] for case in cases}
     steps = {
-        "aws_lambda.__init__.flush_before_answers",
+        "aws_lambda.__init__._wrap_on_end",
         "instrument.activation.Activator._instrument",
         "logging.providers._wrap_on_emit",
         "propagation.install.install_propagator",

@@ -53,7 +53,8 @@ class Interrupt(KeyboardInterrupt):
 
 def global_state():
     """Return what a start changes in the process, so that two such states can be compared."""
-    processors = PROVIDER._active_span_processor._span_processors
+    calling = PROVIDER._active_span_processor
+    processors = calling._span_processors
     log_processors = _logs.get_logger_provider()._multi_log_record_processor
     return {
         "wrapped": {
@@ -66,6 +67,7 @@ def global_state():
         "runtime context": context._RUNTIME_CONTEXT,
         "default ids": dict(find_attributes().attributes),
         "active processors": [it for it in processors if getattr(it, "active", True)],
+        "flush after spans": "on_end" in vars(calling),
         "log processors": "on_emit" in vars(log_processors),
         "sampler": (PROVIDER.sampler, TRACER.sampler),
         "providers to flush": list(fork._children.providers),
