@@ -6,7 +6,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from clew.context.api import using_session
 from clew.context.ids import checked_id
 from clew.core.errors import ClewError
 from clew.core.wording import number_of
@@ -14,7 +13,7 @@ from clew.instrument.api import instrument_all, running_provider
 from clew.instrument.report import State
 from clew.sessions.session import Session
 from clew.sessions.store import SessionNotFoundError, SessionStore
-from clew.testing.recording import Recorded
+from clew.testing.recording import ConversationBlock, Recorded
 
 _MOST_NAMED = 5
 _MOST_CHARACTERS = 240
@@ -84,6 +83,10 @@ class SessionFixture:
             self._store = SessionStore(self.path)
         return self._store
 
+    def block(self, session_id: str, user_id: str | None) -> ConversationBlock:
+        """Return a block for a conversation of this test."""
+        return ConversationBlock(self._recorded, session_id, user_id=user_id)
+
     def attach(self) -> None:
         """Record the spans of tracer providers that the application has set since, too."""
         self._recorded.attach()
@@ -112,11 +115,11 @@ class SessionUnderTest(_Figures):
         self._fixture = fixture
         self._id = session_id
         self._user_id = user_id
-        self._block: using_session | None = None
+        self._block: ConversationBlock | None = None
 
     def __enter__(self) -> Self:
         if self._block is None:
-            self._block = using_session(self._id, user_id=self._user_id)
+            self._block = self._fixture.block(self._id, self._user_id)
         self._fixture.attach()
         self._block.__enter__()
         return self

@@ -4,11 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import finalize
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.context import Context, get_current
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from clew.context.api import using_session
+from clew.context.blocks import Changes
+from clew.context.ids import SESSION_ID
 from clew.core import settings
 from clew.export.default_provider import has_exporters_configured, provider_of_the_application
 from clew.instrument.api import instrument_automatically, running_provider, uninstrument_all
@@ -27,10 +32,12 @@ class Recorded:
         self._recording = recording
         self._file = FileWriter(path)
         self._waiting: list[ReadableSpan] = []
+        self._is_closed = False
 
     def add(self, span: ReadableSpan) -> None:
-        """Keep a span that has ended."""
-        self._waiting.append(span)
+        """Keep a span that has ended, unless the test is over."""
+        if not self._is_closed:
+            self._waiting.append(span)
 
     def attach(self) -> None:
         """Record the spans of tracer providers that the application has set since, too."""
@@ -47,20 +54,76 @@ class Recorded:
 
     def close(self) -> None:
         """Close the file."""
+        self._is_closed = True
         self._file.close()
 
 
+class _Conversation(NamedTuple):
+    """What the block of a conversation puts into the context."""
+
+    recorded: Recorded
+    session_id: object
+
+
+_CONVERSATION = "clew.conversation"
+
+
+class ConversationBlock(using_session):
+    """The block of a session of a test: what is started inside it is recorded for that test."""
+
+    __slots__ = ("_recorded",)
+
+    def __init__(self, recorded: Recorded, session_id: str, *, user_id: str | None = None) -> None:
+        super().__init__(session_id, user_id=user_id)
+        self._recorded = recorded
+
+    def _changes(self) -> Changes:
+        changes = super()._changes()
+        # A string of its own: the application may set an equal id, for whichever test.
+        session_id = "".join(iter(str(changes[SESSION_ID])))
+        conversation = _Conversation(self._recorded, session_id)
+        return {**changes, SESSION_ID: session_id, _CONVERSATION: conversation}
+
+
+def _test_of(context: Context | None) -> Recorded | None:
+    """Return the test whose conversation *context* is in, and not in a session inside of that.
+
+    A worker that the application has started in one test goes on in its context, but each job may
+    have a session of its own, in any test.
+    """
+    conversation = context.get(_CONVERSATION) if context is not None else None
+    if context is None or not isinstance(conversation, _Conversation):
+        return None
+    is_inside = context.get(SESSION_ID) is conversation.session_id
+    return conversation.recorded if is_inside else None
+
+
 class _Processor(SpanProcessor):
-    """Gives each span that ends to the test that is running; no span, if none wants any."""
+    """Gives each span that ends to the test that it belongs to; no span, if none wants any.
+
+    That is the test in whose conversation it started, or else the one that was running then: a
+    thread may go on when its test is over, and must not add to the next one.
+    """
 
     def __init__(self) -> None:
         self.recorded: Recorded | None = None
+        self._tests: dict[tuple[int, int], Recorded] = {}
+        """The test of each span, for as long as that exists, by the ids of trace and span."""
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Remember which test *span* belongs to. When it ends, only a copy of it is seen."""
+        recorded = _test_of(parent_context) or _test_of(get_current()) or self.recorded
+        if recorded is not None and (context := span.context) is not None:
+            key = (context.trace_id, context.span_id)
+            self._tests[key] = recorded
+            finalize(span, self._tests.pop, key, None).atexit = False
 
     def on_end(self, span: ReadableSpan) -> None:
         """Keep *span*, if it is sampled."""
-        recorded, context = self.recorded, span.context
-        if recorded is not None and context is not None and context.trace_flags.sampled:
-            recorded.add(span)
+        if (context := span.context) is not None and context.trace_flags.sampled:
+            recorded = self._tests.get((context.trace_id, context.span_id), self.recorded)
+            if recorded is not None:
+                recorded.add(span)
 
 
 class Recording:

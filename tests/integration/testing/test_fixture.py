@@ -234,6 +234,85 @@ def test_threads_and_async_tests(run_pytest):
     assert done.counts() == {"passed": 2}, done.output
 
 
+def test_a_thread_left_over_from_one_test_adds_nothing_to_the_next(run_pytest):
+    done = run_pytest(
+        """
+        import gc, threading, shop
+        from opentelemetry import trace
+
+        over = threading.Event()
+        threads, open_spans = [], []
+
+        def start(target):
+            threads.append(threading.Thread(target=target))
+            threads[-1].start()
+
+        def ask_later():
+            over.wait(60)
+            shop.ask("Is anybody there?")
+
+        def test_first(clew_session):
+            with clew_session("refund") as session:
+                start(ask_later)
+                shop.ask("Hello")
+                open_spans.append(trace.get_tracer("shop").start_span("open"))
+            open_spans.append(trace.get_tracer("shop").start_span("open"))
+            assert len(session.turns) == 1
+
+        def test_second(clew_session, _clew_recording):
+            with clew_session("refund") as session:
+                over.set()
+                threads[0].join()
+                while open_spans:
+                    open_spans.pop().end()
+                shop.ask("Goodbye")
+            assert [turn.input.text for turn in session.turns] == ["Goodbye"]
+            names = [it["name"] for it in clew_session.store.sql("SELECT name FROM spans")]
+            assert names == ["ChatCompletion"]
+            gc.collect()
+            assert _clew_recording._processor._tests == {}
+        """
+    )
+    assert done.counts() == {"passed": 2}, done.output
+
+
+def test_a_worker_that_one_test_has_started_works_for_the_next(run_pytest):
+    done = run_pytest(
+        """
+        import queue, threading, shop
+        from clew import using_session
+
+        jobs = queue.Queue()
+        workers = []
+
+        def work():
+            while (job := jobs.get()) is not None:
+                with using_session("job"):
+                    shop.ask(job)
+                jobs.task_done()
+
+        def ask(text):
+            if not workers:
+                workers.append(threading.Thread(target=work))
+                workers[0].start()
+            jobs.put(text)
+            jobs.join()
+
+        def test_first(clew_session):
+            with clew_session("job") as session:
+                ask("Hello")
+            assert [turn.input.text for turn in session.turns] == ["Hello"]
+
+        def test_second(clew_session):
+            with clew_session("job") as session:
+                ask("Goodbye")
+            assert [turn.input.text for turn in session.turns] == ["Goodbye"]
+            jobs.put(None)
+        """
+    )
+    assert done.counts() == {"passed": 2}, done.output
+
+
 def test_several_processes_of_xdist(run_pytest):
     done = run_pytest(
         """
