@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from clew.aws_lambda import flush_before_answers
 from clew.context import ids
 from clew.core import settings
 from clew.core.backend_names import Alias
+from clew.core.containment import contain
 from clew.core.errors import ConfigurationError
 from clew.core.weak_map import WeakById
 from clew.export import default_provider
@@ -23,7 +24,7 @@ from clew.instrument.report import Activation, Report
 from clew.instrument.selection import select
 from clew.instrument.start_lock import StartLock
 from clew.logging.providers import stamp_global_logs
-from clew.patching.undo import UndoStack
+from clew.patching.undo import Undo, UndoStack
 from clew.propagation.fork import support_child_processes
 from clew.propagation.install import install_propagator
 from clew.propagation.logfire import instrument_logfire
@@ -87,6 +88,8 @@ class _Running:
 _start_lock = StartLock()
 _running: _Running | None = None
 _processors = WeakById[IdentityProcessor]()
+_after_start: list[Callable[[], None]] = []
+"""What `call_after_start` was given."""
 
 
 def instrument_all(  # noqa: PLR0913 - each is a choice that users want
@@ -194,12 +197,27 @@ def _start_or_reuse(
     finally:
         _start_lock.release()
     try:
-        running.activator.start() if is_new else running.activator.wait_and_retry()
+        _begin(running) if is_new else running.activator.wait_and_retry()
     except BaseException:
         if is_new:
             uninstrument_all()
         raise
     return running.activator, is_new
+
+
+def _begin(running: _Running) -> None:
+    for callback in _after_start:
+        try:
+            callback()
+        except Exception:
+            contain("telling of a start")
+    running.activator.start()
+
+
+def call_after_start(callback: Callable[[], None]) -> Undo:
+    """Call *callback* whenever clew was started, with no lock held; return what ends that."""
+    _after_start.append(callback)
+    return partial(_after_start.remove, callback)
 
 
 def _differing(options: _Options, running: "_Running | None") -> list[str]:

@@ -1,7 +1,7 @@
 """Recording: the spans that the application makes while a test runs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,12 @@ from clew.context.blocks import Changes
 from clew.context.ids import SESSION_ID
 from clew.core import settings
 from clew.export.default_provider import has_exporters_configured, provider_of_the_application
-from clew.instrument.api import instrument_automatically, running_provider, uninstrument_all
+from clew.instrument.api import (
+    call_after_start,
+    instrument_automatically,
+    running_provider,
+    uninstrument_all,
+)
 from clew.spans import cost
 from clew.spans.other_providers import add_processor
 from clew.spans.price_list import prices_are_installed
@@ -133,6 +138,7 @@ class Recording:
         self._processor = _Processor()
         self._providers: list[Any] = []
         self._is_started_here = False
+        self._stop_listening: Callable[[], None] | None = None
 
     def start(self) -> None:
         """Instrument the frameworks; with other arguments, if the application gives them later.
@@ -140,6 +146,8 @@ class Recording:
         Where no exporter is configured, the spans of tests go to no other place than their stores.
         """
         self._is_started_here |= running_provider() is None
+        # The application's own start may come inside a test, and bring a provider of its own.
+        self._stop_listening = self._stop_listening or call_after_start(self.attach)
         variables = {}
         if prices_are_installed() and not os.environ.get(settings.COST.name, "").strip():
             variables[settings.COST.name] = "1"
@@ -153,6 +161,9 @@ class Recording:
     def stop(self) -> None:
         """Undo what `start` has done."""
         cost.read_cost_setting()
+        if self._stop_listening is not None:
+            self._stop_listening()
+            self._stop_listening = None
         if self._is_started_here:
             uninstrument_all()
 

@@ -234,6 +234,36 @@ def test_threads_and_async_tests(run_pytest):
     assert done.counts() == {"passed": 2}, done.output
 
 
+@pytest.mark.parametrize("where", ["inside", "before"])
+def test_an_application_that_starts_inside_the_test_with_a_provider_of_its_own(run_pytest, where):
+    application = """
+        from contextlib import contextmanager
+        from opentelemetry.sdk.trace import TracerProvider
+        import clew, shop
+
+        @contextmanager
+        def running():
+            clew.instrument_all(tracer_provider=TracerProvider())
+            yield
+            clew.uninstrument_all()
+    """
+    blocks = ["clew_session('refund') as session", "application.running()"]
+    first, second = blocks if where == "inside" else reversed(blocks)
+    done = run_pytest(
+        f"""
+        import application, pytest, shop
+
+        @pytest.mark.parametrize("text", ["Hello", "Goodbye"])
+        def test_it(clew_session, text):
+            with {first}, {second}:
+                shop.ask(text)
+            assert [turn.input.text for turn in session.turns] == [text]
+        """,
+        files={"application.py": application},
+    )
+    assert done.counts() == {"passed": 2}, done.output
+
+
 def test_a_thread_left_over_from_one_test_adds_nothing_to_the_next(run_pytest):
     done = run_pytest(
         """
