@@ -5,9 +5,12 @@ turns everything on the record into attributes, also these ids; their type disti
 what the application set.
 """
 
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 from clew.context.ids import SESSION_ID, USER_ID
+
+_PROTOCOL_OF_SOCKET_HANDLERS = 1
 
 NAMES = {SESSION_ID: "session_id", USER_ID: "user_id"}
 """The names of the ids where a name cannot have a dot: in the formats of text logs."""
@@ -20,6 +23,15 @@ class StoredId(str):
 
     def __getitem__(self, key: Any) -> str:
         return type(self)(super().__getitem__(key))
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> str | tuple[Any, ...]:
+        """Become plain text for a log server, which may not have clew and could read no record.
+
+        The handlers of ``logging`` for sockets use protocol 1, multiprocessing a newer one.
+        """
+        if index(protocol) <= _PROTOCOL_OF_SOCKET_HANDLERS:
+            return str, (str(self),)
+        return super().__reduce_ex__(protocol)
 
 
 class NoId(StoredId):

@@ -7,6 +7,7 @@ import logging.config
 import logging.handlers
 import multiprocessing
 import queue
+import sys
 import threading
 import time
 
@@ -17,6 +18,7 @@ from clew import using_session, using_user
 from clew.context.pseudonyms import pseudonymise
 from clew.core import containment
 from clew.logging import SessionFilter, add_ids, patch_ids
+from tests.support.commands import run_command
 
 FORMAT = "%(session_id)s %(user_id)s %(message)s"
 
@@ -168,6 +170,33 @@ def test_a_filtered_record_can_be_pickled(application):
     assert (record.session_id, record.user_id) == ("chat-42", "ada")
     receiving.close()
     sending.close()
+
+
+@pytest.mark.parametrize(
+    "handler_class", [logging.handlers.SocketHandler, logging.handlers.DatagramHandler]
+)
+def test_a_log_server_without_clew_can_read_the_records(application, handler_class):
+    handler, sent = handler_class("127.0.0.1", 9), []
+    handler.send = sent.append
+    handler.addFilter(SessionFilter())
+    application.addHandler(handler)
+    with both():
+        application.info("inside")
+    application.info("outside")
+    # -S: without the packages that are installed here.
+    done = run_command(
+        [sys.executable, "-I", "-S", "-c", LOG_SERVER],
+        input=json.dumps([record[4:].hex() for record in sent]),
+    )
+    assert json.loads(done.stdout) == [["chat-42", "ada", "inside"], ["-", "-", "outside"]]
+
+
+LOG_SERVER = """
+import json, pickle, sys
+
+records = [pickle.loads(bytes.fromhex(record)) for record in json.load(sys.stdin)]
+print(json.dumps([[it["session_id"], it["user_id"], it["msg"]] for it in records]))
+"""
 
 
 def test_several_handlers_and_loggers_have_the_same_ids(application, text):
