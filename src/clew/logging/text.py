@@ -43,10 +43,13 @@ class SessionFilter(logging.Filter):
             ids = {}
             contain("adding the ids to a log record")
         finally:
+            # A format reads this dictionary, and setattr() may raise: a class of the application's
+            # own may have a property of that name. None is a default of its, and no id.
+            values = vars(record)
             for key, name in NAMES.items():
-                if name not in vars(record):
+                if values.get(name) is None:
                     value = ids.get(key)
-                    setattr(record, name, self._outside if value is None else StoredId(value))
+                    values[name] = self._outside if value is None else StoredId(value)
         return super().filter(record)
 
 

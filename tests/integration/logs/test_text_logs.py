@@ -62,6 +62,42 @@ def test_ids_on_the_record_have_precedence(application, text):
     assert text() == ["mine ada extra", "mine 7 dotted", "mine - outside"]
 
 
+class WithDefaults(logging.LogRecord):
+    """Every record has the ids, before there are any."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.session_id = self.user_id = None
+
+
+class ReadOnly(logging.LogRecord):
+    """It has an id of its own, which can only be read."""
+
+    session_id = property(lambda _: "its own")
+
+
+@pytest.fixture
+def record_class():
+    before = logging.getLogRecordFactory()
+    yield logging.setLogRecordFactory
+    logging.setLogRecordFactory(before)
+
+
+def test_none_on_a_record_is_no_id(application, text, record_class):
+    record_class(WithDefaults)
+    with both():
+        application.info("inside")
+    application.info("outside")
+    assert text() == ["chat-42 ada inside", "- - outside"]
+
+
+def test_a_record_class_may_have_a_property_of_that_name(application, text, record_class):
+    record_class(ReadOnly)
+    with both():
+        application.info("inside")
+    assert text() == ["chat-42 ada inside"]
+
+
 @pytest.mark.usefixtures("user_id_key")
 def test_user_ids_are_pseudonyms(application, text):
     with both():
