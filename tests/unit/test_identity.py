@@ -1,5 +1,6 @@
 """An id in the application's own call: usable, or an error at that line without the value."""
 
+import json
 import traceback
 import unicodedata
 from enum import Enum, StrEnum
@@ -19,6 +20,7 @@ from clew import (
     using_session,
     using_user,
 )
+from clew.context.identity import as_json
 
 SECRET = "s3cr3t-4711"
 any_character = st.characters(exclude_categories=())
@@ -248,3 +250,8 @@ def test_an_identity_is_immutable_and_false_when_empty():
     assert Identity(tags=("a",))
     with pytest.raises(AttributeError):
         Identity().session_id = "chat-42"
+
+
+def test_numbers_that_json_does_not_have_become_null():
+    metadata = {"score": float("nan"), "all": [float("inf"), 0.5], "NaN": "Infinity"}
+    assert json.loads(as_json(metadata)) == {"score": None, "all": [None, 0.5], "NaN": "Infinity"}

@@ -99,7 +99,7 @@ def command(
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         message = f"clew view needs {', '.join(missing)}: {pip_line('view')}"
         raise ViewMissingError(message)
-    chosen = {name: value for name, value in search.items() if value not in {None, ()}}
+    chosen = {name: value for name, value in search.items() if value is not None and value != ()}
     if chosen == {"order_by": "last"}:
         chosen = {}
     if directory is not None:

@@ -71,10 +71,16 @@ class Identity:
 
 
 def as_json(mapping: Mapping[str, object]) -> str | None:
-    """Return *mapping* as OpenInference writes it: as JSON, with ``str()`` of unknown objects."""
+    """Return *mapping* as OpenInference writes it: as JSON, with ``str()`` of unknown objects.
+
+    JSON has no NaN and no infinity; they become null.
+    """
     if not mapping:
         return None
-    return encodable(json.dumps(mapping, default=str, ensure_ascii=False))
+    text = json.dumps(mapping, default=str, ensure_ascii=False)
+    if "NaN" in text or "Infinity" in text:
+        text = json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)
+    return encodable(text)
 
 
 def encodable(text: str) -> str:

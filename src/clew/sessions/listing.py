@@ -9,6 +9,7 @@ from itertools import islice
 from time import time_ns
 from typing import Any, Literal, NamedTuple, Self
 
+from clew.context.pseudonyms import pseudonymise
 from clew.core.errors import ConfigurationError
 from clew.sessions.figures import metadata_kind, metadata_value
 from clew.store.encoding import is_utf8
@@ -124,7 +125,7 @@ class Search:
         """Yield the conditions that a session has to meet."""
         for kind in ("user", "model", "framework", "tool", "tag"):
             if (value := getattr(self, kind)) is not None:
-                yield Condition.value(kind, value)
+                yield Condition.value(kind, *(_ids_of(value) if kind == "user" else [value]))
         for name, given in (self.metadata or {}).items():
             yield Condition.value(metadata_kind(name), metadata_value(given))
         if self.since is not None:
@@ -154,13 +155,14 @@ class Condition(NamedTuple):
     parameters: tuple[Any, ...]
 
     @classmethod
-    def value(cls, kind: str, value: str | None) -> Self:
-        """Return the condition that a session has this *value* of this *kind*."""
+    def value(cls, kind: str, *values: str | None) -> Self:
+        """Return the condition that a session has one of these *values* of this *kind*."""
+        is_one = f"IN ({', '.join('?' * len(values))})" if len(values) > 1 else "= ?"
         return cls(
-            "SELECT session_id FROM session_value WHERE kind = ? AND value = ?",
+            f"SELECT session_id FROM session_value WHERE kind = ? AND value {is_one}",
             "EXISTS (SELECT 1 FROM session_value AS other WHERE "
-            "other.session_id = session.session_id AND kind = ? AND value = ?)",
-            (kind, value),
+            f"other.session_id = session.session_id AND kind = ? AND value {is_one})",
+            (kind, *values),
         )
 
     @classmethod
@@ -173,6 +175,11 @@ class Condition(NamedTuple):
         count = f"SELECT count(*) FROM ({self.lookup} LIMIT {_FEW + 1})"
         (number,) = connection.execute(count, self.parameters).fetchone()
         return f"session_id IN ({self.lookup})" if number <= _FEW else self.test
+
+
+def _ids_of(user: str) -> list[str]:
+    """Return the ids under which a user is stored: also a pseudonym, if those are made here."""
+    return list(dict.fromkeys([user, str(pseudonymise(user))]))
 
 
 def find_sessions(

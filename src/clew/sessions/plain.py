@@ -2,6 +2,7 @@
 
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from clew.sessions.model import Turn
@@ -38,6 +39,12 @@ def _plain(value: Any, without: str = "") -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    return _single(value)
+
+
+def _single(value: Any) -> Any:
+    if isinstance(value, float) and not isfinite(value):
+        return None  # JSON has no NaN and no infinity.
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 
 

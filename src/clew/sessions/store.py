@@ -112,7 +112,7 @@ class SessionStore:
                 ``worst``: by the greater of friction and failure, then by the share of turns that
                 failed, by errors, and by latency.
             ascending: Return those with the lowest figure first.
-            user: Only sessions of this user.
+            user: Only sessions of this user, or of their pseudonym with ``CLEW_USER_ID_KEY``.
             model: Only sessions in which this model was called.
             framework: Only sessions in which this framework was used.
             tool: Only sessions in which this tool was called.

@@ -6,11 +6,11 @@ there. Its requests name the other site as their host, and are refused.
 
 from collections.abc import Iterable
 from hmac import compare_digest
-from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -86,8 +86,12 @@ class Access:
         return answer
 
     def _carries_token(self, given: str, headers: Headers) -> bool:
-        bearer = headers.get("authorization", "").removeprefix("Bearer ")
-        return any(map(self._matches, (given, _cookie(headers.get("cookie", "")), bearer)))
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            bearer = ""
+        # Starlette's parser goes on after a cookie that it cannot read, of another application.
+        cookie = cookie_parser(headers.get("cookie", "")).get(_COOKIE, "")
+        return any(map(self._matches, (given, cookie, bearer)))
 
     def _matches(self, given: str) -> bool:
         return compare_digest(given.encode("utf-8", "replace"), self._token.encode())
@@ -112,12 +116,3 @@ def _is_navigation(headers: Headers) -> bool:
         "document",
         None,
     }
-
-
-def _cookie(header: str) -> str:
-    cookies = SimpleCookie()
-    try:
-        cookies.load(header)
-    except CookieError:
-        return ""
-    return cookies[_COOKIE].value if _COOKIE in cookies else ""

@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from clew.core.errors import ClewError
 
-MAX_BYTES = 400_000
+MAX_BYTES = 800_000
 """Of a form. A note of the greatest length takes that many, where each character takes twelve."""
 _MAX_FIELDS = 50
 FIELD = "form_token"

@@ -230,11 +230,14 @@ def save(
 ) -> None:
     """Keep what a form contains, as far as it is different from what the person said before.
 
-    A field that is not there is left as it is; an empty one withdraws what was said. The last of
-    *who* is the person's name; before it stands the name until now, where it has changed.
+    A field that is not there is left as it is, and so is one that the person has not changed: what
+    the form showed may be out of date. An empty one withdraws what was said. The last of *who* is
+    the person's name; before it stands the name until now, where it has changed.
     """
     wanted = _checked(fields)
     before, name_now = who[0], who[-1]
+    if before in {"", name_now}:
+        wanted = {name: text for name, text in wanted.items() if text != _shown(name, fields)}
     own = _own(store, session_id, key, name_now)
     added = []
     if name_now and not before:
@@ -259,9 +262,22 @@ def name_of(fields: Mapping[str, str]) -> str | None:
     return who
 
 
+def _shown(name: str, fields: Mapping[str, str]) -> str | None:
+    """Return what a form showed before the person changed anything; None if it does not say."""
+    text = fields.get(f"was_{name}")
+    return None if text is None else _normalised(name, text)
+
+
+def _normalised(name: str, text: str) -> str:
+    """Return what is kept of a text: browsers send lines in a way of their own."""
+    if name == "label":
+        return " ".join(text.split())
+    return text.replace("\r\n", "\n").strip() if name == "note" else text
+
+
 def _checked(fields: Mapping[str, str]) -> dict[str, str]:
     """Return the text of each of `NAMES` in a form."""
-    wanted = {name: fields[name] for name in NAMES if name in fields}
+    wanted = {name: _normalised(name, fields[name]) for name in NAMES if name in fields}
     if not wanted:
         message = "the form says nothing: send thumbs, label or note"
         raise EvaluationError(message)
@@ -270,10 +286,8 @@ def _checked(fields: Mapping[str, str]) -> dict[str, str]:
         message = f"thumbs={thumbs[:40]!r} is not known; it is good or bad, or empty"
         raise EvaluationError(message)
     if "label" in wanted:
-        wanted["label"] = " ".join(wanted["label"].split())
         _limit("the label", wanted["label"], MAX_WORD)
     if "note" in wanted:
-        wanted["note"] = wanted["note"].replace("\r\n", "\n").strip()
         _limit("the note", wanted["note"], MAX_NOTE)
     return wanted
 

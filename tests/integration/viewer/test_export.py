@@ -33,6 +33,17 @@ def clew(path):
     return run
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--metadata", "release=1.2"), ("--user", "ada"), ("--tag", "paid"), ("--model", "gpt-4o")],
+)
+def test_sessions_are_chosen_by_what_they_have(clew, filled, tmp_path, option, value):
+    done = clew("--export", tmp_path / "out", option, value)
+    assert "Traceback" not in done.stderr
+    names = {file.name for file in (tmp_path / "out").glob("*")}
+    assert bool(names) == (done.returncode == 0), done.stderr
+
+
 def test_a_session_is_one_file(clew, filled, tmp_path):
     done = clew("--export", tmp_path / "out", "chat-42")
     assert done.returncode == 0, done.stderr

@@ -281,9 +281,26 @@ def test_a_token_is_needed_where_one_is_set(path, filled):
         client.cookies.clear()
         bearer = {"authorization": "Bearer a secret"}
         assert client.get("/", headers=bearer).status_code == 200
+        lower_case = {"authorization": "bearer a secret"}
+        assert client.get("/", headers=lower_case).status_code == 200
         # Under whichever name this server is reached: a site that takes over a name has no token.
         assert client.get("/", headers={"host": "box.example", **bearer}).status_code == 200
         assert client.get("/", headers={"host": "evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize("other", ['prefs={"x":1}', "a[b]=1", "flag", "u=Jos\xe9", "g=a,b c"])
+def test_cookies_of_other_applications_lock_nobody_out(path, filled, other):
+    from starlette.testclient import TestClient
+
+    from clew.viewer.app import create_app
+
+    app = create_app(path, hosts=["server.example"], token="sekret")
+    with TestClient(app, base_url="http://10.1.2.3") as client:
+        for cookies in (f"{other}; clew_token=sekret", f"clew_token=sekret; {other}"):
+            answer = client.get("/", headers={"cookie": cookies.encode("latin-1")})
+            assert answer.status_code == 200, cookies
+        cookies = f"{other}; clew_token=wrong".encode("latin-1")
+        assert client.get("/", headers={"cookie": cookies}).status_code == 401
 
 
 def test_scripts_are_small():

@@ -145,7 +145,7 @@ def test_a_note_that_is_too_long_in_pieces_is_refused_too(ask, filled, said):
 
     answer = ask.post(actions(html)[1], content=pieces(), headers=FORM)
     assert answer.status_code == 413
-    assert "at most 400,000 bytes" in answer.text
+    assert "at most 800,000 bytes" in answer.text
     assert said() == []
 
 

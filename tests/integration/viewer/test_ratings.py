@@ -96,6 +96,26 @@ def test_a_label_and_a_note_are_saved_together_and_one_by_one(filled, rate, said
     assert len(said(all_of_it=True)) == 3
 
 
+def test_a_page_that_is_out_of_date_withdraws_nothing(filled, rate, said):
+    """Two tabs are open: one saves a note, and the other, opened before, a label."""
+    before = {"knew": "", "who": "", "was_label": "", "was_note": ""}
+    rate(label="", note="It was\r\nwrong", **before)
+    rate(label="billing", note="", **before)
+    assert said() == [("note", None, "It was\nwrong", ""), ("label", None, "billing", "")]
+    # Who has seen the note can change or withdraw it.
+    shown = {"knew": "", "who": "", "was_label": "billing", "was_note": "It was\r\nwrong"}
+    rate(label="billing", note=" ", **shown)
+    assert said() == [("label", None, "billing", "")]
+    assert len(said(all_of_it=True)) == 3
+
+
+def test_a_form_says_what_it_showed(filled, rate, ask):
+    rate(label='"late"', note="Two\nlines")
+    html = unescape(ask.get(SESSION).text)
+    assert 'name="was_label" value=""late""' in html
+    assert 'name="was_note" value="Two\nlines"' in html
+
+
 def test_a_name_is_given_once(filled, rate, said, ask):
     rate(thumbs="bad")
     answer = rate(label="late", note="", who=" Kim  O'Neill;é ", knew="")

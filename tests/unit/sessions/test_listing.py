@@ -1,5 +1,6 @@
 """Sessions are found by what is in them, and each page continues where the one before it ended."""
 
+import hmac
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from math import floor
@@ -8,6 +9,7 @@ import pytest
 
 from clew.core.errors import ConfigurationError
 from clew.sessions import listing
+from clew.sessions.plain import session_data
 from clew.sessions.store import SessionStore
 from clew.store.database import StoreError, connect
 from clew.store.record import ERROR, SpanRecord
@@ -317,3 +319,23 @@ def test_rows_are_those_of_a_table_and_come_one_by_one(shop):
 def test_rows_of_a_query_that_cannot_be_answered(shop, query):
     with pytest.raises(StoreError, match="cannot be answered"):
         list(shop.rows(query))
+
+
+def test_a_user_is_found_by_their_id_and_by_their_pseudonym(store_of, user_id_key):
+    pseudonym = hmac.new(user_id_key, b"ada", "sha256").hexdigest()
+    store = store_of(said(1), said(2, user=pseudonym), said(3, user="bob"))
+    assert [it.id for it in store.list(user="ada")] == ["s2", "s1"]
+    assert [it.id for it in store.list(user=pseudonym)] == ["s2"]
+
+
+def test_sessions_are_valid_json_whatever_was_recorded(store_of):
+    store = store_of(said(1, metadata='{"score": NaN, "most": [Infinity], "release": 1}'))
+    (session,) = store.list()
+
+    def refuse(constant):
+        pytest.fail(f"{constant} is no JSON")
+
+    written = json.dumps(session_data(session, turns=True))
+    read = json.loads(written, parse_constant=refuse)
+    metadata = read["conversation"][0]["metadata"]
+    assert metadata == {"score": None, "most": [None], "release": 1}

@@ -20,7 +20,7 @@ from clew.viewer.readers import Reader, readers_of
 from clew.viewer.rendering import href, page
 
 _YEAR = 365 * 24 * 60 * 60
-_FIELDS = ("thumbs", "label", "note", "who", "knew")
+_FIELDS = ("thumbs", "label", "note", "who", "knew", "was_label", "was_note")
 _MOST_DIGITS = 8
 
 

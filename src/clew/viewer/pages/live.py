@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from clew.context.pseudonyms import pseudonymise
 from clew.core.errors import ConfigurationError
 from clew.viewer.pages.session import SLOW, turn_rows
 from clew.viewer.parts import parse_turn_key
@@ -103,10 +104,16 @@ def turn(request: Request) -> Response:
 
 def _latest(reader: Reader, user: str, *, errors: bool) -> list[LiveTurn]:
     query = _LATEST.format(
-        where="WHERE user_id = :user" if user else "",
+        where="WHERE user_id IN (:user, :pseudonym)" if user else "",
         errors="errors > 0" if errors else "said OR errors > 0 OR end_ns > :recent",
     )
-    parameters = {"user": user, "searched": _SEARCHED, "most": _SHOWN, "recent": recently()}
+    parameters = {
+        "user": user,
+        "pseudonym": str(pseudonymise(user)),
+        "searched": _SEARCHED,
+        "most": _SHOWN,
+        "recent": recently(),
+    }
     rows = reader.rows(query, parameters)
     going = running(reader, rows)
     return [
