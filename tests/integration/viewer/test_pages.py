@@ -9,6 +9,7 @@ import pytest
 for _needed in ("starlette", "uvicorn", "jinja2", "markdown_it", "nh3"):
     pytest.importorskip(_needed)
 
+from clew.sessions.store import SessionStore
 from clew.store.otlp import to_protobuf
 from tests.support.conversation_spans import SECOND, START, turn
 
@@ -301,6 +302,29 @@ def test_cookies_of_other_applications_lock_nobody_out(path, filled, other):
             assert answer.status_code == 200, cookies
         cookies = f"{other}; clew_token=wrong".encode("latin-1")
         assert client.get("/", headers={"cookie": cookies}).status_code == 401
+
+
+def bring_up_to_date(path):
+    with SessionStore(path) as store:
+        store.list()
+
+
+def test_few_turns_of_very_many_spans_are_all_reached(ask, path, write):
+    for number in range(1, 8):
+        spans = turn(number=number, start=START + number * 60 * SECOND)
+        (tool,) = [it for it in spans if it.name == "get_order"]
+        again = (index.to_bytes(4, "big") + tool.span_id[4:] for index in range(1, 180))
+        write([*spans, *(replace(tool, span_id=it) for it in again)])
+    bring_up_to_date(path)
+    shown, address = [], "/session?id=chat-42"
+    while address and len(shown) < 8:
+        html = ask.get(address).text
+        shown.append([int(it) for it in re.findall(r'id="turn-(\d+)"', html)])
+        address = next(map(unescape, re.findall(r'href="([^"]*)" rel="next"', html)), None)
+    assert len(shown) > 2
+    assert [number for page in shown for number in page] == [1, 2, 3, 4, 5, 6, 7]
+    # A link to a turn on the first page shows that page.
+    assert 'id="turn-1"' in ask.get(f"/session?id=chat-42&turn={shown[0][-1]}").text
 
 
 def test_scripts_are_small():

@@ -86,13 +86,13 @@ def session(request: Request) -> Response:
             wanted = getattr(insight, request.query_params["bad"])
             number = wanted.number if wanted else failed[0] if failed else 1
             return RedirectResponse(_address(session_id, number), 303)
-        start = _first_number(request, len(rows))
+        start, shown = _page_with(reader, rows, _wanted_number(request, len(rows)))
         token = request.app.state.form_token
         ratings = Ratings(reader.sessions, session_id, person(request), token, start)
         bad = ratings.rated_bad(keys)
         if request.query_params.get("rated") == "bad":
             return RedirectResponse(_first_bad(session_id, bad), 303)
-        views = list(turn_views(_turns(reader, rows, start)))
+        views = list(turn_views(shown))
         ratings.read(view.turn.trace_id for view in views)
         going = running(reader, rows[start - 1 : start - 1 + len(views)])
         usual = read_usual(reader)
@@ -181,14 +181,25 @@ def marks_of(rows: Iterable[dict[str, Any]], scores: Mapping[Key, TurnScore]) ->
     return [mark_of(number, row, scores.get(ids_of(row))) for number, row in enumerate(rows, 1)]
 
 
-def _first_number(request: Request, total: int) -> int:
-    """Return the number of the turn that the page begins with."""
+def _wanted_number(request: Request, total: int) -> int:
+    """Return the number of the turn that the address names."""
     text = request.query_params.get("turn", "1")
     wanted = int(text) if text.isdecimal() and len(text) < 9 else 1
-    wanted = min(max(1, wanted), max(1, total))
-    if total <= _PER_PAGE:
-        return 1
-    return min(wanted, total)
+    return min(max(1, wanted), max(1, total))
+
+
+def _page_with(
+    reader: Reader, rows: list[dict[str, Any]], wanted: int
+) -> tuple[int, list[tuple[int, Turn]]]:
+    """Return the number that a page with this turn begins with, and its turns.
+
+    A short session is shown from its beginning, if the turn is on that page: turns may be large.
+    """
+    if len(rows) <= _PER_PAGE:
+        turns = _turns(reader, rows, 1)
+        if wanted == 1 or (turns and turns[-1][0] >= wanted):
+            return 1, turns
+    return wanted, _turns(reader, rows, wanted)
 
 
 def _turns(reader: Reader, rows: list[dict[str, Any]], start: int) -> list[tuple[int, Turn]]:
