@@ -62,6 +62,7 @@ class _Watch(SpanProcessor):
             for processor in otel_private.span_processors(provider):
                 self._count_exports(processor)
             provider.add_span_processor(self)
+            otel_private.shut_down_first(provider)
         self.tracing = TracingStart()
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -121,6 +122,7 @@ class _Watch(SpanProcessor):
 
     def _write(self) -> None:
         numbers = stats()
+        self.tracing.notice_automatic_start()
         exporters = {name: Counter(counts) for name, counts in self._exporters.items()}
         for row in numbers.exporters:  # Several of one class, where a provider was replaced.
             counts = exporters.setdefault(row.exporter, Counter())

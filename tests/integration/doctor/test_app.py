@@ -259,14 +259,35 @@ def test_errors_inside_clew(app, openai):
     assert diagnosis.found("app-end") == []
 
 
-def test_under_opentelemetry_instrument(app, openai):
-    command = (str(SCRIPTS / "opentelemetry-instrument"), sys.executable)
-    disabled = "langchain,llama_index,bedrock,mistralai,dspy"
-    diagnosis = app(
-        CALL + IN_A_SESSION, command=command, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=disabled
-    )
+@pytest.mark.parametrize("launcher", ["opentelemetry-instrument", "clew run"])
+def test_under_a_launcher(app, collector, openai, launcher):
+    """Its provider is there before the doctor looks, and tracing is turned on after that."""
+    program, *words = launcher.split()
+    with collector("live") as live:
+        diagnosis = app(
+            CALL + IN_A_SESSION,
+            command=(str(SCRIPTS / program), *words, sys.executable),
+            OTEL_TRACES_EXPORTER="otlp",
+            OTEL_EXPORTER_OTLP_ENDPOINT=live.endpoint,
+            OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="langchain,llama_index,bedrock,mistralai,dspy",
+        )
     assert diagnosis.found("app-watched") == diagnosis.found("app-end") == []
     assert diagnosis.data["app"]["processes"] == 1
+    assert diagnosis.severity("app-armed") == "ok"
+    assert diagnosis.says("app-armed", "without code")
+    assert diagnosis.severity("app-framework", "openai") == "ok"
+    assert diagnosis.severity("app-delivery") == "ok"
+    assert diagnosis.says("app-delivery", "OTLPSpanExporter delivered")
+    assert diagnosis.status == 0
+
+
+def test_tracing_turned_off_again_under_a_launcher(app, openai):
+    diagnosis = app(
+        CALL + IN_A_SESSION + "clew.uninstrument_all()",
+        command=(str(SCRIPTS / "clew"), "run", sys.executable),
+    )
+    assert diagnosis.says("app-armed", "without code")
+    assert diagnosis.severity("app-framework", "openai") == "ok"
 
 
 def test_tracing_turned_on_by_the_environment(app, install, openai):
