@@ -26,6 +26,8 @@ SECTIONS: dict[str, tuple[Check, ...]] = {
     "Settings": (
         variables.check_names,
         variables.check_values,
+        variables.check_propagators,
+        variables.check_tracer_provider,
         variables.check_sdk,
         variables.check_limits,
         variables.check_limit_of_the_app,

@@ -20,6 +20,10 @@ _ENTRY_POINTS = "[opentelemetry_pre_instrument]\nclew_doctor = clew.doctor.obser
 entry points first."""
 
 
+class NotStartedError(Exception):
+    """A command that the system cannot start, such as a script without ``#!``."""
+
+
 def run(command: Sequence[str], *, imports_only: bool = False) -> App:
     """Run *command* to its end, and collect what its Python processes recorded."""
     with TemporaryDirectory(prefix="clew-doctor-") as name:
@@ -32,7 +36,10 @@ def run(command: Sequence[str], *, imports_only: bool = False) -> App:
         path = [name, *filter(None, [os.environ.get("PYTHONPATH", "")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), FOLDER: name}
         with _signals_forwarded() as processes:
-            process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own
+            try:
+                process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own
+            except OSError as error:
+                raise NotStartedError(error.strerror or error) from error
             processes.append(process)
             exit_code = process.wait()
         return App(tuple(command), exit_code, tuple(_recorded(folder)), imports_only=imports_only)

@@ -11,7 +11,6 @@ from time import time
 from types import TracebackType
 from typing import Any
 
-from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import StatusCode
@@ -21,6 +20,7 @@ from clew.context.ids import SESSION_ID, USER_ID
 from clew.core import otel_private
 from clew.doctor.provisional import TracingStart
 from clew.doctor.subject import FOLDER
+from clew.export.default_provider import provider_of_the_application
 from clew.export.stats import stats
 from clew.patching.wrap import wrap_functions
 from clew.propagation.threads import threads_are_instrumented
@@ -49,6 +49,8 @@ class _Watch(SpanProcessor):
         self._failures: Counter[str] = Counter()
         self._exporters: dict[str, Counter[str]] = {}
         self._exception: str | None = None
+        self.tracing = TracingStart()
+        provider = provider_of_the_application()
         # atexit calls last what was registered first: this, after the providers have flushed.
         atexit.register(self._write)
         if hasattr(os, "register_at_fork"):
@@ -58,12 +60,11 @@ class _Watch(SpanProcessor):
             TracerProvider,
             {"__init__": self._on_provider_init, "add_span_processor": self._on_processor_added},
         )
-        if isinstance(provider := trace.get_tracer_provider(), TracerProvider):
+        if isinstance(provider, TracerProvider):
             for processor in otel_private.span_processors(provider):
                 self._count_exports(processor)
             provider.add_span_processor(self)
             otel_private.shut_down_first(provider)
-        self.tracing = TracingStart()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Count *span*."""
@@ -162,7 +163,7 @@ def _exception_types(span: ReadableSpan) -> Iterator[str]:
 
 
 def _provider() -> dict[str, Any] | None:
-    provider = trace.get_tracer_provider()
+    provider = provider_of_the_application()
     if not isinstance(provider, TracerProvider):
         return None
     return {

@@ -41,11 +41,14 @@ def check_watched(examined: Examined) -> Iterator[Finding]:
         return
     for process in examined.app.processes:
         if "problem" in process:
-            missing = "ModuleNotFoundError" in process["problem"]
+            problem, python = process["problem"], process["executable"]
+            fix = pip_line(python=python, upgrade="ModuleNotFoundError" not in problem)
+            if problem.startswith("ValueError"):  # As OpenTelemetry raises over a variable.
+                fix = "see the settings above"
             yield error(
                 "app-watched",
-                f"clew cannot be used in {process['executable']}: {process['problem']}",
-                fix=pip_line(python=process["executable"], upgrade=not missing),
+                f"clew cannot be used in {python}: {problem}",
+                fix=fix,
             )
     if not examined.app.processes:
         yield error(

@@ -90,6 +90,8 @@ class Examined:
     app: App | None = None
     timeout: float = 2.0
     """Seconds to wait for an exporter's endpoint; 0: send it nothing."""
+    propagators_problem: str = ""
+    """What OpenTelemetry raised over OTEL_PROPAGATORS when it was imported."""
 
     def variable(self, *names: str) -> str:
         """Return the value of the first of these variables that is not blank, or ``""``."""
