@@ -43,6 +43,7 @@ SECTIONS: dict[str, tuple[Check, ...]] = {
     ),
     "The app": (
         running.check_watched,
+        running.check_unrecorded,
         running.check_end,
         running.check_armed,
         running.check_active,

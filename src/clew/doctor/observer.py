@@ -6,6 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import time
 from types import TracebackType
@@ -23,6 +24,7 @@ from clew.doctor.subject import FOLDER
 from clew.export.default_provider import provider_of_the_application
 from clew.export.stats import stats
 from clew.patching.wrap import wrap_functions
+from clew.propagation.fork import after_last_flush
 from clew.propagation.threads import threads_are_instrumented
 
 _MODEL_CALLS = {"LLM", "EMBEDDING"}
@@ -53,6 +55,7 @@ class _Watch(SpanProcessor):
         provider = provider_of_the_application()
         # atexit calls last what was registered first: this, after the providers have flushed.
         atexit.register(self._write)
+        after_last_flush(self._write)  # Processes that run no atexit.
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
         self._hook, sys.excepthook = sys.excepthook, self._on_uncaught
@@ -68,6 +71,9 @@ class _Watch(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Count *span*."""
+        if not self._spans:
+            with suppress(OSError):  # As in `_write`.
+                self._file(".began").touch()  # Remains alone if the process is killed.
         self._spans["ended"] += 1
         attributes = span.attributes or {}
         if attributes.get("openinference.span.kind") in _MODEL_CALLS:
@@ -146,13 +152,13 @@ class _Watch(SpanProcessor):
             "threads": threads_are_instrumented(),
             "exception": self._exception,
         }
-        file = self._folder / f"{os.getpid()}.json"
-        unfinished = file.with_suffix(".unfinished")
-        try:
+        unfinished = self._file(".unfinished")
+        with suppress(OSError):  # The doctor has ended, and its folder is gone.
             unfinished.write_text(json.dumps(facts), "utf-8")
-            unfinished.rename(file)
-        except OSError:
-            return  # The doctor has ended, and its folder is gone.
+            unfinished.replace(self._file(".json"))
+
+    def _file(self, suffix: str) -> Path:
+        return self._folder / f"{os.getpid()}{suffix}"
 
 
 def _exception_types(span: ReadableSpan) -> Iterator[str]:

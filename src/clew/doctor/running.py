@@ -66,6 +66,19 @@ def check_watched(examined: Examined) -> Iterator[Finding]:
         )
 
 
+def check_unrecorded(examined: Examined) -> Iterator[Finding]:
+    """Find processes that made spans and recorded nothing at their end."""
+    if (app := _observed_app(examined)) and (number := app.unrecorded):
+        processes = "1 process" if number == 1 else f"{number} processes"
+        yield warning(
+            "app-watched",
+            f"{processes} of the app made spans and recorded nothing, so what follows leaves them "
+            "out: killed, ended with os._exit(), or still running",
+            fix="let them end by themselves, and give a multiprocessing.Pool "
+            "initializer=clew.carry_initializer(): else their last spans are lost, too",
+        )
+
+
 def check_armed(examined: Examined) -> Iterator[Finding]:
     """Report who turned tracing on."""
     if not (app := _observed_app(examined)) or app.imports_only:
@@ -81,7 +94,7 @@ def check_armed(examined: Examined) -> Iterator[Finding]:
                 f"tracing cannot be turned on: {failed}",
                 fix="see the settings above",
             )
-        case _:
+        case _ if not app.unrecorded:
             yield warning(
                 "app-armed",
                 "the app does not turn tracing on; only the doctor did, for this run",
@@ -100,7 +113,7 @@ def check_active(examined: Examined) -> Iterator[Finding]:
             continue
         any_imported = True
         yield of_framework("app-framework", name, row["state"], row["reason"])
-    if not any_imported:
+    if not any_imported and not app.unrecorded:
         yield warning(
             "app-framework",
             "the app imports no framework that can be traced",
@@ -114,6 +127,8 @@ def check_spans(examined: Examined) -> Iterator[Finding]:
         return
     spans = app.counted("spans")
     calls = spans["model_calls"]
+    if not calls and app.unrecorded:
+        return
     if not calls:
         yield warning(
             "app-calls",

@@ -24,6 +24,8 @@ class App:
     processes: tuple[Facts, ...]
     imports_only: bool = False
     """Whether it is the doctor's own app, which only imports every framework."""
+    unrecorded: int = 0
+    """How many processes made spans and recorded nothing, so that less is known than happened."""
 
     @cached_property
     def watched(self) -> tuple[Facts, ...]:
