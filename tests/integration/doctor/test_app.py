@@ -260,6 +260,12 @@ def test_errors_inside_clew(app, openai):
     assert diagnosis.found("app-end") == []
 
 
+def test_an_argument_of_the_app_is_no_launcher(app, openai):
+    diagnosis = app(CALL + IN_A_SESSION, "clew")
+    assert diagnosis.severity("app-framework", "openai") == "ok"
+    assert diagnosis.says("app-calls", "1 model call among them")
+
+
 @pytest.mark.parametrize("launcher", ["opentelemetry-instrument", "clew run"])
 def test_under_a_launcher(app, collector, openai, launcher):
     """Its provider is there before the doctor looks, and tracing is turned on after that."""
