@@ -110,6 +110,12 @@ def app(tmp_path, doctor):
 
 
 @pytest.fixture
+def openai():
+    """OpenAI's package; a test that needs it is skipped where it is not installed."""
+    return pytest.importorskip("openai")
+
+
+@pytest.fixture
 def collector():
     """Run a collector that behaves as its first argument says: live, hanging, a status."""
     return collecting
