@@ -4,16 +4,17 @@ import json
 import os
 import shutil
 import sys
-from pathlib import Path
+from importlib import import_module
+from typing import TextIO
 
 import click
 
 from clew.doctor import launch
-from clew.doctor.checks import examine
 from clew.doctor.findings import Severity
-from clew.doctor.installed import versions
 from clew.doctor.render import as_data, as_text, counted
 from clew.doctor.subject import App, Examined
+
+_PROPAGATORS = "OTEL_PROPAGATORS"
 
 
 @click.command(
@@ -24,7 +25,8 @@ from clew.doctor.subject import App, Examined
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    # Opened before the app runs, which may take long: its report must not be lost in the end.
+    type=click.File("w", "utf-8", errors="backslashreplace", lazy=False),
     help="Write to this file instead; the app's own output still goes to the terminal.",
 )
 @click.option(
@@ -44,7 +46,7 @@ from clew.doctor.subject import App, Examined
 def command(
     *,
     as_json: bool,
-    output: Path | None,
+    output: TextIO | None,
     imports: bool,
     timeout: float,
     command: tuple[str, ...],
@@ -59,7 +61,12 @@ def command(
 
     It exits with 1 when there is an error; an app that crashed is one.
     """
-    examined = Examined(app=_run_app(command, imports=imports), timeout=timeout)
+    problem = _import_propagators()
+    from clew.doctor.checks import examine  # Both import the propagators
+    from clew.doctor.installed import versions
+
+    app = _run_app(command, imports=imports)
+    examined = Examined(app=app, timeout=timeout, propagators_problem=problem)
     sections, installed = examine(examined), versions()
     if as_json:
         text = json.dumps(as_data(sections, installed, examined.app), indent=2)
@@ -68,10 +75,35 @@ def command(
     if output is None:
         if command and not as_json:
             click.echo()  # Above is the app's own output.
-        click.echo(text, color=False if "NO_COLOR" in os.environ else None)
+        click.echo(_printable(text), color=False if "NO_COLOR" in os.environ else None)
     else:
-        output.write_text(f"{click.unstyle(text)}\n", "utf-8")
+        output.write(f"{click.unstyle(text)}\n")
     sys.exit(1 if counted(sections)[Severity.ERROR] else 0)
+
+
+def _printable(text: str) -> str:
+    """Return *text* as it can be printed here: what an app has raised may be any text."""
+    encoding = sys.stdout.encoding or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _import_propagators() -> str:
+    """Import OpenTelemetry's propagators, whatever OTEL_PROPAGATORS says; return what is wrong.
+
+    The module loads those that it names; most of OpenTelemetry, and of the doctor, imports it.
+    """
+    module = "opentelemetry.propagate"
+    try:
+        import_module(module)
+    except Exception as problem:
+        if (named := os.environ.pop(_PROPAGATORS, None)) is None:
+            raise
+        try:
+            import_module(module)
+        finally:
+            os.environ[_PROPAGATORS] = named
+        return f"{type(problem).__name__}: {problem}"
+    return ""
 
 
 def _run_app(words: tuple[str, ...], *, imports: bool) -> App | None:
@@ -79,8 +111,13 @@ def _run_app(words: tuple[str, ...], *, imports: bool) -> App | None:
         message = "--import checks the frameworks and a command checks an app: give one of them"
         raise click.UsageError(message)
     if words:
+        example = "give it as: clew doctor -- python app.py"
         if shutil.which(words[0]) is None:
-            message = f"there is no command {words[0]!r}; give it as: clew doctor -- python app.py"
+            message = f"there is no command {words[0]!r}; {example}"
             raise click.UsageError(message)
-        return launch.run(words)
+        try:
+            return launch.run(words)
+        except launch.NotStartedError as problem:
+            message = f"{words[0]!r} cannot be started: {problem}; {example}"
+            raise click.UsageError(message) from problem
     return launch.import_everything() if imports else None

@@ -4,6 +4,7 @@ Each function says why nothing public serves. Where a release of OpenTelemetry d
 is wanted, the answer is None or empty, and setting does nothing: clew then does without it.
 """
 
+import atexit
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -142,6 +143,16 @@ def refuse_another_tracer_provider() -> None:
     once: Any = getattr(trace, "_TRACER_PROVIDER_SET_ONCE", None)
     if once is not None:
         once.do_once(lambda: None)
+
+
+def shut_down_first(provider: object) -> None:
+    """Let *provider* be shut down first of what is registered with ``atexit`` now, if it is at all.
+
+    Publicly nothing tells whether it has registered its `shutdown` there: that can be turned off.
+    """
+    if (handler := getattr(provider, "_atexit_handler", None)) is not None:
+        atexit.unregister(handler)
+        atexit.register(handler)
 
 
 def forget_tracer_provider() -> None:

@@ -26,6 +26,8 @@ SECTIONS: dict[str, tuple[Check, ...]] = {
     "Settings": (
         variables.check_names,
         variables.check_values,
+        variables.check_propagators,
+        variables.check_tracer_provider,
         variables.check_sdk,
         variables.check_limits,
         variables.check_limit_of_the_app,
@@ -41,6 +43,7 @@ SECTIONS: dict[str, tuple[Check, ...]] = {
     ),
     "The app": (
         running.check_watched,
+        running.check_unrecorded,
         running.check_end,
         running.check_armed,
         running.check_active,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from clew.core.settings import STORE
 from clew.doctor.findings import Finding, error, note, ok, warning
 from clew.doctor.subject import Examined
+from clew.sessions.engines.location import shown
 from clew.store.location import store_path
 
 GROUP = "opentelemetry_traces_exporter"
@@ -33,6 +34,11 @@ class Destination:
     url: str
     variable: str
     """The variable that sets the URL, or the one to set where it is the default."""
+
+    @property
+    def shown(self) -> str:
+        """The URL without what is never printed: a password, and a query, where keys may be."""
+        return shown(self.url)
 
 
 def uses_store(examined: Examined) -> bool:
@@ -102,7 +108,7 @@ def check_exporters(examined: Examined) -> Iterator[Finding]:
                 yield ok("exporter", f"spans are passed to the exporter {name}", name)
             elif not examined.timeout and (to := next(destinations(examined), None)):
                 unchecked = "whether anything answers there was not checked"
-                yield ok("exporter", f"spans are sent to {to.url} by {name}; {unchecked}", name)
+                yield ok("exporter", f"spans are sent to {to.shown} by {name}; {unchecked}", name)
         elif name in _PACKAGES:
             yield error(
                 "exporter",
@@ -127,14 +133,17 @@ def check_endpoint(examined: Examined) -> Iterator[Finding]:
         return
     grpc = GRPC in requested_exporters(examined)
     if not _is_url(url if "://" in url or not grpc else f"http://{url}"):
-        yield error("endpoint", f"{variable}={url} is not a URL", variable, "http://host:4318")
+        yield error(
+            "endpoint", f"{variable}={shown(url)} is not a URL", variable, "http://host:4318"
+        )
         return
     port = urlsplit(url).port
     if port == (4318 if grpc else 4317):
         other = "http/protobuf" if grpc else "grpc"
         yield warning(
             "endpoint",
-            f"{variable}={url}: port {port} is the one where collectors usually speak {other}",
+            f"{variable}={shown(url)}: port {port} is the one where collectors usually speak "
+            f"{other}",
             variable,
             f"OTEL_EXPORTER_OTLP_PROTOCOL={other}, or port {4317 if grpc else 4318}",
         )

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,22 +20,41 @@ _ENTRY_POINTS = "[opentelemetry_pre_instrument]\nclew_doctor = clew.doctor.obser
 entry points first."""
 
 
+class NotStartedError(Exception):
+    """A command that the system cannot start, such as a script without ``#!``."""
+
+
 def run(command: Sequence[str], *, imports_only: bool = False) -> App:
     """Run *command* to its end, and collect what its Python processes recorded."""
-    with TemporaryDirectory(prefix="clew-doctor-") as name:
-        folder = Path(name)
+    with TemporaryDirectory(prefix="clew-doctor-", ignore_cleanup_errors=True) as name:
+        folder = Path(name, "running")
+        folder.mkdir()
         shutil.copy(Path(__file__).with_name("sitecustomize.py"), folder)
         (folder / _DISTRIBUTION).mkdir()
         metadata = "Metadata-Version: 2.1\nName: clew-doctor\nVersion: 0\n"
         (folder / _DISTRIBUTION / "METADATA").write_text(metadata, "utf-8")
         (folder / _DISTRIBUTION / "entry_points.txt").write_text(_ENTRY_POINTS, "utf-8")
-        path = [name, *filter(None, [os.environ.get("PYTHONPATH", "")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), FOLDER: name}
+        path = [str(folder), *filter(None, [os.environ.get("PYTHONPATH", "")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), FOLDER: str(folder)}
         with _signals_forwarded() as processes:
-            process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own
+            try:
+                process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own
+            except OSError as error:
+                raise NotStartedError(error.strerror or error) from error
             processes.append(process)
             exit_code = process.wait()
-        return App(tuple(command), exit_code, tuple(_recorded(folder)), imports_only=imports_only)
+        with suppress(OSError):  # Windows refuses it while a file is open.
+            # A process that still ends, as that of a fork server may, must write nowhere then.
+            folder = folder.rename(Path(name, "ended"))
+        return App(
+            tuple(command),
+            exit_code,
+            tuple(_recorded(folder)),
+            imports_only=imports_only,
+            unrecorded=sum(
+                not file.with_suffix(".json").exists() for file in folder.glob("*.began")
+            ),
+        )
 
 
 def import_everything() -> App:

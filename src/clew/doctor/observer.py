@@ -6,12 +6,12 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import time
 from types import TracebackType
 from typing import Any
 
-from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import StatusCode
@@ -21,8 +21,10 @@ from clew.context.ids import SESSION_ID, USER_ID
 from clew.core import otel_private
 from clew.doctor.provisional import TracingStart
 from clew.doctor.subject import FOLDER
+from clew.export.default_provider import provider_of_the_application
 from clew.export.stats import stats
 from clew.patching.wrap import wrap_functions
+from clew.propagation.fork import after_last_flush
 from clew.propagation.threads import threads_are_instrumented
 
 _MODEL_CALLS = {"LLM", "EMBEDDING"}
@@ -49,8 +51,11 @@ class _Watch(SpanProcessor):
         self._failures: Counter[str] = Counter()
         self._exporters: dict[str, Counter[str]] = {}
         self._exception: str | None = None
+        self.tracing = TracingStart()
+        provider = provider_of_the_application()
         # atexit calls last what was registered first: this, after the providers have flushed.
         atexit.register(self._write)
+        after_last_flush(self._write)  # Processes that run no atexit.
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
         self._hook, sys.excepthook = sys.excepthook, self._on_uncaught
@@ -58,14 +63,17 @@ class _Watch(SpanProcessor):
             TracerProvider,
             {"__init__": self._on_provider_init, "add_span_processor": self._on_processor_added},
         )
-        if isinstance(provider := trace.get_tracer_provider(), TracerProvider):
+        if isinstance(provider, TracerProvider):
             for processor in otel_private.span_processors(provider):
                 self._count_exports(processor)
             provider.add_span_processor(self)
-        self.tracing = TracingStart()
+            otel_private.shut_down_first(provider)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Count *span*."""
+        if not self._spans:
+            with suppress(OSError):  # As in `_write`.
+                self._file(".began").touch()  # Remains alone if the process is killed.
         self._spans["ended"] += 1
         attributes = span.attributes or {}
         if attributes.get("openinference.span.kind") in _MODEL_CALLS:
@@ -121,6 +129,7 @@ class _Watch(SpanProcessor):
 
     def _write(self) -> None:
         numbers = stats()
+        self.tracing.notice_automatic_start()
         exporters = {name: Counter(counts) for name, counts in self._exporters.items()}
         for row in numbers.exporters:  # Several of one class, where a provider was replaced.
             counts = exporters.setdefault(row.exporter, Counter())
@@ -143,13 +152,13 @@ class _Watch(SpanProcessor):
             "threads": threads_are_instrumented(),
             "exception": self._exception,
         }
-        file = self._folder / f"{os.getpid()}.json"
-        unfinished = file.with_suffix(".unfinished")
-        try:
+        unfinished = self._file(".unfinished")
+        with suppress(OSError):  # The doctor has ended, and its folder is gone.
             unfinished.write_text(json.dumps(facts), "utf-8")
-            unfinished.rename(file)
-        except OSError:
-            return  # The doctor has ended, and its folder is gone.
+            unfinished.replace(self._file(".json"))
+
+    def _file(self, suffix: str) -> Path:
+        return self._folder / f"{os.getpid()}{suffix}"
 
 
 def _exception_types(span: ReadableSpan) -> Iterator[str]:
@@ -160,7 +169,7 @@ def _exception_types(span: ReadableSpan) -> Iterator[str]:
 
 
 def _provider() -> dict[str, Any] | None:
-    provider = trace.get_tracer_provider()
+    provider = provider_of_the_application()
     if not isinstance(provider, TracerProvider):
         return None
     return {

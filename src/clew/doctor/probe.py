@@ -4,9 +4,11 @@ import socket
 import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import BadStatusLine
 from time import monotonic
 from urllib.parse import unquote, urlsplit
+
+import requests
 
 from clew.doctor.destinations import GRPC, Destination, destinations
 from clew.doctor.findings import Finding, error, ok, warning
@@ -14,6 +16,12 @@ from clew.doctor.subject import Examined
 
 _HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 _CERTIFICATE = ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE")
+_CERTIFICATE_FOR_REQUESTS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_CLIENT_CERTIFICATE = (
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+)
+_CLIENT_KEY = ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -25,37 +33,49 @@ def check_answers(examined: Examined) -> Iterator[Finding]:
         try:
             began = monotonic()
             status = _status(examined, destination)
-        except (OSError, HTTPException, ValueError) as problem:
-            yield _not_answered(destination, problem, examined.timeout)
+        except (OSError, ValueError) as problem:
+            yield _not_answered(examined, destination, problem)
         else:
             yield _answered(destination, status, (monotonic() - began) * 1000)
 
 
 def _status(examined: Examined, destination: Destination) -> int:
-    """Return the HTTP status of the answer; 200 for gRPC if the port accepts a connection."""
+    """Return the HTTP status of the answer; 200 for gRPC if the port accepts a connection.
+
+    The exporter for HTTP sends with requests, too: with its proxies, and the password of the URL.
+    """
+    if destination.exporter == GRPC:
+        _connect(examined, destination)
+        return HTTPStatus.OK
+    with requests.Session() as session:
+        session.verify = examined.variable(*_CERTIFICATE) or True
+        certificate, key = (examined.variable(*it) for it in (_CLIENT_CERTIFICATE, _CLIENT_KEY))
+        session.cert = (certificate, key) if certificate and key else certificate or None
+        headers = {"Content-Type": "application/x-protobuf", **_headers(examined)}
+        with session.post(
+            destination.url,
+            data=b"",
+            headers=headers,
+            timeout=examined.timeout,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            return answer.status_code
+
+
+def _connect(examined: Examined, destination: Destination) -> None:
     parts = urlsplit(destination.url)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-    if destination.exporter == GRPC:
-        with socket.create_connection((host, port), examined.timeout) as connected:
-            if parts.scheme == "https":
-                _tls_context(examined).wrap_socket(connected, server_hostname=host).close()
-        return HTTPStatus.OK
-    connection = HTTPConnection(host, port, timeout=examined.timeout)
-    if parts.scheme == "https":
-        connection = HTTPSConnection(
-            host, port, timeout=examined.timeout, context=_tls_context(examined)
-        )
-    try:
-        path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-        headers = {"Content-Type": "application/x-protobuf", **_headers(examined)}
-        connection.request("POST", path, b"", headers)
-        return connection.getresponse().status
-    finally:
-        connection.close()
+    with socket.create_connection((host, port), examined.timeout) as connected:
+        if parts.scheme == "https":
+            _tls_context(examined).wrap_socket(connected, server_hostname=host).close()
 
 
 def _tls_context(examined: Examined) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=examined.variable(*_CERTIFICATE) or None)
+    context = ssl.create_default_context(cafile=examined.variable(*_CERTIFICATE) or None)
+    if certificate := examined.variable(*_CLIENT_CERTIFICATE):
+        context.load_cert_chain(certificate, examined.variable(*_CLIENT_KEY) or None)
+    return context
 
 
 def _headers(examined: Examined) -> dict[str, str]:
@@ -68,38 +88,66 @@ def _headers(examined: Examined) -> dict[str, str]:
     return found
 
 
-def _not_answered(to: Destination, problem: Exception, timeout: float) -> Finding:
+def _not_answered(examined: Examined, to: Destination, problem: Exception) -> Finding:
     fix = f"start the collector, or set {to.variable}"
-    match problem:
+    if isinstance(problem, requests.exceptions.ProxyError):
+        why = f"the proxy for {to.shown} cannot be used: {_text(_cause(problem))}"
+        fix = "correct HTTP_PROXY or HTTPS_PROXY, or name the host in NO_PROXY"
+        return error("answers", f"{why}: spans will be lost", to.shown, fix)
+    match _cause(problem):
         case ConnectionRefusedError():
-            why = f"nothing listens at {to.url} (connection refused)"
+            why = f"nothing listens at {to.shown} (connection refused)"
         case TimeoutError():
-            why = f"{to.url} does not answer within {timeout:g} seconds"
-        case ssl.SSLCertVerificationError():
-            why = f"the certificate of {to.url} cannot be verified: {problem.verify_message}"
-            fix = f"{_CERTIFICATE[1]}=/path/to/the/authority.pem"
-        case ssl.SSLError():
-            why = f"{to.url} does not speak TLS as expected: {problem.reason or problem}"
+            why = f"{to.shown} does not answer within {examined.timeout:g} seconds"
+        case ssl.SSLCertVerificationError() as cause:
+            why = f"the certificate of {to.shown} cannot be verified: {cause.verify_message}"
+            fix = f"{_certificate_variable(examined, to)}=/path/to/the/authority.pem"
+        case ssl.SSLError() as cause:
+            why = f"{to.shown} does not speak TLS as expected: {cause.reason or cause}"
             fix = f"http:// instead of https:// in {to.variable}"
-        case socket.gaierror():
-            why = f"the host of {to.url} is not known: {problem.strerror}"
+        case socket.gaierror() as cause:
+            why = f"the host of {to.shown} is not known: {cause.strerror}"
             fix = f"correct {to.variable}"
-        case _:
-            why = f"{to.url} gives no valid answer: {type(problem).__name__}: {problem}"
+        case cause:
+            why = f"{to.shown} gives no valid answer: {_text(cause)}"
             fix = f"check that {to.variable} names an OTLP endpoint, with the right scheme"
-    return error("answers", f"{why}: spans will be lost", to.url, fix)
+    return error("answers", f"{why}: spans will be lost", to.shown, fix)
+
+
+def _certificate_variable(examined: Examined, to: Destination) -> str:
+    """Return the variable that says whose certificates count; that of requests comes first."""
+    if to.exporter != GRPC and examined.variable(*_CERTIFICATE_FOR_REQUESTS):
+        return examined.named(*_CERTIFICATE_FOR_REQUESTS)
+    return examined.named(*_CERTIFICATE)
+
+
+def _cause(problem: BaseException) -> BaseException:
+    """Return the exception that *problem* began with: requests and urllib3 raise others over it."""
+    while (cause := problem.__cause__ or problem.__context__) is not None:
+        problem = cause
+    return problem
+
+
+def _text(problem: BaseException) -> str:
+    """Describe *problem*; the exceptions of requests may have a URL or a header in their text."""
+    name = type(problem).__name__
+    of_requests = isinstance(problem, requests.RequestException)
+    is_safe = isinstance(problem, OSError | BadStatusLine) and not of_requests
+    return f"{name}: {problem}" if is_safe else name
 
 
 def _answered(to: Destination, status: int, took: float) -> Finding:
     if to.exporter == GRPC:
         return ok(
             "answers",
-            f"spans are sent to {to.url}, which accepts connections ({took:.0f} ms)",
-            to.url,
+            f"spans are sent to {to.shown}, which accepts connections ({took:.0f} ms)",
+            to.shown,
         )
     if status < HTTPStatus.MULTIPLE_CHOICES:
         return ok(
-            "answers", f"spans are sent to {to.url}, which answers {status} ({took:.0f} ms)", to.url
+            "answers",
+            f"spans are sent to {to.shown}, which answers {status} ({took:.0f} ms)",
+            to.shown,
         )
     say = error
     match status:
@@ -119,4 +167,4 @@ def _answered(to: Destination, status: int, took: float) -> Finding:
         case _:
             why = "spans will be lost"
             fix = f"look into the log of the collector, or set {to.variable}"
-    return say("answers", f"{to.url} answers {status}: {why}", to.url, fix)
+    return say("answers", f"{to.shown} answers {status}: {why}", to.shown, fix)

@@ -52,8 +52,6 @@ class TracingStart:
                 trace: {otel_private.SET_TRACER_PROVIDER: self._on_provider_set},
             }
         )
-        if (running := api._running) is not None:  # noqa: SLF001 - nothing public says it
-            self.by, self.report = "environment", running.activator.report
 
     def start_provisionally(self) -> None:
         """Turn clew on provisionally, without log records and without the default exporter."""
@@ -66,6 +64,12 @@ class TracingStart:
             self.by, self.failed = None, f"{type(problem).__name__}: {problem}"
         else:
             self._allow_another_provider()
+
+    def notice_automatic_start(self) -> None:
+        """Take notice of what ``opentelemetry-instrument`` has turned on, also after the doctor."""
+        running = api._running  # noqa: SLF001 - nothing public says it
+        if self.report is None and running is not None:
+            self.by, self.report = "environment", running.activator.report
 
     def states(self) -> dict[str, Any] | None:
         """Return the state of each framework, None where tracing was never on."""
@@ -104,6 +108,7 @@ class TracingStart:
     def _on_uninstrument_all(
         self, wrapped: Callable[[], None], _: Any, args: Any, kwargs: Any
     ) -> None:
+        self.notice_automatic_start()
         if not self._doctor_is_acting and self.report is not None:
             self.last_states = self.report.as_dict()
         wrapped(*args, **kwargs)

@@ -41,11 +41,14 @@ def check_watched(examined: Examined) -> Iterator[Finding]:
         return
     for process in examined.app.processes:
         if "problem" in process:
-            missing = "ModuleNotFoundError" in process["problem"]
+            problem, python = process["problem"], process["executable"]
+            fix = pip_line(python=python, upgrade="ModuleNotFoundError" not in problem)
+            if problem.startswith("ValueError"):  # As OpenTelemetry raises over a variable.
+                fix = "see the settings above"
             yield error(
                 "app-watched",
-                f"clew cannot be used in {process['executable']}: {process['problem']}",
-                fix=pip_line(python=process["executable"], upgrade=not missing),
+                f"clew cannot be used in {python}: {problem}",
+                fix=fix,
             )
     if not examined.app.processes:
         yield error(
@@ -60,6 +63,19 @@ def check_watched(examined: Examined) -> Iterator[Finding]:
             f"the app runs on another Python than the doctor: {main['executable']}, so the "
             "findings about installed packages do not hold for it",
             fix=f"{main['executable']} -m clew doctor -- {' '.join(examined.app.command)}",
+        )
+
+
+def check_unrecorded(examined: Examined) -> Iterator[Finding]:
+    """Find processes that made spans and recorded nothing at their end."""
+    if (app := _observed_app(examined)) and (number := app.unrecorded):
+        processes = "1 process" if number == 1 else f"{number} processes"
+        yield warning(
+            "app-watched",
+            f"{processes} of the app made spans and recorded nothing, so what follows leaves them "
+            "out: killed, ended with os._exit(), or still running",
+            fix="let them end by themselves, and give a multiprocessing.Pool "
+            "initializer=clew.carry_initializer(): else their last spans are lost, too",
         )
 
 
@@ -78,7 +94,7 @@ def check_armed(examined: Examined) -> Iterator[Finding]:
                 f"tracing cannot be turned on: {failed}",
                 fix="see the settings above",
             )
-        case _:
+        case _ if not app.unrecorded:
             yield warning(
                 "app-armed",
                 "the app does not turn tracing on; only the doctor did, for this run",
@@ -97,7 +113,7 @@ def check_active(examined: Examined) -> Iterator[Finding]:
             continue
         any_imported = True
         yield of_framework("app-framework", name, row["state"], row["reason"])
-    if not any_imported:
+    if not any_imported and not app.unrecorded:
         yield warning(
             "app-framework",
             "the app imports no framework that can be traced",
@@ -111,6 +127,8 @@ def check_spans(examined: Examined) -> Iterator[Finding]:
         return
     spans = app.counted("spans")
     calls = spans["model_calls"]
+    if not calls and app.unrecorded:
+        return
     if not calls:
         yield warning(
             "app-calls",

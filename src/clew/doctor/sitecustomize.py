@@ -23,8 +23,16 @@ def _run_hidden_sitecustomize() -> None:
         spec.loader.exec_module(module_from_spec(spec))
 
 
+def _program() -> str:
+    """Return the script or module that this Python runs: what comes before the arguments."""
+    arguments = getattr(sys, "argv", None) or ["-c"]  # Another program may embed Python.
+    if arguments[0] == "-c":
+        return ""
+    return sys.orig_argv[-len(arguments)].removeprefix("-m")
+
+
 def _watch() -> None:
-    launched = _LAUNCHERS & {Path(argument).stem for argument in sys.orig_argv[1:3]}
+    launched = Path(_program()).stem in _LAUNCHERS
     try:
         from clew.doctor import observer  # This Python may have no clew
 

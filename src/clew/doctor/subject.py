@@ -24,6 +24,8 @@ class App:
     processes: tuple[Facts, ...]
     imports_only: bool = False
     """Whether it is the doctor's own app, which only imports every framework."""
+    unrecorded: int = 0
+    """How many processes made spans and recorded nothing, so that less is known than happened."""
 
     @cached_property
     def watched(self) -> tuple[Facts, ...]:
@@ -90,6 +92,8 @@ class Examined:
     app: App | None = None
     timeout: float = 2.0
     """Seconds to wait for an exporter's endpoint; 0: send it nothing."""
+    propagators_problem: str = ""
+    """What OpenTelemetry raised over OTEL_PROPAGATORS when it was imported."""
 
     def variable(self, *names: str) -> str:
         """Return the value of the first of these variables that is not blank, or ``""``."""

@@ -1,7 +1,7 @@
 """Checks of variables: CLEW_* names and values, limits on attributes, sampling."""
 
 from collections.abc import Iterator
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import Any
 
 from clew.context.ids import default_id_fault
@@ -89,6 +89,32 @@ def check_limits(examined: Examined) -> Iterator[Finding]:
             f"{variable}={length} cuts longer values, ids too: two sessions may become one",
             variable,
             f"{variable}={_ENOUGH_FOR_AN_ID} or more",
+        )
+
+
+def check_propagators(examined: Examined) -> Iterator[Finding]:
+    """Find propagators that cannot be loaded: then OpenTelemetry cannot even be imported."""
+    if problem := examined.propagators_problem:
+        yield error(
+            "sdk",
+            f"OpenTelemetry cannot be imported: {problem}",
+            "OTEL_PROPAGATORS",
+            "OTEL_PROPAGATORS=tracecontext,baggage, or install the package of the other propagator",
+        )
+
+
+def check_tracer_provider(examined: Examined) -> Iterator[Finding]:
+    """Find a tracer provider that no installed package offers: OpenTelemetry raises over it."""
+    variable = "OTEL_PYTHON_TRACER_PROVIDER"
+    name = examined.environment.get(variable)
+    known = {point.name for point in metadata.entry_points(group="opentelemetry_tracer_provider")}
+    if name is not None and name not in known:
+        yield error(
+            "sdk",
+            f"{variable}={name}: no installed package offers it; there are "
+            f"{', '.join(sorted(known))}",
+            variable,
+            f"unset {variable}",
         )
 
 

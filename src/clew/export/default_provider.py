@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from opentelemetry import trace
+from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
 from opentelemetry.sdk.environment_variables import OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -54,8 +55,14 @@ class _Unusable(Exception):  # noqa: N818 - never leaves this module
 
 
 def provider_of_the_application() -> trace.TracerProvider | None:
-    """Return the global tracer provider, or None if none has been set."""
-    provider = trace.get_tracer_provider()
+    """Return the global tracer provider, or None if none has been set, or it cannot be loaded."""
+    try:
+        provider = trace.get_tracer_provider()
+    except Exception as error:  # OpenTelemetry loads the one that a variable names, and reraises
+        name = os.environ.get(OTEL_PYTHON_TRACER_PROVIDER)
+        message = "clew: %s=%s cannot be used (%s), so clew makes the tracer provider"
+        logger.warning(message, OTEL_PYTHON_TRACER_PROVIDER, name, type(error).__name__)
+        return None
     return None if isinstance(provider, trace.ProxyTracerProvider) else provider
 
 

@@ -41,6 +41,7 @@ class _ChildProcesses:
     def __init__(self) -> None:
         self.providers = WeakById[bool]()
         """The providers that clew was started with."""
+        self.after_last_flush: list[Callable[[], None]] = []
         self._registered = False
 
     def register_hooks(self) -> None:
@@ -83,6 +84,11 @@ class _ChildProcesses:
         """Export what is left, within limits: a dead collector must not keep the process alive."""
         begin_exit()
         self.flush()
+        for callback in self.after_last_flush:
+            try:
+                callback()
+            except Exception:
+                contain("ending a process")
 
     def flush(self) -> None:
         """Export what is left, in as much time as the end of a process would take."""
@@ -142,6 +148,14 @@ def support_child_processes(provider: object, undo: UndoStack) -> None:
 def flush_last_spans() -> None:
     """Export what is left, in a process that is about to end without running ``atexit``."""
     _children.flush_last()
+
+
+def after_last_flush(callback: Callable[[], None]) -> None:
+    """Call *callback* at the end of a process that runs no ``atexit``, once its spans are exported.
+
+    It may be called more than once, and ``atexit`` may be run after all.
+    """
+    _children.after_last_flush.append(callback)
 
 
 def flush_spans() -> None:

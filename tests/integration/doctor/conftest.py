@@ -86,8 +86,9 @@ def doctor(tmp_path, clew):
     def run(*arguments, **environment):
         report = tmp_path / "report.json"
         done = clew("--json", "-o", str(report), *arguments, **environment)
-        assert report.exists(), done.stderr
-        return Diagnosis(done.returncode, json.loads(report.read_text()), done.stdout, done.stderr)
+        written = report.read_text() if report.exists() else ""
+        assert written, done.stderr
+        return Diagnosis(done.returncode, json.loads(written), done.stdout, done.stderr)
 
     return run
 
@@ -106,6 +107,12 @@ def app(tmp_path, doctor):
             return doctor(*options, "--", *words, **environment)
 
         yield run
+
+
+@pytest.fixture
+def openai():
+    """OpenAI's package; a test that needs it is skipped where it is not installed."""
+    return pytest.importorskip("openai")
 
 
 @pytest.fixture

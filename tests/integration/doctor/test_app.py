@@ -24,11 +24,6 @@ def call():
 IN_A_SESSION = "with clew.using_session('chat-42', user_id='ada'): call()\n"
 
 
-@pytest.fixture
-def openai():
-    return pytest.importorskip("openai")
-
-
 def test_an_app_without_problems(app, collector, openai):
     with collector("live") as live:
         diagnosis = app(
@@ -259,14 +254,41 @@ def test_errors_inside_clew(app, openai):
     assert diagnosis.found("app-end") == []
 
 
-def test_under_opentelemetry_instrument(app, openai):
-    command = (str(SCRIPTS / "opentelemetry-instrument"), sys.executable)
-    disabled = "langchain,llama_index,bedrock,mistralai,dspy"
-    diagnosis = app(
-        CALL + IN_A_SESSION, command=command, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=disabled
-    )
+def test_an_argument_of_the_app_is_no_launcher(app, openai):
+    diagnosis = app(CALL + IN_A_SESSION, "clew")
+    assert diagnosis.severity("app-framework", "openai") == "ok"
+    assert diagnosis.says("app-calls", "1 model call among them")
+
+
+@pytest.mark.parametrize("launcher", ["opentelemetry-instrument", "clew run"])
+def test_under_a_launcher(app, collector, openai, launcher):
+    """Its provider is there before the doctor looks, and tracing is turned on after that."""
+    program, *words = launcher.split()
+    with collector("live") as live:
+        diagnosis = app(
+            CALL + IN_A_SESSION,
+            command=(str(SCRIPTS / program), *words, sys.executable),
+            OTEL_TRACES_EXPORTER="otlp",
+            OTEL_EXPORTER_OTLP_ENDPOINT=live.endpoint,
+            OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="langchain,llama_index,bedrock,mistralai,dspy",
+        )
     assert diagnosis.found("app-watched") == diagnosis.found("app-end") == []
     assert diagnosis.data["app"]["processes"] == 1
+    assert diagnosis.severity("app-armed") == "ok"
+    assert diagnosis.says("app-armed", "without code")
+    assert diagnosis.severity("app-framework", "openai") == "ok"
+    assert diagnosis.severity("app-delivery") == "ok"
+    assert diagnosis.says("app-delivery", "OTLPSpanExporter delivered")
+    assert diagnosis.status == 0
+
+
+def test_tracing_turned_off_again_under_a_launcher(app, openai):
+    diagnosis = app(
+        CALL + IN_A_SESSION + "clew.uninstrument_all()",
+        command=(str(SCRIPTS / "clew"), "run", sys.executable),
+    )
+    assert diagnosis.says("app-armed", "without code")
+    assert diagnosis.severity("app-framework", "openai") == "ok"
 
 
 def test_tracing_turned_on_by_the_environment(app, install, openai):
@@ -300,25 +322,6 @@ def test_another_sitecustomize_is_run_too(app, tmp_path):
     assert (
         app("print('app')").out == "customised\ncustomised\napp\n"
     )  # In the doctor's process and in the app's.
-
-
-def test_forked_workers_are_counted_too(app, openai):
-    diagnosis = app(
-        INSTRUMENT
-        + CALL
-        + """
-import os, sys
-if (child := os.fork()) == 0:
-    with clew.using_session("in the child"):
-        call()
-    sys.exit()
-os.waitpid(child, 0)
-call()
-"""
-    )
-    assert diagnosis.data["app"]["processes"] == 2
-    assert diagnosis.data["app"]["spans"]["model_calls"] == 2
-    assert diagnosis.says("app-session", "2 model calls, 1 of them")
 
 
 def test_an_app_is_traced_despite_an_invalid_variable(app):

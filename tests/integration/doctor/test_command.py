@@ -99,6 +99,36 @@ def test_wrong_arguments(clew):
     assert done.returncode == 2
 
 
+def test_a_file_that_cannot_be_written_is_noticed_before_the_app_runs(clew, tmp_path):
+    report = tmp_path / "nowhere" / "report"
+    done = clew("-o", str(report), "--", sys.executable, "-c", "print('app')")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"'{report}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_exception_whose_text_cannot_be_encoded(clew, tmp_path, options):
+    app = (sys.executable, "-c", r"raise ValueError('bad \udc80 text')")
+    report = tmp_path / "report"
+    done = clew(*options, "-o", str(report), "--", *app)
+    assert done.returncode == 1
+    assert r"bad \udc80 text" in report.read_text()
+    assert r"bad \udc80 text" in clew(*options, "--", *app).stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows goes by the name of a file")
+def test_a_script_that_the_system_cannot_start(clew, tmp_path):
+    script = tmp_path / "script"
+    script.write_text("print('app')")
+    script.chmod(0o700)
+    done = clew("--", str(script))
+    assert done.returncode == 2
+    assert "cannot be started: Exec format error" in done.stderr
+    assert "clew doctor -- python app.py" in done.stderr
+
+
 def test_without_two_dashes(clew):
     done = clew(sys.executable, "-c", "print('app')")
     assert done.stdout.startswith("app\n\n")

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import certifi
 import pytest
 
 from tests.support.server_thread import serving
@@ -133,6 +134,7 @@ def test_https_for_an_endpoint_without_tls(doctor, collector):
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         self.server.headers_seen.append(dict(self.headers))
+        self.server.paths_seen.append(self.path)
         self.send_response(200)
         self.end_headers()
 
@@ -141,8 +143,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Server(HTTPServer):
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.headers_seen, self.paths_seen = [], []
+
     def handle_error(self, *_):
         """Log nothing: a client that does not trust the certificate disconnects."""
+
+
+NO_BUNDLE = {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": ""}
+"""A machine that has a proxy of its own may set these."""
 
 
 @pytest.fixture
@@ -157,10 +167,10 @@ def tls_collector(tmp_path):
     subprocess.run([openssl, *request.split(), *subject.split()], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = _Server(("127.0.0.1", 0), _Handler)
-    server.headers_seen = []
+    server = _Server()
+    server.context = context
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.certificate = certificate
+    server.certificate, server.key = certificate, key
     server.url = f"https://localhost:{server.server_port}"
     with serving(server):
         yield server
@@ -168,7 +178,7 @@ def tls_collector(tmp_path):
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_a_self_signed_certificate(doctor, tls_collector, protocol):
-    environment = {OTLP: tls_collector.url, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    environment = {OTLP: tls_collector.url, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol, **NO_BUNDLE}
     diagnosis = doctor(**environment)
     assert diagnosis.severity("answers") == "error"
     assert diagnosis.says("answers", "certificate", "OTEL_EXPORTER_OTLP_CERTIFICATE=")
@@ -180,6 +190,7 @@ def test_the_configured_headers_are_sent_and_not_shown(doctor, tls_collector):
     diagnosis = doctor(
         **{
             OTLP: tls_collector.url,
+            **NO_BUNDLE,
             "OTEL_EXPORTER_OTLP_CERTIFICATE": str(tls_collector.certificate),
             "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20s3cr3t,x-other=1",
         }
@@ -187,3 +198,74 @@ def test_the_configured_headers_are_sent_and_not_shown(doctor, tls_collector):
     (seen,) = tls_collector.headers_seen
     assert (seen["authorization"], seen["x-other"]) == ("Bearer s3cr3t", "1")
     assert "s3cr3t" not in str(diagnosis.data)
+
+
+def test_a_bundle_of_requests_replaces_the_configured_certificate(doctor, tls_collector):
+    """In the exporter, too, so that is the variable to correct."""
+    own = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tls_collector.certificate)}
+    bundle = {**NO_BUNDLE, "REQUESTS_CA_BUNDLE": certifi.where()}
+    diagnosis = doctor(**{OTLP: tls_collector.url, **own, **bundle})
+    assert diagnosis.says("answers", "certificate", "REQUESTS_CA_BUNDLE=/path")
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_client_certificate_is_sent(doctor, tls_collector, protocol):
+    tls_collector.context.maximum_version = ssl.TLSVersion.TLSv1_2  # The handshake tells of it.
+    tls_collector.context.verify_mode = ssl.CERT_REQUIRED
+    tls_collector.context.load_verify_locations(tls_collector.certificate)
+    environment = {
+        OTLP: tls_collector.url,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": str(tls_collector.certificate),
+        **NO_BUNDLE,
+    }
+    assert doctor(**environment).severity("answers") == "error"
+    of_client = {
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(tls_collector.certificate),
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(tls_collector.key),
+    }
+    assert doctor(**environment, **of_client).severity("answers") == "ok"
+
+
+@pytest.fixture
+def seen():
+    """A server that accepts everything, and remembers what it was sent."""
+    server = _Server()
+    with serving(server):
+        yield server
+
+
+def test_a_password_and_a_key_in_the_url_are_sent_and_not_shown(doctor, seen):
+    url = f"http://ada:s3cretpw@127.0.0.1:{seen.server_port}/v1/traces?api_key=s3cretkey"
+    diagnosis = doctor(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=url)
+    assert diagnosis.severity("answers") == "ok"
+    assert seen.headers_seen[0]["Authorization"] == "Basic YWRhOnMzY3JldHB3"
+    assert seen.paths_seen == ["/v1/traces?api_key=s3cretkey"]
+    assert "s3cret" not in str(diagnosis.data)
+
+
+@pytest.mark.parametrize(
+    ("url", "protocol", "options"),
+    [
+        ("http://HOST:1/QUERY", "http/protobuf", ()),
+        ("http://HOST:1/QUERY", "grpc", ()),
+        ("http://HOST:4317/QUERY", "http/protobuf", ("--timeout", "0")),
+        ("http://HOST:99999/QUERY", "http/protobuf", ()),
+        ("ftp://HOST/QUERY", "grpc", ()),
+    ],
+)
+def test_no_sentence_shows_what_is_secret_in_a_url(clew, url, protocol, options):
+    url = url.replace("HOST", "ada:s3cretpw@127.0.0.1").replace("QUERY", "?api_key=s3cretkey")
+    done = clew(*options, **{OTLP: url, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
+    assert "//127.0.0.1" in done.stdout
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_the_proxy_of_the_environment_is_used(doctor, seen, dead_endpoint):
+    endpoint = {OTLP: "http://collector.invalid:4318", "NO_PROXY": "", "no_proxy": ""}
+    proxy = f"http://127.0.0.1:{seen.server_port}"
+    assert doctor(**endpoint, http_proxy=proxy).severity("answers") == "ok"
+    assert seen.paths_seen == ["http://collector.invalid:4318/v1/traces"]
+    diagnosis = doctor(**endpoint, http_proxy=dead_endpoint.replace("//", "//ada:s3cretpw@"))
+    assert diagnosis.says("answers", "proxy for http://collector.invalid", "HTTP_PROXY")
+    assert "s3cret" not in str(diagnosis.data)

@@ -88,6 +88,33 @@ def test_a_variable_that_keeps_the_sdk_from_starting(doctor):
     assert diagnosis.says("sdk", "OTEL_SPAN_EVENT_COUNT_LIMIT")
 
 
+def test_a_propagator_that_is_not_installed(app, doctor):
+    """Then most of OpenTelemetry cannot be imported, and so neither can most of clew."""
+    wrong = {"OTEL_PROPAGATORS": "tracecontext,smoke"}
+    diagnosis = doctor(**wrong)
+    assert (diagnosis.status, diagnosis.severity("sdk")) == (1, "error")
+    assert diagnosis.says("sdk", "Propagator smoke not found", "OTEL_PROPAGATORS=")
+    assert diagnosis.found("framework")
+    assert diagnosis.found("doctor") == []
+    assert diagnosis.err == ""
+    diagnosis = app("import os; print(os.environ['OTEL_PROPAGATORS'])", **wrong)
+    assert diagnosis.out == "tracecontext,smoke\n"
+    assert diagnosis.says("app-watched", "Propagator smoke not found", "see the settings above")
+
+
+def test_a_tracer_provider_that_no_package_offers(app, doctor):
+    wrong = {"OTEL_PYTHON_TRACER_PROVIDER": "smoke"}
+    diagnosis = doctor(**wrong)
+    assert (diagnosis.status, diagnosis.severity("sdk")) == (1, "error")
+    assert diagnosis.says("sdk", "there are", "unset OTEL_PYTHON_TRACER_PROVIDER")
+    assert diagnosis.err == ""
+    diagnosis = app("import clew; clew.instrument_all()", **wrong)
+    assert diagnosis.found("app-end") == diagnosis.found("app-watched") == []
+    assert diagnosis.severity("app-armed") == "ok"
+    assert "OTEL_PYTHON_TRACER_PROVIDER=smoke cannot be used" in diagnosis.err
+    assert doctor(OTEL_PYTHON_TRACER_PROVIDER="sdk_tracer_provider").found("sdk") == []
+
+
 @pytest.mark.parametrize(("length", "severity"), [("16", "warning"), ("64", None)])
 def test_a_limit_on_the_length_of_values(doctor, length, severity):
     diagnosis = doctor(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=length)
