@@ -37,6 +37,8 @@ class StoreExporter(SpanExporter):
         self._lock = Lock()
         self._maintenance: Maintenance | None = None
         self._next_maintenance = 0.0
+        self.left_out = 0
+        """How many spans of the last export could not be written, though the others were."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write *spans* and commit them; raise an error if they cannot be written."""
@@ -76,11 +78,34 @@ class StoreExporter(SpanExporter):
             self._file = FileWriter(self.path)
             close_before_fork(self)
         timeout = min(5.0, seconds_left()) if is_exiting() else 5.0
+        self.left_out = 0
         try:
-            self._file.add([record_of(span) for span in spans], timeout=timeout)
+            try:
+                self._file.add([record_of(span) for span in spans], timeout=timeout)
+            except Error:
+                raise
+            except Exception:  # One has something that nobody has thought of.
+                self._write_each(self._file, spans, timeout)
         except Error as error:
             self._file.close()  # The next spans find a file that is mended, or another one.
             raise explained(self.path, error) from error
+
+    def _write_each(
+        self, file: "FileWriter", spans: Sequence[ReadableSpan], timeout: float
+    ) -> None:
+        """Write *spans* one by one, and leave out those that cannot be written."""
+        from sqlite3 import Error
+
+        from clew.store.sdk import record_of
+
+        for span in spans:
+            try:
+                file.add([record_of(span)], timeout=timeout)
+            except Error:
+                raise
+            except Exception:
+                self.left_out += 1
+                contain("storing a span")
 
     def _maintain(self) -> None:
         """Bring the summaries up to date and keep the file small, unless others are doing it."""
