@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from importlib.util import find_spec
 
 import pytest
@@ -11,6 +12,8 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 from clew.export.default_provider import exporters
 from clew.export.standard_error import StandardError
 from clew.export.store_exporter import StoreExporter
+from clew.store.database import StoreError
+from clew.store.location import store_path
 
 OTLP = "OTEL_EXPORTER_OTLP_"
 without_grpc = pytest.mark.skipif(
@@ -74,6 +77,19 @@ def test_by_default_spans_are_kept_in_the_store(configure, monkeypatch, tmp_path
         "look at the conversations with: clew view, or clew sessions"
     )
     assert list(tmp_path.iterdir()) == []  # It is made with the first span.
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no folder that is in use")
+def test_where_the_current_folder_was_deleted_spans_are_lost_with_a_reason(
+    configure, monkeypatch, tmp_path
+):
+    (folder := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("CLEW_STORE")
+    folder.rmdir()
+    assert configure()[0] == [StoreExporter]
+    with pytest.raises(StoreError, match=r"cannot be made: .*name another file with CLEW_STORE"):
+        StoreExporter(store_path()).export([])
 
 
 def test_the_default_writes_one_line_of_json_to_standard_error(telemetry, monkeypatch):

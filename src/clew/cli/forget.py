@@ -13,8 +13,8 @@ from clew.cli._options import any_store_option, json_option
 from clew.cli._store import opened as open_store
 from clew.context.pseudonyms import pseudonymise
 from clew.core.wording import number_of
-from clew.sessions.deletion import Deleted
-from clew.sessions.store import SessionNotFoundError
+from clew.sessions.deletion import Deleted, StillReadError
+from clew.sessions.store import SessionNotFoundError, SessionStore
 
 if TYPE_CHECKING:
     from clew.sessions.opening import Conversations
@@ -39,29 +39,47 @@ def command(
     """Delete a session or a user from the store. It cannot be undone.
 
     With a user, all turns of that user are deleted; those of others in the same sessions are kept.
-    Nothing of what was deleted stays in the files of the store.
+    Nothing of what was deleted stays in the files of the store. While another process reads them,
+    that is not possible: it then ends with an error, and is to be run again.
     """
     if (session is None) == (user is None):
         message = "give either --session ID or --user ID"
         raise click.UsageError(message)
     with open_store(store) as opened:
-        users = _stored_users(opened, user) if user is not None else []
+        try:
+            users = _stored_users(opened, user) if user is not None else []
+            amount = _amount(opened, session, users)
+        except SessionNotFoundError:
+            if isinstance(opened, SessionStore):  # An earlier deletion may not have been finished.
+                opened.forget(session=session, user=user)
+            raise
         what = f"session {session!r}" if session is not None else f"user {users[0]!r}"
-        question = f"Delete {what}: {_amount(opened, session, users)}?"
+        question = f"Delete {what}: {amount}?"
         if not yes and not click.confirm(question, err=True):
             _terminal.write("Nothing was deleted.", err=True)
             sys.exit(1)
-        deleted = Deleted(0, 0)
-        if session is not None:
-            deleted += opened.forget(session=session)
-        for each in users:
-            deleted += opened.forget(user=each)
+        deleted, unfinished = _forget(opened, session, users)
     if as_json:
         told = users[0] if users else None
         _data.write({"session": session, "user": told, **deleted._asdict()})
-        return
-    spans, traces = number_of(deleted.spans, "span"), number_of(deleted.traces, "trace")
-    _terminal.write(f"Deleted {what}: {spans} in {traces}.")
+    else:
+        spans, traces = number_of(deleted.spans, "span"), number_of(deleted.traces, "trace")
+        _terminal.write(f"Deleted {what}: {spans} in {traces}.")
+    if unfinished is not None:
+        raise unfinished
+
+
+def _forget(
+    store: "Conversations", session: str | None, users: Sequence[str]
+) -> tuple[Deleted, StillReadError | None]:
+    """Delete a session or users; return how much, and the error if it is still in the files."""
+    deleted, unfinished = Deleted(0, 0), None
+    for user in users if session is None else [None]:
+        try:
+            deleted += store.forget(session=session, user=user)
+        except StillReadError as error:
+            deleted, unfinished = deleted + error.deleted, error
+    return deleted, unfinished
 
 
 def _stored_users(store: "Conversations", typed: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 from clew.core import settings
@@ -18,9 +20,35 @@ def begin_exit() -> None:
 
 def is_exiting() -> bool:
     """Whether the process is exiting: `begin_exit` was called, or the interpreter is exiting."""
-    if _ends_at is None and not threading.main_thread().is_alive():
-        begin_exit()  # All threads have ended, and the functions of atexit are running.
+    if _ends_at is None and _is_interpreter_exiting():
+        begin_exit()
     return _ends_at is not None
+
+
+@contextmanager
+def possible_exit() -> Iterator[None]:
+    """Limit what runs inside as if the process were exiting; afterwards it may go on."""
+    was_exiting = is_exiting()
+    begin_exit()
+    try:
+        yield
+    finally:
+        if not was_exiting:
+            _reset()
+
+
+def _is_interpreter_exiting() -> bool:
+    """Whether the threads that Python waits for have ended, and the functions of atexit run.
+
+    The main thread counts as ended before Python waits for the others, which may work for days.
+    """
+    main = threading.main_thread()
+    if main.is_alive():
+        return False
+    if threading.get_ident() == main.ident:
+        return True  # It no longer waits: Ctrl-C ends that, and the others are not waited for.
+    # A thread that Python has not started is a daemon, and is not always asked whether it is alive.
+    return not any(not it.daemon and it.is_alive() for it in threading.enumerate())
 
 
 def deadline(seconds: float) -> float:

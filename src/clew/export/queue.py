@@ -230,14 +230,14 @@ class ExporterQueue:
             if self._abandoned:
                 return False  # `abandon` has counted it already.
             self._exporting = 0
-            if succeeded:
-                self._exported += len(batch)
-            else:
-                self._dropped[EXPORT_FAILED] += len(batch)
+            failed = getattr(self.exporter, "left_out", 0) if succeeded else len(batch)
+            self._exported += len(batch) - failed
+            if failed:
+                self._dropped[EXPORT_FAILED] += failed
         if succeeded:
             self._failing.ends()
             self._full.ends()
-            return True
+            return not failed
         if not self._closed and self._failing.begins():
             logger.warning(
                 "clew: %s could not be exported by %s: %s; "

@@ -37,6 +37,8 @@ class StoreExporter(SpanExporter):
         self._lock = Lock()
         self._maintenance: Maintenance | None = None
         self._next_maintenance = 0.0
+        self.left_out = 0
+        """How many spans of the last export could not be written, though the others were."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write *spans* and commit them; raise an error if they cannot be written."""
@@ -70,17 +72,36 @@ class StoreExporter(SpanExporter):
 
         from clew.store.database import explained
         from clew.store.file_writer import FileWriter
-        from clew.store.sdk import record_of
 
         if self._file is None:
             self._file = FileWriter(self.path)
             close_before_fork(self)
         timeout = min(5.0, seconds_left()) if is_exiting() else 5.0
+        self.left_out = 0
         try:
-            self._file.add([record_of(span) for span in spans], timeout=timeout)
+            self._add(self._file, spans, timeout)
         except Error as error:
             self._file.close()  # The next spans find a file that is mended, or another one.
             raise explained(self.path, error) from error
+
+    def _add(self, file: "FileWriter", spans: Sequence[ReadableSpan], timeout: float) -> None:
+        """Add *spans*; if one has something that nobody has thought of, leave out only that one."""
+        from sqlite3 import Error
+
+        from clew.store.database import StoreError
+        from clew.store.sdk import record_of
+
+        try:
+            file.add([record_of(span) for span in spans], timeout=timeout)
+        except (Error, OSError, StoreError):  # It would be the same for each.
+            raise
+        except Exception:
+            if len(spans) == 1:
+                self.left_out += 1
+                contain("storing a span")
+                return
+            for span in spans:
+                self._add(file, [span], timeout)
 
     def _maintain(self) -> None:
         """Bring the summaries up to date and keep the file small, unless others are doing it."""

@@ -27,6 +27,7 @@ from clew.logging.providers import stamp_global_logs
 from clew.patching.undo import Undo, UndoStack
 from clew.propagation.fork import support_child_processes
 from clew.propagation.install import install_propagator
+from clew.propagation.keep_alive import separate_requests
 from clew.propagation.logfire import instrument_logfire
 from clew.propagation.pools import instrument_pools
 from clew.propagation.runtime_context import extend_runtime_context
@@ -299,6 +300,7 @@ def _switch_on(  # noqa: PLR0913 - what `_start` has read
     instrument_pools(undo)
     ids.read_default_ids(undo)
     flush_at_server_shutdown(undo)
+    separate_requests(undo)
     stamp_global_logs(undo)
     encode_spans_faster(undo)
     make_plain_spans(undo)

@@ -24,7 +24,7 @@ from clew.core import otel_private
 from clew.core.containment import contain
 from clew.core.weak_map import WeakById
 from clew.export.delivery_processor import Delivery
-from clew.export.exit_deadline import begin_exit, seconds_left
+from clew.export.exit_deadline import begin_exit, possible_exit, seconds_left
 from clew.patching.import_hooks import when_imported
 from clew.patching.undo import UndoStack
 
@@ -161,6 +161,12 @@ def after_last_flush(callback: Callable[[], None]) -> None:
 def flush_spans() -> None:
     """Export what is left, in as much time as the end of a process would take."""
     _children.flush()
+
+
+def flush_perhaps_last_spans() -> None:
+    """As `flush_last_spans`, but nothing is limited any more if the process goes on after all."""
+    with possible_exit():
+        _children.flush()
 
 
 def flush_when_ended() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from clew.core.containment import contain
 from clew.patching.undo import Undo, UndoStack
 from clew.patching.wrap import Patches
-from clew.propagation.fork import flush_last_spans, flush_spans
+from clew.propagation.fork import flush_last_spans, flush_perhaps_last_spans, flush_spans
 
 _UID = "clew: the last spans"
 
@@ -34,10 +34,11 @@ async def _shutdown(
 
     await wrapped(*args, **kwargs)
     try:
-        # After another signal, or none, the program may go on.
+        # After another signal, or none, the program goes on, at least to the functions of atexit.
+        # After this one only if the application has a handler, which uvicorn does not show.
         dies = signal.SIGTERM in getattr(server, "_captured_signals", ())
         # In a thread, since this loop may be serving more than one server.
-        await asyncio.to_thread(flush_last_spans if dies else flush_spans)
+        await asyncio.to_thread(flush_perhaps_last_spans if dies else flush_spans)
     except Exception:
         contain("delivering the last spans of uvicorn")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from clew.sessions import evaluated
 from clew.sessions.summaries import LATEST, bring_up_to_date, refresh
-from clew.store.database import file_size, transaction
+from clew.store.database import StoreError, file_size, transaction
 from clew.store.reader import spans_with_ids
 
 _TRACES_PER_STEP = 200
@@ -30,14 +30,26 @@ class Deleted(NamedTuple):
         return Deleted(self.spans + spans, self.traces + traces)
 
 
+class StillReadError(StoreError):
+    """What was deleted is still in the files of the store, as somebody reads an earlier state."""
+
+    def __init__(self, deleted: Deleted) -> None:
+        super().__init__(
+            "it is deleted, but still in the files of the store, because another process, or a "
+            "query that is still open, reads what was there before; forget it again when that has "
+            "ended"
+        )
+        self.deleted = deleted
+
+
 def forget_session(connection: sqlite3.Connection, session_id: str) -> Deleted:
     """Delete all spans of a session, spans without a session in its traces, and its evaluations.
 
     A trace in which there are spans of another session, too, keeps those.
     """
     deleted = _forget(connection, "session_id", session_id)
-    _erase(connection)  # Also where nothing was found: what deleted it may have been interrupted.
-    return deleted
+    # Also where nothing was found: what deleted it may have been interrupted.
+    return _erased(connection, deleted)
 
 
 def forget_user(connection: sqlite3.Connection, user_id: str) -> Deleted:
@@ -46,8 +58,7 @@ def forget_user(connection: sqlite3.Connection, user_id: str) -> Deleted:
     Evaluations of the user's turns are deleted with them, and those that were made by the user.
     """
     deleted = _forget(connection, "user_id", user_id) + _forget_turns(connection, user_id)
-    _erase(connection)
-    return deleted
+    return _erased(connection, deleted)
 
 
 def _forget(connection: sqlite3.Connection, column: str, value: str) -> Deleted:
@@ -131,10 +142,12 @@ def _without_column(
                 yield (number,)
 
 
-def _erase(connection: sqlite3.Connection) -> None:
-    """Leave nothing of what was deleted in the files: not in the index, nor in the log."""
+def _erased(connection: sqlite3.Connection, deleted: Deleted) -> Deleted:
+    """Return *deleted*, nothing of which is left in the files: not in the index, nor in the log."""
     _compact_index(connection)
-    shrink(connection)
+    if not shrink(connection):
+        raise StillReadError(deleted)
+    return deleted
 
 
 def _compact_index(connection: sqlite3.Connection, until: float = float("inf")) -> None:
@@ -155,11 +168,15 @@ def _compact_index(connection: sqlite3.Connection, until: float = float("inf")) 
         pages = _PAGES_PER_STEP
 
 
-def shrink(connection: sqlite3.Connection) -> None:
-    """Give back to the file system what is free in the file."""
+def shrink(connection: sqlite3.Connection) -> bool:
+    """Give back to the file system what is free in the file, and what is in the log.
+
+    Return whether the log is empty: while somebody reads what is in it, it cannot be emptied.
+    """
     # It gives back a page in each step, and `execute` makes one only, as there are no columns.
     connection.executescript("PRAGMA incremental_vacuum")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def keep_within(

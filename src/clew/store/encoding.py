@@ -79,7 +79,7 @@ def attributes_to_json(attributes: Attributes) -> str:
     if _PLAIN_OR_FLOAT.issuperset(map(type, attributes.values())):
         try:
             text = _encode_plain(attributes)
-        except ValueError:  # NaN or an infinity.
+        except ValueError:  # NaN, an infinity, or a very long integer.
             pass
         else:
             return text if is_utf8(text) else _encode_as_ascii(attributes)
@@ -88,8 +88,27 @@ def attributes_to_json(attributes: Attributes) -> str:
 
 def to_json(value: Any) -> str:
     """Return *value* as JSON. Half a surrogate pair, which UTF-8 does not have, is escaped."""
-    text = _encode(value)
+    try:
+        text = _encode(value)
+    except ValueError:  # An integer with more digits than Python prints, or reads.
+        value = _with_hexadecimal(value)
+        text = _encode(value)
     return text if is_utf8(text) else _encode_as_ascii(value)
+
+
+def _with_hexadecimal(value: Any) -> Any:
+    """Return *value* with the integers that are too long for JSON as hexadecimal text."""
+    match value:
+        case dict():
+            return {key: _with_hexadecimal(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_with_hexadecimal(each) for each in value]
+        case int():
+            try:
+                str(value)
+            except ValueError:
+                return hex(value)
+    return value
 
 
 def is_utf8(text: str) -> bool:

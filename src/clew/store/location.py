@@ -13,7 +13,13 @@ def store_path(text: str | None = None) -> Path | None:
     With *text*, that is what the variable contains.
     """
     text = settings.STORE.read() if text is None else text or settings.STORE.default
-    return None if text.lower() in _OFF else home_expanded(text).absolute()
+    if text.lower() in _OFF:
+        return None
+    path = home_expanded(text)
+    try:
+        return path.absolute()
+    except OSError:  # The current folder was deleted. Whoever opens the file says so.
+        return path
 
 
 def home_expanded(text: str) -> Path:

@@ -1,6 +1,8 @@
 """Converts the SDK's spans to SpanRecords."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from opentelemetry.trace import SpanKind, StatusCode
 
 from clew.store.record import Event, Link, Resource, Scope, SpanRecord, Value
 
@@ -9,9 +11,13 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+D = TypeVar("D")
+
 # Bit 8 says that it is known whether the parent is remote, bit 9 that it is.
 _LOCAL_PARENT, _REMOTE_PARENT = 0x100, 0x300
 _MOST_KNOWN = 256
+_MIN_TIME, _MAX_TIME = -(2**63), 2**64 - 1
+"""The earliest time that SQLite has, and the latest that OTLP has, in nanoseconds."""
 _PLAIN = frozenset({str, bool, int, float, bytes, tuple, dict, type(None)})
 """The types that values are stored as; a pseudonym, say, is of a type made from one of them."""
 
@@ -31,20 +37,23 @@ def record_of(span: "ReadableSpan") -> SpanRecord:
     parent, status, scope = span.parent, span.status, span.instrumentation_scope
     resource, trace_state = span.resource, context.trace_state
     known_resource, known_scope = _resources.get(id(resource)), _scopes.get(id(scope))
-    name, events, links = span.name, span.events, span.links
+    name, events, links, kind = span.name, span.events, span.links, span.kind
+    start, end, code = span.start_time, span.end_time, status.status_code
+    # The SDK takes whatever it is given for a name, a kind, a status and a time.
+    if not (type(start) is type(end) is int and _MIN_TIME <= start <= end <= _MAX_TIME):
+        start, end = _times(start, end)
     return SpanRecord(
         context.trace_id.to_bytes(16, "big"),
         context.span_id.to_bytes(8, "big"),
         None if parent is None else parent.span_id.to_bytes(8, "big"),
-        # The SDK takes whatever it is given for these three.
         name if type(name) is str else str(name),
-        int(span.start_time or 0),
-        int(span.end_time or 0),
+        start,
+        end,
         _attributes(span.attributes),
-        span.kind.value + 1,
-        status.status_code.value,
+        kind.value + 1 if type(kind) is SpanKind else 0,
+        code.value if type(code) is StatusCode else 0,
         status.description or "",
-        tuple([_event(it) for it in events]) if events else (),
+        tuple([_event(it, start) for it in events]) if events else (),
         tuple([_link(it) for it in links]) if links else (),
         known_resource[1] if known_resource else _new_resource(resource),
         known_scope[1] if known_scope else _new_scope(scope),
@@ -85,10 +94,26 @@ def _plain(value: Any) -> Value:
     return other
 
 
-def _event(event: Any) -> Event:
+def _times(start: object, end: object) -> tuple[int, int]:
+    """Return a span's times, each where only the other can be used as that one."""
+    first = _time(start, None if start is not None else 0)
+    last = _time(end, None if end is not None else 0)
+    if first is None:
+        return last or 0, last or 0
+    return first, first if last is None else last
+
+
+def _time(value: Any, default: D) -> int | D:
+    """Return *value* in nanoseconds, or *default* if it is none, as a text or a date is."""
+    if isinstance(value, int | float) and _MIN_TIME <= value <= _MAX_TIME:
+        return int(value)
+    return default
+
+
+def _event(event: Any, start: int) -> Event:
     return Event(
         str(event.name),
-        int(event.timestamp),
+        _time(event.timestamp, start),
         _attributes(event.attributes),
         event.dropped_attributes,
     )

@@ -30,7 +30,7 @@ _INSERT = (
     f"INSERT INTO span ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))}) "
     "ON CONFLICT (trace_id, span_id) DO NOTHING"
 )
-_MAX_TIME = 2**63 - 1
+_MIN_TIME, _MAX_TIME = -(2**63), 2**63 - 1
 
 
 class Writer:
@@ -98,7 +98,7 @@ def _values(record: SpanRecord) -> tuple[Any, ...]:
     details = _details(record)
     if details is not None:  # What a column cannot take is there.
         name, message = _storable(name), _storable(message)
-        start, end = min(start, _MAX_TIME), min(end, _MAX_TIME)
+        start, end = _storable_time(start), _storable_time(end)
     return (
         record.trace_id,
         record.span_id,
@@ -147,7 +147,7 @@ def _details(record: SpanRecord) -> str | None:
     if (
         not (record.events or record.links or record.trace_state)
         and not (record.dropped_attributes or record.dropped_events or record.dropped_links)
-        and max(record.start, record.end) <= _MAX_TIME
+        and _are_storable(record.start, record.end)
         and is_utf8(record.name)
         and is_utf8(record.status_message)
     ):
@@ -175,13 +175,21 @@ def _details(record: SpanRecord) -> str | None:
         # What a column cannot take.
         name=None if is_utf8(record.name) else record.name,
         status_message=None if is_utf8(record.status_message) else record.status_message,
-        times=[record.start, record.end] if max(record.start, record.end) > _MAX_TIME else None,
+        times=None if _are_storable(record.start, record.end) else [record.start, record.end],
     )
     return to_json(details) if details else None
 
 
 def _without_empty(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
+
+
+def _are_storable(start: int, end: int) -> bool:
+    return _MIN_TIME <= start <= _MAX_TIME and _MIN_TIME <= end <= _MAX_TIME
+
+
+def _storable_time(time: int) -> int:
+    return max(_MIN_TIME, min(time, _MAX_TIME))
 
 
 def _storable(text: str) -> str:

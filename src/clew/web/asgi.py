@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from inspect import isawaitable
 from typing import Any
 
-from clew.context.request import remember_request_context
+from clew.context.request import ContextOfServer, remember_request_context
 from clew.core.containment import contain
 from clew.web import feedback
 from clew.web.request_ids import READING_IDS, IdReader, Ids, RequestSession, Source, add_id
@@ -78,8 +78,9 @@ class SessionMiddleware:
         if not ids:
             await self.app(scope, receive, send)
             return
+        server = ContextOfServer()
         with RequestSession(ids), remember_request_context():
-            await self.app(scope, receive, send)
+            await self.app(scope, server.outside(receive), server.outside(send))
 
     async def _read(self, scope: Scope) -> Ids:
         ids: Ids = {}

@@ -9,6 +9,7 @@ from clew import evaluations
 from clew.context.pseudonyms import Pseudonym
 from clew.evaluations import Evaluation
 from clew.sessions.store import SessionStore
+from clew.store.database import connect
 from tests.support.conversation_spans import turn
 
 
@@ -82,6 +83,24 @@ def test_a_user_who_has_only_rated_is_forgotten(clew, path, filled, sessions):
     assert "Delete user 'eve': 0 sessions, 0 turns, 0 spans, 1 evaluation? [y/N]" in done.stderr
     assert len(sessions()) == 3
     assert "no user 'eve'" in clew("forget", "--user", "eve", "--yes", status=1).stderr
+
+
+def test_what_somebody_reads_is_forgotten_the_second_time(clew, path, filled, sessions):
+    reader = connect(path, read_only=True)
+    clew("sessions")
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM span").fetchone()
+    done = clew("forget", "--user", "ada", "--yes", status=1)
+    assert done.stdout == "Deleted user 'ada': 9 spans in 3 traces.\n"
+    assert "still in the files" in done.stderr
+    assert sessions() == ["other"]
+    assert any(b"Parcels take two days." in it.read_bytes() for it in path.parent.iterdir())
+    assert "still in the files" in clew("forget", "--user", "ada", "--yes", status=1).stderr
+    reader.execute("COMMIT")
+    assert "no user 'ada'" in clew("forget", "--user", "ada", "--yes", status=1).stderr
+    # While another connection is still open, which would empty the log when it is closed.
+    assert not any(b"Parcels take two days." in it.read_bytes() for it in path.parent.iterdir())
+    reader.close()
 
 
 def test_it_wants_one_of_both(clew, filled):

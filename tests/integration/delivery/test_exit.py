@@ -14,7 +14,14 @@ EXIT_TIMEOUT = 1
 SLACK = 4
 """Seconds that a busy machine may take to end a process."""
 TIMEOUT = {"CLEW_EXIT_TIMEOUT": str(EXIT_TIMEOUT)}
-WAYS = ("reaches_its_end", "exits", "raises", "thread_exits", "shuts_down")
+WAYS = (
+    "reaches_its_end",
+    "exits",
+    "raises",
+    "thread_exits",
+    "main_thread_ends_first",
+    "shuts_down",
+)
 STATUS = {"exits": 3, "raises": 1}
 each_way = pytest.mark.parametrize("way", WAYS)
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -55,6 +62,28 @@ def test_exit_does_not_wait_for_a_dead_collector(application, way, behaviour):
     (line,) = [line for line in end.log_lines if line.startswith("clew")]
     assert f"{spans_of(way)} spans could not be delivered before the end" in line
     assert ("503" in line or "Service Unavailable" in line) == (behaviour == "503")
+
+
+@pytest.mark.parametrize("way", ["works_on_without_main_thread", "outlives_its_server"])
+def test_a_process_that_goes_on_has_its_time_only_at_its_end(application, way):
+    if way == "outlives_its_server":
+        pytest.importorskip("uvicorn")
+    with collecting("slow") as collector:
+        end = application(way, collector.endpoint, **TIMEOUT)
+        assert collector.names["work"] == 30
+    assert 5 * SLOW > EXIT_TIMEOUT
+    assert end.values("handled") == [True] * (way == "outlives_its_server")
+    assert end.values("arrived") == [True] * 5
+    assert end.counted == (30, 0)
+    assert not end.log_lines
+
+
+@pytest.mark.parametrize("behaviour", ["live", "hanging"])
+def test_ctrl_c_while_only_other_threads_work(application, behaviour):
+    with collecting(behaviour) as collector:
+        end = application("is_interrupted_without_main_thread", collector.endpoint, **TIMEOUT)
+    assert end.counted == ((5, 0) if behaviour == "live" else (0, 5))
+    assert end.seconds < EXIT_TIMEOUT + SLACK
 
 
 @pytest.mark.parametrize("behaviour", ["live", "hanging"])

@@ -26,6 +26,7 @@ PASS_THROUGH = (
     "web.wsgi._",
     "web.request_ids.RequestSession.__init__",
     "context.request.remember_request_context",
+    "context.request.ContextOfServer.",
     "propagation.redirects.wrap_redirects.<locals>.before.",
     "spans.kept_span.KeptSpan.set_attribute",
     "spans.kept_span.KeptSpan.clew_set_attributes",

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from clew.patching.undo import UndoStack
+from clew.propagation.keep_alive import separate_requests
 from tests.integration.web.asgi_apps import FASTAPI_ROWS, ROWS, WAYS, assembled
 from tests.integration.web.recorder import ASGIProbe
 
@@ -124,6 +126,87 @@ def test_requests_without_an_id_have_none(way, app, serve, telemetry):
         [("chat-42", "ada"), (None, None)]
     )
     assert len(record.servers) == 2 * instrumented(way)
+
+
+# Without `instrument_all` an instrumentation outside of clew passes its own span on.
+CONNECTIONS = [
+    (framework, way, separated)
+    for framework, way in SERVED
+    for separated in (False, True)
+    if separated or "outside" not in way
+]
+
+
+@pytest.fixture
+def _separated(separated):
+    """What `instrument_all` adds, where it is asked for."""
+    undo = UndoStack("separating requests")
+    if separated:
+        separate_requests(undo)
+    yield
+    undo.undo()
+
+
+ON_ONE_CONNECTION = Counter([("chat-42", "ada"), ("of-bob", None), (None, None)])
+
+
+@pytest.mark.usefixtures("_separated")
+@pytest.mark.parametrize(("framework", "way", "separated"), CONNECTIONS)
+def test_a_request_that_waits_for_the_one_before_it(way, app, serve, telemetry):
+    """It is started while the one before it sends its last message."""
+    requests = [
+        b"GET /async HTTP/1.1\r\nhost: localhost\r\n" + headers + b"\r\n"
+        for headers in (
+            b"x-session-id: chat-42\r\ncookie: uid=ada\r\n",
+            b"x-session-id: of-bob\r\n",
+            b"connection: close\r\n",
+        )
+    ]
+    with serve(app) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as client:
+            client.sendall(b"".join(requests))
+            while client.recv(4096):
+                pass
+        record = telemetry.recorder.after(3)
+    assert_separate(record, way)
+
+
+@pytest.mark.usefixtures("_separated")
+@pytest.mark.parametrize(("framework", "way", "separated"), CONNECTIONS)
+def test_requests_after_one_with_a_large_body(framework, way, serve, telemetry):
+    """The server stops reading it and goes on in the context in which it is asked for more."""
+    pytest.importorskip(framework)
+    from starlette.responses import Response
+
+    async def upload(request):
+        assert len(await request.body()) == 2_000_000
+        await request.app.state.handler(request)
+        return Response()
+
+    def prepared(app):
+        (app.state.handler,) = [it.endpoint for it in app.routes if it.path == "/async"]
+        app.add_route("/upload", upload, methods=["POST"])
+        return app
+
+    app = ASGIProbe(assembled(framework, way, telemetry, prepared), telemetry.recorder)
+    with serve(app) as url, httpx.Client() as client:
+        answers = [
+            client.post(f"{url}/upload", content=b"x" * 2_000_000, headers=IDS),
+            client.get(f"{url}/async", headers={"x-session-id": "of-bob"}),
+            client.get(f"{url}/async"),
+        ]
+        assert [it.status_code for it in answers] == [200] * 3
+        record = telemetry.recorder.after(3)
+    assert_separate(record, way)
+
+
+def assert_separate(record, way):
+    """Three requests were separate: none has an id, or is in the trace, of another."""
+    assert Counter((span.session, span.user) for span in record.application) == ON_ONE_CONNECTION
+    assert {(span.session, span.user) for span in record.spans} == set(ON_ONE_CONNECTION)
+    assert len(record.servers) == 3 * instrumented(way)
+    assert len({(span.trace, span.session) for span in record.spans}) == 3
 
 
 @pytest.mark.parametrize(("framework", "way"), SERVED[:1])

@@ -133,11 +133,36 @@ def test_what_an_interrupted_deletion_left_in_the_index_goes_with_the_next(tmp_p
     connection.close()
     with SessionStore(path) as store:
         with monkeypatch.context() as patched:
-            patched.setattr(deletion, "_erase", Mock(side_effect=KeyboardInterrupt))
+            patched.setattr(deletion, "_erased", Mock(side_effect=KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 store.forget(user="ada")
         assert store.forget(user="ada") == (0, 0)
     assert not [it for it in tmp_path.iterdir() if b"zanzibarquestion" in it.read_bytes()]
+
+
+@pytest.mark.parametrize("given", [{"session": "zanzibarsession"}, {"user": "zanzibaruser"}])
+def test_it_says_what_is_still_in_the_files_because_somebody_reads_them(tmp_path, given):
+    path = tmp_path / "spans.db"
+    connection = connect(path, create=True)
+    question, answer, user, session = SECRETS
+    Writer(connection).add([turn(1, user, session, question, answer)])
+    with SessionStore(path) as store:
+        assert store.list()
+        store._connection.execute("PRAGMA busy_timeout = 100")
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM span").fetchone()
+        for deleted in ((1, 1), (0, 0)):
+            with pytest.raises(deletion.StillReadError, match="forget it again") as raised:
+                store.forget(**given)
+            assert raised.value.deleted == deleted
+        assert store.list() == []
+        connection.execute("COMMIT")
+        assert store.forget(**given) == (0, 0)
+        left = [
+            it for it in tmp_path.iterdir() for word in SECRETS if word.encode() in it.read_bytes()
+        ]
+    assert left == []
+    connection.close()
 
 
 @pytest.mark.parametrize("given", [{}, {"session": "s1", "user": "ada"}])

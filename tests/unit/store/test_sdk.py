@@ -3,6 +3,7 @@
 import gc
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from enum import Enum, IntEnum
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import (
     Link,
@@ -28,7 +29,7 @@ from opentelemetry.trace import (
 from clew.context.pseudonyms import Pseudonym
 from clew.store import sdk
 from clew.store.columns import split
-from clew.store.encoding import attributes_to_json
+from clew.store.encoding import attributes_to_json, untagged
 from clew.store.otlp import from_json, from_protobuf, records_of, to_json, to_protobuf
 from clew.store.record import Scope
 from clew.store.sdk import record_of
@@ -159,6 +160,54 @@ def test_what_an_application_gives_by_mistake_breaks_no_export(write):
     assert (sent.name, sent.start, sent.end) == ("None", record.start, 0)
     assert sent.attributes == {"half": "?"}
     assert [(it.name, it.time) for it in sent.events] == [("None", 0)]
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "end"),
+    [
+        ({"start_time": datetime.now(UTC)}, 9, 9),
+        ({"start_time": float("nan")}, 9, 9),
+        ({"start_time": float("inf")}, 9, 9),
+        ({"start_time": -(2**70)}, 9, 9),
+        ({"end_time": "now"}, 5, 5),
+        ({"end_time": 2**70}, 5, 5),
+        ({"start_time": "then", "end_time": "now"}, 0, 0),
+        ({"end_time": 2**64 - 1}, 5, 2**64 - 1),
+        ({"start_time": None, "end_time": None}, 0, 0),
+    ],
+)
+def test_a_time_that_is_none_is_the_other_of_the_span(given, start, end):
+    times = {"start_time": 5, "end_time": 9, **given}
+    record = record_of(ReadableSpan("s", SpanContext(1, 2, is_remote=False), **times))
+    assert (record.start, record.end) == (start, end)
+
+
+def test_the_time_of_an_event_that_is_none_is_the_start_of_its_span():
+    events = [Event("e", timestamp=at) for at in (datetime.now(UTC), float("nan"), 7)]
+    span = ReadableSpan(
+        "s", SpanContext(1, 2, is_remote=False), start_time=5, end_time=9, events=events
+    )
+    assert [it.time for it in record_of(span).events] == [5, 5, 7]
+
+
+@pytest.mark.parametrize("kind", [None, "client", 3])
+def test_a_kind_or_a_status_that_is_none_is_not_known(kind):
+    context, status = SpanContext(1, 2, is_remote=False), Status("ERROR", "broken")
+    record = record_of(ReadableSpan("s", context, kind=kind, status=status))
+    assert (record.kind, record.status) == (0, 0)
+
+
+LONG = 10**5000
+"""An integer with more digits than Python prints."""
+
+
+def test_an_integer_that_cannot_be_printed_is_hexadecimal_text():
+    given = {"long": LONG, "in": (1, -LONG), "of": {"it": [LONG]}, "nan": float("nan"), "n": 1}
+    attributes = untagged(json.loads(attributes_to_json(given)))
+    assert repr(attributes) == repr(
+        {**given, "long": hex(LONG), "in": (1, hex(-LONG)), "of": {"it": (hex(LONG),)}}
+    )
+    assert json.loads(attributes_to_json({"long": LONG, "n": 1})) == {"long": hex(LONG), "n": 1}
 
 
 def test_values_of_types_made_from_plain_ones_are_plain():

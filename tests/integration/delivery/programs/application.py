@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from threading import Thread
+from threading import Event, Thread, main_thread
 
 
 def report(**what):
@@ -67,6 +67,60 @@ def thread_exits():
     thread.start()
     thread.join()
     work()
+
+
+def main_thread_ends_first():
+    """Python waits for the other threads, and only then runs the functions of atexit."""
+    after_main_thread(work)
+
+
+def works_on_without_main_thread():
+    after_main_thread(work_on)
+
+
+def outlives_its_server():
+    """Uvicorn raises the signal that has ended it again, for the application's own handler."""
+    import uvicorn
+
+    async def end():
+        signal.raise_signal(signal.SIGTERM)
+
+    async def app(_scope, _receive, _send):
+        """Answer nothing."""
+
+    signal.signal(signal.SIGTERM, lambda *_: report(handled=True))
+    options = {"port": 0, "log_level": "error", "lifespan": "off", "timeout_notify": 0}
+    uvicorn.Server(uvicorn.Config(app, callback_notify=end, **options)).run()
+    work_on()
+
+
+def work_on():
+    """Work and flush, for longer than an exit may take."""
+    for _ in range(5):
+        work()
+        report(arrived=provider.force_flush())
+    work()
+
+
+def is_interrupted_without_main_thread():
+    """Ctrl-C ends the waiting for other threads, though one works."""
+
+    def work_until_the_end():
+        work()
+        done()
+        os.kill(os.getpid(), signal.SIGINT)
+        Event().wait()
+
+    after_main_thread(work_until_the_end)
+
+
+def after_main_thread(function):
+    def run():
+        main_thread().join()
+        function()
+        done()
+
+    Thread(target=run).start()
 
 
 def flushes():
