@@ -59,11 +59,12 @@ def test_a_sub_agents_answer_is_not_what_came_back():
 def test_nested_spans_of_one_model_call_are_one_call():
     outer = model(ASKED, says="In Graz.", took=3, scope=LANGCHAIN, attributes=COUNTS)
     first = Event("First Token Stream Event", 2_000_000_000, {})
-    named = {"llm.model_name": "gpt-4o", **MORE}
+    named = {"llm.model_name": "gpt-4o", "llm.finish_reason": "length", **MORE}
     inner = model(ASKED, says="In Graz.", parent=outer, at=1, attributes=named, events=(first,))
     turn, [call] = calls(outer, inner)
     assert (call.framework, call.model, call.span_id) == ("langchain", "gpt-4o", outer.span_id)
     assert turn.tokens == call.tokens == Tokens(6, 2, 8)
+    assert call.finish_reason == "length"
     assert turn.frameworks == ("langchain", "openai")
     assert turn.time_to_first_token == 2
 
