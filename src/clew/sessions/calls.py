@@ -88,6 +88,7 @@ def _join(node: Node, inner: Iterable[Node], found: dict[int, Call]) -> None:
             result=call.result or other.result,
             documents=call.documents or other.documents,
             error=call.error or other.error,
+            finish_reason=call.finish_reason or other.finish_reason,
             time_to_first_token=_first_token_of(call, other),
         )
     found[id(node)] = call

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from clew.sessions import rules
 from clew.sessions.lineage import Node
 from clew.sessions.model import Message
 from clew.sessions.steps import Step
@@ -15,6 +16,8 @@ from clew.sessions.steps import Step
 _PARALLEL = 2
 _FEW = 16
 """Among so many steps at once it is looked whether one only serves another."""
+_QUOTED_WORDS, _QUOTED_LENGTH = 4, 20
+"""An answer with fewer words, and fewer characters, may be in a later prompt by chance."""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,8 @@ class _State:
     end: int = 0
     asked: str = ""
     answered: str = ""
+    asks_for_tools: bool = False
+    """Whether the latest answer does."""
     around: Node | None = None
     parallel: list[Step] = field(default_factory=list)
     """The latest steps that worked at the same time."""
@@ -78,6 +83,7 @@ class _State:
             self.asked = step.asked.text
         if step.answered is not None and step.answered.text:
             self.answered = step.answered.text
+        self.asks_for_tools = step.answered is not None and bool(step.answered.tool_requests)
         self.around = step.top.request
 
     def continued_by(self, step: Step) -> bool:
@@ -91,9 +97,40 @@ class _State:
             return False  # It goes on with a conversation in which the answer has been given.
         if self.around is not None and self.around is step.top.request:
             return True  # Both work for one request to a server.
-        if asked.text == self.asked:
-            return True  # The same once more.
-        return bool(self.answered) and self.answered in asked.text  # It works on the answer.
+        if asked.text == rules.MASKED:
+            return self.asks_for_tools  # Nothing else tells.
+        # The same once more, or it works on the answer.
+        return asked.text == self.asked or (
+            _quotes(asked.text, self.answered) and not _goes_on(asked.text, self.asked)
+        )
+
+
+def _quotes(text: str, answer: str) -> bool:
+    """Whether a text contains an answer that is long enough not to be in it by chance."""
+    answer = answer.strip()
+    if len(answer) < _QUOTED_LENGTH and len(answer.split()) < _QUOTED_WORDS:
+        return False
+    start = text.find(answer)
+    if start < 0:
+        return False
+    end = start + len(answer)
+    begins_inside = text[start - 1 : start].isalnum() and answer[0].isalnum()
+    ends_inside = text[end : end + 1].isalnum() and answer[-1].isalnum()
+    return not (begins_inside or ends_inside)
+
+
+def _goes_on(text: str, before: str) -> bool:
+    """Whether a prompt is an earlier one, its answer, and what the user said next.
+
+    That is a conversation written as one text. What the user says has a label in it, "Human:" or
+    another, which comes again. Without one, a program asks for more: it corrects the answer, or
+    adds what a tool returned.
+    """
+    if not text.startswith(before):
+        return False
+    lines = (line.partition(":") for line in reversed(before.splitlines()))
+    label = next((label for label, _, words in lines if label.strip() and words.strip()), None)
+    return label is not None and f"\n{label}:" in text[len(before) :]
 
 
 def _has_answered(history: Sequence[Message], answer: str) -> bool:

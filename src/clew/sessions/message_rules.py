@@ -120,6 +120,7 @@ def _messages(rules: tuple[Rule, ...], attributes: Attributes, role: str) -> tup
 
 ALTERNATIVES = ("n", "candidateCount", "candidate_count", "num_generations")
 """The parameters that ask a model for several answers to choose from."""
+_ALTERNATIVES = re.compile(rf'"({"|".join(ALTERNATIVES)})"')
 _MEDIA = re.compile(r'"(input_audio|input_file|file|document|document_url|image|image_url|audio)"')
 
 
@@ -127,7 +128,7 @@ def choices(attributes: Attributes) -> int:
     """Return how many answers to choose from a model was asked for."""
     stated = attributes.get("gen_ai.request.choice.count")
     parameters = attributes.get("llm.invocation_parameters")
-    if stated is None and isinstance(parameters, str) and '"n"' in parameters:
+    if stated is None and isinstance(parameters, str) and _ALTERNATIVES.search(parameters):
         said = parse(parameters)
         stated = first(said, ALTERNATIVES) if is_object(said) else None
     return stated if isinstance(stated, int) and stated > 1 else 1

@@ -23,7 +23,7 @@ from clew.store.encoding import is_utf8
 from clew.store.reader import spans_of_trace, traces_after
 from clew.store.record import SpanRecord
 
-RULES = 2
+RULES = 3
 """The release of the rules in `words`. All summaries are made anew after it has changed."""
 MAX_TEXT = 20_000
 """How many characters of what was said in a turn are kept for lists and searches."""

@@ -6,7 +6,7 @@ the framework counts more, where the framework records it plainly.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clew.sessions import json_messages
@@ -51,6 +51,7 @@ _REPR = re.compile(r"<[\w. ]+( object| at 0x|>)|[A-Za-z_]\w*\((\w+=|\)$)|\[<")
 """LlamaIndex records what it cannot write as JSON as Python shows it, and cuts it after some
 hundred characters: no words."""
 _OBJECT = re.compile(r"<[^<>]* object( at 0x\w+)?>")
+_PAIRED = frozenset({"user", "human", "assistant", "ai", "system", "developer"})
 _MAX_DEPTH = 8
 
 
@@ -87,11 +88,12 @@ def _first(keys: tuple[str, ...], attributes: Mapping[str, Any], role: str) -> M
 def _said(value: object, role: str) -> Message | None:
     """Look for the words in a value, from the outside in."""
     for _ in range(_MAX_DEPTH):
+        value = _as_message(value)
         if json_messages.is_message(value):
             return _last([value], role)
         if is_array(value):
-            if len(value) != 1 or json_messages.is_message(value[0]):
-                return _last(value, role)
+            if len(value) != 1 or json_messages.is_message(_as_message(value[0])):
+                return _last([_as_message(it) for it in value], role)
             value = value[0]
         elif is_object(value):
             value = _chosen(value, role)
@@ -119,11 +121,21 @@ def _chosen(fields: Mapping[str, Any], role: str) -> Any:
     return dump(rest) if several and role == "assistant" else None
 
 
-def _last(values: Any, role: str) -> Message | None:
-    """Return the last message of that role."""
+def _as_message(value: Any) -> Any:
+    """Return a message that LangChain was given as a role and its text; anything else as it is."""
+    if is_array(value) and len(value) == len(("role", "text")) and text(value[0]) in _PAIRED:
+        role, content = value
+        if isinstance(content, str) or (is_array(content) and all(map(is_object, content))):
+            return {"role": role, "content": content}
+    return value
+
+
+def _last(values: Sequence[Any], role: str) -> Message | None:
+    """Return the last message of that role. A text beside messages is the user's, to LangChain."""
     if not any(json_messages.is_message(it) for it in values):
         return None
-    for value in reversed(values):
+    for it in reversed(values):
+        value = {"role": "user", "content": it} if isinstance(it, str) else it
         if json_messages.is_message(value):
             found = json_messages.message(value, role)
             if found.role == role and (found.text or found.media or found.tool_requests):

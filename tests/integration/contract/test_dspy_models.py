@@ -137,6 +137,42 @@ def test_tokens_match_the_provider(dspy_program):
     )
 
 
+def test_why_the_model_stopped_is_on_the_span(dspy_program):
+    pytest.importorskip("openai")
+    dspy_program(
+        SPENDING,
+        """
+    with_clew()
+    dspy.configure_cache()
+    for engine in ENGINES:
+        for what, (ask, more) in CALLS.items():
+            for limit, reason in ((None, "stop"), (2, "length")):
+                clear()
+                try:
+                    ask(program(max_tokens=limit, cache=what == "sync", **engine, **more))
+                except Exception as error:  # Of two words DSPy cannot make an answer.
+                    assert limit, error
+                models = recorder.models()
+                assert models and {it.attributes["llm.finish_reason"] for it in models} == {reason}
+        clear()
+        cached = lm(max_tokens=2, cache=True, **engine)
+        asked = f"Where? {engine}"
+        assert cached(asked) == cached(asked) and len(server.exchanges) == 1
+        reasons = [it.attributes["llm.finish_reason"] for it in recorder.models()]
+        assert reasons == ["length"] * 2
+    import openai
+    client = openai.OpenAI(base_url=server.openai_url, api_key="key")
+    class Responses(dspy.BaseLM):
+        def forward(self, prompt=None, messages=None, **named):
+            return client.responses.create(model=self.model, input=prompt, max_output_tokens=2)
+    clear()
+    assert Responses("gpt-4o", model_type="responses")("Where?")
+    (span,) = recorder.models()
+    assert span.attributes["llm.finish_reason"] == "max_output_tokens"
+    """,
+    )
+
+
 def test_tokens_of_a_failed_call_are_counted(dspy_program):
     dspy_program(
         """
@@ -214,7 +250,8 @@ def test_upstream_still_has_no_tokens(dspy_program):
     program(cache=True)(question="Where?")
     program(cache=True)(question="Where?")
     for span in recorder.models():
-        assert not [it for it in span.attributes if "token" in it or "cache_hit" in it]
+        for name in ("token", "cache_hit", "finish_reason"):
+            assert not [it for it in span.attributes if name in it]
     assert len(recorder.models()) == 2 and len(server.exchanges) == 1
     """
     )

@@ -124,6 +124,15 @@ def responses_stream(server):
         assert [event.type for event in stream][-1] == "response.completed"
 
 
+@openai_cell("stream")
+def responses_stream_cut(server):
+    with client(server) as openai:
+        stream = openai.responses.create(
+            model="gpt-4o-mini", input="Hello", max_output_tokens=2, stream=True
+        )
+        assert [event.type for event in stream][-1] == "response.incomplete"
+
+
 @openai_cell("async_stream")
 def chat_stream_async(server):
     async def main():

@@ -1,13 +1,15 @@
 """The calls of a turn: each once, in its place, with its figures."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from clew.sessions import message_rules
 from clew.sessions.model import Document, Tokens
 from clew.sessions.words import turns_of
 from clew.store.record import Event
-from tests.unit.sessions.making import LANGCHAIN, OPENAI, chain, model, span
+from tests.unit.sessions.making import LANGCHAIN, OPENAI, chain, flat, model, span
 
 ASKED = ("user", "Where is it?")
 COUNTS = {"llm.token_count.prompt": 5, "llm.token_count.completion": 2}
@@ -57,11 +59,12 @@ def test_a_sub_agents_answer_is_not_what_came_back():
 def test_nested_spans_of_one_model_call_are_one_call():
     outer = model(ASKED, says="In Graz.", took=3, scope=LANGCHAIN, attributes=COUNTS)
     first = Event("First Token Stream Event", 2_000_000_000, {})
-    named = {"llm.model_name": "gpt-4o", **MORE}
+    named = {"llm.model_name": "gpt-4o", "llm.finish_reason": "length", **MORE}
     inner = model(ASKED, says="In Graz.", parent=outer, at=1, attributes=named, events=(first,))
     turn, [call] = calls(outer, inner)
     assert (call.framework, call.model, call.span_id) == ("langchain", "gpt-4o", outer.span_id)
     assert turn.tokens == call.tokens == Tokens(6, 2, 8)
+    assert call.finish_reason == "length"
     assert turn.frameworks == ("langchain", "openai")
     assert turn.time_to_first_token == 2
 
@@ -71,6 +74,14 @@ def test_the_first_token_may_be_known_from_a_span_inside_that_is_no_model_call()
     first = Event("First Token Stream Event", 12_000_000_000, {})
     inner = span("request", outer, at=11, scope=OPENAI, events=(first,))
     assert calls(outer, inner)[0].time_to_first_token == 2
+
+
+@pytest.mark.parametrize("name", message_rules.ALTERNATIVES)
+def test_of_several_answers_to_choose_from_the_first_one_counts(name):
+    answers = flat("llm.output_messages.", ("assistant", "In Graz."), ("assistant", "In Wien."))
+    asked_for = {"llm.invocation_parameters": json.dumps({"temperature": 1, name: 2})}
+    turn, [call] = calls(model(ASKED, attributes=answers | asked_for))
+    assert (call.choices, len(call.output), turn.output.text) == (2, 2, "In Graz.")
 
 
 def test_a_routers_model_calls_stay_several_and_count_once():

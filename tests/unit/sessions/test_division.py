@@ -86,10 +86,83 @@ def test_a_prompt_about_the_answer_is_no_new_turn():
     root = span("answer in German", took=9)
     spans = [
         root,
-        model(ASKED, says="In Vienna.", parent=root, at=1),
-        model(("user", "Say in German: In Vienna."), says="In Wien.", parent=root, at=3),
+        model(ASKED, says="It is in Vienna.", parent=root, at=1),
+        model(("user", "Say in German: It is in Vienna."), says="In Wien.", parent=root, at=3),
     ]
     assert texts(turns_of(spans)) == [("Where is it?", "In Wien.")]
+
+
+def in_a_row(*said):
+    """Return a script that asks a model for one answer after the other, without a history."""
+    root = span("script", took=30)
+    calls = (
+        model(("user", asked), says=answered, parent=root, at=1 + 2 * number)
+        for number, (asked, answered) in enumerate(said)
+    )
+    return [root, *calls]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [("What is 2+2?", "4"), ("Is 14 even?", "Yes"), ("Is it raining? Yes or no?", "No")],
+        [("Classify: great film", "A"), ("Classify: Awful film", "B"), ("Classify: A bore", "A")],
+        [("Which city?", "New York"), ("How large is New York?", "Very")],
+        [
+            ("What did she see?", "he said that the art"),
+            ("Is she said that the artist here?", "No"),
+        ],
+    ],
+    ids=["numbers", "classes", "names", "parts of words"],
+)
+def test_an_answer_that_is_in_a_later_prompt_by_chance_does_not_join_them(said):
+    assert texts(turns_of(in_a_row(*said))) == said
+
+
+@pytest.mark.parametrize("user", ["Human", "Customer Jane", "Benutzer"])
+def test_a_history_that_is_written_as_text_is_several_turns(user):
+    first = f"You are helpful.\n\n{user}: Where is my new wheel?\nAI:"
+    second = f"{first} It is on its way to Vienna.\n{user}: And when does it come?\nAI:"
+    third = f"{second} It comes on Friday at noon.\n{user}: Thanks\nAI:"
+    said = [
+        (first, "It is on its way to Vienna."),
+        (second, "It comes on Friday at noon."),
+        (third, "You are welcome."),
+    ]
+    assert texts(turns_of(in_a_row(*said))) == said
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["\nObservation: Vienna\nThought:", "\n\nThat is no JSON. Write JSON, please."],
+    ids=["what a tool returned", "a correction"],
+)
+def test_a_prompt_that_a_program_goes_on_with_is_no_new_turn(more):
+    asked = "Answer step by step.\nQuestion: Where is it?\nThought:"
+    thought = "I have to look it up.\nAction: look_up"
+    spans = in_a_row((asked, thought), (f"{asked} {thought}{more}", "In Vienna."))
+    assert texts(turns_of(spans)) == [(asked, "In Vienna.")]
+
+
+MASKED = "__REDACTED__"
+
+
+@pytest.mark.parametrize("answer", [MASKED, "In Vienna."])
+def test_requests_whose_text_is_masked_are_not_the_same_request(answer):
+    said = [(MASKED, answer)] * 3
+    assert texts(turns_of(in_a_row(*said))) == said
+
+
+def test_a_masked_request_with_what_a_tool_returned_is_no_new_turn():
+    root = span("chat", took=9)
+    masked = {"openinference.span.kind": "LLM", "input.value": MASKED}
+    asks = model(asks_for=[("look_up", "{}", "call_1")]).attributes
+    spans = [
+        root,
+        span("ChatCompletion", root, at=1, attributes=asks | masked),
+        span("ChatCompletion", root, at=3, attributes=model(says="Here").attributes | masked),
+    ]
+    assert texts(turns_of(spans)) == [(MASKED, "Here")]
 
 
 def test_the_result_of_a_tool_is_no_new_turn():

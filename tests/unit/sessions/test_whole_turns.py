@@ -3,7 +3,7 @@
 import pytest
 
 from clew.sessions.words import turns_of
-from tests.unit.sessions.making import chain, model, texts
+from tests.unit.sessions.making import chain, model, span, texts
 
 PROMPT = ("user", "Context: wheels. Question: Where is it?")
 LLAMA_INDEX = "openinference.instrumentation.llama_index"
@@ -20,6 +20,18 @@ SAID = {
         {"output": "In Graz.", "input": "Where is it?"},
     ),
     "langgraph": ({"messages": [{"role": "user", "content": "Where is it?"}]}, {"messages": [AI]}),
+    "langgraph, a pair": ({"messages": [["user", "Where is it?"]]}, {"messages": [HUMAN, AI]}),
+    "langgraph, the only pair": ({"messages": ["human", "Where is it?"]}, {"messages": [AI]}),
+    "langgraph, pairs": (
+        {"messages": [["system", "Be short."], ["ai", "Hi"], ["human", "Where is it?"]]},
+        {"messages": [HUMAN, AI]},
+    ),
+    "langgraph, a pair with parts": (
+        {"messages": [["human", [{"type": "text", "text": "Where is it?"}]]]},
+        {"messages": [HUMAN, AI]},
+    ),
+    "langgraph, a text": ({"messages": [["system", "Be short."], "Where is it?"]}, "In Graz."),
+    "langchain, pairs": ([["user", "Where is it?"]], "In Graz."),
     "langgraph, its own messages": ({"messages": [AI, HUMAN]}, {"messages": [AI, HUMAN, AI]}),
     "langgraph, more state": (
         {"question": "Where is it?", "documents": ["a"], "language": "en"},
@@ -64,6 +76,18 @@ UNSAID = {
 @pytest.mark.parametrize(("asked", "answered"), UNSAID.values(), ids=UNSAID)
 def test_otherwise_they_are_the_models(asked, answered):
     root = chain("Anything", asked, answered, took=9, scope=LLAMA_INDEX)
+    spans = [root, model(PROMPT, says="In Graz.", parent=root, at=1)]
+    assert texts(turns_of(spans)) == [(PROMPT[1], "In Graz.")]
+
+
+def test_a_pair_counts_where_no_model_is_called():
+    root = chain("LangGraph", {"messages": [["user", "Where is it?"]]}, {"messages": [HUMAN, AI]})
+    tool = span("look_up", root, openinference__span__kind="TOOL")
+    assert texts(turns_of([root, tool])) == [("Where is it?", "In Graz.")]
+
+
+def test_two_texts_that_begin_with_no_role_are_no_message():
+    root = chain("Anything", {"a": ["one", "two"], "b": [["user", 7]]}, None)
     spans = [root, model(PROMPT, says="In Graz.", parent=root, at=1)]
     assert texts(turns_of(spans)) == [(PROMPT[1], "In Graz.")]
 

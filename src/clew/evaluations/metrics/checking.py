@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from clew.core.project_file import project_table
 from clew.evaluations.metrics.columns import rows, selection
-from clew.evaluations.metrics.definition import Metric, named
+from clew.evaluations.metrics.definition import Metric, metrics, named
 from clew.evaluations.metrics.errors import MetricError
 from clew.evaluations.metrics.figures import Figure, of_rows
 from clew.sessions.session import Session
@@ -22,6 +22,7 @@ Outcome = Literal["passed", "failed", "missing"]
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _LIMIT = re.compile(r"(<=|>=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)")
 _WRITTEN = re.compile(rf"(.*\S)\s*({_LIMIT.pattern})\s*", re.DOTALL)
+_MEAN = "mean "
 _MOST_NAMED = 10
 """How many sessions a limit names that is not kept."""
 
@@ -116,7 +117,7 @@ def limit_of(text: str, config: Path | None = None, *, each: bool = False) -> Li
     if (found := _WRITTEN.fullmatch(text)) is None:
         message = f"{text!r:.80} is no limit; write for example 'friction < 0.3'"
         raise MetricError(message)
-    return limit(named(_without_quotes(found[1]), config), found[2], each=each)
+    return limit(_meant(found[1].strip().strip("'"), config), found[2], each=each)
 
 
 def limits(config: Path | None = None) -> tuple[Limit, ...]:
@@ -132,7 +133,7 @@ def limits(config: Path | None = None) -> tuple[Limit, ...]:
     try:
         for name, text in content.items():
             if name != "sessions":
-                found.append(limit(named(_mean(name), config), text))
+                found.append(limit(_meant(name, config), text))
         for name, text in each.items():
             found.append(limit(named(name, config), text, each=True))
     except MetricError as error:
@@ -141,13 +142,14 @@ def limits(config: Path | None = None) -> tuple[Limit, ...]:
     return tuple(found)
 
 
-def _mean(name: str) -> str:
-    """Return the metric of a name that says that a mean is meant, as all built-in ones are."""
-    return name.removeprefix("mean ").strip()
+def _meant(name: str, config: Path | None) -> Metric:
+    """Return a metric that may be named "mean friction": a mean is what all built-in ones are.
 
-
-def _without_quotes(name: str) -> str:
-    return _mean(name.strip().strip("'"))
+    A project may have one whose own name begins so.
+    """
+    if name.startswith(_MEAN) and name not in metrics(config):
+        name = name.removeprefix(_MEAN).strip()
+    return named(name, config)
 
 
 def check(

@@ -197,9 +197,10 @@ def _changed(
 
     Where conversations of both groups begin with the same words, as where the same ones were held
     with two releases, each is compared with its own. Where none do, they are the worst sessions of
-    the second group.
+    the second group. A session that is in both, as one of two models, tells nothing of either.
     """
-    before, after = (_values(calculation, it) for it in members)
+    both = set(members[0]).intersection(members[1])
+    before, after = (_values(calculation, [it for it in own if it not in both]) for own in members)
     sign = -1 if metric.higher_is_better else 1
     table = store.sql("SELECT session_id, first_message FROM sessions").to_columns()
     opening = dict(zip(table["session_id"], table["first_message"], strict=True))

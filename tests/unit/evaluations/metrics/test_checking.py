@@ -118,6 +118,24 @@ cost = "< 0.05"
     assert check(filled(session("a", cost=0.001)), config=path).exit_code == 0
 
 
+def test_a_metric_of_the_project_may_have_a_name_that_begins_with_mean(filled, tmp_path):
+    pytest.importorskip("sqlglot")
+    path = tmp_path / "limits.toml"
+    path.write_text("""
+[tool.clew.metrics]
+"mean cost" = "avg(cost) * 1000"
+[tool.clew.check]
+"mean cost" = "< 0.1"
+""")
+    (configured,) = limits(path)
+    given = limit_of("mean cost < 0.1", path)
+    assert configured.metric == given.metric
+    assert given.metric.expression == "avg(cost) * 1000"
+    assert limit_of("mean turns < 3", path).metric.name == "turns"
+    found = check(filled(session("a", cost=0.001)), config=path)
+    assert (found.exit_code, found.results[0].figure.value) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -56,6 +56,18 @@ def test_without_pairs_they_are_the_worst(filled):
     assert {it.before for it in cost.changed} == {None}
 
 
+def test_a_session_that_is_in_both_groups_is_not_named(filled):
+    made = [
+        session(f"{model}{it}", asked=f"{model} {it}", models=(model,), cost=it + 1.0)
+        for model in "ab"
+        for it in range(8)
+    ]
+    both = session("both", asked="Both", models=("a", "b"), cost=99.0)
+    (cost,) = compare(filled(*made, both), "model", "a", "b", measured=["cost"]).differences
+    assert [it.session for it in cost.changed] == ["b7", "b6", "b5", "b4", "b3"]
+    assert (cost.a.sessions, cost.b.sessions) == (9, 9)
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [

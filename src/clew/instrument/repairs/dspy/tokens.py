@@ -1,8 +1,9 @@
-"""DSPy: the span of a model call has no tokens, and does not show that DSPy's cache answered.
+"""DSPy: a model call's span lacks tokens, why the model stopped, and that DSPy's cache answered.
 
 Upstream sees only the texts that a model returns, not the response they were taken from. The repair
 records the usage where DSPy does its own accounting, and sets the sum on the span when the call
-ends, also if the call failed after it was paid for. An answer from the cache costs nothing.
+ends, also if the call failed after it was paid for. An answer from the cache costs nothing. If one
+of several responses was cut or filtered, that is why the model stopped.
 
 A model's methods call each other (an override calls ``super``, ``acall`` the synchronous method):
 the outermost has the span. Its attributes are those of the innermost call, where upstream would
@@ -29,6 +30,8 @@ MADE_FOR = ("openinference-instrumentation-dspy>=0.1.48,<0.2", "dspy>=3,<4")
 
 _TOKENS = "llm.token_count."
 _INPUT_MESSAGES = "llm.input_messages."
+_FINISH_REASON = "llm.finish_reason"
+_AT_ITS_END = frozenset({"stop", "tool_call", "tool_calls", "function_call"})
 
 
 def repair(_instrumentor: Any) -> Callable[[], None]:
@@ -73,6 +76,7 @@ class _Call:
         self._responses: dict[int, tuple[Any, Counter[str], bool]] = {}
         self._delegated: Counter[str] | None = None
         """The tokens of other models that this one has called; None if it has called none."""
+        self._finish_reasons: list[str] = []
         self._inner_output: dict[str, Any] = {}
         """The output attributes of what the inner method has returned."""
 
@@ -112,8 +116,15 @@ class _Call:
         counts = Counter[str]() if cache_hit else _counts(usage)
         self._responses[id(response)] = (response, counts, cache_hit)
 
+    def add_finish_reasons(self, response: Any) -> None:
+        """Record why the model stopped, for each of its answers in *response*."""
+        self._finish_reasons += _finish_reasons(response)
+
     def set_tokens(self) -> None:
-        """Set the tokens of all responses on the span."""
+        """Set the tokens of all responses on the span, and why the model stopped."""
+        if reasons := self._finish_reasons:
+            reason = next((it for it in reasons if it not in _AT_ITS_END), reasons[0])
+            self._span.set_attribute(_FINISH_REASON, reason)
         spent = Counter[str]()
         for _response, counts, _cache_hit in self._responses.values():
             spent.update(counts)
@@ -226,6 +237,8 @@ def _recording(record: Callable[..., None]) -> Callable[..., Any]:
 
 
 def _record_result(call: _Call, _lm: Any, _prepared: Any, result: Any) -> None:
+    for response in result.responses or (result.raw,):
+        call.add_finish_reasons(response)
     if not _is_estimated(result.raw, result.usage):
         cache_hit = result.cache_hit or _is_cache_hit(result.raw)
         call.add_usage(result, result.usage, cache_hit=cache_hit)
@@ -237,6 +250,7 @@ def _record_failed_call(call: _Call, _lm: Any, results: Any, _error: Any) -> Non
 
 
 def _record_response(call: _Call, response: Any, *_args: Any, **_kwargs: Any) -> None:
+    call.add_finish_reasons(response)
     usage = _value(response, "usage")
     if not _is_estimated(response, usage):
         call.add_usage(response, usage, cache_hit=_is_cache_hit(response))
@@ -244,6 +258,7 @@ def _record_response(call: _Call, response: Any, *_args: Any, **_kwargs: Any) ->
 
 def _record_typed_response(call: _Call, _request: Any, response: Any) -> None:
     raw = response.provider_response
+    call.add_finish_reasons(raw)
     if not _is_estimated(raw, response.usage):
         source = response if raw is None else raw
         call.add_usage(source, response.usage, cache_hit=bool(response.cache_hit))
@@ -273,6 +288,15 @@ def _is_estimated(response: Any, usage: Any) -> bool:
         and not _is_cache_hit(response)
         and _value(usage, "prompt_tokens_details") is None
     )
+
+
+def _finish_reasons(response: Any) -> list[str]:
+    """Return why a model stopped: as DSPy's engine, Chat Completions or Responses say it."""
+    choices = _value(response, "choices")
+    answers = choices if isinstance(choices, list | tuple) else ()
+    found = [_value(it, "finish_reason") for it in (response, *answers)]
+    found.append(_value(_value(response, "incomplete_details"), "reason"))
+    return [it for it in found if isinstance(it, str) and it]
 
 
 def _counts(usage: Any) -> Counter[str]:
