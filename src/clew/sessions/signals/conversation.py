@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from clew.sessions.model import Call, Turn
 from clew.sessions.signals.languages import guess, known
+from clew.sessions.signals.masked import is_masked
 from clew.sessions.signals.own_words import own_words
 from clew.sessions.signals.phrases import LANGUAGES, STRONG, WEAK, Hit, Language, language
 from clew.sessions.signals.tokens import Sentence, is_character, is_word, sentences
@@ -100,6 +101,8 @@ class _Said(NamedTuple):
 
 
 def _own_words(text: str) -> _Said:
+    if is_masked(text):  # The mark is nobody's word: neither shouted nor said again.
+        return _Said((), "")
     said = sentences(own_words(text, tuple(language(it) for it in LANGUAGES)))
     return _Said(said, guess(word for it in said for word in it))
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from clew.sessions.model import Message, ToolRequest
+from clew.sessions.signals.masked import MARK
 from clew.sessions.signals.usual import Usual, usual
 from tests.unit.sessions.signals.making import call, found, names, turn
 
@@ -84,6 +85,14 @@ def test_one_tool_in_most_calls() -> None:
     assert (it.score, it.words) == (0.5, "a: 3 of 5 calls")
     assert not found("tool_loop", _tools(*several, ("b", ""), ("c", ""), ("d", "")))
     assert not found("tool_loop", _tools(*several, ("b", "")))
+
+
+@pytest.mark.parametrize("arguments", ["", MARK])
+def test_calls_whose_arguments_are_not_recorded_are_not_the_same(arguments: str) -> None:
+    assert not found("tool_loop", _tools(*[("search", arguments)] * 3))
+    (it,) = found("tool_loop", _tools(*[("search", arguments)] * 5))
+    assert (it.score, it.words) == (0.5, "search: 5 of 5 calls")
+    assert found("tool_loop", _tools(*[("search", "{}")] * 3))
 
 
 def test_calls_that_are_only_asked_for_count_where_none_is_recorded() -> None:

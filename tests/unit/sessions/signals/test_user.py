@@ -1,8 +1,11 @@
 """What users say: each signal finds it in five languages, and not where it only looks like it."""
 
 import pytest
+from openinference.instrumentation.config import REDACTED_VALUE
 
-from tests.unit.sessions.signals.making import conversation, found, said_by_user
+from clew.sessions.signals.masked import MARK
+from clew.sessions.signals.scores import scores
+from tests.unit.sessions.signals.making import conversation, found, names, said_by_user
 
 _LANGUAGES = {
     "en": ("Where is the parcel that you sent to me?", "The parcel is on its way to you."),
@@ -166,6 +169,15 @@ def test_repetition_is_looked_for_in_the_last_five_turns() -> None:
 )
 def test_shouts(text: str, score: float) -> None:
     assert said_by_user("shouts", text) == score
+
+
+def test_a_masked_text_is_nobody_s_words() -> None:
+    assert MARK == REDACTED_VALUE
+    several = f"{MARK}\n{MARK} {MARK}"  # The parts of one message, each masked.
+    turns = conversation(*[(MARK, MARK), (several, several)] * 3)
+    assert names(*turns) == set()
+    assert scores(turns).friction == 0
+    assert said_by_user("shouts", f"WHAT IS {MARK} FOR?") == 1
 
 
 def test_a_finding_names_turn_span_and_words() -> None:
