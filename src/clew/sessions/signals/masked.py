@@ -1,7 +1,7 @@
 """is_masked: whether there is a text that an instrumentation was told not to record."""
 
 MARK = "__REDACTED__"
-"""What OpenInference records in place of a text, where ``OPENINFERENCE_HIDE_INPUTS`` is set, say."""
+"""What OpenInference records in place of a text where it is told to hide inputs or outputs."""
 
 
 def is_masked(text: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clew.sessions.model import Message, ToolRequest
+from clew.sessions.model import Call, Message, ToolRequest
 from clew.sessions.signals.masked import MARK
 from clew.sessions.signals.usual import Usual, usual
 from tests.unit.sessions.signals.making import call, found, names, turn
@@ -120,6 +120,35 @@ def test_an_answer_that_was_cut(reason: str) -> None:
 def test_an_answer_that_ended_was_not_cut() -> None:
     one = turn("Hello", "Once upon a", calls=(call("model", b"m", finish_reason="stop"),))
     assert not found("no_answer", one)
+
+
+def _model(span: bytes, text: str, reason: str) -> Call:
+    return call("model", span, output=(Message("assistant", text),), finish_reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        # A router, and a classifier that is asked for one token, whose label is in the answer.
+        ([("weather", "length"), ("It is sunny in Lyon today.", "stop")], None),
+        ([("It", "length"), ("It is sunny in Lyon today.", "stop")], None),
+        # A title that is made afterwards.
+        ([("It is sunny in Lyon today.", "stop"), ("The weather in", "length")], None),
+        ([("weather", "stop"), (" It is sunny in Lyon today.", "length")], 1),
+        ([("It is sunny in Lyon t", "length"), ("{}", "stop")], 0),
+        # Nobody knows which call has written the answer.
+        ([("weather", "stop"), ("It is", "length")], 1),
+        ([("weather", "length"), ('{"text": "It is sunny"}', "stop")], None),
+        ([(MARK, "length"), (MARK, "stop")], None),
+    ],
+)
+def test_only_a_call_that_gave_the_answer_cuts_it(
+    models: list[tuple[str, str]], expected: int | None
+) -> None:
+    answer = MARK if models[0][0] == MARK else "It is sunny in Lyon today."
+    calls = tuple(_model(bytes([number]), *it) for number, it in enumerate(models))
+    spans = [it.span_id for it in found("no_answer", turn("And?", answer, calls=calls))]
+    assert spans == ([] if expected is None else [bytes([expected])])
 
 
 @pytest.mark.parametrize(
