@@ -1,5 +1,6 @@
 """What spans say: errors, answers that are empty or cut, filters, tools, time and cost."""
 
+import json
 from typing import Any
 
 import pytest
@@ -51,7 +52,35 @@ def test_an_error_of_a_tool_is_only_a_tool_s() -> None:
         ('{"success": false, "data": null}', True),
         ("exitcode: 1 (execution failed)", True),
         ("Traceback (most recent call last):\n", True),
+        ('{"errors": ["no such order"], "rows": 0}', True),
+        ('{"errors": 2, "rows": 5}', True),
+        ('{"rows": "%s", "error": "no such order"}' % ("a" * 400), True),
+        ('{"result": {"error": "no such order"}}', True),
+        ('[{"isError": true, "content": []}]', True),
+        ('{"status": "failed"}', True),
+        ('{"output": "Traceback (most recent call last):"}', True),
+        ("{'error': 'no such order'}", True),
+        ("{'success': False, 'data': None}", True),
+        ('{"error" :"no such order", and what was cut', True),
+        ("Failed: 3, passed: 12", True),
+        ("Error: none of the orders is known", True),
+        ("Invalid handle: 0x80070006", True),
         ('{"error": null, "data": 1}', False),
+        ('{"errors": 0, "rows": 5}', False),
+        ('{"error": 0}', False),
+        ('{"errors": [ ]}', False),
+        ('{"error":  null}', False),
+        ('{"error":\nnull}', False),
+        ('{"error": "none"}', False),
+        ('{"error": 0.02, "estimate": 3.1}', False),
+        ('{"success": true, "ok": null, "status": "ok"}', False),
+        ('{"orders": [{"id": 1, "error": "paid twice"}, {"id": 2}], "count": 2}', False),
+        ("[1, 2]", False),
+        ("{'error': None, 'errors': [ ], 'exception': '', 'data': 1}", False),
+        ('{"error":  null, "rows": [1, 2, and what was cut', False),
+        ("Failed: 0, passed: 12", False),
+        ("Error: None", False),
+        ("Error handling in Go: a guide", False),
         ('{"error": "", "data": 1}', False),
         ("exitcode: 0 (execution succeeded)", False),
         ("The article describes an error in the register.", False),
@@ -60,6 +89,23 @@ def test_an_error_of_a_tool_is_only_a_tool_s() -> None:
     ],
 )
 def test_a_tool_s_result_that_is_an_error(result: str, *, expected: bool) -> None:
+    one = turn(calls=(call("tool", b"t", result=result),))
+    assert bool(found("tool_error", one)) is expected
+
+
+def test_the_words_of_an_error_begin_where_it_is_stated() -> None:
+    result = '{"rows": [], "error": "no such order"}'
+    (it,) = found("tool_error", turn(calls=(call("tool", b"t", result=result),)))
+    assert it.words == '"error": "no such order"}'
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"), [(("error", "rows"), True), (("rows", "error"), False)]
+)
+def test_only_the_beginning_of_a_long_result_is_read(
+    keys: tuple[str, ...], *, expected: bool
+) -> None:
+    result = json.dumps({key: key * 100_000 for key in keys})
     one = turn(calls=(call("tool", b"t", result=result),))
     assert bool(found("tool_error", one)) is expected
 
