@@ -212,6 +212,39 @@ def test_content_filter(stopped: dict[str, str]) -> None:
     assert it.span_id == b"m"
 
 
+def _guardrail(action: str, reason: str = "") -> str:
+    return json.dumps({"action": action, "actionReason": reason, "outputs": [{"text": "Sorry"}]})
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"result": _guardrail("GUARDRAIL_INTERVENED", "Guardrail blocked.")}, {"content_filter"}),
+        ({"result": _guardrail("GUARDRAIL_INTERVENED")}, {"content_filter"}),
+        (
+            {
+                "result": _guardrail("GUARDRAIL_INTERVENED", "Guardrail blocked."),
+                "error": "Guardrail blocked.",
+            },
+            {"content_filter"},
+        ),
+        ({"result": MARK, "error": "Guardrail blocked."}, {"content_filter"}),
+        ({"error": "failed"}, {"content_filter"}),  # In a trace of Bedrock's agents.
+        ({"error": "ThrottlingException: too many calls of ApplyGuardrail"}, {"error"}),
+        ({"result": _guardrail("GUARDRAIL_INTERVENED", "Guardrail masked.")}, set()),
+        ({"result": _guardrail("NONE", "No action.")}, set()),
+        ({"result": '["GUARDRAIL_INTERVENED"]'}, set()),
+        ({"result": '{"action": "NONE", "outputs": "GUARDRAIL_INTERVENED"}'}, set()),
+    ],
+)
+def test_a_guardrail_that_intervenes(said: dict[str, str], expected: set[str]) -> None:
+    guardrail = call("guardrail", b"g", parent_id=b"a", **said)
+    failed = {"errors": 1, "error": said["error"]} if "error" in said else {}
+    one = turn("Hello", "Sorry", calls=(call("agent", b"a"), guardrail), **failed)
+    assert names(one) & {"content_filter", "error"} == expected
+    assert all(it.span_id == b"g" for it in found("content_filter", one) + found("error", one))
+
+
 def test_a_call_without_a_filter() -> None:
     one = turn("What is a content_filter?", "A filter.", calls=(call("model", b"m"),))
     assert "content_filter" not in names(one)
