@@ -237,6 +237,11 @@ def test_repetition_is_looked_for_in_the_last_five_turns() -> None:
     ("text", "score"),
     [
         ("THIS DOES NOT WORK", 1),
+        ("SEND THAT REFUND!", 1),
+        ("COMPLETELY USELESS", 1),
+        ("JOHN SMITH", 0),
+        ("JOHN SMITH, 12 MAIN STREET, LONDON", 0),
+        ("WVWZZZ1JZXW000001", 0),
         ("why??", 0.5),
         ("为什么？！", 0.5),
         ("HTTP", 0),
