@@ -31,7 +31,7 @@ def finish_reason(attributes: Mapping[str, Any]) -> str:
     several = [it.lower() for it in several if it]
     if not several:
         returned = first(attributes, _OUTPUT)
-        if isinstance(returned, str):
+        if isinstance(returned, str) and returned.lstrip()[:1] in {"{", "["}:  # No plain text.
             several = [(one or other).lower() for one, other in _IN_RESPONSE.findall(returned)]
     return next((it for it in several if it not in _AT_ITS_END), several[0] if several else "")
 

@@ -19,7 +19,7 @@ from clew.store.database import transaction
 from clew.store.encoding import is_utf8
 from clew.store.reader import spans_of_trace
 
-SIGNALS = 3
+SIGNALS = 4
 """The release of the signals and weights. All sessions are scored anew after it has changed."""
 TURN_ORDER = "start_ns, trace_id, root_id"
 """The order of a session's turns, whichever of them was stored first."""

@@ -29,6 +29,8 @@ from clew.sessions.finish_reasons import finish_reason
         ),
         ({"output.value": json.dumps({"content": json.dumps({"finish_reason": "length"})})}, ""),
         ({"output.value": "It was cut."}, ""),
+        ({"output.value": 'It is cut where it says `"finish_reason": "length"`.'}, ""),
+        ({"output.value": '\n[{"finish_reason": "length"}]'}, "length"),
         ({"gen_ai.response.finish_reasons": 7, "output.value": 7}, ""),
         ({}, ""),
     ],

@@ -1,7 +1,10 @@
 """content_filter: a provider's filter or a guardrail has stopped a question or an answer."""
 
+import re
 from collections.abc import Iterator
 
+from clew.sessions.json_values import is_object, parse, text
+from clew.sessions.model import Call
 from clew.sessions.signals.conversation import Conversation
 from clew.sessions.signals.finding import TurnFinding, shortened
 
@@ -27,6 +30,11 @@ _ERRORS = (
     "ResponsibleAIPolicyViolation",
     "guardrail_intervened",
 )
+_INTERVENED = "GUARDRAIL_INTERVENED"
+"""What Bedrock's guardrails answer, also where they only mask a name or a number."""
+_MASKS = re.compile("mask|anonymi", re.IGNORECASE)
+_NOT_SAID = "failed"
+"""The error of a call that states none. Of a guardrail in Bedrock's agents nothing else is said."""
 
 
 def find(conversation: Conversation) -> Iterator[TurnFinding]:
@@ -34,7 +42,23 @@ def find(conversation: Conversation) -> Iterator[TurnFinding]:
     for it in conversation.exchanges:
         for call in it.turn.calls:
             by_reason = call.finish_reason in _REASONS
-            if by_reason or any(text in call.error for text in _ERRORS):
-                words = call.finish_reason if by_reason else shortened(call.error)
+            if (
+                by_reason
+                or any(part in call.error for part in _ERRORS)
+                or (call.kind == "guardrail" and has_intervened(call))
+            ):
+                words = call.finish_reason if by_reason else shortened(call.error or call.result)
                 yield TurnFinding(it.index, "content_filter", 1.0, call.span_id, words)
                 break
+
+
+def has_intervened(guardrail: Call) -> bool:
+    """Whether a guardrail has stopped something; one that is unreachable or only masks has not."""
+    if guardrail.error:
+        return bool(guardrail.result) or guardrail.error == _NOT_SAID
+    if _INTERVENED not in guardrail.result:
+        return False
+    said = parse(guardrail.result)
+    if not is_object(said) or said.get("action") != _INTERVENED:
+        return False
+    return not _MASKS.search(text(said.get("actionReason")))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from clew.sessions.model import Call, Turn
 from clew.sessions.signals.languages import guess, known
+from clew.sessions.signals.masked import is_masked
 from clew.sessions.signals.own_words import own_words
 from clew.sessions.signals.phrases import LANGUAGES, STRONG, WEAK, Hit, Language, language
 from clew.sessions.signals.tokens import Sentence, is_character, is_word, sentences
@@ -75,7 +76,7 @@ class Conversation:
 def read(turns: Iterable[Turn], usual: Usual | None = None) -> Conversation:
     """Read the turns of one conversation, in their order."""
     several = list(turns)
-    asked = [_own_words(it.input.text) for it in several]
+    asked = [_own_words(it.input.text, of_user=True) for it in several]
     answered = [_own_words(it.output.text) for it in several]
     votes: Counter[str] = Counter()
     for it in asked:
@@ -99,8 +100,10 @@ class _Said(NamedTuple):
     language: str
 
 
-def _own_words(text: str) -> _Said:
-    said = sentences(own_words(text, tuple(language(it) for it in LANGUAGES)))
+def _own_words(text: str, *, of_user: bool = False) -> _Said:
+    if is_masked(text):  # The mark is nobody's word: neither shouted nor said again.
+        return _Said((), "")
+    said = sentences(own_words(text, tuple(map(language, LANGUAGES)), of_user=of_user))
     return _Said(said, guess(word for it in said for word in it))
 
 

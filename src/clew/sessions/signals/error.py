@@ -1,7 +1,9 @@
-"""error: something in the turn failed, other than a tool."""
+"""error: something in the turn failed, other than a tool; a guardrail that blocks has not."""
 
 from collections.abc import Iterator
 
+from clew.sessions.model import Call
+from clew.sessions.signals.content_filter import has_intervened
 from clew.sessions.signals.conversation import Conversation, innermost_failures
 from clew.sessions.signals.finding import TurnFinding, shortened
 
@@ -13,9 +15,13 @@ def find(conversation: Conversation) -> Iterator[TurnFinding]:
         if not turn.errors and not turn.error:
             continue
         failed = innermost_failures(turn)
-        others = [call for call in failed if call.kind != "tool"]
+        others = [call for call in failed if not _is_told_elsewhere(call)]
         if others:
             words = shortened(others[0].error)
             yield TurnFinding(it.index, "error", 1.0, others[0].span_id, words)
         elif not failed:
             yield TurnFinding(it.index, "error", 1.0, turn.root_id, shortened(turn.error))
+
+
+def _is_told_elsewhere(failed: Call) -> bool:
+    return failed.kind == "tool" or (failed.kind == "guardrail" and has_intervened(failed))

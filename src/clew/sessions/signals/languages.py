@@ -67,3 +67,8 @@ def _stop_words() -> dict[str, tuple[str, ...]]:
 def known(name: str) -> bool:
     """Whether there are phrases of a language."""
     return name in LANGUAGES
+
+
+def is_stop_word(word: str) -> bool:
+    """Whether a word is one that every text has, in one of the languages with Latin letters."""
+    return word in _stop_words()

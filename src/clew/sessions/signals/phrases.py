@@ -13,6 +13,7 @@ _FOLDER = Path(__file__).with_name("words")
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 STRONG, WEAK = 1.0, 0.5
 _NEVER = "never"
+_PLAIN = ("third_party", "addressed", "pasted", "text_work", "above", "languages")
 
 
 class Hit(NamedTuple):
@@ -91,7 +92,7 @@ def language(name: str) -> Language:
     """Return what is known of a language, read once."""
     said = tomllib.loads((_FOLDER / f"{name}.toml").read_text("utf-8"))
     stop_words = frozenset(said["stop_words"])
-    plain = {key: said[key] for key in ("third_party", "addressed", "pasted", "languages")}
+    plain = {key: said[key] for key in _PLAIN}
     return Language(
         name,
         stop_words,

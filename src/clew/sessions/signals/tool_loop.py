@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from clew.sessions.signals.conversation import Conversation, calls_of_tools
 from clew.sessions.signals.finding import TurnFinding, shortened
+from clew.sessions.signals.masked import is_masked
 
 _SAME_CALLS = 3
 _MIN_CALLS = 5
@@ -20,6 +21,8 @@ def find(conversation: Conversation) -> Iterator[TurnFinding]:
             continue
         seen: Counter[tuple[str, str]] = Counter()
         for name, arguments, span in calls:
+            if not arguments or is_masked(arguments):
+                continue  # What is not recorded may differ each time.
             seen[name, arguments] += 1
             if seen[name, arguments] == _SAME_CALLS:
                 words = shortened(f"{name}({arguments})")

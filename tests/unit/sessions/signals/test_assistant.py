@@ -61,6 +61,24 @@ def test_what_only_looks_like_it_is_none(answer: str) -> None:
     assert not [it for it in found("refusal", *turns) if it.score == 1]
 
 
+@pytest.mark.parametrize(
+    ("answer", "offensive"),
+    [("Run kill 42.", 0), ("Kill the process first.", 0), ("Go to hell!", 1)],
+)
+def test_killing_a_process_is_not_rude(answer: str, offensive: int) -> None:
+    several = found("offensive", *conversation((_QUESTIONS["en"], answer)))
+    assert [it.score for it in several] == [1] * offensive
+
+
+@pytest.mark.parametrize(
+    ("answer", "score"),
+    [("You are right, it is in the drawer.", 0.5), ("You are absolutely right, my mistake.", 1)],
+)
+def test_who_agrees_may_not_apologise(answer: str, score: float) -> None:
+    (it,) = found("apology", *conversation((_QUESTIONS["en"], answer)))
+    assert it.score == score
+
+
 def test_what_the_user_says_is_not_what_the_assistant_says() -> None:
     assert not found("apology", *conversation(("I am sorry, I apologize.", "That is all right.")))
     assert not found("complains", *conversation(("Hello", "You never listen, this is ridiculous.")))

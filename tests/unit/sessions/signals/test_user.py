@@ -1,8 +1,11 @@
 """What users say: each signal finds it in five languages, and not where it only looks like it."""
 
 import pytest
+from openinference.instrumentation.config import REDACTED_VALUE
 
-from tests.unit.sessions.signals.making import conversation, found, said_by_user
+from clew.sessions.signals.masked import MARK
+from clew.sessions.signals.scores import scores
+from tests.unit.sessions.signals.making import conversation, found, names, said_by_user
 
 _LANGUAGES = {
     "en": ("Where is the parcel that you sent to me?", "The parcel is on its way to you."),
@@ -71,6 +74,55 @@ def test_is_found_in_each_language(name: str, language: str) -> None:
     assert said_by_user(name, _SAID[name][language], before=_LANGUAGES[language]) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "language", "text"),
+    [
+        ("complains", "en", "I've asked you twice now"),
+        ("complains", "en", "Stop repeating yourself"),
+        ("wants_human", "en", "I'd like to speak with a real human being, please."),
+        ("corrects", "en", "No, not that one."),
+        ("complains", "de", "Sie wiederholen sich ständig."),
+        ("complains", "de", "Das habe ich Ihnen schon dreimal gesagt."),
+        ("corrects", "de", "Nein, ich will das andere."),
+        ("complains", "fr", "Votre réponse est fausse."),
+        ("corrects", "fr", "Votre réponse est fausse."),
+        ("corrects", "fr", "Non, je parle de l'autre."),
+        ("complains", "es", "Siempre repites lo mismo."),
+        ("complains", "es", "Todavía no funciona."),
+        ("corrects", "es", "Tu respuesta es incorrecta."),
+        ("corrects", "es", "No, yo quería el otro."),
+        ("complains", "zh", "你总是重复同样的话。"),
+        ("complains", "zh", "这个没用"),
+    ],
+)
+def test_is_found_in_other_words(name: str, language: str, text: str) -> None:
+    assert said_by_user(name, text, before=_LANGUAGES[language]) == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "answer"),
+    [
+        ("en", "Do you have an account yet?", "No, not yet."),
+        ("de", "Haben Sie schon ein Konto?", "Nein, ich habe noch kein Konto."),
+        ("de", "Wohnen Sie in Köln?", "Nein, ich wohne in Bonn."),
+        ("de", "Brauchen Sie noch etwas?", "Nein, ich brauche nichts mehr."),
+        ("fr", "Avez-vous déjà un compte ?", "Non, je n'ai pas encore de compte."),
+        ("fr", "Avez-vous déjà un compte ?", "Non, pas encore."),
+        ("es", "¿Ya tienes una cuenta?", "Todavía no."),
+        ("es", "¿Ya tienes una cuenta?", "No, todavía no tengo cuenta."),
+        ("es", "¿Ya tienes una cuenta?", "No, no tengo."),
+        ("zh", "您用过吗？", "我没用过这个软件，怎么安装？"),
+        ("zh", "您用过吗？", "我没有用过这个软件，怎么安装？"),
+        ("zh", "您好", "请介绍一下人工智能"),
+        ("zh", "您好", "给妈妈的生日写一首诗"),
+    ],
+)
+@pytest.mark.parametrize("name", ["complains", "corrects", "wants_human"])
+def test_a_plain_answer_is_none(name: str, language: str, question: str, answer: str) -> None:
+    before = (_LANGUAGES[language][0], question)
+    assert said_by_user(name, answer, before=before) < 1
+
+
 @pytest.mark.parametrize("name", [it for it in _SAID if it != "pleased"])
 @pytest.mark.parametrize("language", _LANGUAGES)
 def test_a_plain_question_is_none(name: str, language: str) -> None:
@@ -100,11 +152,39 @@ def test_a_plain_question_is_none(name: str, language: str) -> None:
         "Translate to German: you are wrong, this is a waste of time, I give up.",
         "Summarise this email:\n\nThis is unacceptable. I want to speak to a manager. I give up.",
         "What does `wtf` in the code mean?",
+        "Schreibe eine höfliche Antwort auf: Ihr Service ist eine Frechheit, ich kündige!",
+        "Réponds poliment à ce client : votre service est nul, j'en ai marre, je résilie.",
+        "Responde a este cliente: tu servicio es una vergüenza, no me sirve.",
+        "Review: This sucks. Waste of time. I give up.\nClassify it as positive or negative.",
+        "This sucks. Waste of time. I give up.\nSummarize this review.",
+        (
+            "Hi Tom,\n\nThis is unacceptable, I want to speak to a manager. That's wrong."
+            "\n\nBest,\nAnn\n\n---\n\nWrite a polite answer to this complaint."
+        ),
+        (
+            "User: That's wrong, you are useless!\nAgent: I am sorry."
+            "\nUser: I want to speak to a manager.\nAgent: One moment.\n\nSummarize the chat above."
+        ),
+        "用户：你们太差了，我要投诉\n客服：抱歉\n用户：算了\n\n哪一方更有礼貌？",
     ],
 )
 @pytest.mark.parametrize("name", ["complains", "corrects", "declines", "wants_human", "gives_up"])
 def test_what_only_looks_like_it_is_none(name: str, text: str) -> None:
     assert said_by_user(name, text) < 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This is unacceptable, you never listen.\n\nPlease reply to this email.\nAnn",
+        "You never listen!\nRead what I wrote above.",
+        "Order: A-17\nName: Ann\nYou never listen!",
+        "Me: where is it?\nYou: it is on its way\nMe: it is not\nYou never listen!",
+        "Numéro de client : 17. J'en ai marre, vous ne comprenez pas ma question.",
+    ],
+)
+def test_a_complaint_may_look_like_a_pasted_text(text: str) -> None:
+    assert said_by_user("complains", text) == 1
 
 
 def test_annoyance_at_the_assistant_counts_beside_that_at_a_third_party() -> None:
@@ -157,6 +237,11 @@ def test_repetition_is_looked_for_in_the_last_five_turns() -> None:
     ("text", "score"),
     [
         ("THIS DOES NOT WORK", 1),
+        ("SEND THAT REFUND!", 1),
+        ("COMPLETELY USELESS", 1),
+        ("JOHN SMITH", 0),
+        ("JOHN SMITH, 12 MAIN STREET, LONDON", 0),
+        ("WVWZZZ1JZXW000001", 0),
         ("why??", 0.5),
         ("为什么？！", 0.5),
         ("HTTP", 0),
@@ -166,6 +251,15 @@ def test_repetition_is_looked_for_in_the_last_five_turns() -> None:
 )
 def test_shouts(text: str, score: float) -> None:
     assert said_by_user("shouts", text) == score
+
+
+def test_a_masked_text_is_nobody_s_words() -> None:
+    assert MARK == REDACTED_VALUE
+    several = f"{MARK}\n{MARK} {MARK}"  # The parts of one message, each masked.
+    turns = conversation(*[(MARK, MARK), (several, several)] * 3)
+    assert names(*turns) == set()
+    assert scores(turns).friction == 0
+    assert said_by_user("shouts", f"WHAT IS {MARK} FOR?") == 1
 
 
 def test_a_finding_names_turn_span_and_words() -> None:
