@@ -134,6 +134,50 @@ def test_a_slow_question_is_cancelled(tmp_path):
     assert found == [f"{engine.label}: cancelled"]
 
 
+def script(tmp_path, text):
+    """Run a script that has no guard for its main part; return what it did."""
+    path = tmp_path / "app.py"
+    path.write_text(text)
+    url = duckdb_support.fill([*turn("a"), *turn("b", number=2)], tmp_path)
+    command = [sys.executable, str(path), url]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_script_without_a_guard_is_run_once(tmp_path):
+    done = script(
+        tmp_path,
+        "import os, sys\n"
+        "from clew import sessions\n"
+        "print('the top of the script')\n"
+        "os.cpu_count = lambda: 2\n"
+        "with sessions.open(sys.argv[1]) as store:\n"
+        "    print([it.id for it in store.list()])\n",
+    )
+    assert done.stdout.splitlines() == ["the top of the script", "['b', 'a']"], done.stderr
+
+
+def test_a_process_that_is_killed_is_an_error_of_the_engine(tmp_path):
+    done = script(
+        tmp_path,
+        "import os, sys\n"
+        "from clew import sessions\n"
+        "from clew.sessions.engines import workers\n"
+        "from clew.sessions.engines.errors import EngineError\n"
+        "os.cpu_count = lambda: 2\n"
+        "class Killed(workers._Process):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self._process.kill()\n"
+        "workers._Process = Killed\n"
+        "with sessions.open(sys.argv[1]) as store:\n"
+        "    try:\n"
+        "        store.list()\n"
+        "    except EngineError as error:\n"
+        "        print(error)\n",
+    )
+    assert "has ended with the status -9" in done.stdout, done.stderr
+
+
 def test_a_window_in_the_url_bounds_what_is_looked_at(tmp_path):
     spans = [*turn("old", start=START - 40 * DAY), *turn("new")]
     url = duckdb_support.fill(spans, tmp_path)
