@@ -171,6 +171,48 @@ def test_a_session_is_forgotten_in_all_files(path, tmp_path):
         assert [it.id for it in store.list()] == ["b"]  # It is not exported again.
 
 
+def test_nothing_that_was_forgotten_stays_in_a_file(path, tmp_path):
+    add(path, [*turn("a", asked="my secret is Ada-17"), *turn("b", "bob", number=2)])
+    url = export(tmp_path / "lake")
+    path.unlink()
+    out = str(tmp_path / "spans.jsonl")
+    assert CliRunner().invoke(main, ["sessions", "--store", url]).exit_code == 0
+    assert CliRunner().invoke(main, ["export", "--store", url, "--to", "jsonl", out]).exit_code == 0
+    folders = [tmp_path / "engines", tmp_path / "lake"]
+    assert {it.suffix for it in having(folders, b"Ada-17")} == {".db", ".duckdb"}
+    with sessions.open(url) as other:  # Two in one process: whoever closes last does it.
+        forget = ["forget", "--store", url, "--user", "ada", "--yes"]
+        done = CliRunner().invoke(main, forget)
+        assert done.exit_code == 0, done.output
+        assert [it.id for it in other.list()] == ["b"]
+    assert having(folders, b"Ada-17") == []
+    assert not list((tmp_path / "engines").glob("*.erasing"))
+    with sessions.open(url) as store:
+        assert [it.id for it in store.list()] == ["b"]
+
+
+def test_a_file_is_written_anew_later_if_the_process_is_killed(path, tmp_path):
+    add(path, [*turn("a", asked="my secret is Ada-17"), *turn("b", number=2)])
+    url = export(tmp_path / "lake")
+    code = (
+        "import os, signal, sys; from clew import sessions; store = sessions.open(sys.argv[1]); "
+        "store.list(); store.forget(session='a'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, url], check=False, timeout=60)
+    assert done.returncode == -9
+    engines = [tmp_path / "engines"]
+    assert having(engines, b"Ada-17")
+    with sessions.open(url) as store:
+        assert [it.id for it in store.list()] == ["b"]
+    assert having(engines, b"Ada-17") == []
+
+
+def having(folders, text):
+    """Return the files in which these bytes are."""
+    files = [it for folder in folders for it in folder.rglob("*") if it.is_file()]
+    return [it for it in files if text in it.read_bytes()]
+
+
 def test_a_killed_deletion_leaves_whole_files(path, tmp_path):
     for number in (1, 2):  # Two traces in each of two files.
         add(path, [*turn("a", number=number), *turn("b", number=number + 2)])

@@ -12,6 +12,7 @@ import duckdb
 
 from clew.sessions.engines import flat_spans
 from clew.sessions.engines.duckdb_connection import explained, opened, quoted, run, text
+from clew.sessions.engines.duckdb_file import DuckDBFile, file_at
 from clew.sessions.engines.engine import Answer, Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.parquet_files import ParquetFiles
@@ -34,33 +35,49 @@ def open_engine(url: str, tables: Path | None = None) -> "DuckDBEngine":
     table = parse_qs(options).get("table", ["spans"])[-1]
     label = f"{scheme}:{place}"
     if scheme == "parquet":
-        connection = opened(tables)
-        files = ParquetFiles(connection, place)
-        return DuckDBEngine(label, connection, files.relation, delete=files.delete)
+        with _opened(tables) as (connection, file):
+            files = ParquetFiles(connection, place)
+            return DuckDBEngine(label, connection, files.relation, delete=files.delete, file=file)
     path = home_expanded(place.removeprefix("//"))
     if not path.is_file():
         message = f"there is no file {path}; write duckdb:FILE"
         raise EngineError(message)
-    if tables is None:
-        return _whole(label, opened(path), quoted(table))
-    connection = opened(tables)
-    run(connection, label, f"ATTACH {text(str(path))} AS {_SOURCE} (READ_ONLY)")
-    return DuckDBEngine(label, connection, f"{_SOURCE}.{quoted(table)}")
+    with _opened(tables or path) as (connection, file):
+        if tables is None:
+            return _whole(label, connection, quoted(table), file)
+        run(connection, label, f"ATTACH {text(str(path))} AS {_SOURCE} (READ_ONLY)")
+        return DuckDBEngine(label, connection, f"{_SOURCE}.{quoted(table)}", file=file)
 
 
-def _whole(label: str, connection: duckdb.DuckDBPyConnection, table: str) -> "DuckDBEngine":
+@contextmanager
+def _opened(
+    path: Path | None,
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, DuckDBFile | None]]:
+    """Open a file to be written, if there is a path, in a block that makes an engine of it."""
+    if path is None:
+        yield opened(None), None
+        return
+    file = file_at(path)
+    with file.opening:  # Nobody writes it anew meanwhile.
+        yield opened(path), file
+
+
+def _whole(
+    label: str, connection: duckdb.DuckDBPyConnection, table: str, file: DuckDBFile | None
+) -> "DuckDBEngine":
     """Return the engine of a file that has both the spans and clew's tables."""
 
     def delete(trace_ids: Sequence[str]) -> None:
         statement = f"DELETE FROM {table} WHERE trace_id IN (SELECT unnest(?::VARCHAR[]))"
         run(connection, label, statement, [list(trace_ids)])
 
-    return DuckDBEngine(label, connection, table, delete=delete)
+    return DuckDBEngine(label, connection, table, delete=delete, file=file)
 
 
 def local_tables(path: Path) -> "DuckDBEngine":
     """Open the file in which clew keeps its tables, when the engine with the spans has none."""
-    return DuckDBEngine(str(path), opened(path))
+    with _opened(path) as (connection, file):
+        return DuckDBEngine(str(path), connection, file=file)
 
 
 class DuckDBEngine:
@@ -78,10 +95,11 @@ class DuckDBEngine:
         relation: str = "",
         *,
         delete: Callable[[Sequence[str]], None] | None = None,
+        file: DuckDBFile | None = None,
     ) -> None:
         """Use a *connection*; the spans are read from *relation*, if there are any.
 
-        *delete* deletes the spans of traces, where that is possible.
+        *delete* deletes the spans of traces, where that is possible. Clew's tables are in *file*.
         """
         self.label = label
         self._connection = connection
@@ -97,6 +115,9 @@ class DuckDBEngine:
                 row[0] for row in self.query(f"DESCRIBE SELECT * FROM {relation}").rows
             )
             flat_spans.check_columns(self._columns, label)
+        self._file = file
+        if file is not None:
+            file.add_user(self)
 
     def spans_sql(self, window: Window) -> str:
         """Return the SELECT that is the view of spans."""
@@ -167,7 +188,17 @@ class DuckDBEngine:
 
     def close(self) -> None:
         """Close the files."""
-        self._connection.close()
+        if self._file is None:
+            self._connection.close()
+            return
+        with self._file.opening:
+            self._connection.close()
+            self._file.remove_user(self)
+
+    def erase(self) -> None:
+        """Have nothing of what was deleted stay in the file, once it is closed."""
+        if self._file is not None:
+            self._file.erase()
 
     def has_tables(self) -> bool:
         """Whether all of clew's tables are in the file that is open to be written."""

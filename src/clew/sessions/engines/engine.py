@@ -117,3 +117,11 @@ class OnWorkers(Protocol):
 
         None if they shall not.
         """
+
+
+@runtime_checkable
+class Erases(Protocol):
+    """An engine whose file keeps what was deleted from it, until it is written anew."""
+
+    def erase(self) -> None:
+        """Have nothing of what was deleted stay in the file, once it is closed."""

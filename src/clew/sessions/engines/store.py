@@ -36,14 +36,17 @@ class EngineStore:
         how: How | None = None,
         *,
         is_shared: bool = False,
+        local: forgetting.Local | None = None,
     ) -> None:
         """Read spans from *source*, and keep what is found in them on *tables*; may be the same.
 
         The tables *are shared* where they are on the engine, and not in a file on this machine.
+        What is *local* is what else may be known of the engine here.
         """
         self.path = source.label
         self._tables = tables
         self.is_shared = is_shared
+        self._local = local
         self._source = source
         self._how = how or How()
         self.window = self._how.window
@@ -142,7 +145,8 @@ class EngineStore:
     def forget(self, *, session: str | None = None, user: str | None = None) -> Deleted:
         """Delete a session, or all traces of a user, where the engine can delete.
 
-        A trace is deleted as a whole: one that somebody else shares raises UnsupportedError.
+        A trace is deleted as a whole: one that somebody else shares raises UnsupportedError. Files
+        on this machine that are left with unused parts are written anew when the store is closed.
         """
         if (session is None) == (user is None):
             message = "give either session= or user="
@@ -150,6 +154,8 @@ class EngineStore:
         column, value = ("session_id", session) if session is not None else ("user_id", user)
         deleted = forgetting.forget(self._source, self._tables, column, str(value))
         self._is_up_to_date = False
+        if self._local is not None:
+            forgetting.forget_locally(self._local, column, str(value), is_shared=self.is_shared)
         return deleted
 
     def text_lookup(self, text: str) -> tuple[str, tuple[str, ...]]:
