@@ -42,6 +42,7 @@ class ClickHouseEngine:
     dialect = "clickhouse"
     has_types = False
     replaces = False
+    window = Window()
 
     def __init__(self, address: Address, connection: Connection) -> None:
         """Use a *connection* to the table of spans at this *address*."""

@@ -87,6 +87,7 @@ class DuckDBEngine:
     dialect = "duckdb"
     has_types = True
     replaces = True
+    window = Window()
 
     def __init__(
         self,
