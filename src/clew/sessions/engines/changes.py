@@ -27,7 +27,9 @@ _OUTDONE = """
 SELECT DISTINCT day, trace_id FROM clew_trace WHERE trace_id IN (
     SELECT written.trace_id
     FROM (
-        SELECT part, trace_id, max(batch) AS batch FROM clew_part_trace GROUP BY part, trace_id
+        SELECT part, trace_id, max(batch) AS batch FROM clew_part_trace
+        WHERE part IN (SELECT part FROM clew_part GROUP BY part HAVING count(*) > 1)
+        GROUP BY part, trace_id
     ) AS written
     JOIN current_batch ON current_batch.part = written.part
     WHERE written.batch < current_batch.batch
