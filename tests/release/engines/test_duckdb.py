@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from threading import Thread
+from threading import Barrier, Thread
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +12,7 @@ from clew import sessions
 from clew.cli import main
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
+from clew.sessions.opening import open_engine_store
 from tests.release.engines import duckdb_support
 from tests.support.conversation_spans import SECOND, START, turn
 
@@ -176,6 +177,38 @@ def test_a_process_that_is_killed_is_an_error_of_the_engine(tmp_path):
         "        print(error)\n",
     )
     assert "has ended with the status -9" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("stores", [1, 2])
+def test_two_threads_store_each_session_once(tmp_path, stores):
+    spans = [
+        it
+        for number in range(6)
+        for it in turn(f"s{number % 3}", number=number, start=START + number * DAY // 2)
+    ]
+    url = duckdb_support.fill(spans, tmp_path)
+    opened = [open_engine_store(url, processes=1) for _ in range(stores)]
+    barrier, found = Barrier(2), []
+
+    def ask(store):
+        barrier.wait()
+        try:
+            found.append(len(store.list()))
+        except EngineError as error:
+            found.append(error)
+
+    threads = [Thread(target=ask, args=(opened[number % stores],)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for store in opened:
+        store.close()
+    assert found == [3, 3]
+    with sessions.open(url) as store:
+        query = "SELECT session_id, turns FROM sessions ORDER BY session_id"
+        assert [tuple(it.values()) for it in store.sql(query)] == [("s0", 2), ("s1", 2), ("s2", 2)]
+        assert store.sql("SELECT count(*) AS n FROM turns")[0]["n"] == 6
 
 
 def with_old_and_new(folder):

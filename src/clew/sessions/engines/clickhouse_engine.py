@@ -46,7 +46,7 @@ class ClickHouseEngine:
 
     def __init__(self, address: Address, connection: Connection) -> None:
         """Use a *connection* to the table of spans at this *address*."""
-        self.label = address.label
+        self.label = self.tables_place = address.label
         self._database = address.database
         self._spans = f"{quoted(address.database)}.{quoted(address.table)}"
         self._address = address

@@ -117,6 +117,7 @@ class DuckDBEngine:
             )
             flat_spans.check_columns(self._columns, label)
         self._file = file
+        self.tables_place = label if file is None else str(file.path)
         if file is not None:
             file.add_user(self)
 

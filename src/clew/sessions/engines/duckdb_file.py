@@ -20,8 +20,6 @@ class DuckDBFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.updating = RLock()
-        """Held while the tables in it are brought up to date."""
         self.opening = RLock()
         """Held by who opens or closes it."""
         self._users: WeakSet[Hashable] = WeakSet()

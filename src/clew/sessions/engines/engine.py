@@ -88,6 +88,8 @@ class Engine(Protocol):
 
     # Only where it keeps clew's tables, too.
 
+    tables_place: str
+    """Where its tables are: the same text for two connections to the same tables."""
     replaces: bool
     """Whether what is deleted and inserted in a `transaction` becomes visible together."""
 

@@ -12,7 +12,13 @@ from clew.sessions.engines.engine import Engine
 from clew.sessions.engines.errors import UnsupportedError
 from clew.sessions.engines.in_time import in_time
 from clew.sessions.engines.translation import Translated
-from clew.sessions.engines.updating import How, bring_up_to_date, days_of_traces, spans_of_traces
+from clew.sessions.engines.updating import (
+    How,
+    bring_up_to_date,
+    changing,
+    days_of_traces,
+    spans_of_traces,
+)
 from clew.sessions.listing import Search
 from clew.sessions.model import Turn
 from clew.sessions.rows import COLUMNS, outcome_of, session_from
@@ -162,7 +168,8 @@ class EngineStore:
             message = "a session or a user is deleted as a whole: leave out since= and until="
             raise UnsupportedError(message)
         column, value = ("session_id", session) if session is not None else ("user_id", user)
-        deleted = forgetting.forget(self._source, self._tables, column, str(value))
+        with changing(self._tables):
+            deleted = forgetting.forget(self._source, self._tables, column, str(value))
         self._is_up_to_date = False
         if self._local is not None:
             forgetting.forget_locally(self._local, column, str(value), is_shared=self.is_shared)

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from secrets import randbits
+from threading import TIMEOUT_MAX, RLock
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -28,6 +30,8 @@ _IDS_PER_QUERY = 500
 _EVER = Window()
 _GUESSED_SPANS = 10
 """How many spans a trace is taken to have of which it is not known."""
+_LOCKS: dict[str, RLock] = {}
+"""Of each place with tables, what a thread holds that changes them."""
 
 
 class Progress(NamedTuple):
@@ -61,6 +65,27 @@ def bring_up_to_date(
     Whatever ends it, what is done is kept, and the next time goes on from there.
     """
     until = monotonic() + seconds
+    with changing(target, seconds) as is_changing:
+        return is_changing and _bring_up_to_date(source, target, how, until)
+
+
+@contextmanager
+def changing(target: Engine, seconds: float = float("inf")) -> Iterator[bool]:
+    """Keep the other threads of this process from changing clew's tables on *target* meanwhile.
+
+    They may use other connections, in which one could not see what another has written. If one of
+    them is at it for so many *seconds*, the block is told False.
+    """
+    lock = _LOCKS.setdefault(target.tables_place, RLock())
+    is_mine = lock.acquire(timeout=min(seconds, TIMEOUT_MAX))
+    try:
+        yield is_mine
+    finally:
+        if is_mine:
+            lock.release()
+
+
+def _bring_up_to_date(source: Engine, target: Engine, how: How, until: float) -> bool:
     again = outdone(target)
     days = changed_days(source, target, how.window, again)
     with Workers(how.processes) as workers:
