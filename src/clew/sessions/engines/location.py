@@ -161,10 +161,21 @@ def file_for(url: str, folder: Path, ending: str) -> Path:
     """Return the file in *folder* in which is kept what is known of the engine at *url*."""
     options = parse_qs(url.partition("?")[2])
     # Two tables of a server are two stores, whose URLs are shown alike.
-    chosen = [f"{name}={options[name][-1]}" for name in ("table", "path") if name in options]
-    place = "?".join((shown(url), *chosen))
+    names = [it for it in ("database", "table", "path") if it in options]
+    place = "?".join((_place_of(url), *(f"{name}={options[name][-1]}" for name in names)))
     digest = sha256(place.encode(errors="surrogatepass")).hexdigest()
     return folder / f"{digest[:16]}.{ending}"
+
+
+def _place_of(url: str) -> str:
+    """Return what *url* names, the same for all ways to write the path of a file or folder."""
+    scheme, _, rest = url.partition("?")[0].partition(":")
+    if scheme not in _OF_FILES or "://" in rest:
+        return shown(url)
+    try:
+        return f"{scheme}:{home_expanded(rest.removeprefix('//')).resolve()}"
+    except (OSError, RuntimeError, ValueError):  # No path, which whoever opens it will say.
+        return shown(url)
 
 
 def _make_tables(engine: "Engine") -> None:
