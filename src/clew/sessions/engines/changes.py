@@ -3,11 +3,13 @@
 A span that is stored twice is counted twice, as comparing rows takes most of the time.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.engine import Engine, Window
+from clew.sessions.engines.errors import EngineError
 from clew.sessions.engines.summary import RULES
 
 DAY = 86_400 * 10**9
@@ -67,7 +69,7 @@ def changed_days(
     """
     condition, given = condition_of(window)
     query = f"{_DAYS} {condition} GROUP BY start_ns / {DAY}"
-    found = {day: tuple(map(int, rest)) for day, *rest in rows(source, query, given)}
+    found = dict(counted(source, query, given))
     known = {day: tuple(map(int, rest)) for day, *rest in rows(target, _KNOWN_DAYS, (RULES,))}
     days = {day for day in known.keys() | found.keys() if known.get(day, (0, 0)) != found.get(day)}
     there = found.keys() | {day for day, (spans, _) in known.items() if spans}
@@ -87,12 +89,23 @@ def changed_traces(
         trace: (int(spans), int(checksum))
         for trace, spans, checksum in rows(target, _KNOWN_TRACES, (RULES, day))
     }
-    for trace, spans, checksum in rows(source, query, given):
-        if known.pop(trace, None) != (int(spans), int(checksum)) or trace in again:
-            yield TraceState(day, trace, int(spans), int(checksum))
+    for trace, (spans, checksum) in counted(source, query, given):
+        if known.pop(trace, None) != (spans, checksum) or trace in again:
+            yield TraceState(day, trace, spans, checksum)
     for trace, (spans, _) in known.items():
         if spans or trace in again:
             yield TraceState(day, trace, 0, 0)
+
+
+def counted(
+    source: Engine, query: str, given: Sequence[int]
+) -> Iterator[tuple[Any, tuple[int, ...]]]:
+    """Yield the day or trace of each row of a *query* on *source*, with the numbers beside it."""
+    for key, *numbers in rows(source, query, given):
+        if None in {key, *numbers}:
+            message = f"{source.label} has rows without trace_id, start or end, which are no spans"
+            raise EngineError(message)
+        yield key, tuple(map(int, numbers))
 
 
 def _overlaps(day: int, window: Window) -> bool:

@@ -15,14 +15,15 @@ from clew.sessions.engines.duckdb_connection import explained, opened, quoted, r
 from clew.sessions.engines.duckdb_file import DuckDBFile, file_at
 from clew.sessions.engines.engine import Answer, Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
-from clew.sessions.engines.parquet_files import ParquetFiles
+from clew.sessions.engines.location import check_options
+from clew.sessions.engines.parquet_files import FILE, ParquetFiles
 from clew.sessions.engines.schema import TABLES
 from clew.store.location import home_expanded
 
 _TYPES = {"text": "VARCHAR", "int": "BIGINT", "float": "DOUBLE"}
 _ROWS_AT_ONCE = 10_000
 _SOURCE = "source"
-_TIMES = {"start_ns": 'epoch_ns("start")', "end_ns": 'epoch_ns("end")'}
+_OPTIONS = {"parquet": {"since", "until"}, "duckdb": {"since", "until", "table"}}
 
 
 def open_engine(url: str, tables: Path | None = None) -> "DuckDBEngine":
@@ -32,12 +33,13 @@ def open_engine(url: str, tables: Path | None = None) -> "DuckDBEngine":
     """
     scheme, _, rest = url.partition(":")
     place, _, options = rest.partition("?")
+    check_options(options, _OPTIONS[scheme])
     table = parse_qs(options).get("table", ["spans"])[-1]
     label = f"{scheme}:{place}"
     if scheme == "parquet":
         with _opened(tables) as (connection, file):
             files = ParquetFiles(connection, place)
-            return DuckDBEngine(label, connection, files.relation, delete=files.delete, file=file)
+            return DuckDBEngine(label, connection, files, delete=files.delete, file=file)
     path = home_expanded(place.removeprefix("//"))
     if not path.is_file():
         message = f"there is no file {path}; write duckdb:FILE"
@@ -93,7 +95,7 @@ class DuckDBEngine:
         self,
         label: str,
         connection: duckdb.DuckDBPyConnection,
-        relation: str = "",
+        relation: str | ParquetFiles = "",
         *,
         delete: Callable[[Sequence[str]], None] | None = None,
         file: DuckDBFile | None = None,
@@ -104,6 +106,8 @@ class DuckDBEngine:
         """
         self.label = label
         self._connection = connection
+        self._files = relation if isinstance(relation, ParquetFiles) else None
+        relation = relation if isinstance(relation, str) else relation.relation
         self._relation = relation
         self._delete = delete
         self._lock = Lock()
@@ -123,8 +127,10 @@ class DuckDBEngine:
 
     def spans_sql(self, window: Window) -> str:
         """Return the SELECT that is the view of spans."""
-        chosen = flat_spans.columns(self._columns, _TIMES)
-        conditions = []
+        chosen = flat_spans.columns(
+            self._columns, {"start_ns": self._time("start"), "end_ns": self._time("end")}
+        )
+        conditions = [] if self._files is None else self._files.conditions(window)
         for bound, sign, day_sign in ((window.since_ns, ">=", ">="), (window.until_ns, "<", "<=")):
             if bound is not None:
                 conditions.append(f'epoch_ns("start") {sign} {bound}')
@@ -142,6 +148,12 @@ class DuckDBEngine:
             return f"SELECT DISTINCT ON ({keys}) * FROM ({stored})"
         place = f"row_number() OVER (PARTITION BY {keys} ORDER BY start_ns)"
         return f"SELECT * FROM ({stored}) QUALIFY {place} = 1"
+
+    def _time(self, column: str) -> str:
+        """Return nanoseconds since 1970, or an error that says which file has a row without."""
+        place = text(self.label) if self._files is None else FILE
+        said = text(f" has a row without {column}, which is no span")
+        return f"coalesce(epoch_ns({quoted(column)}), error({place} || {said}))"
 
     def query(self, sql: str) -> Answer:
         """Return what *sql* selects."""
