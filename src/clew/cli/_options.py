@@ -2,8 +2,8 @@
 
 import re
 import sys
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,13 +11,15 @@ import click
 
 from clew.cli import _terminal
 from clew.cli._cancelling import cancellable
-from clew.sessions.engines.location import is_url, shown, sqlite_path
+from clew.sessions.engines.engine import Window
+from clew.sessions.engines.location import is_url, shown, sqlite_path, window_of
 from clew.sessions.listing import Order, Rated
 from clew.sessions.opening import copy_of, copy_of_sessions, send_back
 from clew.store.database import StoreError
 from clew.store.location import store_path
 
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_TIME = "clew.time-of-copy"
 _AGO = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})")
 
 
@@ -82,7 +84,25 @@ def _place_of_copy(context: click.Context, _: click.Parameter, given: str | None
     if isinstance(found, Path):
         return found
     context.call_on_close(lambda: send_back(found))  # What people say on the page.
+    context.meta[_TIME] = window_of(found)
     return copied(found)
+
+
+def time_of_copy(context: click.Context) -> Window:
+    """Return which time of the copy is meant: it has what was copied before, too."""
+    window: Window = context.meta.get(_TIME, Window())
+    return window
+
+
+def searched_in(window: Window, search: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *search* for sessions that were going on in the *window*, too."""
+    found = dict(search)
+    for name, bound, choose in (("since", window.since_ns, max), ("until", window.until_ns, min)):
+        if bound is not None:
+            moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=bound // 1000)
+            given = found.get(name)
+            found[name] = moment if given is None else choose(moment, given)
+    return found
 
 
 def copied(url: str) -> Path:

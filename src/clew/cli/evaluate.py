@@ -18,7 +18,14 @@ import click
 from clew.cli import _data, _figures, _terminal
 from clew.cli._evaluators import find_evaluators
 from clew.cli._lookup import stored_user
-from clew.cli._options import any_store_option, copied, duration, filter_options, json_option
+from clew.cli._options import (
+    any_store_option,
+    copied,
+    duration,
+    filter_options,
+    json_option,
+    searched_in,
+)
 from clew.cli._store import open_engine
 from clew.cli._table import Column, table
 from clew.core.wording import number_of
@@ -27,7 +34,7 @@ from clew.evaluations.running.runner import checked, let_block, nanoseconds
 from clew.evaluations.running.runs import Progress, Run
 from clew.evaluations.running.watching import Watch
 from clew.evaluations.running.work import Limits
-from clew.sessions.engines.location import shown
+from clew.sessions.engines.location import shown, window_of
 from clew.sessions.store import SessionStore
 
 if TYPE_CHECKING:
@@ -143,6 +150,7 @@ def command(
         return watched.run, status[0]
 
     with _place(store) as place:
+        wanted = _in_time(store, place, wanted)
         done, status = asyncio.run(run(place, _with_user(place, wanted, watch=watch)))
     if done.stopped and not status:
         _terminal.write(f"Stopped: {done.stopped}", err=True)
@@ -172,6 +180,13 @@ def _wanted(ids: tuple[str, ...], filters: dict[str, Any]) -> _Wanted:
         message = f"--session names sessions; leave out {', '.join(f'--{it}' for it in given)}"
         raise click.UsageError(message)
     return ids or given or None
+
+
+def _in_time(store: Path | str, place: "Place", wanted: _Wanted) -> _Wanted:
+    """Return what is *wanted* of a copy, which has what was copied before, too."""
+    if isinstance(store, Path) or not isinstance(place, Path) or isinstance(wanted, tuple):
+        return wanted
+    return searched_in(window_of(store), wanted or {}) or None
 
 
 def _with_user(place: "Place", wanted: _Wanted, *, watch: bool) -> _Wanted:

@@ -14,6 +14,7 @@ from clew.cli._store import opened as open_store
 from clew.context.pseudonyms import pseudonymise
 from clew.core.wording import number_of
 from clew.sessions.deletion import Deleted, StillReadError
+from clew.sessions.engines.location import window_of
 from clew.sessions.store import SessionNotFoundError, SessionStore
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def command(
     """
     if (session is None) == (user is None):
         message = "give either --session ID or --user ID"
+        raise click.UsageError(message)
+    if isinstance(store, str) and window_of(store).is_bounded:
+        message = "a session or a user is deleted as a whole: leave out since= and until="
         raise click.UsageError(message)
     with open_store(store) as opened:
         try:

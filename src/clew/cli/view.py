@@ -21,12 +21,14 @@ from clew.cli._options import (
     copied_sessions,
     filter_options,
     order_option,
+    searched_in,
     tell_copied,
 )
 from clew.cli._store import opened
 from clew.core.errors import ClewError
 from clew.core.install_command import pip_line
 from clew.core.wording import number_of
+from clew.sessions.engines.location import window_of
 from clew.sessions.opening import copy_place, send_back
 from clew.sessions.store import SessionStore
 
@@ -159,7 +161,10 @@ def _export(
         message = "name sessions, or choose them with options, but not both"
         raise click.UsageError(message)
     if isinstance(store, str) and "rated" in search:
+        window = window_of(store)
         store = _with_ratings(store)
+        if isinstance(store, Path):
+            search = searched_in(window, search)  # It has what was copied before, too.
     with opened(store) as found:
         ids = list(dict.fromkeys(find(found, typed).id for typed in sessions))
         if not sessions:

@@ -73,11 +73,13 @@ def open_engine_store(
     """
     place = connect(url, _folder())
     # These need sqlglot, of whose absence the line before speaks.
+    from clew.sessions.engines.forgetting import Local
     from clew.sessions.engines.store import EngineStore
     from clew.sessions.engines.updating import How
 
     how = How(window_of(url), processes or os.cpu_count() or 1, tell)
-    return EngineStore(place.source, place.tables, how, is_shared=place.is_shared)
+    local = Local(file_for(url, _folder(), "db"), file_for(url, _folder(), "duckdb"))
+    return EngineStore(place.source, place.tables, how, is_shared=place.is_shared, local=local)
 
 
 def copy_of(

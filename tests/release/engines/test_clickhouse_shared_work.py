@@ -10,13 +10,18 @@ from contextlib import closing
 from time import monotonic, sleep
 
 import pytest
+from click.testing import CliRunner
 
 from clew import evaluations, sessions
+from clew.cli import main
 from clew.evaluations.running.engine_claims import EngineClaims, Key
-from clew.sessions.engines.clickhouse_engine import open_engine
-from tests.release.engines.clickhouse_support import fill_at, place, skip
+from clew.sessions.engines import workers
+from clew.sessions.engines.changes import outdone
+from clew.sessions.engines.clickhouse_engine import ClickHouseEngine, open_engine
+from clew.sessions.opening import open_engine_store
+from tests.release.engines.clickhouse_support import fill, fill_at, more, place, skip
 from tests.release.engines.evaluated_engine import run
-from tests.support.conversation_spans import turn
+from tests.support.conversation_spans import SECOND, START, turn
 
 pytestmark = [skip, pytest.mark.timeout(900)]
 SESSIONS = 40
@@ -186,3 +191,58 @@ def test_a_claim_that_was_not_renewed_is_nobodys(url):
         assert not second.holds(over)
         assert first.take([over]) == {over}
         first.close()
+
+
+def test_a_window_bounds_what_is_answered_whatever_was_read_before(tmp_path):
+    old = START - 40 * 86_400 * SECOND
+    url = fill([*turn("old", "bob", start=old), *turn("both", start=old)], tmp_path / "ch")
+    more([*turn("new"), *turn("both", number=2)], url, tmp_path)
+    init(url)
+    with sessions.open(url) as store:
+        assert len(store.list()) == 3
+    with sessions.open(f"{url}?since=2026-05-01") as store:
+        assert sorted(it.id for it in store.list()) == ["both", "new"]
+        for view in ("sessions", "turns", "spans", "user_sessions"):
+            query = f"SELECT DISTINCT session_id FROM {view} ORDER BY session_id"
+            assert [it["session_id"] for it in store.sql(query)] == ["both", "new"]
+        assert store.sql("SELECT count(*) AS n FROM spans")[0]["n"] == 6
+        query = "SELECT count(*) AS n FROM spans JOIN sessions USING (session_id)"
+        assert store.sql(query)[0]["n"] == 6
+        assert [it["user_id"] for it in store.users()] == ["ada"]
+        assert [it.id for it in store.several(["old", "new"])] == ["new"]
+        assert len(store.sql("SELECT * FROM evaluation_history")) == 0
+
+
+def init(url):
+    assert CliRunner().invoke(main, ["engines", "init", "--store", url]).exit_code == 0
+
+
+@pytest.mark.parametrize("other_began", [0, -60 * SECOND])
+def test_of_two_updates_at_once_no_turn_is_lost(tmp_path, monkeypatch, other_began):
+    """The first one reads, another turn comes, a second one updates, and the first one writes."""
+    url = fill(turn("chat"), tmp_path / "ch")
+    init(url)
+    plain, now_ns, found = workers.summarise, ClickHouseEngine.now_ns, []
+
+    def slow(parts, spans):
+        monkeypatch.setattr(workers, "summarise", plain)
+        more(turn("chat", number=2, start=START + 60 * SECOND), url, tmp_path)
+        # If it began before the first one, though it read later, the batch of the first one counts.
+        monkeypatch.setattr(ClickHouseEngine, "now_ns", lambda it: now_ns(it) + other_began)
+        found.append(turns_of_chat(url))
+        monkeypatch.setattr(ClickHouseEngine, "now_ns", now_ns)
+        return plain(parts, spans)
+
+    monkeypatch.setattr(workers, "summarise", slow)
+    found.append(turns_of_chat(url))
+    assert found == [2, 1 if other_began else 2]
+    assert turns_of_chat(url) == 2
+    more(turn("chat", number=3, start=START + 120 * SECOND), url, tmp_path)
+    assert turns_of_chat(url) == 3
+    with open_engine_store(url, processes=1) as store:
+        assert outdone(store.tables) == {}
+
+
+def turns_of_chat(url):
+    with open_engine_store(url, processes=1) as store:
+        return len(store.get("chat").turns)

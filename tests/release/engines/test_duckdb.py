@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from threading import Thread
+from threading import Barrier, Thread
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +12,7 @@ from clew import sessions
 from clew.cli import main
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
+from clew.sessions.opening import open_engine_store
 from tests.release.engines import duckdb_support
 from tests.support.conversation_spans import SECOND, START, turn
 
@@ -134,10 +135,150 @@ def test_a_slow_question_is_cancelled(tmp_path):
     assert found == [f"{engine.label}: cancelled"]
 
 
-def test_a_window_in_the_url_bounds_what_is_looked_at(tmp_path):
-    spans = [*turn("old", start=START - 40 * DAY), *turn("new")]
+def script(tmp_path, text):
+    """Run a script that has no guard for its main part; return what it did."""
+    path = tmp_path / "app.py"
+    path.write_text(text)
+    url = duckdb_support.fill([*turn("a"), *turn("b", number=2)], tmp_path)
+    command = [sys.executable, str(path), url]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_script_without_a_guard_is_run_once(tmp_path):
+    done = script(
+        tmp_path,
+        "import os, sys\n"
+        "from clew import sessions\n"
+        "print('the top of the script')\n"
+        "os.cpu_count = lambda: 2\n"
+        "with sessions.open(sys.argv[1]) as store:\n"
+        "    print([it.id for it in store.list()])\n",
+    )
+    assert done.stdout.splitlines() == ["the top of the script", "['b', 'a']"], done.stderr
+
+
+def test_a_process_that_is_killed_is_an_error_of_the_engine(tmp_path):
+    done = script(
+        tmp_path,
+        "import os, sys\n"
+        "from clew import sessions\n"
+        "from clew.sessions.engines import workers\n"
+        "from clew.sessions.engines.errors import EngineError\n"
+        "os.cpu_count = lambda: 2\n"
+        "class Killed(workers._Process):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self._process.kill()\n"
+        "workers._Process = Killed\n"
+        "with sessions.open(sys.argv[1]) as store:\n"
+        "    try:\n"
+        "        store.list()\n"
+        "    except EngineError as error:\n"
+        "        print(error)\n",
+    )
+    assert "has ended with the status -9" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("stores", [1, 2])
+def test_two_threads_store_each_session_once(tmp_path, stores):
+    spans = [
+        it
+        for number in range(6)
+        for it in turn(f"s{number % 3}", number=number, start=START + number * DAY // 2)
+    ]
     url = duckdb_support.fill(spans, tmp_path)
-    with sessions.open(f"{url}?since=2026-05-01") as store:
-        assert [it.id for it in store.list()] == ["new"]
+    opened = [open_engine_store(url, processes=1) for _ in range(stores)]
+    barrier, found = Barrier(2), []
+
+    def ask(store):
+        barrier.wait()
+        try:
+            found.append(len(store.list()))
+        except EngineError as error:
+            found.append(error)
+
+    threads = [Thread(target=ask, args=(opened[number % stores],)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for store in opened:
+        store.close()
+    assert found == [3, 3]
+    with sessions.open(url) as store:
+        query = "SELECT session_id, turns FROM sessions ORDER BY session_id"
+        assert [tuple(it.values()) for it in store.sql(query)] == [("s0", 2), ("s1", 2), ("s2", 2)]
+        assert store.sql("SELECT count(*) AS n FROM turns")[0]["n"] == 6
+
+
+def with_old_and_new(folder):
+    """Return the URL of a store with an old session, a new one, and one that is both."""
+    old = [*turn("old", "bob", start=START - 40 * DAY), *turn("both", start=START - 40 * DAY)]
+    return duckdb_support.fill([*old, *turn("new"), *turn("both", number=2)], folder)
+
+
+@pytest.mark.parametrize("is_read_before", [False, True])
+@pytest.mark.parametrize(
+    ("window", "wanted", "user"),
+    [("since=2026-05-01", ["both", "new"], "ada"), ("until=2026-05-01", ["both", "old"], "bob")],
+)
+def test_a_window_in_the_url_bounds_what_is_looked_at(
+    tmp_path, window, wanted, user, is_read_before
+):
+    url = with_old_and_new(tmp_path)
+    if is_read_before:
+        with sessions.open(url) as store:
+            assert len(store.list()) == 3
+    with sessions.open(f"{url}?{window}") as store:
+        assert sorted(it.id for it in store.list()) == wanted
+        assert [it.id for it in store.several(["old", "new"])] == wanted[1:]
+        for view in ("sessions", "turns", "spans", "user_sessions"):
+            query = f"SELECT DISTINCT session_id FROM {view} ORDER BY session_id"
+            assert [it["session_id"] for it in store.sql(query)] == wanted
+        assert store.sql("SELECT count(*) AS n FROM spans")[0]["n"] == 6
+        assert user in [it["user_id"] for it in store.users()]
+        assert len(store.list(user=user, text="order")) == (2 if user == "ada" else 1)
+        with pytest.raises(UnsupportedError, match="deleted as a whole"):
+            store.forget(session="new")
+    done = CliRunner().invoke(main, ["forget", "--store", f"{url}?{window}", "--session", "new"])
+    assert "deleted as a whole" in done.output
+
+
+def test_what_was_copied_before_is_not_exported_with_a_window(tmp_path):
+    url = with_old_and_new(tmp_path)
+    export = ["export", "--to", "parquet", "--store"]
+    for window, options, number in (
+        ("", (), 12),
+        ("?since=2026-05-01", (), 6),
+        ("?since=2026-05-01", ("--user", "ada"), 6),
+        ("?until=2026-05-01", ("--user", "ada"), 3),
+        ("?since=2026-05-01", ("--session", "both"), 3),
+    ):
+        file = tmp_path / "out.parquet"
+        done = CliRunner().invoke(main, [*export, f"{url}{window}", *options, str(file)])
+        assert done.exit_code == 0, done.output
+        assert duckdb.sql(f"SELECT count(*) FROM '{file}'").fetchall() == [(number,)]
+
+
+def test_what_was_copied_before_is_not_evaluated_with_a_window(tmp_path, monkeypatch):
+    (tmp_path / "judged.py").write_text(
+        "from clew.evaluations import evaluator\n\n\n"
+        "@evaluator\n"
+        "def short(session):\n"
+        "    return len(session.turns) < 9\n"
+    )
+    url = with_old_and_new(tmp_path)
+    for window, number in (("?until=2026-05-01", 2), ("", 1)):
+        command = ["evaluate", "--json", "--quiet", "0s", "--store", f"{url}{window}"]
+        if window:
+            exported = ["export", "--to", "jsonl", "--store", url, str(tmp_path / "all.jsonl")]
+            assert CliRunner().invoke(main, exported).exit_code == 0
+        done = CliRunner().invoke(main, [*command, f"{tmp_path}/judged.py:short"])
+        assert done.exit_code == 0, done.output
+        assert f'"made": {number}' in done.stdout
+
+
+def test_a_time_that_is_none_is_an_error(tmp_path):
+    url = duckdb_support.fill(turn("new"), tmp_path)
     with pytest.raises(EngineError, match="since='soon' is no time"):
         sessions.open(f"{url}?since=soon")

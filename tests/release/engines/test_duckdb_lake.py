@@ -23,6 +23,8 @@ from tests.support.generated_stores import generated_store
 
 if os.environ.get("ENGINE") != "duckdb":
     pytest.skip("run nox -s engines", allow_module_level=True)
+import duckdb
+
 from clew.sessions.engines.duckdb_engine import open_engine
 
 DAY = 86_400 * SECOND
@@ -171,6 +173,48 @@ def test_a_session_is_forgotten_in_all_files(path, tmp_path):
         assert [it.id for it in store.list()] == ["b"]  # It is not exported again.
 
 
+def test_nothing_that_was_forgotten_stays_in_a_file(path, tmp_path):
+    add(path, [*turn("a", asked="my secret is Ada-17"), *turn("b", "bob", number=2)])
+    url = export(tmp_path / "lake")
+    path.unlink()
+    out = str(tmp_path / "spans.jsonl")
+    assert CliRunner().invoke(main, ["sessions", "--store", url]).exit_code == 0
+    assert CliRunner().invoke(main, ["export", "--store", url, "--to", "jsonl", out]).exit_code == 0
+    folders = [tmp_path / "engines", tmp_path / "lake"]
+    assert {it.suffix for it in having(folders, b"Ada-17")} == {".db", ".duckdb"}
+    with sessions.open(url) as other:  # Two in one process: whoever closes last does it.
+        forget = ["forget", "--store", url, "--user", "ada", "--yes"]
+        done = CliRunner().invoke(main, forget)
+        assert done.exit_code == 0, done.output
+        assert [it.id for it in other.list()] == ["b"]
+    assert having(folders, b"Ada-17") == []
+    assert not list((tmp_path / "engines").glob("*.erasing"))
+    with sessions.open(url) as store:
+        assert [it.id for it in store.list()] == ["b"]
+
+
+def test_a_file_is_written_anew_later_if_the_process_is_killed(path, tmp_path):
+    add(path, [*turn("a", asked="my secret is Ada-17"), *turn("b", number=2)])
+    url = export(tmp_path / "lake")
+    code = (
+        "import os, signal, sys; from clew import sessions; store = sessions.open(sys.argv[1]); "
+        "store.list(); store.forget(session='a'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, url], check=False, timeout=60)
+    assert done.returncode == -9
+    engines = [tmp_path / "engines"]
+    assert having(engines, b"Ada-17")
+    with sessions.open(url) as store:
+        assert [it.id for it in store.list()] == ["b"]
+    assert having(engines, b"Ada-17") == []
+
+
+def having(folders, text):
+    """Return the files in which these bytes are."""
+    files = [it for folder in folders for it in folder.rglob("*") if it.is_file()]
+    return [it for it in files if text in it.read_bytes()]
+
+
 def test_a_killed_deletion_leaves_whole_files(path, tmp_path):
     for number in (1, 2):  # Two traces in each of two files.
         add(path, [*turn("a", number=number), *turn("b", number=number + 2)])
@@ -185,6 +229,71 @@ def test_a_killed_deletion_leaves_whole_files(path, tmp_path):
     open_engine(url).delete_spans(traces)
     assert [it for it, _ in open_engine(url).query(query).rows] == ["b"] * 6
     assert not list((tmp_path / "lake").rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("SELECT 1 AS id, 'x' AS name, 5 AS session_id", "x.parquet has a row without start"),
+        ('SELECT * REPLACE (NULL AS "start") FROM {lake}', "x.parquet has a row without start"),
+        ('SELECT * REPLACE (NULL AS "end") FROM {lake}', "x.parquet has a row without end"),
+        ("SELECT * REPLACE (NULL AS trace_id) FROM {lake}", "rows without trace_id"),
+        ("SELECT * REPLACE (NULL AS span_id) FROM {lake}", "no span, as it has no span_id"),
+    ],
+)
+def test_a_file_that_has_other_rows_than_spans_is_named(path, tmp_path, row, said):
+    add(path, turn())
+    url = export(tmp_path / "lake")
+    lake = f"read_parquet('{tmp_path}/lake/*/*.parquet')"
+    file = next((tmp_path / "lake").glob("day=*")) / "x.parquet"
+    duckdb.sql(f"COPY ({row.format(lake=lake)}) TO '{file}'")
+    with sessions.open(url) as store, pytest.raises(EngineError, match=said):
+        store.list()
+    copied = CliRunner().invoke(main, ["export", "--store", url, "--to", "jsonl", "-"])
+    assert copied.exit_code == 1
+    assert isinstance(copied.exception, SystemExit), copied.exception
+
+
+def test_a_row_without_attributes_is_a_span(path, tmp_path):
+    add(path, turn())
+    export(tmp_path / "lake")
+    rows = f"SELECT * REPLACE (NULL AS attributes) FROM '{tmp_path}/lake/*/*.parquet'"
+    duckdb.sql(f"COPY ({rows}) TO '{tmp_path}/other.parquet'")
+    with sessions.open(f"parquet:{tmp_path}/other.parquet") as store:
+        assert store.list() == []  # Of which session it is stands among them.
+        assert store.sql("SELECT count(*) AS n FROM spans")[0]["n"] == 3
+
+
+def test_the_names_of_folders_are_no_columns(path, tmp_path):
+    add(path, turn("a", "ada"))
+    folder = tmp_path / "user_id=nightly" / "service=checkout" / "day=2020-01-01" / "lake"
+    folder.mkdir(parents=True)
+    url = export(folder)
+    with sessions.open(f"{url}?since=2026-05-01") as store:
+        query = "SELECT DISTINCT user_id, service FROM spans"
+        assert [it["user_id"] for it in store.sql(query)] == ["ada"]
+        assert store.sql(query)[0]["service"] != "checkout"
+        assert [it["user_id"] for it in store.users()] == ["ada"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("parquet:lake?sinse=1d", "unknown in the URL: sinse; known: since, until"),
+        ("parquet:lake?since", "since='' is no time"),
+        ("parquet:lake?table=spans", "unknown in the URL: table"),
+        ("duckdb:file?tabel=spans", "unknown in the URL: tabel; known: since, table, until"),
+        ("parquet:lake?until=9999-12-31", "until='9999-12-31' is too far away"),
+        ("parquet:lake?since=0001-01-01", "since='0001-01-01' is too far away"),
+        ("parquet:lake?since=9999999w", "since='9999999w' is too far away"),
+    ],
+)
+def test_what_a_url_cannot_say_is_an_error(path, tmp_path, monkeypatch, url, said):
+    add(path, turn())
+    monkeypatch.chdir(tmp_path)
+    export("lake")
+    with pytest.raises(EngineError, match=said):
+        sessions.open(url)
 
 
 def test_what_s3_needs_is_said_and_not_fetched():

@@ -14,10 +14,16 @@ import click
 
 from clew.cli import _data, _terminal
 from clew.cli._lookup import find, stored_user
-from clew.cli._options import copied_store_option, filter_options, json_option
+from clew.cli._options import (
+    copied_store_option,
+    filter_options,
+    json_option,
+    searched_in,
+    time_of_copy,
+)
 from clew.cli.export.addresses import is_url
 from clew.cli.export.result import Folder, Result, Source
-from clew.cli.export.selection import all_spans, sessions_like, spans_of
+from clew.cli.export.selection import all_spans, sessions_like, spans_in, spans_of
 from clew.core.wording import number_of
 from clew.evaluations.stored import current_ones, evaluations_to_export
 from clew.sessions.store import SessionStore
@@ -119,6 +125,7 @@ def command(
 ) -> None:
     """Export spans."""
     _check(to, file, endpoint, headers)
+    window = time_of_copy(click.get_current_context())
     state = state or store.with_name(f"{store.name}-exported")
     with SessionStore(store) as opened:
         if to == "phoenix":
@@ -126,10 +133,13 @@ def command(
         search["user"] = stored_user(opened, search["user"])
         chosen = None if session is None else iter([find(opened, session).id])
         if chosen is None and any(value is not None for value in search.values()):
-            chosen = sessions_like(opened, search)
+            chosen = sessions_like(opened, searched_in(window, search))
         with closing(connect(store, read_only=True)) as connection:
-            is_part = chosen is not None
-            ids = all_spans(connection) if chosen is None else spans_of(connection, chosen)
+            is_part = chosen is not None or window.is_bounded
+            if chosen is not None:
+                ids = spans_of(connection, chosen, window)
+            else:
+                ids = spans_in(connection, window) if is_part else all_spans(connection)
             if to == "phoenix":
                 result = _to_phoenix(
                     connection, ids, (str(endpoint), headers), state, is_part=is_part

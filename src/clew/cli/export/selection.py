@@ -5,11 +5,14 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from clew.sessions.engines.engine import Window
+
 if TYPE_CHECKING:
     from clew.sessions.opening import Conversations
 
 
 _PER_PAGE = 1000
+_FIRST, _LAST = -(2**63), 2**63 - 1
 
 
 def sessions_like(store: "Conversations", search: Mapping[str, Any]) -> Iterator[str]:
@@ -30,19 +33,43 @@ def all_spans(connection: sqlite3.Connection) -> "array[int]":
     )
 
 
-def spans_of(connection: sqlite3.Connection, sessions: Iterable[str]) -> "array[int]":
-    """Return the ids of the spans of these sessions, and of those without one in their traces."""
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (session_id TEXT PRIMARY KEY)")
-    connection.execute("DELETE FROM wanted")
-    connection.executemany(
-        "INSERT OR IGNORE INTO wanted VALUES (?)", ((session,) for session in sessions)
-    )
+def spans_in(connection: sqlite3.Connection, window: Window) -> "array[int]":
+    """Return the ids of the spans that began in the *window*, whose sessions become the wanted."""
+    query = """
+        SELECT DISTINCT session_id FROM span
+        WHERE session_id IS NOT NULL AND start_ns >= ? AND start_ns < ?
+    """
+    _want(connection, connection.execute(query, _bounds(window)))
+    query = "SELECT id FROM span WHERE start_ns >= ? AND start_ns < ? ORDER BY id"
+    return array("q", (number for (number,) in connection.execute(query, _bounds(window))))
+
+
+def spans_of(
+    connection: sqlite3.Connection, sessions: Iterable[str], window: Window
+) -> "array[int]":
+    """Return the ids of the spans of these sessions, and of those without one in their traces.
+
+    Only those that began in the *window*.
+    """
+    _want(connection, ((session,) for session in sessions))
     query = """
         SELECT span.id FROM span
         WHERE trace_id IN (
             SELECT span.trace_id FROM wanted JOIN span ON span.session_id = wanted.session_id
         )
         AND (session_id IS NULL OR session_id IN (SELECT session_id FROM wanted))
+        AND start_ns >= ? AND start_ns < ?
         ORDER BY span.id
     """
-    return array("q", (number for (number,) in connection.execute(query)))
+    return array("q", (number for (number,) in connection.execute(query, _bounds(window))))
+
+
+def _bounds(window: Window) -> tuple[int, int]:
+    since, until = window.since_ns, window.until_ns
+    return (_FIRST if since is None else since), (_LAST if until is None else until)
+
+
+def _want(connection: sqlite3.Connection, sessions: Iterable[tuple[str]]) -> None:
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (session_id TEXT PRIMARY KEY)")
+    connection.execute("DELETE FROM wanted")
+    connection.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", sessions)

@@ -28,7 +28,7 @@ def row_batches(engine: Engine, query: Translated) -> tuple[Sequence[str], Itera
 
 def translation(engine: Engine, sql: str, parameters: Parameters = ()) -> Translated:
     """Return a query, in SQLite's SQL, in that of *engine*."""
-    return translated(sql, parameters, engine.dialect, engine.spans_sql)
+    return translated(sql, parameters, engine.dialect, engine.spans_sql, engine.window)
 
 
 def _plain(row: Sequence[Any]) -> Row:

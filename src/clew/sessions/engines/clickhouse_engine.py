@@ -42,10 +42,11 @@ class ClickHouseEngine:
     dialect = "clickhouse"
     has_types = False
     replaces = False
+    window = Window()
 
     def __init__(self, address: Address, connection: Connection) -> None:
         """Use a *connection* to the table of spans at this *address*."""
-        self.label = address.label
+        self.label = self.tables_place = address.label
         self._database = address.database
         self._spans = f"{quoted(address.database)}.{quoted(address.table)}"
         self._address = address

@@ -11,7 +11,7 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from clew.sessions.engines.asking import rows
-from clew.sessions.engines.changes import CHECKSUM, DAY, condition_of, within
+from clew.sessions.engines.changes import CHECKSUM, DAY, condition_of, counted, within
 from clew.sessions.engines.copied_evaluations import exchanging, has_unsent, receive, send
 from clew.sessions.engines.engine import Engine, Window
 from clew.sessions.engines.updating import spans_of_traces
@@ -166,7 +166,7 @@ def send_evaluations(source: Engine, path: Path) -> int:
 
 
 def _counts(source: Engine, query: str, given: Iterable[int]) -> dict[object, tuple[int, ...]]:
-    return {key: tuple(map(int, rest)) for key, *rest in rows(source, query, tuple(given))}
+    return dict(counted(source, query, tuple(given)))
 
 
 def _different(

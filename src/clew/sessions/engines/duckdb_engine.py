@@ -12,16 +12,18 @@ import duckdb
 
 from clew.sessions.engines import flat_spans
 from clew.sessions.engines.duckdb_connection import explained, opened, quoted, run, text
+from clew.sessions.engines.duckdb_file import DuckDBFile, file_at
 from clew.sessions.engines.engine import Answer, Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
-from clew.sessions.engines.parquet_files import ParquetFiles
+from clew.sessions.engines.location import check_options
+from clew.sessions.engines.parquet_files import FILE, ParquetFiles
 from clew.sessions.engines.schema import TABLES
 from clew.store.location import home_expanded
 
 _TYPES = {"text": "VARCHAR", "int": "BIGINT", "float": "DOUBLE"}
 _ROWS_AT_ONCE = 10_000
 _SOURCE = "source"
-_TIMES = {"start_ns": 'epoch_ns("start")', "end_ns": 'epoch_ns("end")'}
+_OPTIONS = {"parquet": {"since", "until"}, "duckdb": {"since", "until", "table"}}
 
 
 def open_engine(url: str, tables: Path | None = None) -> "DuckDBEngine":
@@ -31,36 +33,53 @@ def open_engine(url: str, tables: Path | None = None) -> "DuckDBEngine":
     """
     scheme, _, rest = url.partition(":")
     place, _, options = rest.partition("?")
+    check_options(options, _OPTIONS[scheme])
     table = parse_qs(options).get("table", ["spans"])[-1]
     label = f"{scheme}:{place}"
     if scheme == "parquet":
-        connection = opened(tables)
-        files = ParquetFiles(connection, place)
-        return DuckDBEngine(label, connection, files.relation, delete=files.delete)
+        with _opened(tables) as (connection, file):
+            files = ParquetFiles(connection, place)
+            return DuckDBEngine(label, connection, files, delete=files.delete, file=file)
     path = home_expanded(place.removeprefix("//"))
     if not path.is_file():
         message = f"there is no file {path}; write duckdb:FILE"
         raise EngineError(message)
-    if tables is None:
-        return _whole(label, opened(path), quoted(table))
-    connection = opened(tables)
-    run(connection, label, f"ATTACH {text(str(path))} AS {_SOURCE} (READ_ONLY)")
-    return DuckDBEngine(label, connection, f"{_SOURCE}.{quoted(table)}")
+    with _opened(tables or path) as (connection, file):
+        if tables is None:
+            return _whole(label, connection, quoted(table), file)
+        run(connection, label, f"ATTACH {text(str(path))} AS {_SOURCE} (READ_ONLY)")
+        return DuckDBEngine(label, connection, f"{_SOURCE}.{quoted(table)}", file=file)
 
 
-def _whole(label: str, connection: duckdb.DuckDBPyConnection, table: str) -> "DuckDBEngine":
+@contextmanager
+def _opened(
+    path: Path | None,
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, DuckDBFile | None]]:
+    """Open a file to be written, if there is a path, in a block that makes an engine of it."""
+    if path is None:
+        yield opened(None), None
+        return
+    file = file_at(path)
+    with file.opening:  # Nobody writes it anew meanwhile.
+        yield opened(path), file
+
+
+def _whole(
+    label: str, connection: duckdb.DuckDBPyConnection, table: str, file: DuckDBFile | None
+) -> "DuckDBEngine":
     """Return the engine of a file that has both the spans and clew's tables."""
 
     def delete(trace_ids: Sequence[str]) -> None:
         statement = f"DELETE FROM {table} WHERE trace_id IN (SELECT unnest(?::VARCHAR[]))"
         run(connection, label, statement, [list(trace_ids)])
 
-    return DuckDBEngine(label, connection, table, delete=delete)
+    return DuckDBEngine(label, connection, table, delete=delete, file=file)
 
 
 def local_tables(path: Path) -> "DuckDBEngine":
     """Open the file in which clew keeps its tables, when the engine with the spans has none."""
-    return DuckDBEngine(str(path), opened(path))
+    with _opened(path) as (connection, file):
+        return DuckDBEngine(str(path), connection, file=file)
 
 
 class DuckDBEngine:
@@ -70,21 +89,25 @@ class DuckDBEngine:
     dialect = "duckdb"
     has_types = True
     replaces = True
+    window = Window()
 
     def __init__(
         self,
         label: str,
         connection: duckdb.DuckDBPyConnection,
-        relation: str = "",
+        relation: str | ParquetFiles = "",
         *,
         delete: Callable[[Sequence[str]], None] | None = None,
+        file: DuckDBFile | None = None,
     ) -> None:
         """Use a *connection*; the spans are read from *relation*, if there are any.
 
-        *delete* deletes the spans of traces, where that is possible.
+        *delete* deletes the spans of traces, where that is possible. Clew's tables are in *file*.
         """
         self.label = label
         self._connection = connection
+        self._files = relation if isinstance(relation, ParquetFiles) else None
+        relation = relation if isinstance(relation, str) else relation.relation
         self._relation = relation
         self._delete = delete
         self._lock = Lock()
@@ -97,11 +120,17 @@ class DuckDBEngine:
                 row[0] for row in self.query(f"DESCRIBE SELECT * FROM {relation}").rows
             )
             flat_spans.check_columns(self._columns, label)
+        self._file = file
+        self.tables_place = label if file is None else str(file.path)
+        if file is not None:
+            file.add_user(self)
 
     def spans_sql(self, window: Window) -> str:
         """Return the SELECT that is the view of spans."""
-        chosen = flat_spans.columns(self._columns, _TIMES)
-        conditions = []
+        chosen = flat_spans.columns(
+            self._columns, {"start_ns": self._time("start"), "end_ns": self._time("end")}
+        )
+        conditions = [] if self._files is None else self._files.conditions(window)
         for bound, sign, day_sign in ((window.since_ns, ">=", ">="), (window.until_ns, "<", "<=")):
             if bound is not None:
                 conditions.append(f'epoch_ns("start") {sign} {bound}')
@@ -119,6 +148,12 @@ class DuckDBEngine:
             return f"SELECT DISTINCT ON ({keys}) * FROM ({stored})"
         place = f"row_number() OVER (PARTITION BY {keys} ORDER BY start_ns)"
         return f"SELECT * FROM ({stored}) QUALIFY {place} = 1"
+
+    def _time(self, column: str) -> str:
+        """Return nanoseconds since 1970, or an error that says which file has a row without."""
+        place = text(self.label) if self._files is None else FILE
+        said = text(f" has a row without {column}, which is no span")
+        return f"coalesce(epoch_ns({quoted(column)}), error({place} || {said}))"
 
     def query(self, sql: str) -> Answer:
         """Return what *sql* selects."""
@@ -167,7 +202,17 @@ class DuckDBEngine:
 
     def close(self) -> None:
         """Close the files."""
-        self._connection.close()
+        if self._file is None:
+            self._connection.close()
+            return
+        with self._file.opening:
+            self._connection.close()
+            self._file.remove_user(self)
+
+    def erase(self) -> None:
+        """Have nothing of what was deleted stay in the file, once it is closed."""
+        if self._file is not None:
+            self._file.erase()
 
     def has_tables(self) -> bool:
         """Whether all of clew's tables are in the file that is open to be written."""

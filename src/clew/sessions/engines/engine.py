@@ -22,6 +22,17 @@ class Window(NamedTuple):
     """Whether a span that is stored twice may be two rows."""
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether there is a limit to when spans began."""
+        return self.since_ns is not None or self.until_ns is not None
+
+    def within(self, other: "Window") -> "Window":
+        """Return it with the limits of *other*, too."""
+        since = [it for it in (self.since_ns, other.since_ns) if it is not None]
+        until = [it for it in (self.until_ns, other.until_ns) if it is not None]
+        return self._replace(since_ns=max(since, default=None), until_ns=min(until, default=None))
+
+    @property
     def is_narrow(self) -> bool:
         """Whether none of the long columns is asked for, and rows need little memory."""
         return self.columns is not None and LONG.isdisjoint(self.columns)
@@ -43,6 +54,8 @@ class Engine(Protocol):
     """What sqlglot calls its SQL."""
     label: str
     """Where it is, as it may be printed: the URL without credentials."""
+    window: Window
+    """Of the views of a query, only what was going on then is there."""
     has_types: bool
     """Whether the values in the JSON of the column `attributes` are as they were recorded, as
     `clew.store.encoding.tagged` writes them. If not, each is text, as the Collector writes it."""
@@ -75,6 +88,8 @@ class Engine(Protocol):
 
     # Only where it keeps clew's tables, too.
 
+    tables_place: str
+    """Where its tables are: the same text for two connections to the same tables."""
     replaces: bool
     """Whether what is deleted and inserted in a `transaction` becomes visible together."""
 
@@ -117,3 +132,11 @@ class OnWorkers(Protocol):
 
         None if they shall not.
         """
+
+
+@runtime_checkable
+class Erases(Protocol):
+    """An engine whose file keeps what was deleted from it, until it is written anew."""
+
+    def erase(self) -> None:
+        """Have nothing of what was deleted stay in the file, once it is closed."""

@@ -46,7 +46,9 @@ def columns(found: Collection[str], times: Mapping[str, str], text: str = "VARCH
 
     *text* is the engine's type of a text.
     """
-    chosen = ["trace_id", "span_id", "name", "attributes"]
+    # As they are, so that a condition on them leaves out what need not be read.
+    chosen = ["trace_id", "span_id"]
+    chosen += ["coalesce(name, '') AS name", "coalesce(attributes, '{}') AS attributes"]
     chosen += [f"{expression} AS {name}" for name, expression in times.items()]
     seconds = f"({times['end_ns']} - {times['start_ns']}) / 1e9"
     chosen.append(f"CAST({seconds} AS DOUBLE) AS seconds")

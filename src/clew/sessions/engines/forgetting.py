@@ -1,13 +1,25 @@
-"""Deletes a session or a user from an engine, and from what clew keeps beside it."""
+"""Deletes a session or a user from an engine, and from what clew keeps of it on this machine."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from clew.sessions.deletion import Deleted
 from clew.sessions.engines.asking import rows
-from clew.sessions.engines.engine import Engine
+from clew.sessions.engines.engine import Engine, Erases
 from clew.sessions.engines.errors import UnsupportedError
 from clew.sessions.engines.parts import SESSION, session_part, trace_part
 from clew.sessions.engines.schema import TABLES
+from clew.sessions.store import SessionStore
+
+
+class Local(NamedTuple):
+    """The files on this machine with what clew knows of an engine. Either may be missing."""
+
+    copy: Path
+    """The SQLite store into which spans are copied."""
+    tables: Path
+    """The DuckDB file with clew's tables, as long as they are not on the engine."""
 
 
 def forget(source: Engine, tables: Engine, column: str, value: str) -> Deleted:
@@ -35,6 +47,8 @@ def forget(source: Engine, tables: Engine, column: str, value: str) -> Deleted:
         parts.append(session_part(value))
     # What is left of these is summarised anew: nothing may be known of their traces.
     known = [*traces, *_traces(tables, parts)]
+    if isinstance(tables, Erases):
+        tables.erase()
     if traces:
         source.delete_spans(traces)
     _forget_evaluations(source, tables, traces, parts)
@@ -47,6 +61,16 @@ def forget(source: Engine, tables: Engine, column: str, value: str) -> Deleted:
             tables.delete(table, "part", parts)
     tables.delete("clew_trace", "trace_id", known)
     return Deleted(int(counted[0][0]), len(traces))
+
+
+def forget_locally(local: Local, column: str, value: str, *, is_shared: bool) -> None:
+    """Delete a session or a user from what is left of an engine in files on this machine."""
+    if local.copy.exists():
+        with SessionStore(local.copy) as copy:
+            copy.forget(**{column.removesuffix("_id"): value})
+    if is_shared:  # This file is of the time before, and nothing is read from it.
+        local.tables.unlink(missing_ok=True)
+        local.tables.with_name(f"{local.tables.name}.wal").unlink(missing_ok=True)
 
 
 def _forget_evaluations(

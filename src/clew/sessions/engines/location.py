@@ -1,7 +1,7 @@
 """Finds out from a URL which engine is meant, and opens it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import import_module
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_LATEST_NS = 291 * 365 * 86_400 * 10**9
+"""Nanoseconds are counted in 64 bits."""
 _AGO = re.compile(r"(\d+)([mhdw])")
 
 
@@ -79,7 +81,7 @@ def shown(url: str) -> str:
 
 def window_of(url: str) -> Window:
     """Return when the spans began that ``?since=7d`` and ``until=2026-01-31`` in a URL choose."""
-    options = parse_qs(url.partition("?")[2])
+    options = parse_qs(url.partition("?")[2], keep_blank_values=True)
     since, until = (_nanoseconds(name, options.get(name)) for name in ("since", "until"))
     return Window(since, until)
 
@@ -89,14 +91,27 @@ def _nanoseconds(name: str, given: Sequence[str] | None) -> int | None:
         return None
     text = given[-1].strip()
     if ago := _AGO.fullmatch(text):
-        return time_ns() - int(ago[1]) * _UNITS[ago[2]] * 10**9
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        message = f"{name}={text!r} is no time; write 12h, 7d or a date such as 2026-01-31"
-        raise EngineError(message) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 10**9
+        found = time_ns() - int(ago[1]) * _UNITS[ago[2]] * 10**9
+    else:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            message = f"{name}={text!r} is no time; write 12h, 7d or a date such as 2026-01-31"
+            raise EngineError(message) from None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        found = int(moment.timestamp()) * 10**9
+    if abs(found) > _LATEST_NS:
+        message = f"{name}={text!r:.40} is too far away: no span began before 1678 or after 2261"
+        raise EngineError(message)
+    return found
+
+
+def check_options(query: str, known: Collection[str]) -> None:
+    """Raise an error if there is an option in the *query* of a URL that is not *known*."""
+    if unknown := parse_qs(query, keep_blank_values=True).keys() - {*known}:
+        names = ", ".join(sorted(unknown))
+        message = f"unknown in the URL: {names:.80}; known: {', '.join(sorted(known))}"
+        raise EngineError(message)
 
 
 class Place(NamedTuple):
@@ -161,10 +176,21 @@ def file_for(url: str, folder: Path, ending: str) -> Path:
     """Return the file in *folder* in which is kept what is known of the engine at *url*."""
     options = parse_qs(url.partition("?")[2])
     # Two tables of a server are two stores, whose URLs are shown alike.
-    chosen = [f"{name}={options[name][-1]}" for name in ("table", "path") if name in options]
-    place = "?".join((shown(url), *chosen))
+    names = [it for it in ("database", "table", "path") if it in options]
+    place = "?".join((_place_of(url), *(f"{name}={options[name][-1]}" for name in names)))
     digest = sha256(place.encode(errors="surrogatepass")).hexdigest()
     return folder / f"{digest[:16]}.{ending}"
+
+
+def _place_of(url: str) -> str:
+    """Return what *url* names, the same for all ways to write the path of a file or folder."""
+    scheme, _, rest = url.partition("?")[0].partition(":")
+    if scheme not in _OF_FILES or "://" in rest:
+        return shown(url)
+    try:
+        return f"{scheme}:{home_expanded(rest.removeprefix('//')).resolve()}"
+    except (OSError, RuntimeError, ValueError):  # No path, which whoever opens it will say.
+        return shown(url)
 
 
 def _make_tables(engine: "Engine") -> None:

@@ -3,15 +3,21 @@
 import re
 import shutil
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from os import getpid
 from pathlib import Path
 
 import duckdb
 
 from clew.sessions.engines.duckdb_connection import explained, run, text
+from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.store.location import home_expanded
 from clew.store.replacing import replace
+
+FILE = "clew_file"
+"""The column with the file of a row."""
+_DAY_FOLDER = r"[/\\]day=(\d{4}-\d\d-\d\d)[/\\][^/\\]*$"
 
 
 class ParquetFiles:
@@ -25,17 +31,33 @@ class ParquetFiles:
             _load_extensions(connection, place)
             is_file = place.endswith(".parquet")
             self._pattern = place if is_file else f"{place.rstrip('/')}/**/*.parquet"
+            self._folder = place.rstrip("/")
         else:
-            self._pattern = _local_pattern(home_expanded(place.removeprefix("//")))
+            path = home_expanded(place.removeprefix("//"))
+            self._pattern = _local_pattern(path)
+            self._folder = str(path)
 
     @property
     def relation(self) -> str:
-        """What a query reads, with the day from the path where all files are in such folders."""
-        return f"read_parquet({self._arguments})"
+        """What a query reads, with the file of each row.
 
-    @property
-    def _arguments(self) -> str:
-        return f"{text(self._pattern)}, union_by_name = true, hive_types_autocast = false"
+        Columns are not made of folders' names: those above are called whatever their owner likes.
+        """
+        return (
+            f"read_parquet({text(self._pattern)}, union_by_name = true, "
+            f"hive_partitioning = false, filename = {text(FILE)})"
+        )
+
+    def conditions(self, window: Window) -> list[str]:
+        """Return conditions by which files in the folders of other days are not read."""
+        below = f"substr({FILE}, {len(self._folder) + 1})"
+        day = f"regexp_extract({below}, {text(_DAY_FOLDER)}, 1)"
+        found = []
+        for bound, sign in ((window.since_ns, ">="), (window.until_ns, "<=")):
+            if bound is not None:
+                date = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=bound // 1000)
+                found.append(f"({day} = '' OR {day} {sign} '{date.date()}')")
+        return found
 
     def delete(self, trace_ids: Sequence[str]) -> None:
         """Delete the spans of these traces: write the files anew in which there are any.
@@ -46,7 +68,7 @@ class ParquetFiles:
             message = f"clew does not change files in {self._place}: delete spans there yourself"
             raise UnsupportedError(message)
         query = (
-            f"SELECT DISTINCT filename FROM read_parquet({self._arguments}, filename = true) "
+            f"SELECT DISTINCT {FILE} FROM {self.relation} "
             "WHERE trace_id IN (SELECT unnest(?::VARCHAR[]))"
         )
         try:

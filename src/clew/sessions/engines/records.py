@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from clew.sessions.engines.collector_values import attributes_of_text, read_array, read_object
+from clew.sessions.engines.errors import EngineError
 from clew.store.encoding import untagged
 from clew.store.record import KINDS, Attributes, Event, Link, Resource, Scope, SpanRecord
 
@@ -38,6 +39,11 @@ def records_of(rows: Sequence[Sequence[Any]], *, has_types: bool) -> Iterator[Sp
 def record_of(row: Sequence[Any], *, has_types: bool) -> SpanRecord:
     """Return the span that a row with the columns `NAMES` is."""
     trace, span, parent, name, start, end, status, message, scope, kind, *texts = row
+    if None in {trace, span, start, end}:
+        missing = (("trace_id", trace), ("span_id", span), ("start", start), ("end", end))
+        names = ", ".join(column for column, value in missing if value is None)
+        said = f"a row is no span, as it has no {names}: trace {trace}, span {span}, {name}"
+        raise EngineError(said)
     attributes, events, links, resource = texts
     read = untagged if has_types else attributes_of_text
     parse, parse_events = (json.loads, json.loads) if has_types else (read_object, read_array)

@@ -36,6 +36,7 @@ class SparkEngine:
 
     name = "Spark"
     dialect = "spark"
+    window = Window()
 
     def __init__(self, address: Address) -> None:
         """Connect to the server at this *address*, and look at the columns of the spans."""

@@ -10,8 +10,15 @@ from clew.sessions.deletion import Deleted
 from clew.sessions.engines import asking, forgetting, searching
 from clew.sessions.engines.engine import Engine
 from clew.sessions.engines.errors import UnsupportedError
+from clew.sessions.engines.in_time import in_time
 from clew.sessions.engines.translation import Translated
-from clew.sessions.engines.updating import How, bring_up_to_date, days_of_traces, spans_of_traces
+from clew.sessions.engines.updating import (
+    How,
+    bring_up_to_date,
+    changing,
+    days_of_traces,
+    spans_of_traces,
+)
 from clew.sessions.listing import Search
 from clew.sessions.model import Turn
 from clew.sessions.rows import COLUMNS, outcome_of, session_from
@@ -36,17 +43,25 @@ class EngineStore:
         how: How | None = None,
         *,
         is_shared: bool = False,
+        local: forgetting.Local | None = None,
     ) -> None:
         """Read spans from *source*, and keep what is found in them on *tables*; may be the same.
 
         The tables *are shared* where they are on the engine, and not in a file on this machine.
+        What is *local* is what else may be known of the engine here.
         """
         self.path = source.label
         self._tables = tables
         self.is_shared = is_shared
+        self._local = local
         self._source = source
         self._how = how or How()
         self.window = self._how.window
+        # What is asked for is of the time that was chosen, and not what else was read before.
+        self._asked_source = in_time(source, self.window)
+        self._asked_tables = (
+            self._asked_source if tables is source else in_time(tables, self.window)
+        )
         self._is_up_to_date = False
 
     def __enter__(self) -> Self:
@@ -89,7 +104,7 @@ class EngineStore:
         """Return sessions, those with the highest figure first; it takes what `Search` does."""
         wanted = Search(**search)
         self._need_summaries()
-        return self._sessions(searching.find_sessions(self._tables, COLUMNS, wanted))
+        return self._sessions(searching.find_sessions(self._asked_tables, COLUMNS, wanted))
 
     def get(self, session_id: str) -> Session:
         """Return one session; raise `SessionNotFoundError` if it is not there."""
@@ -106,7 +121,7 @@ class EngineStore:
             return []
         marks = ", ".join("?" * len(session_ids))
         query = f"SELECT {', '.join(COLUMNS)} FROM session WHERE session_id IN ({marks})"
-        return self._sessions(asking.rows(self._tables, query, session_ids))
+        return self._sessions(asking.rows(self._asked_tables, query, session_ids))
 
     def users(self) -> Table:
         """Return all users with the figures of their sessions, the one seen last first."""
@@ -142,14 +157,22 @@ class EngineStore:
     def forget(self, *, session: str | None = None, user: str | None = None) -> Deleted:
         """Delete a session, or all traces of a user, where the engine can delete.
 
-        A trace is deleted as a whole: one that somebody else shares raises UnsupportedError.
+        A trace is deleted as a whole: one that somebody else shares raises UnsupportedError. Files
+        on this machine that are left with unused parts are written anew when the store is closed. A
+        store whose URL chooses a time cannot delete.
         """
         if (session is None) == (user is None):
             message = "give either session= or user="
             raise TypeError(message)
+        if self.window.is_bounded:
+            message = "a session or a user is deleted as a whole: leave out since= and until="
+            raise UnsupportedError(message)
         column, value = ("session_id", session) if session is not None else ("user_id", user)
-        deleted = forgetting.forget(self._source, self._tables, column, str(value))
+        with changing(self._tables):
+            deleted = forgetting.forget(self._source, self._tables, column, str(value))
         self._is_up_to_date = False
+        if self._local is not None:
+            forgetting.forget_locally(self._local, column, str(value), is_shared=self.is_shared)
         return deleted
 
     def text_lookup(self, text: str) -> tuple[str, tuple[str, ...]]:
@@ -173,14 +196,14 @@ class EngineStore:
 
     def _translated(self, query: str, parameters: Any) -> tuple[Engine, Translated]:
         """Return the engine that can answer a query, and the query in its SQL."""
-        text = asking.translation(self._source, query, parameters)
+        text = asking.translation(self._asked_source, query, parameters)
         if text.asks - {"spans"}:
             self._need_summaries()
         if text.asks == {"spans"} or self._tables is self._source:
             return self._source, text
         if "spans" not in text.asks:
             if self._tables.dialect != self._source.dialect:
-                text = asking.translation(self._tables, query, parameters)
+                text = asking.translation(self._asked_tables, query, parameters)
             return self._tables, text
         message = (
             f"this query asks for spans and for what clew has found in them; the spans are in "
@@ -206,7 +229,7 @@ class EngineStore:
         )
         found: dict[str, Rows] = {}
         # Sorted, so that it is the same query for every order, which is not translated again.
-        for session, kind, *rest in asking.rows(self._tables, query, sorted(sessions)):
+        for session, kind, *rest in asking.rows(self._asked_tables, query, sorted(sessions)):
             found.setdefault(session, []).append((kind == "HUMAN", *rest))
         return found
 

@@ -21,6 +21,7 @@ from clew.sessions.engines.meaning import rewritten
 from clew.sessions.engines.parsing import Parameters, parsed, unanswerable
 from clew.sessions.engines.parts import session_part
 from clew.sessions.engines.schema import RECORDED, SPANS, TABLES
+from clew.sessions.engines.views import View, views_in_time
 
 _TYPES = {"text": "text", "int": "bigint", "float": "double"}
 _SPANS, _STORED = "spans", "stored_spans"
@@ -41,14 +42,8 @@ _VIEWS = (
 _REPLACING = "duckdb"
 """Where a part is replaced (`Engine.replaces`), all of its rows are of one batch."""
 _BATCHES = "current_batch"
+_EVER = Window()
 _WITH = re.compile(r"WITH (RECURSIVE )?")
-
-
-class View(NamedTuple):
-    """A view in an engine's own SQL."""
-
-    sql: str
-    made_of: set[str]
 
 
 class Translated:
@@ -63,11 +58,18 @@ class Translated:
 
 
 def translated(
-    sql: str, parameters: Parameters, dialect: str, spans: Callable[[Window], str]
+    sql: str,
+    parameters: Parameters,
+    dialect: str,
+    spans: Callable[[Window], str],
+    time: Window = _EVER,
 ) -> Translated:
-    """Return *sql*, which is in SQLite's, in *dialect*; *spans* returns the SELECT of that view."""
+    """Return *sql*, which is in SQLite's, in *dialect*; *spans* returns the SELECT of that view.
+
+    Of the other views, only what was going on at a *time* is there.
+    """
     text, names, own, window, sessions = _query(sql, _Given(repr(parameters), parameters), dialect)
-    views = _views(dialect)
+    views = views_in_time(_views(dialect), time, dialect)
     wanted = list(_in_order(set(own), views))
     asks = frozenset(it for it in wanted if it not in views)
     definitions = {name: views[name].sql for name in wanted if name in views}

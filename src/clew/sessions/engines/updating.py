@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from secrets import randbits
-from time import monotonic, time_ns
+from threading import TIMEOUT_MAX, RLock
+from time import monotonic
 from typing import Any, NamedTuple
 
 from clew.sessions.engines import records
@@ -14,6 +16,7 @@ from clew.sessions.engines.changes import (
     changed_days,
     changed_traces,
     condition_of,
+    outdone,
 )
 from clew.sessions.engines.engine import Engine, OnWorkers, Window
 from clew.sessions.engines.parts import session_part, trace_part
@@ -27,6 +30,8 @@ _IDS_PER_QUERY = 500
 _EVER = Window()
 _GUESSED_SPANS = 10
 """How many spans a trace is taken to have of which it is not known."""
+_LOCKS: dict[str, RLock] = {}
+"""Of each place with tables, what a thread holds that changes them."""
 
 
 class Progress(NamedTuple):
@@ -60,12 +65,34 @@ def bring_up_to_date(
     Whatever ends it, what is done is kept, and the next time goes on from there.
     """
     until = monotonic() + seconds
-    days = changed_days(source, target, how.window)
+    with changing(target, seconds) as is_changing:
+        return is_changing and _bring_up_to_date(source, target, how, until)
+
+
+@contextmanager
+def changing(target: Engine, seconds: float = float("inf")) -> Iterator[bool]:
+    """Keep the other threads of this process from changing clew's tables on *target* meanwhile.
+
+    They may use other connections, in which one could not see what another has written. If one of
+    them is at it for so many *seconds*, the block is told False.
+    """
+    lock = _LOCKS.setdefault(target.tables_place, RLock())
+    is_mine = lock.acquire(timeout=min(seconds, TIMEOUT_MAX))
+    try:
+        yield is_mine
+    finally:
+        if is_mine:
+            lock.release()
+
+
+def _bring_up_to_date(source: Engine, target: Engine, how: How, until: float) -> bool:
+    again = outdone(target)
+    days = changed_days(source, target, how.window, again)
     with Workers(how.processes) as workers:
         for number, day in enumerate(reversed(days)):  # What is new is asked for first.
-            update = _DayUpdate(
-                source, target, list(changed_traces(source, target, how.window, day))
-            )
+            began = target.now_ns()
+            changed = changed_traces(source, target, how.window, day, again.get(day, ()))
+            update = _DayUpdate(source, target, list(changed), began)
             for done in update.run(workers):
                 if how.tell is not None:
                     how.tell(Progress(day, len(days) - number, done, len(update.parts)))
@@ -77,9 +104,16 @@ def bring_up_to_date(
 class _DayUpdate:
     """The summaries of what has changed on one day."""
 
-    def __init__(self, source: Engine, target: Engine, changed: Sequence[TraceState]) -> None:
+    def __init__(
+        self, source: Engine, target: Engine, changed: Sequence[TraceState], began: int
+    ) -> None:
         self._source = source
         self._target = target
+        # By the engine's clock, before anything was read: another process that began later has
+        # seen at least as much, even if it is the first to write.
+        self._made = began
+        # Of a part the batch with the highest number counts, and no two processes have the same.
+        self._batch = began // 1000 << 10 | randbits(10)
         self._states = {it.trace_id: it for it in changed}
         self.parts = self._affected()
         """The traces of each part that has to be summarised."""
@@ -111,6 +145,7 @@ class _DayUpdate:
     def _affected(self) -> dict[str, set[str]]:
         """Return the sessions and traces that have to be summarised, with all their traces."""
         pairs: dict[str, set[str]] = {}
+        of_all_batches = "FROM clew_part_trace"  # Of those, too, that do not count.
         for some in _some(self._states):
             marks = ", ".join("?" * len(some))
             query = (
@@ -120,12 +155,12 @@ class _DayUpdate:
             for session, trace in rows(self._source, query, some):
                 part = session_part(session) if session else trace_part(trace)
                 pairs.setdefault(part, set()).add(trace)
-            query = f"SELECT part, trace_id FROM part_trace WHERE trace_id IN ({marks})"
+            query = f"SELECT DISTINCT part, trace_id {of_all_batches} WHERE trace_id IN ({marks})"
             for part, trace in rows(self._target, query, some):
                 pairs.setdefault(part, set()).add(trace)
         for some in _some(pairs):
             marks = ", ".join("?" * len(some))
-            query = f"SELECT part, trace_id FROM part_trace WHERE part IN ({marks})"
+            query = f"SELECT DISTINCT part, trace_id {of_all_batches} WHERE part IN ({marks})"
             for part, trace in rows(self._target, query, some):
                 pairs[part].add(trace)
         return pairs
@@ -148,9 +183,7 @@ class _DayUpdate:
         return list(spans_of_traces(self._source, traces))
 
     def _write(self, parts: Mapping[str, set[str]], found: Mapping[str, Rows]) -> None:
-        made = time_ns()
-        # Of a part the batch with the highest number counts, and no two have the same.
-        batch = made // 1000 << 10 | randbits(10)
+        made, batch = self._made, self._batch
         by_table: dict[str, list[dict[str, Any]]] = {}
         for part, tables in found.items():
             for table, some in tables.items():
@@ -180,12 +213,11 @@ class _DayUpdate:
             for traces in parts.values():
                 self._left.subtract(traces)
             complete = {it for traces in parts.values() for it in traces if self._left[it] == 0}
-            self._remember([it for it in complete if it in self._states], made)
+            self._remember([it for it in complete if it in self._states])
 
-    def _remember(self, traces: Iterable[str], made: int | None = None) -> None:
+    def _remember(self, traces: Iterable[str]) -> None:
         states = [self._states[it] for it in traces]
         if states:
-            made = time_ns() if made is None else made
             self._target.insert(
                 "clew_trace",
                 [
@@ -195,7 +227,7 @@ class _DayUpdate:
                         "spans": it.spans,
                         "checksum": it.checksum,
                         "rules": RULES,
-                        "made_ns": made,
+                        "made_ns": self._made,
                     }
                     for it in states
                 ],

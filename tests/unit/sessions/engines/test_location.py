@@ -1,0 +1,48 @@
+"""Where it is kept what is known of an engine."""
+
+from pathlib import Path
+
+import pytest
+
+from clew.sessions.engines.location import file_for
+
+
+def of(url):
+    return file_for(url, Path("stores"), "db")
+
+
+@pytest.mark.parametrize("scheme", ["parquet", "duckdb", "chdb"])
+def test_however_a_folder_is_written_it_is_one_place(tmp_path, monkeypatch, scheme):
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "link").symlink_to("lake")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    ways = ("lake", "lake/", "./lake", f"{tmp_path}/lake", f"//{tmp_path}/lake", "~/lake", "link")
+    assert len({of(f"{scheme}:{it}") for it in (*ways, "lake?since=7d")}) == 1
+    assert of(f"{scheme}:lake?table=a") != of(f"{scheme}:lake")
+
+
+def test_two_folders_of_one_name_are_two_places(tmp_path, monkeypatch):
+    found = set()
+    for project in ("a", "b"):
+        (tmp_path / project / "lake").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / project)
+        found.add(of("parquet:lake"))
+    assert len(found) == 2
+
+
+def test_what_is_elsewhere_goes_by_its_url(tmp_path, monkeypatch):
+    remote = of("parquet:s3://bucket/lake")
+    server = of("clickhouse://ada:s3cret@localhost/otel?since=7d")
+    monkeypatch.chdir(tmp_path)
+    assert of("parquet:s3://bucket/lake") == remote
+    assert of("clickhouse://localhost/otel") == server
+
+
+def test_two_databases_of_a_folder_are_two_places():
+    assert of("chdb:folder?database=a") != of("chdb:folder?database=b")
+
+
+def test_what_is_no_path_is_a_place():
+    assert of("duckdb:\0") != of("duckdb:")
