@@ -75,3 +75,12 @@ WHERE session_id = 'chat-42';
 SELECT span_id, attributes
 FROM spans
 WHERE name = 'nobody';
+SELECT count(*) AS n, sum(input NOT LIKE '%ORDER%') AS others, sum(NOT input NOT LIKE '%order%') AS
+    orders
+FROM turns
+WHERE input NOT LIKE 'x%' OR input IS NULL;
+SELECT trace_id, input NOT LIKE '%!_%' ESCAPE '!' AS plain
+FROM turns
+WHERE NOT input LIKE '%order%' AND output NOT LIKE '%100 !%%' ESCAPE '!' AND input NOT BETWEEN 'x'
+    AND 'y'
+ORDER BY trace_id, root_id;

@@ -29,8 +29,15 @@ _SAME = (
     exp.Sum,
 )
 """Functions that mean the same everywhere."""
-_CONDITIONS = (exp.Predicate, exp.Connector, exp.Not)
-_DIFFERENT = (exp.Glob, exp.RegexpLike, exp.SimilarTo, exp.JSONExtract, exp.JSONExtractScalar)
+_CONDITIONS = (exp.Predicate, exp.Connector, exp.Not, exp.Escape)
+_DIFFERENT = (
+    exp.Glob,
+    exp.ILike,
+    exp.JSONExtract,
+    exp.JSONExtractScalar,
+    exp.RegexpLike,
+    exp.SimilarTo,
+)
 
 
 def rewritten(query: exp.Query, dialect: str) -> exp.Query:
@@ -141,13 +148,14 @@ def _like(node: exp.Expression, dialect: str) -> exp.Expression:
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
         raise _unsupported("LIKE with a pattern that is not a constant")
     text = pattern.name.translate(str.maketrans(_UPPER, _LOWER))
-    like = exp.Like(
+    like: exp.Expression = exp.Like(
         this=_translated(node.this, _UPPER, _LOWER),
         expression=exp.Literal.string(_escaped(text, escape.lower())),
     )
-    if dialect != "duckdb":  # The others have this one without asking.
-        return like
-    return exp.Escape(this=like, expression=exp.Literal.string("\\"))
+    if dialect == "duckdb":  # The others have this one without asking.
+        like = exp.Escape(this=like, expression=exp.Literal.string("\\"))
+    # From 30 on, sqlglot has NOT LIKE so; before, it is a NOT around the LIKE.
+    return exp.Paren(this=exp.not_(like)) if node.args.get("negate") else like
 
 
 def _escaped(pattern: str, escape: str) -> str:

@@ -50,6 +50,10 @@ def test_what_is_no_question_is_refused(sql, said):
         "SELECT group_concat(model) FROM spans",
         "SELECT strftime('%Y', first_ns) FROM sessions",
         "SELECT * FROM sessions WHERE session_id GLOB 'a*'",
+        "SELECT * FROM sessions WHERE session_id NOT GLOB 'a*'",
+        "SELECT * FROM sessions WHERE session_id NOT REGEXP 'a'",
+        "SELECT * FROM sessions WHERE session_id NOT ILIKE 'a'",
+        "SELECT * FROM sessions WHERE session_id NOT LIKE user_id",
         "SELECT * FROM sessions WHERE session_id LIKE user_id",
         "SELECT CAST(session_id AS INTEGER) FROM sessions",
         "SELECT session_id || cost FROM sessions",
@@ -86,6 +90,22 @@ def test_a_condition_is_a_number_as_in_sqlite():
     found = translate("SELECT sum(errors > 0) AS n FROM sessions WHERE turns AND NOT errors")
     assert "CASE WHEN" in found.sql
     assert '"turns" <> 0' in found.sql
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("escape", ["", " ESCAPE '!'"])
+@pytest.mark.parametrize(
+    "select", ["{}", "CASE WHEN {} THEN 1 END", "sum({})", "count(*) FILTER (WHERE {})"]
+)
+def test_not_like_is_not_like(dialect, escape, select):
+    def asked(operator):
+        condition = f"user_id {operator} 'a%'{escape}"
+        found = translate(f"SELECT {select.format(condition)} AS n FROM sessions", (), dialect)
+        query = sqlglot.parse_one(found.sql, read=dialect).selects[0]
+        negated = [it for it in query.find_all(sqlglot.exp.Like) if it.args.get("negate")]
+        return len(list(query.find_all(sqlglot.exp.Not))) + len(negated)
+
+    assert asked("NOT LIKE") > asked("LIKE")
 
 
 @pytest.mark.parametrize(
