@@ -84,3 +84,10 @@ FROM turns
 WHERE NOT input LIKE '%order%' AND output NOT LIKE '%100 !%%' ESCAPE '!' AND input NOT BETWEEN 'x'
     AND 'y'
 ORDER BY trace_id, root_id;
+SELECT session_id, total_tokens * 0.0000025 AS usd, turns * 0.5 + 1.0 AS a, 0.1 + 0.2 = 0.3 AS b,
+    coalesce(cost, 0.25) AS c, turns * 2.0 AS d, 2.5e-6 AS e
+FROM sessions
+WHERE turns * 0.1 <> 0.3
+ORDER BY session_id;
+SELECT avg(turns) AS a, sum(turns * 1.5) AS b, sum(turns) AS c, total(turns) AS d, max(0.5 * turns) AS e
+FROM sessions;

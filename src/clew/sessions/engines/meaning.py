@@ -8,6 +8,8 @@ from clew.sessions.engines.errors import UnsupportedError
 
 IDS = frozenset({"trace_id", "root_id", "span_id", "parent_id"})
 _UPPER, _LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
+_GREATEST = 2**63
+"""SQLite makes a fraction of a whole number that is greater."""
 _SAME = (
     exp.Abs,
     exp.Avg,
@@ -270,6 +272,14 @@ def _limit(node: exp.Expression, _: str) -> exp.Expression:
     return exp.Limit(expression=exp.Literal.number(2**62)) if isinstance(number, exp.Neg) else node
 
 
+def _number(node: exp.Expression, _: str) -> exp.Expression:
+    """Write a number that is not whole with an exponent: without one it would be a decimal."""
+    if node.is_string or (node.is_int and int(node.name) <= _GREATEST):
+        return node
+    text = repr(float(node.name))
+    return exp.Literal.number(text if "e" in text else f"{text}e0") if text != "inf" else node
+
+
 _REWRITTEN: dict[type[exp.Expression], Callable[[exp.Expression, str], exp.Expression]] = {
     exp.Lower: _lower,
     exp.Upper: _upper,
@@ -288,4 +298,5 @@ _REWRITTEN: dict[type[exp.Expression], Callable[[exp.Expression, str], exp.Expre
     exp.Length: _length,
     exp.Anonymous: _anonymous,
     exp.Limit: _limit,
+    exp.Literal: _number,
 }

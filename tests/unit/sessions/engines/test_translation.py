@@ -1,10 +1,13 @@
 """Questions in the SQL of SQLite become those of an engine, or are refused by name."""
 
+from decimal import Decimal
+
 import pytest
 
 sqlglot = pytest.importorskip("sqlglot")
 
-from clew.sessions.engines.engine import Window
+from clew.sessions.engines.asking import rows
+from clew.sessions.engines.engine import Answer, Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.parsing import parsed
 from clew.sessions.engines.translation import PUBLIC, sessions_of, translated, window_of
@@ -90,6 +93,35 @@ def test_a_condition_is_a_number_as_in_sqlite():
     found = translate("SELECT sum(errors > 0) AS n FROM sessions WHERE turns AND NOT errors")
     assert "CASE WHEN" in found.sql
     assert '"turns" <> 0' in found.sql
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("0.0000025", "2.5e-06"),
+        ("0.1", "0.1e0"),
+        ("1.0", "1.0e0"),
+        ("1e3", "1000.0e0"),
+        ("9223372036854775809", "9.223372036854776e+18"),
+        ("9223372036854775807", "9223372036854775807"),
+        ("'0.1'", "'0.1'"),
+    ],
+)
+def test_a_number_with_a_fraction_is_no_decimal(dialect, number, text):
+    found = translate(f"SELECT {number} AS n FROM sessions", (), dialect)
+    assert f"SELECT {text} AS" in found.sql
+
+
+def test_what_an_engine_answers_is_of_the_types_of_sqlite():
+    class Fake:
+        dialect, spans_sql = "duckdb", staticmethod(lambda _: "")
+
+        def query(self, sql):
+            return Answer(("a", "b", "c"), [(Decimal("0.5"), True, 1)])
+
+    (row,) = rows(Fake(), "SELECT 1")
+    assert [(it, type(it)) for it in row] == [(0.5, float), (1, int), (1, int)]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -183,7 +215,9 @@ def test_values_that_are_equal_and_not_the_same_are_told_apart(values):
         translate("SELECT ? AS value FROM sessions", given)
     found = translate("SELECT ? AS value FROM sessions", values)
     (value,) = values
-    text = {bool: "1", bytes: "'31'", str: "'1'", type(None): "NULL"}.get(type(value), repr(value))
+    text = {float: "1.0e0", bool: "1", bytes: "'31'", str: "'1'", type(None): "NULL"}.get(
+        type(value), repr(value)
+    )
     assert f"SELECT {text} AS" in found.sql
 
 
