@@ -91,3 +91,17 @@ WHERE turns * 0.1 <> 0.3
 ORDER BY session_id;
 SELECT avg(turns) AS a, sum(turns * 1.5) AS b, sum(turns) AS c, total(turns) AS d, max(0.5 * turns) AS e
 FROM sessions;
+SELECT turns AS N, user_id AS "My Id", COUNT( * ), max(cost) AS Most, user_id
+FROM sessions
+GROUP BY turns, user_id
+ORDER BY "My Id", n;
+SELECT a.user_id, b.user_id, b.turns + 1
+FROM sessions AS a
+LEFT JOIN sessions AS b ON a.session_id = b.session_id AND b.errors > 0
+ORDER BY a.session_id;
+WITH Session AS (SELECT session_id, turns AS Many FROM sessions),
+    Turn(id, n) AS (SELECT session_id, count(*) FROM turns GROUP BY session_id)
+SELECT Session.*, turn.n, TURN.id
+FROM session
+JOIN turn ON turn.id = SESSION.session_id
+ORDER BY turn.id;

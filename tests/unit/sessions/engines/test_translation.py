@@ -1,5 +1,6 @@
 """Questions in the SQL of SQLite become those of an engine, or are refused by name."""
 
+import sqlite3
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.parsing import parsed
 from clew.sessions.engines.translation import PUBLIC, sessions_of, translated, window_of
 
+CASE = "CASE WHEN 1 THEN 2 END"
 DIALECTS = ("duckdb", "clickhouse", "spark")
 
 
@@ -138,6 +140,63 @@ def test_not_like_is_not_like(dialect, escape, select):
         return len(list(query.find_all(sqlglot.exp.Not))) + len(negated)
 
     assert asked("NOT LIKE") > asked("LIKE")
+
+
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        ("SELECT count(*),  MAX( turns ) FROM sessions", ["count(*)", "MAX( turns )"]),
+        ("SELECT DISTINCT turns+1, 'a' FROM sessions", ["turns+1", "'a'"]),
+        ("SELECT TURNS, s.Cost, (user_id) FROM sessions s", ["turns", "cost", "user_id"]),
+        (
+            "SELECT turns AS N, turns \"My N\", user_id 'My Id' FROM sessions",
+            ["N", "My N", "My Id"],
+        ),
+        ("SELECT count(*) AS N FROM sessions UNION SELECT turns FROM sessions", ["N"]),
+        ("SELECT (SELECT 1) AS Y, (SELECT 2 FROM sessions)", ["Y", "(SELECT 2 FROM sessions)"]),
+        (
+            "SELECT CASE WHEN 1 THEN 2 END, 1 IS NOT DISTINCT FROM 2",
+            [CASE, "1 IS NOT DISTINCT FROM 2"],
+        ),
+        ("SELECT count(*) /* of all */ FROM sessions", ["count(*) /* of all */"]),
+        ("SELECT t.M, n FROM (SELECT turns AS m, user_id AS N FROM sessions) AS t", ["m", "N"]),
+        ("WITH X AS (SELECT turns AS Many FROM sessions) SELECT * FROM x", ["Many"]),
+        (
+            "WITH x(A, b) AS (SELECT turns, user_id FROM sessions) SELECT *, a FROM x",
+            ["A", "b", "A"],
+        ),
+        ("SELECT a.turns, b.turns FROM sessions AS a, sessions AS b", ["turns", "turns"]),
+        ("SELECT :given, 1 FROM sessions", [":given", "1"]),
+    ],
+)
+def test_columns_have_the_names_that_sqlite_gives_them(sql, names):
+    given = {"given": 1}
+    for dialect in DIALECTS:
+        assert list(translate(sql, given, dialect).names) == names
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE sessions (turns, cost, user_id)")
+    assert [it[0] for it in connection.execute(sql, given).description] == names
+    connection.close()
+
+
+def test_no_two_columns_have_one_name_on_an_engine():
+    sql = "SELECT a.turns, b.turns, a.turns AS turns_2 FROM sessions AS a, sessions AS b"
+    found = translate(sql, dialect="clickhouse")
+    selected = sqlglot.parse_one(found.sql, read="clickhouse").named_selects
+    assert len(set(selected)) == 3
+    assert list(found.names) == ["turns", "turns", "turns_2"]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("name", ["session", "Turn", "evaluation", "SPANS", "busy", "turns"])
+def test_a_common_table_expression_may_have_any_name(dialect, name):
+    asked = f"SELECT {name}.n FROM {name.upper()} AS {name} JOIN {name.lower()} AS other USING (n)"
+    found = translate(f"WITH {name} AS (SELECT turns AS n FROM sessions) {asked}", (), dialect)
+    defined = [
+        it.alias for it in sqlglot.parse_one(found.sql, read=dialect).find_all(sqlglot.exp.CTE)
+    ]
+    assert len(set(defined)) == len(defined)
+    assert f"own_{name.lower()}" in defined
 
 
 @pytest.mark.parametrize(
