@@ -26,6 +26,9 @@ _REASONS = {
     "EmbeddedServer already initialized": (
         "this process has another folder of chdb's open, which allows one at a time"
     ),
+    "cannot be safely converted into type Int64": (
+        "integer overflow: a sum, a difference or a product does not fit into 64 bits"
+    ),
 }
 """What chdb means, by what it says."""
 _BILLION = 10**9
@@ -134,10 +137,13 @@ class ChdbConnection:
             try:
                 yield number
             except Exception:
+                # What it had begun to say would be at the beginning of the next answer.
                 if self._running.was_cancelled(number):
-                    # What it had begun to say would be at the beginning of the next answer.
                     self._connection.close()
                     self._connection = self._opened()
+                else:
+                    with suppress(self._chdb.ChdbError, RuntimeError):
+                        self._connection.query("SELECT 1", "TSV")
                 raise
 
     @contextmanager

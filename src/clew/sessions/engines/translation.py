@@ -15,6 +15,7 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
 from sqlglot.schema import MappingSchema
 
+from clew.sessions.engines.clickhouse_meaning import check_overflow
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import UnsupportedError
 from clew.sessions.engines.meaning import rewritten
@@ -205,7 +206,10 @@ def _finished(query: exp.Query, dialect: str) -> tuple[list[str], set[str]]:
     own = _tables(query)
     for name in own - schema.mapping.keys():
         raise unanswerable(f"there is no table {name}; there are {', '.join(PUBLIC)}")
-    return _with_meaning(query, schema, dialect), own
+    names = _with_meaning(query, schema, dialect)
+    if dialect == "clickhouse":
+        check_overflow(query)
+    return names, own
 
 
 def _with_meaning(query: exp.Query, schema: MappingSchema, dialect: str) -> list[str]:
