@@ -156,6 +156,7 @@ def _rows(question, expected, found):
 
 
 def _same(a, b):
-    if isinstance(a, float) and isinstance(b, int | float) and type(b) is not bool:
-        return isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
-    return a == b and (a is None) == (b is None)
+    """Whether two values are equal, and of one type: 1 is not 1.0."""
+    if type(a) is not type(b):
+        return False
+    return isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) if isinstance(a, float) else a == b

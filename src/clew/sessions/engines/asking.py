@@ -1,6 +1,7 @@
 """Asks an engine in the SQL of the SQLite store."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from clew.sessions.engines.engine import Engine
@@ -9,6 +10,7 @@ from clew.sessions.engines.translation import Translated, translated
 from clew.sessions.table import Table
 
 Row = tuple[Any, ...]
+_PLAIN: Mapping[type, Callable[[Any], Any]] = {bool: int, Decimal: float}
 
 
 def asked(engine: Engine, query: Translated) -> Table:
@@ -32,5 +34,5 @@ def translation(engine: Engine, sql: str, parameters: Parameters = ()) -> Transl
 
 
 def _plain(row: Sequence[Any]) -> Row:
-    """Return *row* as SQLite would: a condition is 1 or 0."""
-    return tuple(int(it) if type(it) is bool else it for it in row)
+    """Return *row* as SQLite would: a condition is 1 or 0, and there are no decimal numbers."""
+    return tuple(_PLAIN[type(it)](it) if type(it) in _PLAIN else it for it in row)

@@ -16,7 +16,7 @@ from clew.sessions.engines.engine import Answer
 from clew.sessions.engines.errors import EngineError
 
 _ROWS = "JSONCompactEachRow"
-_NAMES_AND_ROWS = f"{_ROWS}WithNames"
+_TYPED_ROWS = f"{_ROWS}WithNamesAndTypes"
 _LONGEST = 2000
 _REASONS = {
     "Error initializing EmbeddedServer": (
@@ -25,6 +25,9 @@ _REASONS = {
     ),
     "EmbeddedServer already initialized": (
         "this process has another folder of chdb's open, which allows one at a time"
+    ),
+    "cannot be safely converted into type Int64": (
+        "integer overflow: a sum, a difference or a product does not fit into 64 bits"
     ),
 }
 """What chdb means, by what it says."""
@@ -58,19 +61,17 @@ class ChdbConnection:
     def query(self, sql: str) -> Answer:
         """Return what *sql* selects."""
         with self._asking() as number:
-            lines = self._raw(f"/* {number} */ {sql}", _NAMES_AND_ROWS).split(b"\n")
-        names, *rows = [json.loads(line) for line in lines if line]
-        return Answer(names, [tuple(it) for it in rows])
+            names, rows = _read(self._raw(f"/* {number} */ {sql}", _TYPED_ROWS))
+        return Answer(names, rows)
 
     def batches(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield the rows that *sql* selects, a block at a time."""
         with self._asking() as number:
-            stream = self._connection.send_query(f"/* {number} */ {sql}", _ROWS)
+            stream = self._connection.send_query(f"/* {number} */ {sql}", _TYPED_ROWS)
             try:
-                rest = b""
-                for chunk in stream:
-                    *lines, rest = (rest + chunk.bytes()).split(b"\n")
-                    if rows := [tuple(json.loads(line)) for line in lines if line]:
+                for chunk in stream:  # Each is whole, with names and types of its own.
+                    _, rows = _read(chunk.bytes())
+                    if rows:
                         yield rows
                     if self._running.was_cancelled(number):
                         message = "cancelled"
@@ -136,10 +137,13 @@ class ChdbConnection:
             try:
                 yield number
             except Exception:
+                # What it had begun to say would be at the beginning of the next answer.
                 if self._running.was_cancelled(number):
-                    # What it had begun to say would be at the beginning of the next answer.
                     self._connection.close()
                     self._connection = self._opened()
+                else:
+                    with suppress(self._chdb.ChdbError, RuntimeError):
+                        self._connection.query("SELECT 1", "TSV")
                 raise
 
     @contextmanager
@@ -153,6 +157,20 @@ class ChdbConnection:
             said = next((why for sign, why in _REASONS.items() if sign in said), said[:_LONGEST])
             message = f"{self._label}: {said}"
             raise EngineError(message) from error
+
+
+def _read(text: bytes) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Return the names and the rows that *text* has, with 5.0 where it is written as 5."""
+    lines = [json.loads(line) for line in text.split(b"\n") if line]
+    if not lines:
+        return [], []
+    names, types, *rows = lines
+    places = [place for place, it in enumerate(types) if it in {"Float64", "Nullable(Float64)"}]
+    for row in rows if places else ():
+        for place in places:
+            if row[place] is not None:
+                row[place] = float(row[place])
+    return names, [tuple(it) for it in rows]
 
 
 def _marked(numbers: Sequence[str]) -> str:

@@ -1,13 +1,16 @@
 """Rewrites a query so that an engine answers as SQLite does, or says what would be different."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
+from clew.sessions.engines.clickhouse_meaning import rewritten_for_clickhouse
 from clew.sessions.engines.errors import UnsupportedError
 
 IDS = frozenset({"trace_id", "root_id", "span_id", "parent_id"})
 _UPPER, _LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
+_GREATEST = 2**63
+"""SQLite makes a fraction of a whole number that is greater."""
 _SAME = (
     exp.Abs,
     exp.Avg,
@@ -29,14 +32,21 @@ _SAME = (
     exp.Sum,
 )
 """Functions that mean the same everywhere."""
-_CONDITIONS = (exp.Predicate, exp.Connector, exp.Not)
-_DIFFERENT = (exp.Glob, exp.RegexpLike, exp.SimilarTo, exp.JSONExtract, exp.JSONExtractScalar)
+_CONDITIONS = (exp.Predicate, exp.Connector, exp.Not, exp.Escape)
+_DIFFERENT = (
+    exp.Glob,
+    exp.ILike,
+    exp.JSONExtract,
+    exp.JSONExtractScalar,
+    exp.RegexpLike,
+    exp.SimilarTo,
+)
 
 
 def rewritten(query: exp.Query, dialect: str) -> exp.Query:
     """Change *query*, whose types are known: in *dialect* it shall mean what it does in SQLite."""
     _make_numbers_of_conditions(query)
-    for node in reversed(list(query.find_all(exp.Expression, bfs=False))):  # What is inside first.
+    for node in _inside_first(query):
         new = _rewritten(node, dialect)
         if new is not node:
             new.type = new.type or node.type
@@ -45,6 +55,11 @@ def rewritten(query: exp.Query, dialect: str) -> exp.Query:
 
 
 def _rewritten(node: exp.Expression, dialect: str) -> exp.Expression:
+    new = _rewritten_everywhere(node, dialect)
+    return rewritten_for_clickhouse(new) if dialect == "clickhouse" and new is node else new
+
+
+def _rewritten_everywhere(node: exp.Expression, dialect: str) -> exp.Expression:
     for kind, function in _REWRITTEN.items():
         if isinstance(node, kind):
             return function(node, dialect)
@@ -74,18 +89,22 @@ def is_integer(node: exp.Expression) -> bool:
 
 def _make_numbers_of_conditions(query: exp.Query) -> None:
     """In SQLite, a condition is 1 or 0, and a number is a condition."""
-    for node in list(query.find_all(exp.Expression, bfs=False)):
+    for node in _inside_first(query):
         if isinstance(node, _CONDITIONS) and not _wants_condition(node):
             copy = node.copy()
             case = exp.Case().when(copy, exp.Literal.number(1))
             case = case.when(exp.not_(node.copy()), exp.Literal.number(0))
             case.type = exp.DataType.build("bigint")
             node.replace(case)
-    for node in list(query.find_all(exp.Expression, bfs=False)):
+    for node in _inside_first(query):
         if not isinstance(node, (*_CONDITIONS, exp.Paren)) and _is_condition_place(node):
             if isinstance(node, exp.Boolean | exp.Subquery):
                 continue
             node.replace(exp.NEQ(this=node.copy(), expression=exp.Literal.number(0)))
+
+
+def _inside_first(query: exp.Query) -> Iterator[exp.Expression]:
+    return reversed(list(query.find_all(exp.Expression, bfs=False)))
 
 
 def _wants_condition(node: exp.Expression) -> bool:
@@ -141,13 +160,14 @@ def _like(node: exp.Expression, dialect: str) -> exp.Expression:
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
         raise _unsupported("LIKE with a pattern that is not a constant")
     text = pattern.name.translate(str.maketrans(_UPPER, _LOWER))
-    like = exp.Like(
+    like: exp.Expression = exp.Like(
         this=_translated(node.this, _UPPER, _LOWER),
         expression=exp.Literal.string(_escaped(text, escape.lower())),
     )
-    if dialect != "duckdb":  # The others have this one without asking.
-        return like
-    return exp.Escape(this=like, expression=exp.Literal.string("\\"))
+    if dialect == "duckdb":  # The others have this one without asking.
+        like = exp.Escape(this=like, expression=exp.Literal.string("\\"))
+    # From 30 on, sqlglot has NOT LIKE so; before, it is a NOT around the LIKE.
+    return exp.Paren(this=exp.not_(like)) if node.args.get("negate") else like
 
 
 def _escaped(pattern: str, escape: str) -> str:
@@ -167,7 +187,9 @@ def _division(node: exp.Expression, dialect: str) -> exp.Expression:
     divisor = exp.Nullif(this=right, expression=exp.Literal.number(0))
     if is_integer(left) and is_integer(right):
         if dialect == "clickhouse":  # Translated otherwise, it would be of floats in between.
-            return exp.Anonymous(this="intDiv", expressions=[left, divisor])
+            whole = [exp.Anonymous(this="toInt64", expressions=[it]) for it in (left, right)]
+            divisor.set("this", whole[1])  # -1 would be of 8 bits, and so would be what comes out.
+            return exp.Anonymous(this="intDiv", expressions=[whole[0], divisor])
         return exp.IntDiv(this=_operand(left), expression=divisor)
     if is_number(left) and is_number(right):
         double = exp.Cast(this=left, to=exp.DataType.build("double"))
@@ -217,18 +239,58 @@ def _joined(node: exp.Expression, _: str) -> exp.Expression:
 def _extreme(node: exp.Expression, _: str) -> exp.Expression:
     """Return the least or greatest of several values, which is NULL if one of them is."""
     values = [node.this, *node.expressions]
+    if all(map(is_number, values)) and not all(map(is_integer, values)):
+        values = [exp.Cast(this=it, to=exp.DataType.build("double")) for it in values]
     known = exp.and_(*(exp.not_(exp.Is(this=it.copy(), expression=exp.Null())) for it in values))
     function = exp.Anonymous(this=node.key, expressions=values)
     return exp.Case().when(known, function)
 
 
 def _substring(node: exp.Expression, dialect: str) -> exp.Expression:
-    start, length = node.args.get("start"), node.args.get("length")
-    if not (isinstance(start, exp.Literal) and not start.is_string and int(start.name) > 0):
+    text, start, length = node.this, node.args.get("start"), node.args.get("length")
+    if not text.is_type(*exp.DataType.TEXT_TYPES, exp.DataType.Type.NULL):
+        raise _unsupported("substr() of what is not text")
+    if not (isinstance(start, exp.Literal) and start.is_int and int(start.name) > 0):
         raise _unsupported("substr() that does not begin at a constant place from 1")
     name = "substringUTF8" if dialect == "clickhouse" else "substring"
-    arguments = [it for it in (node.this, start, length) if it is not None]
-    return exp.Anonymous(this=name, expressions=arguments)
+
+    def part(*arguments: exp.Expression) -> exp.Expression:
+        return exp.Anonymous(this=name, expressions=[it.copy() for it in arguments])
+
+    if length is None:
+        return part(text, start)
+    if isinstance(length, exp.Null) or (isinstance(length, exp.Literal) and length.is_int):
+        return part(text, start, length)
+    if int(start.name) > 1 or not is_integer(length):
+        raise _unsupported("substr() with a length that is not a constant from 0")
+    zero = exp.Literal.number(0)  # What is before the first character is nothing.
+    case = exp.Case().when(exp.GT(this=length.copy(), expression=zero), part(text, start, length))
+    return case.when(exp.LTE(this=length.copy(), expression=zero.copy()), part(text, start, zero))
+
+
+def _is(node: exp.Expression, _: str) -> exp.Expression:
+    value, wanted = node.this, node.expression
+    if isinstance(wanted, exp.Null):
+        return node
+    if not isinstance(wanted, exp.Boolean):  # Before 30, sqlglot leaves the standard's to others.
+        return exp.NullSafeEQ(this=value, expression=wanted)
+    if not is_number(value.unnest()):
+        raise _unsupported("IS TRUE of what is not known to be a number")
+    compared = exp.NEQ if wanted.this else exp.EQ
+    known = exp.not_(exp.Is(this=value.copy(), expression=exp.Null()))
+    zero = exp.Literal.number(0)
+    return exp.Paren(this=exp.and_(known, compared(this=value.copy(), expression=zero)))
+
+
+def _shift(node: exp.Expression, _: str) -> exp.Expression:
+    raise _unsupported("<<" if isinstance(node, exp.BitwiseLeftShift) else ">>")
+
+
+def _bits(node: exp.Expression, _: str) -> exp.Expression:
+    values = [node.this, node.expression] if isinstance(node, exp.Binary) else [node.this]
+    if not all(map(is_integer, values)):
+        raise _unsupported("& or | or ~ of what is not known to be whole numbers")
+    return node
 
 
 def _position(node: exp.Expression, dialect: str) -> exp.Expression:
@@ -262,6 +324,14 @@ def _limit(node: exp.Expression, _: str) -> exp.Expression:
     return exp.Limit(expression=exp.Literal.number(2**62)) if isinstance(number, exp.Neg) else node
 
 
+def _number(node: exp.Expression, _: str) -> exp.Expression:
+    """Write a number that is not whole with an exponent: without one it would be a decimal."""
+    if node.is_string or (node.is_int and int(node.name) <= _GREATEST):
+        return node
+    text = repr(float(node.name))
+    return exp.Literal.number(text if "e" in text else f"{text}e0") if text != "inf" else node
+
+
 _REWRITTEN: dict[type[exp.Expression], Callable[[exp.Expression, str], exp.Expression]] = {
     exp.Lower: _lower,
     exp.Upper: _upper,
@@ -276,8 +346,15 @@ _REWRITTEN: dict[type[exp.Expression], Callable[[exp.Expression, str], exp.Expre
     exp.Least: _extreme,
     exp.Greatest: _extreme,
     exp.Substring: _substring,
+    exp.Is: _is,
+    exp.BitwiseLeftShift: _shift,
+    exp.BitwiseRightShift: _shift,
+    exp.BitwiseAnd: _bits,
+    exp.BitwiseOr: _bits,
+    exp.BitwiseNot: _bits,
     exp.StrPosition: _position,
     exp.Length: _length,
     exp.Anonymous: _anonymous,
     exp.Limit: _limit,
+    exp.Literal: _number,
 }

@@ -15,9 +15,11 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
 from sqlglot.schema import MappingSchema
 
+from clew.sessions.engines.clickhouse_meaning import check_overflow
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import UnsupportedError
 from clew.sessions.engines.meaning import rewritten
+from clew.sessions.engines.naming import names_of, note_names, tell_apart
 from clew.sessions.engines.parsing import Parameters, parsed, unanswerable
 from clew.sessions.engines.parts import session_part
 from clew.sessions.engines.schema import RECORDED, SPANS, TABLES
@@ -43,6 +45,8 @@ _REPLACING = "duckdb"
 """Where a part is replaced (`Engine.replaces`), all of its rows are of one batch."""
 _BATCHES = "current_batch"
 _EVER = Window()
+_OWN = "own_"
+"""What the names of common table expressions of a question begin with."""
 _WITH = re.compile(r"WITH (RECURSIVE )?")
 
 
@@ -104,6 +108,8 @@ class _Query(NamedTuple):
 @lru_cache(maxsize=1024)  # A page asks the same again and again.
 def _query(sql: str, given: _Given, dialect: str) -> _Query:
     query = parsed(sql, given.parameters)
+    note_names(query, sql)
+    _rename_definitions(query)
     window, sessions = window_of(query), sessions_of(query)
     names, own = _finished(query, dialect)
     window = _asked_of_spans(query, window)
@@ -202,7 +208,10 @@ def _finished(query: exp.Query, dialect: str) -> tuple[list[str], set[str]]:
     own = _tables(query)
     for name in own - schema.mapping.keys():
         raise unanswerable(f"there is no table {name}; there are {', '.join(PUBLIC)}")
-    return _with_meaning(query, schema, dialect), own
+    names = _with_meaning(query, schema, dialect)
+    if dialect == "clickhouse":
+        check_overflow(query)
+    return names, own
 
 
 def _with_meaning(query: exp.Query, schema: MappingSchema, dialect: str) -> list[str]:
@@ -211,11 +220,26 @@ def _with_meaning(query: exp.Query, schema: MappingSchema, dialect: str) -> list
         annotate_types(query, schema=schema, dialect="sqlite")
     except SqlglotError as error:
         raise unanswerable(str(error).replace("\n", " ")) from error
+    names = names_of(query)
+    tell_apart(query)
     if dialect == "clickhouse":
         _check_correlation(query)
         _order_by_place(query)
     rewritten(query, dialect)
-    return list(query.named_selects)
+    return names
+
+
+def _rename_definitions(query: exp.Query) -> None:
+    """Give the common table expressions of *query* names that no view has."""
+    defined = {it.alias.lower() for it in query.find_all(exp.CTE)}
+    for table in query.find_all(exp.Table):
+        if table.name.lower() in defined and not table.db:
+            if not table.alias:
+                table.set("alias", exp.TableAlias(this=table.this.copy()))
+            table.set("this", exp.to_identifier(f"{_OWN}{table.name.lower()}", quoted=True))
+    for definition in query.find_all(exp.CTE):
+        name = exp.to_identifier(f"{_OWN}{definition.alias.lower()}", quoted=True)
+        definition.args["alias"].set("this", name)
 
 
 def _tables(query: exp.Query) -> set[str]:

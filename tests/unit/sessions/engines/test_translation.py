@@ -1,14 +1,19 @@
 """Questions in the SQL of SQLite become those of an engine, or are refused by name."""
 
+import sqlite3
+from decimal import Decimal
+
 import pytest
 
 sqlglot = pytest.importorskip("sqlglot")
 
-from clew.sessions.engines.engine import Window
+from clew.sessions.engines.asking import rows
+from clew.sessions.engines.engine import Answer, Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.parsing import parsed
 from clew.sessions.engines.translation import PUBLIC, sessions_of, translated, window_of
 
+CASE = "CASE WHEN 1 THEN 2 END"
 DIALECTS = ("duckdb", "clickhouse", "spark")
 
 
@@ -50,10 +55,21 @@ def test_what_is_no_question_is_refused(sql, said):
         "SELECT group_concat(model) FROM spans",
         "SELECT strftime('%Y', first_ns) FROM sessions",
         "SELECT * FROM sessions WHERE session_id GLOB 'a*'",
+        "SELECT * FROM sessions WHERE session_id NOT GLOB 'a*'",
+        "SELECT * FROM sessions WHERE session_id NOT REGEXP 'a'",
+        "SELECT * FROM sessions WHERE session_id NOT ILIKE 'a'",
+        "SELECT * FROM sessions WHERE session_id NOT LIKE user_id",
         "SELECT * FROM sessions WHERE session_id LIKE user_id",
         "SELECT CAST(session_id AS INTEGER) FROM sessions",
         "SELECT session_id || cost FROM sessions",
         "SELECT substr(session_id, -3) FROM sessions",
+        "SELECT substr(session_id, 1.5) FROM sessions",
+        "SELECT substr(session_id, 3, -2) FROM sessions",
+        "SELECT substr(session_id, 3, turns) FROM sessions",
+        "SELECT substr(turns, 1, 2) FROM sessions",
+        "SELECT user_id IS TRUE FROM sessions",
+        "SELECT turns << 2 FROM sessions",
+        "SELECT cost & 1 FROM sessions",
         "SELECT random() FROM sessions",
         "SELECT hex(session_id) FROM sessions",
     ],
@@ -86,6 +102,108 @@ def test_a_condition_is_a_number_as_in_sqlite():
     found = translate("SELECT sum(errors > 0) AS n FROM sessions WHERE turns AND NOT errors")
     assert "CASE WHEN" in found.sql
     assert '"turns" <> 0' in found.sql
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("0.0000025", "2.5e-06"),
+        ("0.1", "0.1e0"),
+        ("1.0", "1.0e0"),
+        ("1e3", "1000.0e0"),
+        ("9223372036854775809", "9.223372036854776e+18"),
+        ("9223372036854775807", "9223372036854775807"),
+        ("'0.1'", "'0.1'"),
+    ],
+)
+def test_a_number_with_a_fraction_is_no_decimal(dialect, number, text):
+    found = translate(f"SELECT {number} AS n FROM sessions", (), dialect)
+    assert f"SELECT {text} AS" in found.sql
+
+
+def test_what_an_engine_answers_is_of_the_types_of_sqlite():
+    class Fake:
+        dialect, spans_sql = "duckdb", staticmethod(lambda _: "")
+
+        def query(self, sql):
+            return Answer(("a", "b", "c"), [(Decimal("0.5"), True, 1)])
+
+    (row,) = rows(Fake(), "SELECT 1")
+    assert [(it, type(it)) for it in row] == [(0.5, float), (1, int), (1, int)]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("escape", ["", " ESCAPE '!'"])
+@pytest.mark.parametrize(
+    "select", ["{}", "CASE WHEN {} THEN 1 END", "sum({})", "count(*) FILTER (WHERE {})"]
+)
+def test_not_like_is_not_like(dialect, escape, select):
+    def asked(operator):
+        condition = f"user_id {operator} 'a%'{escape}"
+        found = translate(f"SELECT {select.format(condition)} AS n FROM sessions", (), dialect)
+        query = sqlglot.parse_one(found.sql, read=dialect).selects[0]
+        negated = [it for it in query.find_all(sqlglot.exp.Like) if it.args.get("negate")]
+        return len(list(query.find_all(sqlglot.exp.Not))) + len(negated)
+
+    assert asked("NOT LIKE") > asked("LIKE")
+
+
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        ("SELECT count(*),  MAX( turns ) FROM sessions", ["count(*)", "MAX( turns )"]),
+        ("SELECT DISTINCT turns+1, 'a' FROM sessions", ["turns+1", "'a'"]),
+        ("SELECT TURNS, s.Cost, (user_id) FROM sessions s", ["turns", "cost", "user_id"]),
+        (
+            "SELECT turns AS N, turns \"My N\", user_id 'My Id' FROM sessions",
+            ["N", "My N", "My Id"],
+        ),
+        ("SELECT count(*) AS N FROM sessions UNION SELECT turns FROM sessions", ["N"]),
+        ("SELECT (SELECT 1) AS Y, (SELECT 2 FROM sessions)", ["Y", "(SELECT 2 FROM sessions)"]),
+        (
+            "SELECT CASE WHEN 1 THEN 2 END, 1 IS NOT DISTINCT FROM 2",
+            [CASE, "1 IS NOT DISTINCT FROM 2"],
+        ),
+        ("SELECT count(*) /* of all */ FROM sessions", ["count(*) /* of all */"]),
+        ("SELECT t.M, n FROM (SELECT turns AS m, user_id AS N FROM sessions) AS t", ["m", "N"]),
+        ("WITH X AS (SELECT turns AS Many FROM sessions) SELECT * FROM x", ["Many"]),
+        (
+            "WITH x(A, b) AS (SELECT turns, user_id FROM sessions) SELECT *, a FROM x",
+            ["A", "b", "A"],
+        ),
+        ("SELECT a.turns, b.turns FROM sessions AS a, sessions AS b", ["turns", "turns"]),
+        ("SELECT :given, 1 FROM sessions", [":given", "1"]),
+    ],
+)
+def test_columns_have_the_names_that_sqlite_gives_them(sql, names):
+    given = {"given": 1}
+    for dialect in DIALECTS:
+        assert list(translate(sql, given, dialect).names) == names
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE sessions (turns, cost, user_id)")
+    assert [it[0] for it in connection.execute(sql, given).description] == names
+    connection.close()
+
+
+def test_no_two_columns_have_one_name_on_an_engine():
+    sql = "SELECT a.turns, b.turns, a.turns AS turns_2 FROM sessions AS a, sessions AS b"
+    found = translate(sql, dialect="clickhouse")
+    selected = sqlglot.parse_one(found.sql, read="clickhouse").named_selects
+    assert len(set(selected)) == 3
+    assert list(found.names) == ["turns", "turns", "turns_2"]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("name", ["session", "Turn", "evaluation", "SPANS", "busy", "turns"])
+def test_a_common_table_expression_may_have_any_name(dialect, name):
+    asked = f"SELECT {name}.n FROM {name.upper()} AS {name} JOIN {name.lower()} AS other USING (n)"
+    found = translate(f"WITH {name} AS (SELECT turns AS n FROM sessions) {asked}", (), dialect)
+    defined = [
+        it.alias for it in sqlglot.parse_one(found.sql, read=dialect).find_all(sqlglot.exp.CTE)
+    ]
+    assert len(set(defined)) == len(defined)
+    assert f"own_{name.lower()}" in defined
 
 
 @pytest.mark.parametrize(
@@ -163,7 +281,9 @@ def test_values_that_are_equal_and_not_the_same_are_told_apart(values):
         translate("SELECT ? AS value FROM sessions", given)
     found = translate("SELECT ? AS value FROM sessions", values)
     (value,) = values
-    text = {bool: "1", bytes: "'31'", str: "'1'", type(None): "NULL"}.get(type(value), repr(value))
+    text = {float: "1.0e0", bool: "1", bytes: "'31'", str: "'1'", type(None): "NULL"}.get(
+        type(value), repr(value)
+    )
     assert f"SELECT {text} AS" in found.sql
 
 
