@@ -55,7 +55,7 @@ def _note(node: exp.Expression, place: int, text: str) -> None:
     if isinstance(identifier, exp.Identifier):
         identifier.meta[_WRITTEN] = identifier.name
     elif not (node.is_star or isinstance(node.unnest(), exp.Column)):
-        name = exp.to_identifier(f"_col_{place}", quoted=True)
+        name = exp.to_identifier(f"clew_column_{place}", quoted=True)
         if text:
             name.meta[_WRITTEN] = text
         node.replace(exp.Alias(this=node.copy(), alias=name))

@@ -125,6 +125,7 @@ def test_a_number_with_a_fraction_is_no_decimal(dialect, number, text):
 def test_what_an_engine_answers_is_of_the_types_of_sqlite():
     class Fake:
         dialect, spans_sql = "duckdb", staticmethod(lambda _: "")
+        window = Window()
 
         def query(self, sql):
             return Answer(("a", "b", "c"), [(Decimal("0.5"), True, 1)])
