@@ -78,6 +78,7 @@ def test_a_process_that_goes_on_has_its_time_only_at_its_end(application, way):
     assert not end.log_lines
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("behaviour", ["live", "hanging"])
 def test_ctrl_c_while_only_other_threads_work(application, behaviour):
     with collecting(behaviour) as collector:
