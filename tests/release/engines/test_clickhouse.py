@@ -32,6 +32,22 @@ def engine(request, tmp_path):
         yield opened
 
 
+def test_nothing_of_a_query_that_failed_is_in_the_next_answer(engine):
+    sql = "SELECT accurateCast(toInt128(number) * 9223372036854775807, 'Int64') FROM numbers(3)"
+    for _ in range(2):
+        with pytest.raises(EngineError, match=r"integer overflow|cannot be safely converted"):
+            engine.query(sql)
+        assert list(engine.query("SELECT 5.0 AS y, 5 AS z").rows) == [(5.0, 5)]
+
+
+def test_a_whole_number_that_is_a_float_stays_one(engine):
+    sql = "SELECT toFloat64(number) AS f, nullIf(toFloat64(number), 1) AS n FROM numbers(200000)"
+    rows = [row for some in engine.batches(sql) for row in some]
+    assert len(rows) == 200000
+    assert {type(it) for it, _ in rows} == {type(it) for it, _ in engine.query(sql).rows} == {float}
+    assert sorted(rows, key=lambda it: it[0])[:3] == [(0.0, 0.0), (1.0, None), (2.0, 2.0)]
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from clew.sessions.engines.clickhouse_meaning import rewritten_for_clickhouse
 from clew.sessions.engines.errors import UnsupportedError
+from clew.sessions.engines.schema import PUBLIC
 
 IDS = frozenset({"trace_id", "root_id", "span_id", "parent_id"})
 _UPPER, _LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
@@ -127,9 +128,16 @@ def _is_condition_place(node: exp.Expression) -> bool:
 
 def _hex(node: exp.Expression, _: str) -> exp.Expression:
     column = node.this
-    if isinstance(column, exp.Column) and column.name in IDS:
+    if isinstance(column, exp.Column) and column.name in IDS and not _is_hexadecimal(column):
         return column
     raise _unsupported("hex()")
+
+
+def _is_hexadecimal(column: exp.Column) -> bool:
+    """Whether an id is of a documented view, where it is text, on SQLite, too."""
+    select = column.find_ancestor(exp.Select)
+    tables = select.find_all(exp.Table) if select is not None else ()
+    return any(it.alias_or_name == column.table and it.name in PUBLIC for it in tables)
 
 
 def _lower(node: exp.Expression, _: str) -> exp.Expression:

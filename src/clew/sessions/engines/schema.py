@@ -111,3 +111,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         hash_range int, name text, owner text, claim int, until_ns int, made_ns int
     """),
 }
+PUBLIC = (
+    "sessions",
+    "turns",
+    "spans",
+    "user_sessions",
+    "evaluations",
+    "evaluation_history",
+)
+"""The documented views."""

@@ -22,21 +22,12 @@ from clew.sessions.engines.meaning import rewritten
 from clew.sessions.engines.naming import names_of, note_names, tell_apart
 from clew.sessions.engines.parsing import Parameters, parsed, unanswerable
 from clew.sessions.engines.parts import session_part
-from clew.sessions.engines.schema import RECORDED, SPANS, TABLES
+from clew.sessions.engines.schema import PUBLIC, RECORDED, SPANS, TABLES
 from clew.sessions.engines.views import View, views_in_time
 
 _TYPES = {"text": "text", "int": "bigint", "float": "double"}
 _SPANS, _STORED = "spans", "stored_spans"
 """The second is not documented: there a span that is stored twice may be two rows."""
-PUBLIC = (
-    "sessions",
-    "turns",
-    "spans",
-    "user_sessions",
-    "evaluations",
-    "evaluation_history",
-)
-"""The documented views."""
 _VIEWS = (
     ("clew.sessions", "views.sql"),
     ("clew.sessions.engines", "views.sql"),

@@ -11,7 +11,8 @@ from clew.sessions.engines.asking import rows
 from clew.sessions.engines.engine import Answer, Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.parsing import parsed
-from clew.sessions.engines.translation import PUBLIC, sessions_of, translated, window_of
+from clew.sessions.engines.schema import PUBLIC
+from clew.sessions.engines.translation import sessions_of, translated, window_of
 
 CASE = "CASE WHEN 1 THEN 2 END"
 DIALECTS = ("duckdb", "clickhouse", "spark")
@@ -72,6 +73,7 @@ def test_what_is_no_question_is_refused(sql, said):
         "SELECT cost & 1 FROM sessions",
         "SELECT random() FROM sessions",
         "SELECT hex(session_id) FROM sessions",
+        "SELECT lower(hex(t.trace_id)) FROM turns AS t",
     ],
 )
 def test_what_would_mean_something_else_is_refused_by_name(sql):
