@@ -83,6 +83,10 @@ class _ChildProcesses:
     def flush_last(self) -> None:
         """Export what is left, within limits: a dead collector must not keep the process alive."""
         begin_exit()
+        self.flush_and_call()
+
+    def flush_and_call(self) -> None:
+        """Export what is left, and call who waits for that."""
         self.flush()
         for callback in self.after_last_flush:
             try:
@@ -166,7 +170,7 @@ def flush_spans() -> None:
 def flush_perhaps_last_spans() -> None:
     """As `flush_last_spans`, but nothing is limited any more if the process goes on after all."""
     with possible_exit():
-        _children.flush()
+        _children.flush_and_call()
 
 
 def flush_when_ended() -> None:

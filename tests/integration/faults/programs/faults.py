@@ -7,6 +7,8 @@ function: the results of the calls, and whether the fault was counted.
 import json
 import os
 import sys
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -56,6 +58,7 @@ def in_children(scenario):
         return [(name, may_raise(code)) for name, code in list(found.items())]
 
     def fail(name):
+        import_module_of(name)
         with failing(code_of(name)):
             return outcome(calls, before)
 
@@ -64,6 +67,14 @@ def in_children(scenario):
             continue  # The other scenarios report it.
         result = {"exempt": exempt} if exempt else in_a_child(lambda name=name: fail(name))
         write_result(function=name, **result)
+
+
+def import_module_of(name):
+    """Import the module of a function: that of a repair is imported with its framework only."""
+    parts = ["clew", *name.partition(".__init__")[0].split(".")]
+    for end in range(2, len(parts)):
+        with suppress(ModuleNotFoundError):
+            import_module(".".join(parts[:end]))
 
 
 def in_a_child(work):
