@@ -20,7 +20,6 @@ from clew.core.containment import contain
 from clew.patching.undo import UndoStack
 from clew.patching.wrap import Patches, Place
 
-_NOTHING = Context()
 _OPENTELEMETRYS = "opentelemetry.instrumentation.threading"
 
 
@@ -120,19 +119,12 @@ def _run(
 def _submit(
     wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    token = None
     try:
         if args:  # Without a function, Python's own error says what is wrong.
             args = (_run_in, capture_context(), *args)
-        # A worker that is started now works for others as well, and calls the callbacks of futures.
-        token = attach(_NOTHING)
     except Exception:
         contain("copying the context into a thread pool")
-    try:
-        return wrapped(*args, **kwargs)
-    finally:
-        if token is not None:
-            detach(token)
+    return wrapped(*args, **kwargs)
 
 
 def _run_in(context: Context, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

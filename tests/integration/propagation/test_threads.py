@@ -152,20 +152,6 @@ def test_jobs_of_two_sessions_at_once_do_not_mix(threads, telemetry):
     assert telemetry.count() == Count(spans=4)
 
 
-def test_a_callback_that_is_not_carried_is_not_in_the_session_that_started_the_worker(threads):
-    found, go = [], Event()
-    with ThreadPoolExecutor(1) as pool:
-        with using_session("chat-1", user_id="ada"):
-            assert pool.submit(lambda: current().session_id).result() == "chat-1"
-        with using_session("chat-2"):
-            future = pool.submit(go.wait, 10)
-            future.add_done_callback(lambda _: found.append(current()))
-            assert current().session_id == "chat-2"
-        go.set()
-    (ids,) = found
-    assert (ids.session_id, ids.user_id) == (None, None)
-
-
 class Session(Thread):
     """A thread that records the session that it runs in."""
 
