@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from inspect import isawaitable
 from typing import Any
 
+from clew.context.api import current
 from clew.context.request import ContextOfServer, remember_request_context
 from clew.core.containment import contain
 from clew.web import feedback
@@ -78,9 +79,13 @@ class SessionMiddleware:
         if not ids:
             await self.app(scope, receive, send)
             return
-        server = ContextOfServer()
+        # Where ids have come with the request, the spans that a middleware around this one makes of
+        # messages need those of the block instead. uvicorn's requests are kept apart anyway.
+        if not current():
+            server = ContextOfServer()
+            receive, send = server.outside(receive), server.outside(send)
         with RequestSession(ids), remember_request_context():
-            await self.app(scope, server.outside(receive), server.outside(send))
+            await self.app(scope, receive, send)
 
     async def _read(self, scope: Scope) -> Ids:
         ids: Ids = {}
