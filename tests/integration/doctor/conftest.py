@@ -72,7 +72,7 @@ def clew(make_environment):
             env=make_environment(**environment),
             capture_output=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=110,
             check=False,
         )
 
