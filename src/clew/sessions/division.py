@@ -110,13 +110,21 @@ def _quotes(text: str, answer: str) -> bool:
     answer = answer.strip()
     if len(answer) < _QUOTED_LENGTH and len(answer.split()) < _QUOTED_WORDS:
         return False
-    start = text.find(answer)
-    if start < 0:
-        return False
-    end = start + len(answer)
-    begins_inside = text[start - 1 : start].isalnum() and answer[0].isalnum()
-    ends_inside = text[end : end + 1].isalnum() and answer[-1].isalnum()
-    return not (begins_inside or ends_inside)
+    return _has_words(text, answer)
+
+
+def _has_words(text: str, part: str) -> bool:
+    """Whether *part* stands somewhere in a text, and not inside of words: "Sort 1" in "Sort 10"."""
+    part = part.strip()
+    start = text.find(part)
+    while part and start >= 0:
+        end = start + len(part)
+        begins_inside = start > 0 and text[start - 1].isalnum() and part[0].isalnum()
+        ends_inside = text[end : end + 1].isalnum() and part[-1].isalnum()
+        if not (begins_inside or ends_inside):
+            return True
+        start = text.find(part, start + 1)
+    return False
 
 
 def _goes_on(text: str, before: str) -> bool:
@@ -212,9 +220,9 @@ def _without_helpers(steps: list[Step]) -> list[Step]:
     """Leave out what only serves another step: its text contains the other's question."""
     if not 1 < len(steps) <= _FEW:
         return steps
-    texts = [it.asked.text if it.asked else "" for it in steps]
+    texts = [it.asked.text.strip() if it.asked else "" for it in steps]
     return [
         step
         for step, text in zip(steps, texts, strict=True)
-        if not any(other and other != text and other in text for other in texts)
+        if not any(other != text and _has_words(text, other) for other in texts)
     ]

@@ -5,7 +5,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from clew.core.wording import number_of
 from clew.sessions.store import SessionNotFoundError
-from clew.viewer.readers import readers_of
+from clew.viewer.readers import Reader, readers_of
 from clew.viewer.rendering import is_for_a_program, page
 from clew.viewer.source import Source
 
@@ -23,7 +23,7 @@ def bring(request: Request, source: Source, session_id: str) -> Response:
     if brought.traces is None:
         status, seconds, title = 202, 1, "This session is on its way"
         message = f"It is being copied from {source.label}, and shown here as soon as it has come."
-    elif brought.traces and is_there(request, session_id):
+    elif brought.traces and _has_come(request, session_id):
         return RedirectResponse(f"{request.url.path}?{request.url.query}", 303)
     elif brought.trouble:
         status, seconds, title = 503, 5, "This session cannot be copied now"
@@ -40,11 +40,15 @@ def bring(request: Request, source: Source, session_id: str) -> Response:
     return answer
 
 
-def is_there(request: Request, session_id: str) -> bool:
+def _has_come(request: Request, session_id: str) -> bool:
+    with readers_of(request).lend() as reader:
+        return is_there(reader, session_id)
+
+
+def is_there(reader: Reader, session_id: str) -> bool:
     """Whether a session is in the store already."""
     try:
-        with readers_of(request).lend() as reader:
-            reader.sessions.get(session_id)
+        reader.sessions.get(session_id)
     except SessionNotFoundError:
         return False
     return True

@@ -208,6 +208,15 @@ def test_questions_at_the_same_time_are_one_turn():
     ]
 
 
+def test_a_question_that_begins_as_another_is_no_helper():
+    root = span("ask all")
+    several = [
+        model(("user", f"Sort {number}"), says=f"Sorted {number}", parent=root, at=0.1, took=0.5)
+        for number in (1, 10)
+    ]
+    assert texts(turns_of([root, *several])) == [("Sort 1\n\nSort 10", "Sorted 1\n\nSorted 10")]
+
+
 def test_a_pool_that_takes_its_next_task_late_is_one_turn():
     root = span("sort", took=9)
     times = [(1, 1), (1.5, 0.5), (2.1, 1)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
@@ -29,7 +30,6 @@ _MAX_ERROR = 600
 _MOST_OFFERED = 12
 _SEARCHED = 400
 """Sessions among which those to offer are looked for: the latest ones of the user, and of all."""
-_NOT_FOUND = 404
 _BEGINNING = 1_000
 """Characters of two answers that tell whether they are different, besides their length."""
 _SIDES = 2
@@ -109,11 +109,12 @@ def _coming(request: Request, left: str, right: str) -> Response | None:
     """Return what is answered while one of the two is copied from an engine; None if it is not."""
     if (source := source_of(request)) is None:
         return None
-    for session_id in (left, right):
-        if not is_there(request, session_id):
-            answer = bring(request, source, session_id)
-            if answer.status_code != _NOT_FOUND:
-                return answer
+    with readers_of(request).lend() as reader:
+        missing = [it for it in (left, right) if not is_there(reader, it)]
+    for session_id in missing:
+        answer = bring(request, source, session_id)
+        if answer.status_code != HTTPStatus.NOT_FOUND:
+            return answer
     return None
 
 
@@ -254,7 +255,7 @@ def _figures(both: tuple[Session, Session]) -> list[Figure]:
 def _choice(request: Request, left: str, right: str, message: str) -> Response:
     """Return the page on which the two sessions are chosen, with what is wrong about them."""
     with readers_of(request).lend() as reader:
-        unknown = [it for it in (left, right) if it and not _exists(reader, it)]
+        unknown = [it for it in (left, right) if it and not is_there(reader, it)]
         chosen = next((it for it in (left, right) if it and it not in unknown), "")
         session = reader.sessions.get(chosen) if chosen else None
         offered = _offered(reader, session)
@@ -263,14 +264,6 @@ def _choice(request: Request, left: str, right: str, message: str) -> Response:
         request, "compare_choice.html", status=status, left=left, right=right, unknown=unknown,
         message=message, chosen=session, offered=offered,
     )  # fmt: skip
-
-
-def _exists(reader: Reader, session_id: str) -> bool:
-    try:
-        reader.sessions.get(session_id)
-    except SessionNotFoundError:
-        return False
-    return True
 
 
 def _offered(reader: Reader, session: Session | None) -> list[Session]:
