@@ -8,8 +8,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from clew.sessions import rules
 from clew.sessions.lineage import Node
+from clew.sessions.masked import is_masked
 from clew.sessions.model import Message
 from clew.sessions.steps import Step
 
@@ -97,7 +97,7 @@ class _State:
             return False  # It goes on with a conversation in which the answer has been given.
         if self.around is not None and self.around is step.top.request:
             return True  # Both work for one request to a server.
-        if asked.text == rules.MASKED:
+        if is_masked(asked.text):
             return self.asks_for_tools  # Nothing else tells.
         # The same once more, or it works on the answer.
         return asked.text == self.asked or (

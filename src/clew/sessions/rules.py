@@ -17,8 +17,6 @@ Attributes = Mapping[str, Any]
 SESSION = ("session.id", "gen_ai.conversation.id")
 """clew and OpenInference; OpenTelemetry's GenAI conventions, as other languages follow them."""
 USER = ("user.id", "enduser.id")
-MASKED = "__REDACTED__"
-"""What OpenInference's instrumentations record in place of a value that is not to be."""
 
 KINDS: Mapping[str, Mapping[str, str]] = {
     # OpenInference's instrumentations: all six frameworks, and those for JavaScript and Java.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from clew.sessions.masked import is_masked
 from clew.sessions.model import Call, Turn
 from clew.sessions.signals.languages import guess, known
-from clew.sessions.signals.masked import is_masked
 from clew.sessions.signals.own_words import own_words
 from clew.sessions.signals.phrases import LANGUAGES, STRONG, WEAK, Hit, Language, language
 from clew.sessions.signals.tokens import Sentence, is_character, is_word, sentences

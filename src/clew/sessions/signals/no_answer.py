@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from clew.sessions.masked import is_masked
 from clew.sessions.model import Call, Turn
 from clew.sessions.signals.conversation import Conversation, Exchange
 from clew.sessions.signals.finding import TurnFinding, shortened
-from clew.sessions.signals.masked import is_masked
 
 _CUT = frozenset(
     {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"}

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from clew.sessions.masked import is_masked
 from clew.sessions.signals.conversation import Conversation, calls_of_tools
 from clew.sessions.signals.finding import TurnFinding, shortened
-from clew.sessions.signals.masked import is_masked
 
 _SAME_CALLS = 3
 _MIN_CALLS = 5

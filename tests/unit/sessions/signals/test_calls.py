@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from clew.sessions.masked import MARK
 from clew.sessions.model import Call, Message, ToolRequest
-from clew.sessions.signals.masked import MARK
 from clew.sessions.signals.usual import Usual, usual
 from tests.unit.sessions.signals.making import call, found, names, turn
 

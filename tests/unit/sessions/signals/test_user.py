@@ -3,7 +3,7 @@
 import pytest
 from openinference.instrumentation.config import REDACTED_VALUE
 
-from clew.sessions.signals.masked import MARK
+from clew.sessions.masked import MARK
 from clew.sessions.signals.scores import scores
 from tests.unit.sessions.signals.making import conversation, found, names, said_by_user
 
