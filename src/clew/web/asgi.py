@@ -79,11 +79,7 @@ class SessionMiddleware:
         if not ids:
             await self.app(scope, receive, send)
             return
-        # Where ids have come with the request, the spans that a middleware around this one makes of
-        # messages need those of the block instead. uvicorn's requests are kept apart anyway.
-        if not current():
-            server = ContextOfServer()
-            receive, send = server.outside(receive), server.outside(send)
+        receive, send = _outside(receive, send)
         with RequestSession(ids), remember_request_context():
             await self.app(scope, receive, send)
 
@@ -98,6 +94,22 @@ class SessionMiddleware:
             except Exception:  # The boundary to the application, and its own source
                 contain(READING_IDS)
         return ids
+
+
+def _outside(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Return both so that a server does not start another request of a connection in this session.
+
+    Where ids have come with the request, the spans that a middleware around this one makes of
+    messages need those of the block instead. uvicorn's requests are kept apart anyway.
+    """
+    try:
+        if current():
+            return receive, send
+        server = ContextOfServer()
+        return server.outside(receive), server.outside(send)
+    except Exception:
+        contain("keeping the requests of a connection apart")
+        return receive, send
 
 
 def _is_feedback(scope: Scope, path: str) -> bool:
