@@ -157,3 +157,12 @@ SELECT session_id, 200 / -1 AS a, 200 % -3 AS b, turns / -1 AS c, turns & 1 AS d
     ~turns AS f, (turns & 4) > 0 AS g
 FROM sessions
 ORDER BY session_id;
+SELECT user_id, sum(errors > 0) * 1.0 / count(*) AS a, total(turns) / 2 AS b, total(errors) * 100 /
+    count(*) AS c, avg(errors > 0) / 3 AS d, sum(coalesce(cost, 0)) / count(*) AS e, sum((turns > 2) +
+    1) / 2 AS f
+FROM sessions
+GROUP BY user_id
+ORDER BY user_id;
+SELECT session_id, CASE WHEN turns > 2 THEN 1 ELSE 2.5 END / 2.0 AS a
+FROM sessions
+ORDER BY session_id;

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from sqlglot import exp
 
 from clew.sessions.engines.clickhouse_meaning import rewritten_for_clickhouse
+from clew.sessions.engines.dividing import is_uncertain
 from clew.sessions.engines.errors import UnsupportedError
 from clew.sessions.engines.schema import PUBLIC
 
@@ -44,9 +45,18 @@ _DIFFERENT = (
 )
 
 
+def make_types_plain(query: exp.Query) -> None:
+    """Change what only SQLite has in *query*, so that the types of what it selects can be known."""
+    for node in _inside_first(query):
+        if isinstance(node, exp.Anonymous):
+            node.replace(_total(node))
+    _make_numbers_of_conditions(query)
+
+
 def rewritten(query: exp.Query, dialect: str) -> exp.Query:
     """Change *query*, whose types are known: in *dialect* it shall mean what it does in SQLite."""
-    _make_numbers_of_conditions(query)
+    if any(map(is_uncertain, query.find_all(exp.Div))):
+        raise _unsupported("a division of what is a whole number in some rows only")
     for node in _inside_first(query):
         new = _rewritten(node, dialect)
         if new is not node:
@@ -316,7 +326,7 @@ def _length(node: exp.Expression, dialect: str) -> exp.Expression:
     return exp.Anonymous(this=name, expressions=[node.this])
 
 
-def _anonymous(node: exp.Expression, _: str) -> exp.Expression:
+def _total(node: exp.Expression) -> exp.Expression:
     if node.name.lower() != "total" or len(node.expressions) != 1:
         raise _unsupported(f"{node.name}()")
     total = exp.Sum(this=exp.Cast(this=node.expressions[0], to=exp.DataType.build("double")))
@@ -362,7 +372,6 @@ _REWRITTEN: dict[type[exp.Expression], Callable[[exp.Expression, str], exp.Expre
     exp.BitwiseNot: _bits,
     exp.StrPosition: _position,
     exp.Length: _length,
-    exp.Anonymous: _anonymous,
     exp.Limit: _limit,
     exp.Literal: _number,
 }

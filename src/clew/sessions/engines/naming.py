@@ -30,8 +30,8 @@ _HIGHER = frozenset({TokenType.R_PAREN, TokenType.END})
 def note_names(query: exp.Query, sql: str) -> None:
     """Note at each column of *query*, which is that of *sql*, how its name is written."""
     for definition in query.find_all(exp.CTE):
-        _give_names(_first(definition.this), definition.args["alias"])
-    first = _first(query)
+        _give_names(first_select(definition.this), definition.args["alias"])
+    first = first_select(query)
     texts = list(_selected(sql))
     for select in query.find_all(exp.Select):
         own = texts if select is first and len(texts) == len(select.expressions) else []
@@ -63,13 +63,13 @@ def _note(node: exp.Expression, place: int, text: str) -> None:
 
 def names_of(query: exp.Query) -> list[str]:
     """Return the names that SQLite gives the columns of *query*, which is qualified."""
-    select = _first(query)
-    return [_name(it, select) for it in select.expressions]
+    select, definitions = first_select(query), list(query.root().find_all(exp.CTE))
+    return [_name(it, select, definitions) for it in select.expressions]
 
 
 def tell_apart(query: exp.Query) -> None:
     """Give each column of *query* another name: ClickHouse does not take two of one name."""
-    select, seen = _first(query), set[str]()
+    select, seen = first_select(query), set[str]()
     for node in select.expressions:
         name, number = node.alias_or_name, 1
         while name in seen:
@@ -80,38 +80,49 @@ def tell_apart(query: exp.Query) -> None:
             node.set("alias", exp.to_identifier(name, quoted=True))
 
 
-def _first(query: exp.Query) -> exp.Query:
+def first_select(query: exp.Query) -> exp.Query:
     """Return the SELECT by which the columns of *query* are named."""
     while isinstance(query, exp.SetOperation):
         query = query.this.unnest()
     return query
 
 
-def _name(node: exp.Expression, select: exp.Query) -> str:
+def _name(node: exp.Expression, select: exp.Query, definitions: Sequence[exp.CTE]) -> str:
     alias = node.args.get("alias")
     if isinstance(alias, exp.Identifier) and _WRITTEN in alias.meta:
         return str(alias.meta[_WRITTEN])
     column = node.unalias().unnest()
     if not isinstance(column, exp.Column):
         return str(node.alias_or_name)
-    for source in _sources(column.table, select):
-        for other in source.expressions:
-            if other.alias_or_name == column.name:
-                return _name(other, source)
+    for origin, source in origins_of(column, select, definitions):
+        return _name(origin, source, definitions)
     return str(column.name)
 
 
-def _sources(name: str, select: exp.Query) -> Iterator[exp.Query]:
+def origins_of(
+    column: exp.Column, select: exp.Query, definitions: Sequence[exp.CTE]
+) -> Iterator[tuple[exp.Expression, exp.Query]]:
+    """Yield what *column* of *select* is made of, and where, if that is not a view.
+
+    Those of common table expressions are in *definitions*.
+    """
+    for source in _sources(column.table, select, definitions):
+        for other in source.expressions:
+            if other.alias_or_name == column.name:
+                yield other, source
+
+
+def _sources(name: str, select: exp.Query, definitions: Sequence[exp.CTE]) -> Iterator[exp.Query]:
     """Yield the query that *select* calls *name*, if it is not a view."""
-    for source in select.find_all(exp.Table, exp.Subquery):
-        parent = source.parent
-        if source.alias_or_name != name or parent is None or parent.parent is not select:
+    for part in select.iter_expressions():
+        source = part.this if isinstance(part, exp.From | exp.Join) else None
+        if source is None or source.alias_or_name != name:
             continue
         if isinstance(source, exp.Subquery):
-            yield _first(source.this)
-        for definition in select.root().find_all(exp.CTE):
+            yield first_select(source.this)
+        for definition in definitions:
             if isinstance(source, exp.Table) and definition.alias == source.name:
-                yield _first(definition.this)
+                yield first_select(definition.this)
 
 
 def _selected(sql: str) -> Iterator[str]:

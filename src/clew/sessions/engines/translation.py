@@ -18,7 +18,7 @@ from sqlglot.schema import MappingSchema
 from clew.sessions.engines.clickhouse_meaning import check_overflow
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import UnsupportedError
-from clew.sessions.engines.meaning import rewritten
+from clew.sessions.engines.meaning import make_types_plain, rewritten
 from clew.sessions.engines.naming import names_of, note_names, tell_apart
 from clew.sessions.engines.parsing import Parameters, parsed, unanswerable
 from clew.sessions.engines.parts import session_part
@@ -208,6 +208,7 @@ def _finished(query: exp.Query, dialect: str) -> tuple[list[str], set[str]]:
 def _with_meaning(query: exp.Query, schema: MappingSchema, dialect: str) -> list[str]:
     try:
         qualify(query, schema=schema, dialect="sqlite", quote_identifiers=True)
+        make_types_plain(query)
         annotate_types(query, schema=schema, dialect="sqlite")
     except SqlglotError as error:
         raise unanswerable(str(error).replace("\n", " ")) from error

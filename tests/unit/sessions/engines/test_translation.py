@@ -15,6 +15,7 @@ from clew.sessions.engines.schema import PUBLIC
 from clew.sessions.engines.translation import sessions_of, translated, window_of
 
 CASE = "CASE WHEN 1 THEN 2 END"
+MIXED = "CASE WHEN turns THEN 1 ELSE 2.5 END"
 DIALECTS = ("duckdb", "clickhouse", "spark")
 
 
@@ -52,6 +53,16 @@ def test_what_is_no_question_is_refused(sql, said):
     "sql",
     [
         "SELECT round(cost, 2) FROM sessions",
+        f"SELECT {MIXED} / 2 FROM sessions",
+        f"SELECT (1 + {MIXED}) / turns FROM sessions",
+        f"SELECT 3 / -{MIXED} FROM sessions",
+        f"SELECT sum({MIXED}) / 2 FROM sessions",
+        f"SELECT a / 2 FROM (SELECT {MIXED} AS a FROM sessions)",
+        f"WITH b AS (SELECT {MIXED} AS a FROM sessions) SELECT max(a) / 2 FROM b",
+        f"SELECT (SELECT {MIXED} FROM sessions) / 2",
+        "SELECT max(cost, turns) / 2 FROM sessions",
+        "SELECT iif(cost, cost, 1) / 2 FROM sessions",
+        "SELECT coalesce(cost, turns) / 2 FROM sessions",
         "SELECT json_extract(attributes, '$.a') FROM spans",
         "SELECT group_concat(model) FROM spans",
         "SELECT strftime('%Y', first_ns) FROM sessions",
@@ -79,6 +90,25 @@ def test_what_is_no_question_is_refused(sql, said):
 def test_what_would_mean_something_else_is_refused_by_name(sql):
     with pytest.raises(UnsupportedError, match="does not mean the same on every engine"):
         translate(sql)
+
+
+@pytest.mark.parametrize(
+    "selected",
+    [
+        "coalesce(cost, 0) / 2",
+        "sum(coalesce(cost, 0)) / count(*)",
+        "sum(cost) / max(sum(turns), 1)",
+        "sum(errors > 0) * 1.0 / count(*)",
+        "CASE WHEN turns THEN 1 ELSE 0 END * 100.0 / 3",
+        "avg(coalesce(cost, 1)) / 2",
+        "sum(turns + 1) / 2",
+        f"{MIXED} / 2.0",
+        f"{MIXED} / friction",
+        f"total({MIXED}) / 2",
+    ],
+)
+def test_a_division_that_is_certain_is_answered(selected):
+    assert translate(f"SELECT {selected} FROM sessions").sql
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
