@@ -158,7 +158,7 @@ SELECT session_id, 200 / -1 AS a, 200 % -3 AS b, turns / -1 AS c, turns & 1 AS d
 FROM sessions
 ORDER BY session_id;
 SELECT user_id, sum(errors > 0) * 1.0 / count(*) AS a, total(turns) / 2 AS b, total(errors) * 100 /
-    count(*) AS c, avg(errors > 0) / 3 AS d, sum(coalesce(cost, 0)) / count(*) AS e, sum((turns > 2) +
+    count(*) AS c, avg(errors > 0) / 3 AS d, sum(coalesce(cost, 0.0)) / count(*) AS e, sum((turns > 2) +
     1) / 2 AS f
 FROM sessions
 GROUP BY user_id
