@@ -4,7 +4,9 @@ A module whose name begins with ``_`` is no command. One whose name would be a k
 ends with ``_``, which is not part of the command's name.
 """
 
+import errno
 import sqlite3
+import sys
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, NoReturn
@@ -15,6 +17,9 @@ from clew.core.errors import ClewError
 
 _INTERRUPTED = 130
 """The status of a command that Ctrl-C has ended."""
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class _Commands(click.Group):
@@ -28,6 +33,17 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(f"{__name__}.{module}").command
         return command
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Say in one line that what is written to cannot take it, as a full disk cannot."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            place = f" {error.filename}" if error.filename else ""
+            click.echo(f"Error: cannot write{place}: {error.strerror}", err=True)
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; say what is wrong in one line where clew or SQLite knows it."""

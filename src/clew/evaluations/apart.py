@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from clew.context.api import isolated
 
@@ -16,6 +15,9 @@ def apart() -> Iterator[None]:
     Instrumentors make no spans in it, OpenInference's included. A span that somebody starts by hand
     begins a trace of its own, and carries no id, not even the default one.
     """
+    # OpenTelemetry loads its propagators with it, and fails where one of them is not installed.
+    from opentelemetry.instrumentation.utils import suppress_instrumentation
+
     token = attach(Context())
     try:
         with isolated(), suppress_instrumentation():

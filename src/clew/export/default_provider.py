@@ -195,7 +195,9 @@ def _check_endpoint() -> None:
     for variable in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
         if endpoint := _variable(variable):
             if not _is_url(endpoint):
-                message = f"{variable}={endpoint!r} is not a URL; write http://host:4318"
+                _, at, place = endpoint.rpartition("@")
+                shown = f"***@{place}" if at else endpoint  # There may be a password before it.
+                message = f"{variable}={shown!r} is not a URL; write http://host:4318"
                 raise _Unusable(message)
             return
 

@@ -1,6 +1,13 @@
 """``clew settings --json``: every variable, for programs, without secrets."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FULL = Path("/dev/full")
 
 
 def test_every_setting_is_listed_and_no_secret_is_shown(clew, path):
@@ -11,3 +18,17 @@ def test_every_setting_is_listed_and_no_secret_is_shown(clew, path):
     assert settings["CLEW_STORE"]["value"] == str(path)
     assert settings["CLEW_EXIT_TIMEOUT"]["fault"]
     assert not settings["CLEW_ONLY"]["set"]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no device that is full")
+@pytest.mark.parametrize("arguments", [["--help"], ["settings"]], ids=" ".join)
+def test_what_cannot_be_written_is_told_in_a_line(arguments):
+    command = [sys.executable, "-m", "clew", *arguments]
+    with FULL.open("w") as full:
+        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "Error: cannot write: No space left on device\n"
+
+
+def test_a_propagator_that_is_not_installed_stops_no_command_that_needs_none(clew):
+    assert "evaluate" in clew("--help", OTEL_PROPAGATORS="b3").stdout

@@ -21,6 +21,8 @@ BEGIN = """
         def handle_request(self, request):
             found = super().handle_request(request)
             body = found.read().replace(b"response.incomplete", b"response.failed")
+            error = b'"error":{"code":"server_error","message":"gone"}'
+            body = body.replace(b'"error":null', error)
             return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
 
     def read(**options):
@@ -60,6 +62,9 @@ def test_a_streamed_response_that_is_cut_has_its_answer_and_its_tokens(program):
             content = "llm.output_messages.0.message.contents.0.message_content.text"
             assert span.attributes[content] == "A short", dict(span.attributes)
             assert finish_reason(span.attributes) == "max_output_tokens"
+            failed = end == "response.failed"
+            assert span.status.is_ok is not failed, span.status
+            assert span.status.description == ("server_error: gone" if failed else None)
     uninstrument_all()
     assert recorder.warnings == [], recorder.warnings
     """
@@ -78,5 +83,6 @@ def test_upstream_still_takes_only_what_is_completed(program):
             (span,) = recorder.models()
             assert "llm.token_count.total" not in span.attributes
             assert "output.value" not in span.attributes
+            assert span.status.is_ok
     """
     )

@@ -95,12 +95,14 @@ def test_ids_on_every_span_of_every_library(instrumented, collector):
         ({"OTEL_TRACES_EXPORTER": "fenix"}, "OTEL_TRACES_EXPORTER=fenix"),
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "opentelemetry-exporter-zipkin"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"}, "is not a URL"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "ada:s3cret@local:4318"}, "'***@local:4318' is not a URL"),
     ],
 )
 def test_without_a_working_exporter_spans_go_to_standard_error(instrumented, environment, message):
     done = instrumented(ONE_SPAN, **environment)
     assert done.out == "the application runs\n"
     assert sum(message in line for line in done.complaints) == 1
+    assert "s3cret" not in done.err
     assert [it for it in done.complaints if not it.startswith("clew")] == []
     (span,) = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
     assert span["name"] == "manual"
