@@ -238,6 +238,8 @@ def _told(result: Result) -> Iterator[str]:
     """Yield lines that say what became of the spans."""
     already = f"; it had {number_of(result.already, 'span')} already" if result.already else ""
     yield f"Exported {number_of(result.exported, 'span')} to {result.to}{already}."
+    if result.note:
+        yield result.note
     if result.annotated is not None:
         yield f"It was given {number_of(result.annotated, 'evaluation')} as annotations."
     if result.rejected:
