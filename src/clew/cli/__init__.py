@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from clew.cli._closed_streams import ClosedStreamError, stand_in
 from clew.core.errors import ClewError
 
 _INTERRUPTED = 130
@@ -36,8 +37,12 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Say in one line that what is written to cannot take it, as a full disk cannot."""
+        stand_in()
         try:
             return super().main(*args, **options)
+        except ClosedStreamError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(1)
         except OSError as error:
             if error.errno not in _FULL:
                 raise

@@ -3,11 +3,11 @@
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
@@ -76,14 +76,14 @@ def command(*, files: tuple[Path, ...], store: Path, as_json: bool) -> None:
 def _add(writer: Writer, file: Path) -> _Result:
     """Add the spans in one file; what cannot be used is reported in the result."""
     result = _Result("standard input" if str(file) == "-" else str(file))
-    with _readable(file) as path:
-        try:
+    try:
+        with _readable(file) as path:
             for records in _batches(read_spans(path, result.report)):
                 new = writer.add(records)
                 result.new += new
                 result.already += len(records) - new
-        except FormatError as error:
-            result.error = str(error)
+    except FormatError as error:
+        result.error = str(error)
     return result
 
 
@@ -106,13 +106,23 @@ def _batches(records: Iterable[SpanRecord]) -> Iterator[list[SpanRecord]]:
 @contextmanager
 def _readable(file: Path) -> Iterator[Path]:
     """Yield a file that can be read from its beginning several times."""
-    if str(file) != "-":
+    is_standard_input = str(file) == "-"
+    if not is_standard_input and not file.is_fifo():
         yield file
         return
     with NamedTemporaryFile(prefix="clew-import-") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
+        with nullcontext(sys.stdin.buffer) if is_standard_input else _opened(file) as pipe:
+            shutil.copyfileobj(pipe, copy)
         copy.flush()
         yield Path(copy.name)
+
+
+def _opened(pipe: Path) -> BinaryIO:
+    try:
+        return pipe.open("rb")
+    except OSError as error:
+        message = f"{pipe} cannot be read: {error}"
+        raise FormatError(message) from error
 
 
 def _told(result: _Result) -> Iterator[str]:

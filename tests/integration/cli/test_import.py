@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+from threading import Thread
 
 import pytest
 
@@ -39,6 +41,18 @@ def test_several_files_compressed_ones_and_a_pipe(clew, tmp_path):
         f"{two}: 3 new spans, 3 already there",
         "standard input: 3 new spans",
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_that_has_a_name(clew, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = gzip.compress(to_json(turn()))
+    # As a shell makes of `<(zcat spans.gz)`. Who opens it waits for the other one.
+    thread = Thread(target=pipe.write_bytes, args=(content,), daemon=True)
+    thread.start()
+    assert clew("import", pipe).stdout == f"{pipe}: 3 new spans\n"
+    thread.join()
 
 
 def test_what_was_exported_comes_back_unchanged(clew, filled, tmp_path):

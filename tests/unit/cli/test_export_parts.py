@@ -1,7 +1,6 @@
 """What an export remembers, and how it waits for an endpoint."""
 
 import socket
-import sqlite3
 import time
 from array import array
 from contextlib import closing
@@ -20,6 +19,7 @@ from clew.cli.export.addresses import is_url, traces_url, without_password
 from clew.cli.export.delivered import Delivered
 from clew.cli.export.errors import ExportError
 from clew.cli.export.otlp import Endpoint, Outcome
+from clew.store.database import in_memory
 from tests.support.conversation_spans import turn
 
 BATCHES = st.lists(st.sets(st.integers(1, 40), min_size=1), max_size=6)
@@ -27,9 +27,7 @@ BATCHES = st.lists(st.sets(st.integers(1, 40), min_size=1), max_size=6)
 
 @pytest.fixture(scope="module")
 def store():
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute("CREATE TABLE progress (name, value)")
-        connection.execute("INSERT INTO progress VALUES ('identity', 7)")
+    with closing(in_memory()) as connection:
         yield connection
 
 

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from clew.cli._options import (
     time_of_copy,
 )
 from clew.cli.export.addresses import is_url
+from clew.cli.export.errors import ExportError
 from clew.cli.export.result import Folder, Result, Source
 from clew.cli.export.selection import all_spans, sessions_like, spans_in, spans_of
 from clew.core.wording import number_of
@@ -64,6 +66,9 @@ def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> Map
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
             message = "write NAME=VALUE"  # Not what was given: it may be a secret.
+            raise click.BadParameter(message)
+        if not (text.isascii() and text.isprintable()):
+            message = "a header has only the characters of ASCII, and no line breaks"
             raise click.BadParameter(message)
         pairs[name.strip()] = value.strip()
     return pairs
@@ -174,14 +179,17 @@ def _export(
     endpoint, headers = address
     if endpoint is not None:
         return runs.to_otlp(source, Endpoint(endpoint, headers), state)
-    if isinstance(file, Folder):
-        return runs.to_lake(source, file.path, state)
-    path = Path(str(file))
-    if to == "parquet":
-        return runs.to_parquet(source, path)
     if str(file) == "-":
         return runs.to_standard_output(source)
-    return runs.to_json_lines(source, path, state)
+    try:
+        if isinstance(file, Folder):
+            return runs.to_lake(source, file.path, state)
+        write = runs.to_parquet if to == "parquet" else partial(runs.to_json_lines, state=state)
+        return write(source, Path(str(file)))
+    except OSError as error:
+        place = file.path if isinstance(file, Folder) else file
+        message = f"{place} cannot be written: {error.strerror or error}"
+        raise ExportError(message) from error
 
 
 def _to_phoenix(
@@ -238,6 +246,8 @@ def _told(result: Result) -> Iterator[str]:
     """Yield lines that say what became of the spans."""
     already = f"; it had {number_of(result.already, 'span')} already" if result.already else ""
     yield f"Exported {number_of(result.exported, 'span')} to {result.to}{already}."
+    if result.note:
+        yield result.note
     if result.annotated is not None:
         yield f"It was given {number_of(result.annotated, 'evaluation')} as annotations."
     if result.rejected:

@@ -2,16 +2,22 @@
 
 So an export that was interrupted goes on where it stopped, and one that is repeated sends only what
 is new, whichever sessions each of them chose.
+
+Spans are noted by their numbers in the store, which a store that is restored from a copy gives to
+other spans. So of the last span, and of the last evaluation, it is noted what they were.
 """
 
 import os
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Self
 
 from clew.cli.export.errors import ExportError
+from clew.cli.export.numbers import content_of, is_given
+from clew.evaluations.stored import FIRST
 from clew.store.database import transaction
 
 _FORM = """
@@ -35,9 +41,22 @@ CREATE TABLE IF NOT EXISTS delivered (
     last INTEGER NOT NULL,
     PRIMARY KEY (target, first)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS last_one (
+    target INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    content TEXT,
+    PRIMARY KEY (target, id)
+) WITHOUT ROWID;
 """
-# The first and the last id of spans that were delivered, each without a gap between them; and the
-# same of those that are in a file, as soon as that is there.
+# The first and the last id of spans that were delivered, each without a gap between them; the same
+# of those that are in a file, as soon as that is there; and what the last of them are in the store.
+_LAST = """
+SELECT last, content FROM (
+    SELECT max(last) AS last FROM delivered WHERE target = :target AND first < :first
+    UNION ALL SELECT max(last) FROM delivered WHERE target = :target AND first >= :first
+)
+LEFT JOIN last_one ON target = :target AND id = last WHERE last IS NOT NULL
+"""
 
 
 class Delivered:
@@ -50,11 +69,14 @@ class Delivered:
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=0.2)
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._spans = store
             self.store = _identity(store)
             with transaction(self._connection):
                 for statement in _FORM.split(";\n"):
                     self._connection.execute(statement)
                 self._target, self.size, self.next_size = self._row(self.store, name)
+                self.is_of_later_store = any(starmap(self._is_other, self._last()))
+                """Whether the store was restored from a copy that is older than what is noted."""
         except (sqlite3.Error, OSError) as error:
             raise ExportError(_explained(path, error)) from error
 
@@ -83,6 +105,7 @@ class Delivered:
         with transaction(self._connection):
             for first, last in _ranges(ids):
                 self._add(first, last)
+            self._note_last()
             self._set_sizes(size, size)
 
     def announce(self, size: int) -> None:
@@ -105,6 +128,7 @@ class Delivered:
             for file, first, last in self._connection.execute(query, (self._target,)).fetchall():
                 if exists(file):
                     self._add(first, last)
+            self._note_last()
             self._connection.execute("DELETE FROM announced WHERE target = ?", (self._target,))
 
     def any(self) -> bool:
@@ -113,10 +137,39 @@ class Delivered:
         return bool(self._connection.execute(query, (self._target,)).fetchone()[0])
 
     def forget(self) -> None:
-        """Forget all that was delivered: the target is no longer there."""
+        """Forget all that was delivered: the target, or the store, is no longer what it was."""
         with transaction(self._connection):
             self._connection.execute("DELETE FROM delivered WHERE target = ?", (self._target,))
+            self._note_last()
             self._set_sizes(0, 0)
+        self.is_of_later_store = False
+
+    def refuse_later_store(self, place: Path) -> None:
+        """Raise an error if what is at *place* is of the store as it no longer is."""
+        if self.is_of_later_store:
+            message = (
+                f"{place} has spans that the store no longer has: it was restored from a copy. "
+                "It is left as it is; name another one"
+            )
+            raise ExportError(message)
+
+    def _last(self) -> list[tuple[int, str | None]]:
+        """Return the number of the last span and evaluation, with what they were if it is known."""
+        return self._connection.execute(_LAST, {"target": self._target, "first": FIRST}).fetchall()
+
+    def _is_other(self, number: int, known: str | None) -> bool:
+        found = content_of(self._spans, number)
+        if found is None or known is None:
+            return not is_given(self._spans, number)
+        return found != known
+
+    def _note_last(self) -> None:
+        last = [
+            (self._target, number, content_of(self._spans, number) or known)
+            for number, known in self._last()
+        ]
+        self._connection.execute("DELETE FROM last_one WHERE target = ?", (self._target,))
+        self._connection.executemany("INSERT INTO last_one VALUES (?, ?, ?)", last)
 
     def _set_sizes(self, size: int, next_size: int) -> None:
         self._connection.execute(

@@ -25,6 +25,7 @@ class JsonLines:
             what = "was changed since" if delivered.size else "is there already"
             message = f"{path} {what}, and is left as it is; name another file"
             raise ExportError(message)
+        delivered.refuse_later_store(path)
         self._file = path.open("ab")
         self._file.truncate(delivered.size)
 

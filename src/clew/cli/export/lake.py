@@ -25,9 +25,10 @@ class Lake:
     def __init__(self, folder: Path, delivered: Delivered) -> None:
         """Find out what an interrupted export has completed."""
         self._folder, self._delivered = folder, delivered
-        delivered.settle(lambda file: (folder / file).exists())
         if next(folder.glob("day=*"), None) is None:
             delivered.forget()
+        delivered.refuse_later_store(folder)
+        delivered.settle(lambda file: (folder / file).exists())
         if not delivered.any() and next(folder.glob(f"day=*/{self._name}-*.parquet"), None):
             message = (
                 f"{folder} has files of this store already, and it is not known what is in them; "

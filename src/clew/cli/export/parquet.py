@@ -27,6 +27,8 @@ _ROWS_PER_READ = 1000
 _ROWS_PER_GROUP = 50_000
 _TEXT_PER_GROUP = 32_000_000
 """A group is kept in memory until it is written: of long conversations, fewer rows."""
+_MAGIC = b"PAR1"
+"""What a Parquet file begins with."""
 _STATUSES = ("UNSET", "OK", "ERROR")
 _COLUMNS = {
     "day": "date32",
@@ -64,8 +66,11 @@ _ATTRIBUTES = list(_COLUMNS).index("attributes")
 def write(source: Source, path: Path, wrote: Callable[[int], None]) -> int:
     """Write what is exported to *path*, at once when it is complete; return how many rows.
 
-    *wrote* is told of each number of rows that have been written.
+    *wrote* is told of each number of rows that have been written. A file that is no Parquet is left
+    as it is, as is what is no file.
     """
+    path = path.resolve()  # A link stays, and what it names is replaced.
+    _refuse_others(path)
     days = by_day_and_session(source.connection, source.spans)
     ids = array("q", (number for day in sorted(days) for number in days[day]))
     ordered = Source(source.connection, ids, source.evaluations)
@@ -76,6 +81,19 @@ def write(source: Source, path: Path, wrote: Callable[[int], None]) -> int:
     finally:
         partial.unlink(missing_ok=True)
     return written
+
+
+def _refuse_others(path: Path) -> None:
+    if not path.exists():
+        return
+    if not path.is_file():
+        message = f"{path} is no regular file, and is left as it is; name another one"
+        raise ExportError(message)
+    with path.open("rb") as file:
+        start = file.read(len(_MAGIC))
+    if start and start != _MAGIC:
+        message = f"{path} is there already, is no Parquet, and is left as it is; name another file"
+        raise ExportError(message)
 
 
 def partial_of(path: Path) -> Path:

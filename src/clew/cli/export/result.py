@@ -24,6 +24,8 @@ class Result:
     """What the target said of those."""
     annotated: int | None = None
     """Evaluations that Phoenix has taken as annotations."""
+    note: str = ""
+    """What else there is to know."""
     error: str = ""
     """What ended the export too early."""
 

@@ -25,6 +25,9 @@ from clew.store.record import SpanRecord
 _PER_BATCH = 512
 _PER_INSERT = 5000
 """Each insert makes a file for each day in ClickHouse, which likes few and large ones."""
+_RESTORED = (
+    "The store was restored from a copy since the last export: what the target had is sent again."
+)
 _REFUSALS = 3
 """After so many batches of which no span was taken, there is no hope for the next one."""
 
@@ -32,8 +35,12 @@ _REFUSALS = 3
 def to_otlp(source: Source, endpoint: Endpoint, state: Path, kind: str = "otlp") -> Result:
     """Send what the endpoint has not been given; note each batch once it was answered."""
     with Delivered(state, source.connection, f"{kind} {endpoint.name}") as delivered:
+        result = Result(endpoint.name)
+        if delivered.is_of_later_store:
+            result.note = _RESTORED
+            delivered.forget()
         missing = delivered.missing(source.ids)
-        result = Result(endpoint.name, already=len(source.ids) - len(missing))
+        result.already = len(source.ids) - len(missing)
         outcome = Outcome()
         refusals = 0
         try:
@@ -67,6 +74,8 @@ def _without(source: Source, ids: "array[int]", refused: Sequence[SpanRecord]) -
 def to_clickhouse(source: Source, target: ClickHouse, state: Path) -> Result:
     """Insert what the table does not have; note what it has, many spans at a time."""
     with Delivered(state, source.connection, f"clickhouse {target.name}") as delivered:
+        if delivered.is_of_later_store:
+            delivered.forget()  # The table itself says what it has.
         missing = delivered.missing(source.ids)
         result = Result(target.name, already=len(source.ids) - len(missing))
         waiting = array("q")

@@ -1,0 +1,45 @@
+"""Stands in for a standard stream that is closed, so that who reads or writes it is told."""
+
+import io
+import sys
+from typing import NoReturn
+
+
+class ClosedStreamError(OSError):
+    """A standard stream is closed, and was to be read or written."""
+
+
+class _Closed(io.TextIOBase):
+    encoding = "utf-8"
+    errors = "strict"
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @property
+    def buffer(self) -> NoReturn:
+        self._refuse()
+
+    def read(self, _: int | None = -1) -> NoReturn:
+        self._refuse()
+
+    def readline(self, _: int = -1) -> NoReturn:  # type: ignore[override]  # returns nothing
+        self._refuse()
+
+    def write(self, _: str) -> NoReturn:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        message = f"{self._name} is closed"
+        raise ClosedStreamError(message)
+
+
+def stand_in() -> None:
+    """Stand in for standard input and output where Python has found none.
+
+    Nobody needs standard error: what is to be said there is not said.
+    """
+    if sys.stdin is None:
+        sys.stdin = _Closed("standard input")
+    if sys.stdout is None:
+        sys.stdout = _Closed("standard output")
