@@ -11,6 +11,7 @@ from typing import Any
 
 from clew.core.errors import ClewError, ConfigurationError
 from clew.core.project_file import project_table
+from clew.core.wording import error_text
 from clew.evaluations.evaluators import Evaluator
 
 
@@ -100,16 +101,16 @@ def _module(place: str, folder: Path) -> ModuleType:
             message = f"there is no module {error.name!r} in {folder}, and none is installed"
             raise EvaluatorNotFoundError(message) from error
         raise EvaluatorNotFoundError(_why(place, error)) from error
-    except ClewError:
+    except (ClewError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # SystemExit, too: the file may be a script.
         raise EvaluatorNotFoundError(_why(place, error)) from error
 
 
-def _why(place: str, error: Exception) -> str:
+def _why(place: str, error: BaseException) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f" ({frame.filename}, line {frame.lineno})"
-    return f"{place} cannot be imported: {type(error).__name__}: {error}{where}"
+    return f"{place} cannot be imported: {error_text(error)}{where}"
 
 
 def _module_of_file(path: Path) -> ModuleType:

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TypeVar
 
 from clew.core.errors import EvaluationError
+from clew.core.wording import error_text
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.judging.models import JudgeError
@@ -183,12 +184,7 @@ class Work:
         while True:
             await self._pace.wait()
             try:
-                return await it(*target.subject)
-            except asyncio.CancelledError as error:
-                if (task := asyncio.current_task()) is None or task.cancelling():
-                    raise
-                message = f"evaluator {it.name!r} was cancelled, and not by the run"
-                raise EvaluationError(message) from error
+                return await _answer(it, target)
             except Exception as error:
                 seconds = delay(error, attempt) if attempt <= self._limits.retries else None
                 if seconds is None:
@@ -213,7 +209,7 @@ class Work:
         self._tell()
 
     async def _failed(self, unit: Unit, it: Evaluator, target: Target, error: Exception) -> None:
-        told = f"{type(error).__name__}: {error}"
+        told = error_text(error)
         await self._in_store(lambda: self._store.record_error(unit, it, target, told))
         span = target.span_id or target.root_id
         self.run.add_failure(Failure(it.name, unit.session_id, target.trace_id, span, told))
@@ -284,6 +280,22 @@ class Work:
             run = self.run
             done = min(self._done, self._total)
             self._progress(Progress(done, self._total, run.made, run.failed, run.cost))
+
+
+async def _answer(it: Evaluator, target: Target) -> Evaluation | None:
+    """Call an evaluator once; what would end more than the call is an error as any other."""
+    try:
+        return await it(*target.subject)
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except asyncio.CancelledError as error:
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
+        message = f"evaluator {it.name!r} was cancelled, and not by the run"
+        raise EvaluationError(message) from error
+    except BaseException as error:  # As sys.exit, click, argparse and pytest.skip raise them.
+        message = f"evaluator {it.name!r} raised {error_text(error)}"
+        raise EvaluationError(message) from error
 
 
 def _merged(candidates: Iterable[Candidate]) -> list[Candidate]:
