@@ -260,7 +260,7 @@ def _until_signalled(watch: Watch, line: _Line) -> Iterator[list[int]]:
 
 
 def _leave(status: int) -> NoReturn:
-    """End the process: a function that runs in a thread cannot be ended, and would be waited for."""
+    """End the process. A function that runs in a thread cannot be ended, and would be awaited."""
     if not status:  # SystemExit in a task of the evaluator's own, which asyncio lets through.
         _terminal.write("Stopped: an evaluator has ended the event loop", err=True)
     sys.stdout.flush()

@@ -13,7 +13,7 @@ import pytest
 from clew import evaluations
 from clew.evaluations import Evaluation, evaluate, evaluator
 from clew.evaluations.running.budget import Budget
-from clew.evaluations.running.pace import delay, told_to_wait
+from clew.evaluations.running.pace import Pace, delay, told_to_wait
 from clew.evaluations.running.watching import Watch
 from clew.evaluations.running.work import Limits
 from clew.sessions.store import SessionStore
@@ -140,6 +140,44 @@ def test_a_rate_holds_from_one_look_of_a_watch_to_the_next(store):
     asyncio.run(looks())
     assert len(begun) == 3
     assert begun[-1] - begun[0] > 2 / 2 - 0.1
+
+
+def test_a_call_that_waits_for_its_turn_does_not_begin_once_it_is_stopped(store):
+    begun = []
+
+    async def stopped():
+        watch = Watch(store.path, [noted], Limits(rate=0.001))
+        stops.append(watch.stop)
+        return await asyncio.wait_for(watch.once(), 60)
+
+    stops = []
+
+    @evaluator
+    async def noted(session):
+        begun.append(session.id)
+        stops[0]("enough")
+        return 1
+
+    run = asyncio.run(stopped())
+    assert (run.made, run.stopped, len(begun)) == (1, "enough", 1)
+
+
+def test_what_a_provider_asks_for_holds_for_calls_that_wait_for_their_turn():
+    begun = []
+
+    async def calls():
+        pace, stopping = Pace(100), asyncio.Event()
+
+        async def call():
+            await pace.wait(stopping)
+            begun.append(monotonic())
+            if len(begun) == 2:
+                pace.hold(0.5)
+
+        await asyncio.gather(*(call() for _ in range(4)))
+
+    asyncio.run(calls())
+    assert begun[2] - begun[1] > 0.4
 
 
 def costing(dollars, numbers=None):

@@ -36,19 +36,30 @@ class Pace:
     def __init__(self, rate: float | None) -> None:
         self._seconds = 0.0 if rate is None else 1 / rate
         self._next = 0.0
+        self._held_until = 0.0
 
-    async def wait(self) -> None:
-        """Wait until the next call may begin."""
-        now = monotonic()
-        begin = max(self._next, now)
-        if self._seconds or begin > now:
+    async def wait(self, stopping: asyncio.Event) -> None:
+        """Wait until the next call may begin, but no longer than until all is *stopping*."""
+        begin = -1.0
+        # What was asked for while this call was waiting is kept, too, and the rate after that.
+        while begin < self._held_until and not stopping.is_set():
+            now = monotonic()
+            begin = max(self._next, self._held_until, now)
             self._next = begin + self._seconds
-        if begin > now:
-            await asyncio.sleep(begin - now)
+            if begin > now:
+                await happens_within(stopping, begin - now)
 
     def hold(self, seconds: float) -> None:
         """Let no call begin for so many *seconds*: a provider has asked for that."""
-        self._next = max(self._next, monotonic() + seconds)
+        self._held_until = max(self._held_until, monotonic() + seconds)
+
+
+async def happens_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait so long, but no longer than until *event* happens; return whether it did."""
+    try:
+        return await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
 
 
 def delay(error: BaseException, attempt: int) -> float | None:
