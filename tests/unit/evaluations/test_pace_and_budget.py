@@ -3,10 +3,12 @@
 import asyncio
 from collections import Counter
 from contextlib import closing
+from email.message import Message
 from email.utils import formatdate
 from itertools import count, pairwise
 from time import monotonic, time
 from types import SimpleNamespace
+from urllib.error import HTTPError, URLError
 
 import pytest
 
@@ -105,6 +107,53 @@ def test_errors_of_clients_are_told_by_what_they_are():
     assert delay(wrapped, 1) == told_to_wait(wrapped) == 3
     wrapped.__cause__.__cause__ = wrapped
     assert told_to_wait(ValueError()) == 0
+
+
+class AnsweredError(Exception):
+    """As those of boto3, urllib, aiohttp and Google, with the attributes that they have."""
+
+    def __init__(self, **attributes):
+        super().__init__()
+        vars(self).update(attributes)
+
+
+def of_boto3(status, **headers):
+    return {"ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers}}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HTTPError("http://127.0.0.1", 503, "busy", Message(), None),
+        URLError(ConnectionRefusedError(111, "refused")),
+        AnsweredError(response=of_boto3(429)),
+        AnsweredError(status=429, headers={}),
+        AnsweredError(code=503, status="UNAVAILABLE"),
+        type("ClientConnectorError", (type("ClientConnectionError", (OSError,), {}),), {})(),
+    ],
+)
+def test_other_clients_are_understood(error):
+    assert delay(error, 1) is not None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HTTPError("http://127.0.0.1", 404, "gone", Message(), None),
+        URLError("unknown url type"),
+        AnsweredError(response=of_boto3(400)),
+        AnsweredError(response={"Error": {}}),
+        AnsweredError(status=401),
+        AnsweredError(code=1006),
+    ],
+)
+def test_and_what_would_fail_again_there(error):
+    assert delay(error, 1) is None
+
+
+def test_what_other_clients_are_told_to_wait():
+    assert told_to_wait(AnsweredError(response=of_boto3(429, **{"retry-after": "3"}))) == 3
+    assert told_to_wait(AnsweredError(status=429, headers={"retry-after": "4"})) == 4
 
 
 def test_calls_begin_no_faster_than_they_may(store):
