@@ -106,6 +106,19 @@ def test_a_failure_is_told_and_the_rest_is_done(clew, filled, evals):
     assert {it["session_id"] for it in told["failures"]} == {"chat-42", "chat-43", "other"}
 
 
+def test_a_file_that_is_imported_as_a_module_as_well_is_one(clew, filled, tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").touch()
+    (tmp_path / "app" / "evals.py").write_text(EVALS)
+    (tmp_path / "app" / "more.py").write_text("from app.evals import short\n")
+    for named in (["app/evals.py:short", "app/more.py"], ["app/more.py", "app/evals.py:short"]):
+        told = json.loads(clew("evaluate", "--json", "--again", *named).stdout)
+        assert set(told["evaluators"]) == {"short"}
+    (tmp_path / "other.py").write_text(EVALS)
+    told = clew("evaluate", "app/evals.py:short", "other.py:short", status=1).stderr
+    assert "two evaluators are named 'short'" in told
+
+
 def test_an_evaluator_that_exits_has_failed(clew, filled, path, tmp_path):
     """As argparse, click and quit() do."""
     (tmp_path / "exits.py").write_text(
