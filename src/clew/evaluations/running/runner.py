@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Evaluators = Evaluator | Iterable[Evaluator]
 _NO_TIME = timedelta(0)
 _MICROSECOND = timedelta(microseconds=1)
+_SECONDS_BETWEEN_SIGNALS = 0.2
+"""How often a thread that waits looks whether it was interrupted."""
 
 
 def evaluate(
@@ -203,6 +205,8 @@ def _to_the_end(work: Coroutine[Any, Any, Run]) -> Run:
     thread = Thread(target=run, name="clew-evaluate", daemon=True)
     thread.start()
     try:
+        while not made.done():  # Ctrl-C may reach another thread, and on Windows wakes none.
+            wait([made], _SECONDS_BETWEEN_SIGNALS)
         return made.result()
     except BaseException:
         if not made.done():  # Ctrl-C: the thread would go on, and ask models, unseen.
