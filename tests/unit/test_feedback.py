@@ -54,6 +54,14 @@ def stored(exporter, tmp_path):
         store.close()
 
 
+def test_it_is_kept_whoever_says_it(tracer, stored):
+    user = "u" * 256
+    assert clew.feedback(score=0, session_id="chat-42", user_id=user)
+    with stored(*turn()) as store:
+        (found,) = evaluations.current(store, session_id="chat-42")
+        assert (found.identifier, found.label) == (user, "bad")
+
+
 def test_later_it_is_about_the_session(tracer, exporter, stored):
     assert clew.feedback(score=0, comment="That is my old address.", session_id="chat-42")
     (span,) = exporter.get_finished_spans()

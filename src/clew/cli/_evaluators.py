@@ -11,6 +11,7 @@ from typing import Any
 
 from clew.core.errors import ClewError, ConfigurationError
 from clew.core.project_file import project_table
+from clew.core.wording import error_text
 from clew.evaluations.evaluators import Evaluator
 
 
@@ -25,10 +26,26 @@ def find_evaluators(named: Sequence[str]) -> list[Evaluator]:
         folder, named = _configured()
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-    found: dict[int, Evaluator] = {}
+    found: list[Evaluator] = []
     for name in named:
-        found |= {id(it): it for it in _find(name, folder)}  # One may be named twice.
-    return list(found.values())
+        for it in _find(name, folder):
+            if not any(_is_same(it, other) for other in found):  # One may be named twice.
+                found.append(it)
+    return found
+
+
+def _is_same(one: Evaluator, other: Evaluator) -> bool:
+    """Whether they are one, or made of one function, whose file was loaded under two names."""
+    if one is other:
+        return True
+    modules = [getattr(it.function, "__module__", None) for it in (one, other)]
+    return modules[0] != modules[1] and _written(one) == _written(other) is not None
+
+
+def _written(it: Evaluator) -> tuple[Any, ...] | None:
+    """Return its name, and what its function is made of: the code, and the file that has it."""
+    code = getattr(it.function, "__code__", None)
+    return None if code is None else (it.name, code, code.co_filename)
 
 
 def _configured() -> tuple[Path, list[str]]:
@@ -100,26 +117,27 @@ def _module(place: str, folder: Path) -> ModuleType:
             message = f"there is no module {error.name!r} in {folder}, and none is installed"
             raise EvaluatorNotFoundError(message) from error
         raise EvaluatorNotFoundError(_why(place, error)) from error
-    except ClewError:
+    except (ClewError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # SystemExit, too: the file may be a script.
         raise EvaluatorNotFoundError(_why(place, error)) from error
 
 
-def _why(place: str, error: Exception) -> str:
+def _why(place: str, error: BaseException) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f" ({frame.filename}, line {frame.lineno})"
-    return f"{place} cannot be imported: {type(error).__name__}: {error}{where}"
+    return f"{place} cannot be imported: {error_text(error)}{where}"
 
 
 def _module_of_file(path: Path) -> ModuleType:
     if not path.is_file():
         message = f"there is no file {path}"
         raise EvaluatorNotFoundError(message)
-    known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return known
-    name = path.stem if known is None else f"_evaluators_{path.stem}"
+    imported: dict[str, Any] = dict(sys.modules)
+    for known in imported.values():  # As a module of a package, too.
+        if isinstance(known, ModuleType) and vars(known).get("__file__") == str(path):
+            return known
+    name = path.stem if path.stem not in sys.modules else f"_evaluators_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         message = f"{path} is no Python file"

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -140,11 +140,8 @@ def command(
                 else:
                     await watched.once(again=again)
             except asyncio.CancelledError:
-                # A function that is running in a thread cannot be ended, and would be waited for.
                 _tell(watched.run, line, as_json=as_json)
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status[0])
+                _leave(status[0])
             if not watch:
                 _tell(watched.run, line, as_json=as_json)
         return watched.run, status[0]
@@ -260,6 +257,15 @@ def _until_signalled(watch: Watch, line: _Line) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process. A function that runs in a thread cannot be ended, and would be awaited."""
+    if not status:  # SystemExit in a task of the evaluator's own, which asyncio lets through.
+        _terminal.write("Stopped: an evaluator has ended the event loop", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status or 1)
 
 
 def _tell(run: Run, line: _Line, *, as_json: bool, indent: int | None = 2) -> None:

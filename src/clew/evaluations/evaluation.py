@@ -7,15 +7,16 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
+from clew.context import ids
 from clew.core.errors import EvaluationError
 
 MAX_NAME = 200
-"""Characters of a name, a kind, an identifier and a label."""
+"""Characters of a name, a kind and a label."""
 MAX_EXPLANATION = 50_000
 _MAX_TEXTS = {
     "name": MAX_NAME,
     "annotator_kind": MAX_NAME,
-    "identifier": MAX_NAME,
+    "identifier": ids.MAX_LENGTH,  # It may be the id of a user.
     "label": MAX_NAME,
     "version": MAX_NAME,
     "explanation": MAX_EXPLANATION,
@@ -85,10 +86,18 @@ def check(given: Evaluation) -> None:
     _check_numbers(given)
     _check_target(given)
     try:
-        json.dumps(dict(given.metadata))
+        metadata_json(given.metadata)
     except (TypeError, ValueError) as error:
         message = f"metadata={given.metadata!r:.80} cannot be written as a JSON object: {error}"
         raise EvaluationError(message) from None
+
+
+def metadata_json(metadata: Mapping[str, object]) -> str:
+    """Return *metadata* as JSON, which has no NaN and no infinity: they become null."""
+    text = json.dumps(dict(metadata))
+    if "NaN" in text or "Infinity" in text:
+        text = json.dumps(json.loads(text, parse_constant=lambda _: None))
+    return text
 
 
 def _check_text(name: str, value: Any, limit: int) -> None:

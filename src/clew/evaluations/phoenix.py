@@ -4,11 +4,13 @@ Phoenix reads no evaluations from spans. It has one annotation for each name and
 session, a trace or a span, which a later one replaces: so it is given those that count.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from clew.evaluations.evaluation import Evaluation
+from clew.core.wording import error_text
+from clew.evaluations.evaluation import Evaluation, metadata_json
 
 _AT_ONCE = 100
 _SECONDS = 30.0
@@ -19,6 +21,10 @@ _MOST_REASONS = 5
 
 IsOnlyTurn = Callable[[bytes], bool]
 """Whether a trace is one turn. In Phoenix, a turn is a trace."""
+
+
+class _UnsupportedError(Exception):
+    """Phoenix, or its client, takes no annotations of a kind; the message is the reason."""
 
 
 def log_annotations(
@@ -42,9 +48,12 @@ def log_annotations(
     taken = 0
     reasons: dict[str, None] = {}
     for target, annotations in several.items():
-        for start in range(0, len(annotations), _AT_ONCE):
-            part = annotations[start : start + _AT_ONCE]
-            taken += _log(client, target, part, until, reasons)
+        try:
+            for start in range(0, len(annotations), _AT_ONCE):
+                part = annotations[start : start + _AT_ONCE]
+                taken += _log(client, target, part, until, reasons)
+        except _UnsupportedError as error:
+            reasons[str(error)] = None
     return taken, list(reasons)[:_MOST_REASONS]
 
 
@@ -70,7 +79,10 @@ def _annotation(it: Evaluation, is_only_turn: IsOnlyTurn) -> tuple[str, dict[str
         "annotator_kind": it.annotator_kind if known else "CODE",
         "identifier": it.identifier,
         "result": {key: value for key, value in said.items() if value is not None},
-        "metadata": {**it.metadata, **{key: it for key, it in more.items() if it is not None}},
+        "metadata": {
+            **json.loads(metadata_json(it.metadata)),  # A NaN in one would be refused.
+            **{key: it for key, it in more.items() if it is not None},
+        },
     }
 
 
@@ -101,16 +113,20 @@ def _answer(client: Any, target: str, part: Sequence[dict[str, Any]], until: flo
     """Return why Phoenix does not take these; None if it does. It may still be storing spans."""
     import httpx  # As the client does.
 
-    log = getattr(getattr(client, f"{target}s"), f"log_{target}_annotations")
     while True:
         try:
+            log = getattr(getattr(client, f"{target}s"), f"log_{target}_annotations")
             log(**{f"{target}_annotations": list(part)}, sync=True)
         except httpx.HTTPStatusError as error:
             reason = f"{error.response.status_code} {error.response.text[:200]}".strip()
             if error.response.status_code != _NOT_FOUND or time.monotonic() > until:
                 return reason
             time.sleep(0.2)
-        except httpx.HTTPError as error:
-            return f"{type(error).__name__}: {error}"
+        except Exception as error:
+            # A client that is too old has no such function, and a Phoenix that is, an error for it.
+            names = {it.__name__ for it in type(error).__mro__}
+            if names & {"AttributeError", "PhoenixException"}:
+                raise _UnsupportedError(error_text(error)) from error
+            return error_text(error)
         else:
             return None

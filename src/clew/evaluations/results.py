@@ -9,7 +9,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from clew.evaluations import on_engines
-from clew.evaluations.evaluation import Evaluation, check
+from clew.evaluations.evaluation import Evaluation, check, metadata_json
 from clew.sessions import carried
 from clew.sessions.store import SessionStore
 from clew.store.database import connect, explained, transaction
@@ -143,7 +143,7 @@ def _row(it: Evaluation) -> Sequence[Any]:
         None if it.score is None else float(it.score),
         None if it.label is None else _storable(it.label),
         None if it.explanation is None else _storable(it.explanation),
-        json.dumps(dict(it.metadata)),
+        metadata_json(it.metadata),
         time_ns() if it.made_ns is None else it.made_ns,
         _storable(it.version),
         it.seen,

@@ -33,13 +33,19 @@ def _shown(value: object) -> str:
 
 
 def _made(value: object, name: str) -> Evaluation:
-    if isinstance(value, bool):
-        return Evaluation(name, score=float(value), label="yes" if value else "no")
+    if isinstance(value, bool) or _is_numpy_bool(value):
+        return Evaluation(name, score=float(bool(value)), label="yes" if value else "no")
     if isinstance(value, Real):
         return Evaluation(name, score=_as_float(value))
     if isinstance(value, str):
         return Evaluation(name, label=str.__str__(value))  # A member of an enum's value.
     raise EvaluationError(WHAT_TO_RETURN)
+
+
+def _is_numpy_bool(value: object) -> bool:
+    """Whether it is a bool of NumPy's, which is no bool of Python's."""
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    return kind == "b" and getattr(value, "shape", None) == ()
 
 
 def _completed(given: Evaluation, name: str) -> Evaluation:

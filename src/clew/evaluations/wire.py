@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 import clew
-from clew.evaluations.evaluation import Evaluation, check
+from clew.evaluations.evaluation import Evaluation, check, metadata_json
 from clew.sessions.carriers import carried_by
 from clew.spans import evaluation_attributes as wire
 from clew.spans.evaluation_attributes import Result
@@ -79,7 +79,7 @@ def _carrier(
         it.explanation,
         it.annotator_kind,
         it.identifier,
-        json.dumps(dict(it.metadata)) if it.metadata else "",
+        metadata_json(it.metadata) if it.metadata else "",
         it.version,
     )
     attributes: dict[str, Any] = {wire.KIND: wire.CARRIER_KIND}

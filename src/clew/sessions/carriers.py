@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from clew.context import ids
 from clew.sessions import rules
 from clew.sessions.json_values import first, index, is_object, parse, text
 from clew.spans import evaluation_attributes as wire
@@ -30,13 +31,13 @@ _KEY = re.compile(
     re.ASCII,
 )
 MAX_NAME = 200
-"""Characters of a name, a label, a kind and an identifier."""
+"""Characters of a name, a label and a kind."""
 MAX_EXPLANATION = 50_000
 _TEXTS = {
     "label": MAX_NAME,
     "explanation": MAX_EXPLANATION,
     "annotator_kind": MAX_NAME,
-    "identifier": MAX_NAME,
+    "identifier": ids.MAX_LENGTH,  # It may be the id of a user.
 }
 _EMPTY = {"annotator_kind": "CODE", "identifier": ""}
 _OF_MESSAGES = frozenset(KINDS.index(it) for it in ("SERVER", "PRODUCER", "CONSUMER"))

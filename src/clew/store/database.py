@@ -200,6 +200,16 @@ def _use_write_ahead_log(connection: sqlite3.Connection, timeout: float) -> None
             return
 
 
+def is_busy(error: BaseException) -> bool:
+    """Whether *error* says that another process is using the store, which passes."""
+    known = error.__cause__ if isinstance(error, StoreError) else error
+    return isinstance(known, sqlite3.OperationalError) and _says_busy(str(known))
+
+
+def _says_busy(reason: str) -> bool:
+    return "locked" in reason or "busy" in reason
+
+
 def explained(path: Path | str, error: Exception) -> StoreError:
     """Return an error that says what can be done about *error*."""
     reason = str(error).partition("\n")[0]
@@ -213,7 +223,7 @@ def explained(path: Path | str, error: Exception) -> StoreError:
         return StoreError(
             f"{path} is damaged, or is no store ({reason}); move it away, {elsewhere}"
         )
-    if "locked" in reason or "busy" in reason:
+    if _says_busy(reason):
         return StoreError(f"the store {path} is being written by another process ({reason})")
     if "full" in reason:
         return StoreError(f"there is no space for {path} ({reason}); free some, {elsewhere}")

@@ -106,6 +106,49 @@ def test_a_failure_is_told_and_the_rest_is_done(clew, filled, evals):
     assert {it["session_id"] for it in told["failures"]} == {"chat-42", "chat-43", "other"}
 
 
+def test_a_file_that_is_imported_as_a_module_as_well_is_one(clew, filled, tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").touch()
+    (tmp_path / "app" / "evals.py").write_text(EVALS)
+    (tmp_path / "app" / "more.py").write_text("from app.evals import short\n")
+    for named in (["app/evals.py:short", "app/more.py"], ["app/more.py", "app/evals.py:short"]):
+        told = json.loads(clew("evaluate", "--json", "--again", *named).stdout)
+        assert set(told["evaluators"]) == {"short"}
+    (tmp_path / "other.py").write_text(EVALS)
+    told = clew("evaluate", "app/evals.py:short", "other.py:short", status=1).stderr
+    assert "two evaluators are named 'short'" in told
+
+
+def test_an_evaluator_that_exits_has_failed(clew, filled, path, tmp_path):
+    """As argparse, click and quit() do."""
+    (tmp_path / "exits.py").write_text(
+        "import sys\n"
+        "from clew.evaluations import evaluator\n"
+        "@evaluator\n"
+        "def exits(session):\n"
+        "    return sys.exit(0) if session.id == 'other' else True\n"
+    )
+    done = clew("evaluate", "exits.py", status=1)
+    assert "exits failed for other: EvaluationError: evaluator 'exits' raised SystemExit: 0" in (
+        done.stderr
+    )
+    assert {it[0] for it in current(path)} == {"chat-42", "chat-43"}
+
+
+def test_a_task_that_ends_the_event_loop_is_told(clew, filled, tmp_path):
+    (tmp_path / "exits.py").write_text(
+        "import asyncio, sys\n"
+        "from clew.evaluations import evaluator\n"
+        "async def leave():\n"
+        "    sys.exit(0)\n"
+        "@evaluator\n"
+        "async def exits(session):\n"
+        "    await asyncio.create_task(leave())\n"
+    )
+    done = clew("evaluate", "exits.py", status=1)
+    assert "Stopped: an evaluator has ended the event loop" in done.stderr
+
+
 def test_as_many_functions_as_are_allowed_run_at_a_time(clew, path, tmp_path):
     """However few processors there are."""
     with closing(connect(path, create=True)) as connection:
@@ -141,11 +184,13 @@ def test_it_stops_at_the_budget(clew, filled, evals):
         ("evals:plain", "no evaluator: decorate it with @evaluator"),
         ("json", "there is no evaluator in json: decorate a function"),
         ("wrong.py", "wrong.py cannot be imported: NameError: name 'missing' is not defined"),
+        ("script.py", "script.py cannot be imported: SystemExit: 0 ("),
         (None, "no evaluator is named: name one, as in clew evaluate app/evals.py:resolved"),
     ],
 )
 def test_what_is_no_evaluator_is_named(clew, filled, evals, tmp_path, named, message):
     (tmp_path / "wrong.py").write_text("x = 1\nmissing\n")
+    (tmp_path / "script.py").write_text("import sys\nsys.exit(0)\n")
     told = clew("evaluate", *filter(None, [named]), status=1).stderr
     assert message in told
     assert named != "wrong.py" or "line 2" in told

@@ -58,6 +58,15 @@ def test_what_a_function_may_return(session, value, expected):
     assert (made.session_id, made.trace_id, made.root_id, made.span_id) == ("", None, None, None)
 
 
+def test_a_bool_of_numpy_is_one(session):
+    numpy = pytest.importorskip("numpy")
+    for value, expected in ((numpy.True_, (1.0, "yes", None)), (numpy.False_, (0.0, "no", None))):
+        made = judged(evaluator(name="it")(returning(value)), session)
+        assert said(made) == ("it", *expected)
+    with pytest.raises(EvaluationError, match="a ndarray: return a bool"):
+        judged(evaluator(name="it")(returning(numpy.array([True]))), session)
+
+
 def test_none_is_unknown(session):
     assert judged(evaluator(name="it")(returning(None)), session) is None
 

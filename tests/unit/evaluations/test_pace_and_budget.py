@@ -3,17 +3,19 @@
 import asyncio
 from collections import Counter
 from contextlib import closing
+from email.message import Message
 from email.utils import formatdate
 from itertools import count, pairwise
 from time import monotonic, time
 from types import SimpleNamespace
+from urllib.error import HTTPError, URLError
 
 import pytest
 
 from clew import evaluations
 from clew.evaluations import Evaluation, evaluate, evaluator
 from clew.evaluations.running.budget import Budget
-from clew.evaluations.running.pace import delay, told_to_wait
+from clew.evaluations.running.pace import Pace, delay, told_to_wait
 from clew.evaluations.running.watching import Watch
 from clew.evaluations.running.work import Limits
 from clew.sessions.store import SessionStore
@@ -107,6 +109,53 @@ def test_errors_of_clients_are_told_by_what_they_are():
     assert told_to_wait(ValueError()) == 0
 
 
+class AnsweredError(Exception):
+    """As those of boto3, urllib, aiohttp and Google, with the attributes that they have."""
+
+    def __init__(self, **attributes):
+        super().__init__()
+        vars(self).update(attributes)
+
+
+def of_boto3(status, **headers):
+    return {"ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers}}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HTTPError("http://127.0.0.1", 503, "busy", Message(), None),
+        URLError(ConnectionRefusedError(111, "refused")),
+        AnsweredError(response=of_boto3(429)),
+        AnsweredError(status=429, headers={}),
+        AnsweredError(code=503, status="UNAVAILABLE"),
+        type("ClientConnectorError", (type("ClientConnectionError", (OSError,), {}),), {})(),
+    ],
+)
+def test_other_clients_are_understood(error):
+    assert delay(error, 1) is not None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HTTPError("http://127.0.0.1", 404, "gone", Message(), None),
+        URLError("unknown url type"),
+        AnsweredError(response=of_boto3(400)),
+        AnsweredError(response={"Error": {}}),
+        AnsweredError(status=401),
+        AnsweredError(code=1006),
+    ],
+)
+def test_and_what_would_fail_again_there(error):
+    assert delay(error, 1) is None
+
+
+def test_what_other_clients_are_told_to_wait():
+    assert told_to_wait(AnsweredError(response=of_boto3(429, **{"retry-after": "3"}))) == 3
+    assert told_to_wait(AnsweredError(status=429, headers={"retry-after": "4"})) == 4
+
+
 def test_calls_begin_no_faster_than_they_may(store):
     begun = []
 
@@ -140,6 +189,44 @@ def test_a_rate_holds_from_one_look_of_a_watch_to_the_next(store):
     asyncio.run(looks())
     assert len(begun) == 3
     assert begun[-1] - begun[0] > 2 / 2 - 0.1
+
+
+def test_a_call_that_waits_for_its_turn_does_not_begin_once_it_is_stopped(store):
+    begun = []
+
+    async def stopped():
+        watch = Watch(store.path, [noted], Limits(rate=0.001))
+        stops.append(watch.stop)
+        return await asyncio.wait_for(watch.once(), 60)
+
+    stops = []
+
+    @evaluator
+    async def noted(session):
+        begun.append(session.id)
+        stops[0]("enough")
+        return 1
+
+    run = asyncio.run(stopped())
+    assert (run.made, run.stopped, len(begun)) == (1, "enough", 1)
+
+
+def test_what_a_provider_asks_for_holds_for_calls_that_wait_for_their_turn():
+    begun = []
+
+    async def calls():
+        pace, stopping = Pace(100), asyncio.Event()
+
+        async def call():
+            await pace.wait(stopping)
+            begun.append(monotonic())
+            if len(begun) == 2:
+                pace.hold(0.5)
+
+        await asyncio.gather(*(call() for _ in range(4)))
+
+    asyncio.run(calls())
+    assert begun[2] - begun[1] > 0.4
 
 
 def costing(dollars, numbers=None):

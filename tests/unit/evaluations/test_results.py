@@ -146,6 +146,21 @@ def test_what_cannot_be_kept_is_named(store, wrong, message):
         evaluations.add(store, Evaluation(**given))
 
 
+def test_what_json_cannot_say_becomes_null(store):
+    metadata = {"mean": float("nan"), "NaN": "Infinity", "most": [float("inf"), 1]}
+    evaluations.add(store, Evaluation("a", score=1, session_id="s", metadata=metadata))
+    (found,) = evaluations.history(store)
+    assert found.metadata == {"mean": None, "NaN": "Infinity", "most": [None, 1]}
+    (row,) = store.sql("SELECT json_extract(metadata, '$.most[1]') AS most FROM evaluations")
+    assert row["most"] == 1
+
+
+def test_an_identifier_may_be_as_long_as_an_id_of_a_user(store):
+    evaluations.add(store, Evaluation("a", score=1, session_id="s", identifier="u" * 256))
+    with pytest.raises(EvaluationError, match="identifier has 257 characters; at most 256"):
+        evaluations.add(store, Evaluation("a", score=1, session_id="s", identifier="u" * 257))
+
+
 def test_halves_of_characters_are_replaced(store):
     given = Evaluation("a", label="\ud83d", explanation="x\udc00", session_id="s\ud800")
     evaluations.add(store, given)

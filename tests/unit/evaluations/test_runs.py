@@ -154,6 +154,14 @@ def test_a_session_is_judged_when_it_is_quiet(tmp_path, write):
         assert evaluate(store, asked.evaluator, quiet=timedelta(seconds=5)).made == 1
 
 
+def test_a_session_whose_clock_is_ahead_is_judged_unless_it_has_to_be_quiet(tmp_path, write):
+    write(turn("ahead", start=time_ns() + 600 * SECOND))
+    with SessionStore(tmp_path / "spans.db") as store:
+        asked = Asked()
+        assert evaluate(store, asked.evaluator, quiet=timedelta(seconds=5)).waiting == 1
+        assert evaluate(store, asked.evaluator).made == 1
+
+
 def test_a_late_result_of_an_old_state_does_not_replace_a_newer_one(store, write):
     reached, go_on = Event(), Event()
 

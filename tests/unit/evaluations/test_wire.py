@@ -26,7 +26,12 @@ TRACE, ROOT, SPAN = b"t" * 16, b"r" * 8, b"s" * 8
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NAMES = WORDS.filter(str.strip)
 METADATA = st.dictionaries(
-    WORDS, st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS
+    WORDS,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | WORDS,
 )
 TARGETS = st.sampled_from(
     [

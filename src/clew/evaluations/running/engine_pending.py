@@ -144,7 +144,7 @@ class EnginePending:
             for it in self._evaluators.values():
                 if not self._is_pending(state, it, now_ns):
                     found.fresh[it.name] += state.targets(it)
-                elif state.last_ns + quiet_ns <= now_ns:
+                elif quiet_ns == 0 or state.last_ns + quiet_ns <= now_ns:
                     names.add(it.name)
                 else:
                     found.waiting[it.name] += 1

@@ -1,22 +1,25 @@
 """Pace: how fast evaluators are called, and when a call that failed is made again."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from secrets import randbelow
 from time import monotonic, time
 from typing import Any
 
 _TRANSIENT = frozenset({408, 409, 425, 429})
-_SERVER_ERROR = 500
+_HTTP, _SERVER_ERROR = range(100, 600), 500
 _TRANSIENT_NAMES = frozenset(
     {
         "APIConnectionError",
         "APITimeoutError",
+        "ClientConnectionError",
         "ConnectError",
         "ConnectionError",
         "ConnectTimeout",
+        "ConnectTimeoutError",
         "ReadTimeout",
+        "ReadTimeoutError",
         "ServiceUnavailableError",
         "Timeout",
         "TimeoutException",
@@ -36,19 +39,30 @@ class Pace:
     def __init__(self, rate: float | None) -> None:
         self._seconds = 0.0 if rate is None else 1 / rate
         self._next = 0.0
+        self._held_until = 0.0
 
-    async def wait(self) -> None:
-        """Wait until the next call may begin."""
-        now = monotonic()
-        begin = max(self._next, now)
-        if self._seconds or begin > now:
+    async def wait(self, stopping: asyncio.Event) -> None:
+        """Wait until the next call may begin, but no longer than until all is *stopping*."""
+        begin = -1.0
+        # What was asked for while this call was waiting is kept, too, and the rate after that.
+        while begin < self._held_until and not stopping.is_set():
+            now = monotonic()
+            begin = max(self._next, self._held_until, now)
             self._next = begin + self._seconds
-        if begin > now:
-            await asyncio.sleep(begin - now)
+            if begin > now:
+                await happens_within(stopping, begin - now)
 
     def hold(self, seconds: float) -> None:
         """Let no call begin for so many *seconds*: a provider has asked for that."""
-        self._next = max(self._next, monotonic() + seconds)
+        self._held_until = max(self._held_until, monotonic() + seconds)
+
+
+async def happens_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait so long, but no longer than until *event* happens; return whether it did."""
+    try:
+        return await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
 
 
 def delay(error: BaseException, attempt: int) -> float | None:
@@ -73,20 +87,43 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__
+        reason = getattr(error, "reason", None)  # urllib has the error of the connection there.
+        error = reason if isinstance(reason, BaseException) else error.__cause__
 
 
 def _is_transient(error: BaseException) -> bool:
-    status: Any = getattr(error, "status_code", None)
-    if status is None:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(status, int):
+    status = next((it for it in _statuses(error) if isinstance(it, int) and it in _HTTP), None)
+    if status is not None:
         return status in _TRANSIENT or status >= _SERVER_ERROR
     return any(it.__name__ in _TRANSIENT_NAMES for it in type(error).__mro__)
 
 
+def _statuses(error: BaseException) -> Iterator[Any]:
+    """Yield what may be the status of an answer, where clients of models keep it."""
+    response = getattr(error, "response", None)
+    yield getattr(error, "status_code", None)
+    yield getattr(response, "status_code", None)
+    yield _answered(response).get("HTTPStatusCode")
+    yield getattr(error, "status", None)
+    yield getattr(error, "code", None)
+
+
+def _answered(response: Any) -> Mapping[str, Any]:
+    """Return what boto3 says about an answer."""
+    found = response.get("ResponseMetadata") if isinstance(response, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _headers(error: BaseException) -> Any:
+    response = getattr(error, "response", None)
+    if isinstance(response, Mapping):
+        return _answered(response).get("HTTPHeaders")
+    found = getattr(response, "headers", None)
+    return getattr(error, "headers", None) if found is None else found
+
+
 def _retry_after(error: BaseException) -> float | None:
-    headers: Any = getattr(getattr(error, "response", None), "headers", None)
+    headers = _headers(error)
     try:
         milliseconds = headers.get("retry-after-ms")
         if milliseconds is not None:

@@ -152,7 +152,7 @@ class Pending:
         )
         chosen = "" if all_of_them else "JOIN wanted USING (session_id)"
         query = f"""
-            SELECT session_id, last_ns + :quiet_ns <= :now_ns, {columns}
+            SELECT session_id, :quiet_ns = 0 OR last_ns + :quiet_ns <= :now_ns, {columns}
             FROM session {chosen} ORDER BY last_ns DESC, session_id
         """
         found = Found([], *(dict.fromkeys((it.name for it in self.evaluators), 0) for _ in "ab"))

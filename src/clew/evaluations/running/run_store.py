@@ -4,6 +4,7 @@ A verdict is bound to what its evaluator can have seen: `Unit.seen` is read befo
 What was said about spans that were deleted meanwhile is not kept.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
@@ -29,6 +30,8 @@ from clew.sessions.store import SessionNotFoundError, SessionStore
 from clew.store.database import connect, transaction
 from clew.store.fork_guard import no_fork
 from clew.store.fork_safe import ForkSafeConnection
+
+logger = logging.getLogger("clew")
 
 _SPANS = (
     "SELECT trace_id, count(*) FROM span WHERE id <= ? "
@@ -229,9 +232,12 @@ class RunStore:
             unit.session.turns.close()
         if (reader := self._reading.pop(unit.session_id, None)) is not None:
             self._readers.append(reader)
-        with transaction(self._connection):
-            for name in unit.names:
-                self.claims.release(self._connection, unit.session_id, name)
+        try:
+            with transaction(self._connection):
+                for name in unit.names:
+                    self.claims.release(self._connection, unit.session_id, name)
+        except sqlite3.OperationalError as error:  # They are given back at the end of the run.
+            logger.debug("clew: a session cannot be given back now: %s", error)
 
     def _is_there(self, unit: Unit, trace: bytes | None) -> bool:
         """Whether nothing was deleted, or given to another session, of what a unit has seen.

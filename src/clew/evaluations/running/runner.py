@@ -3,9 +3,10 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from math import isfinite
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Evaluators = Evaluator | Iterable[Evaluator]
 _NO_TIME = timedelta(0)
 _MICROSECOND = timedelta(microseconds=1)
+_SECONDS_BETWEEN_SIGNALS = 0.2
+"""How often a thread that waits looks whether it was interrupted."""
 
 
 def evaluate(
@@ -184,18 +187,32 @@ def _to_the_end(work: Coroutine[Any, Any, Run]) -> Run:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    made: list[Run] = []
-    raised: list[BaseException] = []
+    made = Future[Run]()
+    cancel = Future[Callable[[], object]]()
+
+    async def interruptible() -> Run:
+        task: Any = asyncio.current_task()
+        cancel.set_result(partial(task.get_loop().call_soon_threadsafe, task.cancel))
+        return await work
 
     def run() -> None:
         try:
-            made.append(asyncio.run(work))
+            made.set_result(asyncio.run(interruptible()))
         except BaseException as error:
-            raised.append(error)
+            made.set_exception(error)
 
+    # To wait for the thread itself would not do: interrupted once, that never waits again.
     thread = Thread(target=run, name="clew-evaluate", daemon=True)
     thread.start()
-    thread.join()
-    with suppress(IndexError):
-        raise raised[0]
-    return made[0]
+    try:
+        while not made.done():  # Ctrl-C may reach another thread, and on Windows wakes none.
+            wait([made], _SECONDS_BETWEEN_SIGNALS)
+        return made.result()
+    except BaseException:
+        if not made.done():  # Ctrl-C: the thread would go on, and ask models, unseen.
+            with suppress(RuntimeError):  # It has just ended.
+                cancel.result()()
+            wait([made])
+        raise
+    finally:
+        thread.join()

@@ -1,6 +1,8 @@
 """Watch: evaluates once, or again and again as conversations go on, until it is told to stop."""
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -8,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.running.budget import Budget
-from clew.evaluations.running.pace import Pace
+from clew.evaluations.running.pace import Pace, happens_within
 from clew.evaluations.running.pending import Pending, Wanted
 from clew.evaluations.running.places import last_span, opener
 from clew.evaluations.running.runs import Figures, ProgressCallback, Run
 from clew.evaluations.running.work import Limits, Work
+from clew.store.database import StoreError, is_busy
 
 if TYPE_CHECKING:
     from clew.evaluations.running.places import Place
+
+logger = logging.getLogger("clew")
 
 _LEAST_SECONDS, _MOST_SECONDS = 0.5, 5.0
 """Between two looks at whether there is something new."""
@@ -47,7 +52,7 @@ class Watch:
         self._pace = Pace(limits.rate)
         self._stopped = asyncio.Event()
         self._work: Work | None = None
-        self._is_held = False
+        self._is_held = self._has_warned = False
         self.run = Run({it.name: Figures() for it in self._evaluators})
         """What came of all passes."""
 
@@ -85,6 +90,20 @@ class Watch:
             self._is_held = bool(self._work.elsewhere)
             self._work = None
 
+    async def _look(self) -> Run | None:
+        """Do what there is to do now; None if another process has been using the store for long."""
+        try:
+            run = await self.once(patient=True)
+        except (sqlite3.OperationalError, StoreError) as error:
+            if not is_busy(error):
+                raise
+            if not self._has_warned:
+                logger.warning("clew: the store cannot be used now, and is tried again: %s", error)
+            self._has_warned = True
+            return None
+        self._has_warned = False
+        return run
+
     async def until_stopped(
         self, told: Callable[[Run], Any], waits: Callable[[], Any] = lambda: None
     ) -> None:
@@ -103,17 +122,10 @@ class Watch:
                 waits()
                 has_said = True
             if last is not None and (is_waiting or last != seen or monotonic() > look_anyway):
-                run = await self.once(patient=True)
-                seen, is_waiting = last, run.waiting > 0 or self._is_held
+                run = await self._look()
+                seen, is_waiting = last, run is None or run.waiting > 0 or self._is_held
                 look_anyway = monotonic() + _LOOKS_ANYWAY
-                if run.made or run.unknown or run.failed:
+                if run is not None and (run.made or run.unknown or run.failed):
                     told(run)
             if not self._stopped.is_set():
-                await _wait(self._stopped, pause)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
+                await happens_within(self._stopped, pause)

@@ -1,23 +1,29 @@
 """Work: does what there is to do for a run, several calls of evaluators at a time."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import TypeVar
 
 from clew.core.errors import EvaluationError
+from clew.core.wording import error_text
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
 from clew.evaluations.judging.models import JudgeError
 from clew.evaluations.running.budget import Budget
-from clew.evaluations.running.pace import Pace, delay, told_to_wait
+from clew.evaluations.running.pace import Pace, delay, happens_within, told_to_wait
 from clew.evaluations.running.pending import Candidate, Wanted
 from clew.evaluations.running.runs import Failure, Figures, Progress, ProgressCallback, Run
 from clew.evaluations.running.units import RunPlace, Target, Unit
+from clew.store.database import is_busy
+
+logger = logging.getLogger("clew")
 
 T = TypeVar("T")
 UNKNOWN = "unknown"
@@ -27,6 +33,9 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 _PATIENCE = 300.0
 """For how many seconds a session that another process evaluates is waited for, if nothing comes of
 it."""
+
+_BUSY_PATIENCE = 300.0
+"""For how many seconds a store that others are using is tried again, for what was paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,11 @@ class Limits:
 
 
 class _StoppedError(Exception):
-    """The run was stopped before a call was tried again."""
+    """The run was stopped before a call began, or was tried again."""
+
+
+class _StoreFailedError(Exception):
+    """The store failed, for a reason that the run raises when what has begun is finished."""
 
 
 class Work:
@@ -72,6 +85,8 @@ class Work:
         self._claimed = deque[Unit]()
         self.elsewhere = list[Candidate]()
         self._done = self._total = 0
+        self._trouble: Exception | None = None
+        self._has_warned = False
         self.run = Run({name: Figures() for name in self._evaluators})
 
     def stop(self, reason: str) -> None:
@@ -85,25 +100,49 @@ class Work:
     ) -> Run:
         """Do what there is to do in the sessions that are *wanted*; return what came of it."""
         try:
-            self._store = await self._in_store(open_store)
+            self._store = await self._in_thread(open_store)
             try:
-                found = await self._in_store(lambda: self._store.find(wanted, quiet_ns))
+                found = await self._in_thread(lambda: self._store.find(wanted, quiet_ns))
                 for name, figures in self.run.of.items():
                     figures.fresh += found.fresh[name]
                     figures.waiting += found.waiting[name]
                 self._candidates.extend(found.candidates)
                 self._total = len(found.candidates)
-                while self._candidates and not self._stopping.is_set():
-                    await self._work_off_candidates()
-                    self._candidates.extend(await self._left_by_others())
+                with suppress(_StoreFailedError):
+                    while self._candidates and not self._stopping.is_set():
+                        await self._work_off_candidates()
+                        self._candidates.extend(await self._left_by_others())
             finally:
                 self._thread.submit(self._store.close).result()
         finally:
             self._thread.shutdown()
+        if self._trouble is not None:
+            raise self._trouble
         return self.run
 
-    async def _in_store(self, function: Callable[[], T]) -> T:
+    async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    async def _in_store(self, function: Callable[[], T], *, is_paid: bool = False) -> T:
+        """Use the store, again and again while others do; if it fails, begin nothing more.
+
+        What *is_paid* for is tried again although the run is stopped.
+        """
+        until = monotonic() + _BUSY_PATIENCE
+        while True:
+            try:
+                return await self._in_thread(function)
+            except Exception as error:
+                waits = self._trouble is None and (is_paid or not self._stopping.is_set())
+                if not (waits and is_busy(error) and monotonic() < until):
+                    if is_paid or not self._stopping.is_set():
+                        self._trouble = self._trouble or error
+                    self._stopping.set()
+                    raise _StoreFailedError from error
+                if not self._has_warned:
+                    logger.warning("clew: verdicts are kept when the store can be used: %s", error)
+                self._has_warned = True
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
     async def _work_off_candidates(self) -> None:
         try:
@@ -114,10 +153,11 @@ class Work:
             raise errors.exceptions[0] from None
 
     async def _work(self) -> None:
-        while (unit := await self._next()) is not None:
-            await self._judge(unit)
-            self._done += 1
-            self._tell()
+        with suppress(_StoreFailedError):
+            while (unit := await self._next()) is not None:
+                await self._judge(unit)
+                self._done += 1
+                self._tell()
 
     async def _next(self) -> Unit | None:
         """Return the next session that is ours; None if there is none, or the run is stopped."""
@@ -144,13 +184,15 @@ class Work:
             if not await self._in_store(lambda: self._store.read(unit)):
                 self.elsewhere.append(Candidate(unit.session_id, unit.names))
                 return
+            found = list[tuple[Evaluator, Target]]()
+            for name in unit.names:
+                it = self._evaluators[name]
+                targets, fresh = await self._in_store(partial(self._store.targets, unit, it))
+                self.run.of[name].fresh += fresh
+                found.extend((it, target) for target in targets)
             async with asyncio.TaskGroup() as group:
-                for name in unit.names:
-                    it = self._evaluators[name]
-                    targets, fresh = await self._in_store(partial(self._store.targets, unit, it))
-                    self.run.of[name].fresh += fresh
-                    for target in targets:
-                        group.create_task(self._judge_target(unit, it, target))
+                for it, target in found:
+                    group.create_task(self._judge_target(unit, it, target))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         finally:
@@ -175,34 +217,34 @@ class Work:
                 return
             finally:
                 await self._budget.settle(it.name, cost)
-            await self._keep(unit, it, target, made)
+            try:
+                await self._keep(unit, it, target, made)
+            except _StoreFailedError as error:
+                self._add_failure(unit, it, target, f"cannot be kept: {error.__cause__}")
 
     async def _called(self, it: Evaluator, target: Target) -> Evaluation | None:
         """Call an evaluator, again if it fails for a reason that may pass."""
         attempt = 1
         while True:
-            await self._pace.wait()
+            await self._pace.wait(self._stopping)
+            if self._stopping.is_set():
+                raise _StoppedError
             try:
-                return await it(*target.subject)
-            except asyncio.CancelledError as error:
-                if (task := asyncio.current_task()) is None or task.cancelling():
-                    raise
-                message = f"evaluator {it.name!r} was cancelled, and not by the run"
-                raise EvaluationError(message) from error
+                return await _answer(it, target)
             except Exception as error:
                 seconds = delay(error, attempt) if attempt <= self._limits.retries else None
                 if seconds is None:
                     raise
                 self._pace.hold(told_to_wait(error))
             attempt += 1
-            if await self._has_stopped(seconds):
-                raise _StoppedError
+            await happens_within(self._stopping, seconds)
 
     async def _keep(
         self, unit: Unit, it: Evaluator, target: Target, made: Evaluation | None
     ) -> None:
         verdict = made or Evaluation(it.name, label=UNKNOWN, annotator_kind=it.kind)
-        if await self._in_store(lambda: self._store.record(unit, it, target, verdict)):
+        record = partial(self._store.record, unit, it, target, verdict)
+        if await self._in_store(record, is_paid=True):
             figures = self.run.of[it.name]
             if verdict.label == UNKNOWN and verdict.score is None:
                 figures.unknown += 1
@@ -213,8 +255,13 @@ class Work:
         self._tell()
 
     async def _failed(self, unit: Unit, it: Evaluator, target: Target, error: Exception) -> None:
-        told = f"{type(error).__name__}: {error}"
-        await self._in_store(lambda: self._store.record_error(unit, it, target, told))
+        told = error_text(error)
+        record = partial(self._store.record_error, unit, it, target, told)
+        with suppress(_StoreFailedError):  # It is tried again in the next run, at the latest.
+            await self._in_store(record, is_paid=True)
+        self._add_failure(unit, it, target, told)
+
+    def _add_failure(self, unit: Unit, it: Evaluator, target: Target, told: str) -> None:
         span = target.span_id or target.root_id
         self.run.add_failure(Failure(it.name, unit.session_id, target.trace_id, span, told))
         self._tell()
@@ -269,21 +316,30 @@ class Work:
             elif monotonic() > until:
                 self.stop(f"another process does not finish {held[0].session_id!r}")
             elif held:
-                await self._has_stopped(_SECONDS_BETWEEN_LOOKS)
+                await happens_within(self._stopping, _SECONDS_BETWEEN_LOOKS)
         return []
-
-    async def _has_stopped(self, seconds: float) -> bool:
-        """Wait so long, but no longer than until the run is stopped; return whether it is."""
-        try:
-            return await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return False
 
     def _tell(self) -> None:
         if self._progress is not None:
             run = self.run
             done = min(self._done, self._total)
             self._progress(Progress(done, self._total, run.made, run.failed, run.cost))
+
+
+async def _answer(it: Evaluator, target: Target) -> Evaluation | None:
+    """Call an evaluator once; what would end more than the call is an error as any other."""
+    try:
+        return await it(*target.subject)
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except asyncio.CancelledError as error:
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
+        message = f"evaluator {it.name!r} was cancelled, and not by the run"
+        raise EvaluationError(message) from error
+    except BaseException as error:  # As sys.exit, click, argparse and pytest.skip raise them.
+        message = f"evaluator {it.name!r} raised {error_text(error)}"
+        raise EvaluationError(message) from error
 
 
 def _merged(candidates: Iterable[Candidate]) -> list[Candidate]:
