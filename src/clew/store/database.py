@@ -14,6 +14,8 @@ from clew.core.install_command import pip_line
 
 _APPLICATION = 0x636C6577
 """SQLite's application id of a store: "clew"."""
+_MAX_LOG = 4_000_000
+"""How many bytes of the log beside the store are kept to be written again, once they are in it."""
 _IGNORE_ALL = "# Conversations are nobody else's business.\n*\n"
 
 
@@ -104,6 +106,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
+@contextmanager
+def patience(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Wait inside at most so many *seconds* for other processes."""
+    (before,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {min(int(seconds * 1000), before)}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {before}")
+
+
 def file_size(connection: sqlite3.Connection) -> int:
     """Return the size of the store in bytes, without what is free in it."""
     (size,) = connection.execute(
@@ -129,7 +142,12 @@ def _make_file(path: Path) -> None:
 def _prepare(
     connection: sqlite3.Connection, path: Path, *, read_only: bool, timeout: float
 ) -> None:
-    for pragma in ("synchronous = NORMAL", "secure_delete = ON", "foreign_keys = OFF"):
+    for pragma in (
+        "synchronous = NORMAL",
+        "secure_delete = ON",
+        "foreign_keys = OFF",
+        f"journal_size_limit = {_MAX_LOG}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     pending = _pending(connection, path)
     if not pending:

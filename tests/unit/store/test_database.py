@@ -137,3 +137,14 @@ def test_a_migration_that_fails_changes_nothing(tmp_path, store, monkeypatch):
         0,
     )
     again.close()
+
+
+def test_the_log_does_not_stay_as_large_as_it_was_once(tmp_path, store):
+    with transaction(store):
+        store.execute("CREATE TABLE much (content BLOB)")
+        store.execute("INSERT INTO much VALUES (zeroblob(9000000))")
+    (log,) = tmp_path.rglob("*-wal")
+    assert log.stat().st_size > 9e6
+    store.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    store.execute("INSERT INTO much VALUES (1)")
+    assert log.stat().st_size < 5e6
