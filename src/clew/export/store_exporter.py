@@ -113,6 +113,8 @@ class StoreExporter(SpanExporter):
 
     def _clean(self) -> None:
         """Keep the store within its limits: many a process ends before it was maintained."""
+        from sqlite3 import Error
+
         from clew.store.database import patience
         from clew.store.limits import may_be_exceeded
 
@@ -123,6 +125,8 @@ class StoreExporter(SpanExporter):
             with patience(writer.connection, _PATIENCE_AT_END):
                 if may_be_exceeded(writer.connection):
                     self._maintain(self._file, min(_MAINTENANCE_SECONDS, seconds_left() / 10))
+        except Error:  # What is wrong with the file was told when spans were to be written.
+            logger.debug("clew: it is not known how large the store is", exc_info=True)
         except Exception:
             contain("looking how large the store is")
 
