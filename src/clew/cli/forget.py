@@ -40,8 +40,9 @@ def command(
     """Delete a session or a user from the store. It cannot be undone.
 
     With a user, all turns of that user are deleted; those of others in the same sessions are kept.
-    Nothing of what was deleted stays in the files of the store. While another process reads them,
-    that is not possible: it then ends with an error, and is to be run again.
+    Nothing of what was deleted stays in the files of the store, but for what the spans came from:
+    the resource of the process, with its name and command line. While another process reads the
+    files, that is not possible: it then ends with an error, and is to be run again.
     """
     if (session is None) == (user is None):
         message = "give either --session ID or --user ID"

@@ -14,7 +14,7 @@ from clew.doctor.destinations import uses_store
 from clew.doctor.findings import Finding, error, note, ok, warning
 from clew.doctor.subject import Examined
 from clew.sessions.summaries import is_up_to_date
-from clew.store.database import OlderStoreError, StoreError, connect
+from clew.store.database import EmptyStoreError, OlderStoreError, StoreError, connect
 from clew.store.location import store_path
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -54,6 +54,9 @@ def _content(path: Path) -> Iterator[Finding]:
             (spans,) = connection.execute("SELECT count(*) FROM span").fetchone()
             (sessions,) = connection.execute("SELECT count(*) FROM session").fetchone()
             current = is_up_to_date(connection)
+    except EmptyStoreError:
+        yield note("store", f"{path} is empty: nothing could be written to it yet")
+        return
     except OlderStoreError:
         yield note(
             "store",

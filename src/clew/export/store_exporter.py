@@ -24,6 +24,12 @@ _MAINTENANCE_SECONDS = 0.2
 """How long the store is summarised after a batch, how long compressed, and how long cleaned. What
 is left is done after the next batch: spans are waiting meanwhile, and only so many may wait."""
 
+_PAUSE = 3
+"""How many times as long the thread has for spans, however long that takes; but no pause is made
+while the store is too large."""
+_PATIENCE_AT_END = 0.1
+"""How many seconds others that write are waited for when the process ends."""
+
 
 class StoreExporter(SpanExporter):
     """Writes spans to an SQLite file, which is opened when the first ones have ended."""
@@ -46,12 +52,14 @@ class StoreExporter(SpanExporter):
             self._write(spans)
         if not is_exiting():
             with no_fork(), self._lock:
-                self._maintain()
+                if self._file and monotonic() >= self._next_maintenance:
+                    self._maintain(self._file, _MAINTENANCE_SECONDS)
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
         """Close the file. It is opened again if there are spans after all."""
         with no_fork(), self._lock:
+            self._clean()
             self.before_fork()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -103,23 +111,43 @@ class StoreExporter(SpanExporter):
             for span in spans:
                 self._add(file, [span], timeout)
 
-    def _maintain(self) -> None:
+    def _clean(self) -> None:
+        """Keep the store within its limits: many a process ends before it was maintained."""
+        from sqlite3 import Error
+
+        from clew.store.database import patience
+        from clew.store.limits import may_be_exceeded
+
+        if self._file is None or (writer := self._file.writer) is None:
+            return
+        try:
+            # Whoever else is writing does the same, and nobody waits long for the end.
+            with patience(writer.connection, _PATIENCE_AT_END):
+                if may_be_exceeded(writer.connection):
+                    self._maintain(self._file, min(_MAINTENANCE_SECONDS, seconds_left() / 10))
+        except Error:  # What is wrong with the file was told when spans were to be written.
+            logger.debug("clew: it is not known how large the store is", exc_info=True)
+        except Exception:
+            contain("looking how large the store is")
+
+    def _maintain(self, file: "FileWriter", seconds: float) -> None:
         """Bring the summaries up to date and keep the file small, unless others are doing it."""
         from sqlite3 import OperationalError
 
         from clew.sessions.maintenance import Maintenance
+        from clew.store.limits import is_too_large
 
-        begun = monotonic()
-        writer = self._file.writer if self._file else None
-        if writer is None or begun < self._next_maintenance:
+        begun, pause = monotonic(), _PAUSE
+        if (writer := file.writer) is None:
             return
         if self._maintenance is None:
             self._maintenance = Maintenance()
         try:
-            self._maintenance.run(writer.connection, _MAINTENANCE_SECONDS)
+            self._maintenance.run(writer.connection, seconds)
+            if is_too_large(writer.connection):
+                pause = 0
         except OperationalError:  # Another process is writing, or the disk is full. Later, then.
             logger.debug("clew: the store is not summarised now", exc_info=True)
         except Exception:
             contain("summarising the store")
-        # However long it takes, the thread has most of its time for spans.
-        self._next_maintenance = monotonic() + 3 * (monotonic() - begun)
+        self._next_maintenance = monotonic() + pause * (monotonic() - begun)

@@ -125,7 +125,7 @@ def adopt(
     only = sessions.pop() if len(sessions) == 1 else ""
     by_id = {it.span_id: it for it in spans}
     for span in unknown:
-        if session := _session_around(span, by_id) or only:
+        if session := session_around(span, by_id) or only:
             connection.execute(
                 "UPDATE evaluation SET session_id = ? "
                 "WHERE trace_id = ? AND session_id = '' AND span_id IS ?",
@@ -133,7 +133,7 @@ def adopt(
             )
 
 
-def _session_around(span: bytes | None, by_id: Mapping[bytes, SpanRecord]) -> str:
+def session_around(span: bytes | None, by_id: Mapping[bytes, SpanRecord]) -> str:
     """Return the session of a span, or of the nearest one around it that states any."""
     seen = set[bytes]()
     while span is not None and span in by_id and span not in seen:

@@ -1,18 +1,17 @@
-"""Deletes sessions and users from the store, and what is too old or too much."""
+"""Deletes sessions and users from the store."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import NamedTuple
 
 from clew.sessions import evaluated
-from clew.sessions.summaries import LATEST, bring_up_to_date, refresh
-from clew.store.database import StoreError, file_size, transaction
+from clew.sessions.summaries import bring_up_to_date, refresh
+from clew.store.database import StoreError, transaction
 from clew.store.reader import spans_with_ids
 
 _TRACES_PER_STEP = 200
 """How many traces are deleted in one transaction, for which other writers have to wait."""
-_SILENT_TRACES_PER_STEP = 20
 _PAGES_PER_STEP = 500
 """How many pages of the full-text index are written in one transaction."""
 
@@ -144,13 +143,13 @@ def _without_column(
 
 def _erased(connection: sqlite3.Connection, deleted: Deleted) -> Deleted:
     """Return *deleted*, nothing of which is left in the files: not in the index, nor in the log."""
-    _compact_index(connection)
+    compact_index(connection)
     if not shrink(connection):
         raise StillReadError(deleted)
     return deleted
 
 
-def _compact_index(connection: sqlite3.Connection, until: float = float("inf")) -> None:
+def compact_index(connection: sqlite3.Connection, until: float = float("inf")) -> None:
     """Take what was deleted out of the full-text index, which else keeps it for a while.
 
     It is done in small transactions, as for a large index it takes long.
@@ -177,91 +176,3 @@ def shrink(connection: sqlite3.Connection) -> bool:
     connection.executescript("PRAGMA incremental_vacuum")
     (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
-
-
-def keep_within(
-    connection: sqlite3.Connection,
-    max_bytes: float,
-    older_than_ns: int | None,
-    seconds: float = float("inf"),
-) -> bool:
-    """Delete the oldest sessions, whole, until the store is no greater than it may be.
-
-    Sessions whose last span ended before *older_than_ns* are deleted in any case. A trace outside
-    of any session counts as one. Return whether it was done in so many *seconds*.
-    """
-    until = monotonic() + seconds
-    deleted = uncompacted = 0
-    while is_done := bring_up_to_date(connection, until - monotonic()):
-        with transaction(connection):
-            is_too_great = file_size(connection) > max_bytes
-            until_ns = LATEST if is_too_great else (older_than_ns or 0) - 1
-            alone = evaluated.delete_without_target(
-                connection, min(until_ns, _first_end(connection) if is_too_great else until_ns)
-            )
-            traces = [] if alone else _oldest(connection, until_ns)
-            sessions = evaluated.sessions_of(connection, traces)
-            _delete_traces(connection, traces)
-            refresh(connection, traces)
-            evaluated.delete_with(connection, traces, sessions)
-        if not traces and not alone:
-            break
-        deleted += len(traces) + alone
-        uncompacted += len(traces)
-        if uncompacted > _share_of_turns(connection):
-            _compact_index(connection, until)
-            uncompacted = 0
-        if monotonic() > until:
-            is_done = False
-            break
-    if deleted:
-        shrink(connection)
-    return is_done
-
-
-def _share_of_turns(connection: sqlite3.Connection) -> int:
-    """Return about a tenth of the number of turns: with so many deleted, the index is compacted."""
-    query = "SELECT (SELECT max(id) FROM turn) - (SELECT min(id) FROM turn)"
-    return (connection.execute(query).fetchone()[0] or 0) // 10
-
-
-def _first_end(connection: sqlite3.Connection) -> int:
-    """Return when the session ended that ended longest ago."""
-    (end,) = connection.execute("SELECT min(last_ns) FROM session").fetchone()
-    return LATEST if end is None else int(end)
-
-
-def _oldest(connection: sqlite3.Connection, until_ns: int) -> list[bytes]:
-    """Return the traces of the session, or those outside of any, that ended longest ago."""
-    session = connection.execute(
-        "SELECT last_ns, session_id FROM session WHERE last_ns <= ? ORDER BY last_ns LIMIT 1",
-        (until_ns,),
-    ).fetchone()
-    if session is not None:
-        until_ns = session[0]
-    alone = connection.execute(
-        "SELECT end_ns, trace_id FROM turn WHERE session_id = '' AND end_ns <= ? "
-        "ORDER BY start_ns LIMIT 1",
-        (until_ns,),
-    ).fetchone()
-    if alone is not None:
-        until_ns = alone[0]
-    silent = connection.execute(
-        "SELECT trace_id FROM silent_trace WHERE end_ns <= ? ORDER BY end_ns LIMIT ?",
-        (until_ns, _SILENT_TRACES_PER_STEP),
-    ).fetchall()
-    if silent:
-        return [trace for (trace,) in silent]
-    if alone is not None:
-        return [alone[1]]
-    if session is None:
-        return []
-    rows = connection.execute(
-        "SELECT DISTINCT trace_id FROM turn WHERE session_id = ?", (session[1],)
-    )
-    return [trace for (trace,) in rows]
-
-
-def _delete_traces(connection: sqlite3.Connection, traces: Iterable[bytes]) -> None:
-    for trace in traces:
-        connection.execute("DELETE FROM span WHERE trace_id = ?", (trace,))

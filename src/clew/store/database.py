@@ -1,6 +1,7 @@
 """Opens the store: an SQLite file that several processes read and write at the same time."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,10 @@ from clew.core.install_command import pip_line
 
 _APPLICATION = 0x636C6577
 """SQLite's application id of a store: "clew"."""
+_MAX_LOG = 4_000_000
+"""How many bytes of the log beside the store are kept to be written again, once they are in it."""
+_LEAST_SPACE = 500_000
+"""With fewer bytes than these a disk counts as full, if SQLite fails on it."""
 _IGNORE_ALL = "# Conversations are nobody else's business.\n*\n"
 
 
@@ -29,6 +34,10 @@ class OlderStoreError(StoreError):
     """The store has the form of an older release, and was opened only to be read."""
 
 
+class EmptyStoreError(OlderStoreError):
+    """The store has no form yet, as nothing could be written to it, and was opened to be read."""
+
+
 def connect(
     path: Path, *, create: bool = False, read_only: bool = False, timeout: float = 5.0
 ) -> sqlite3.Connection:
@@ -38,6 +47,9 @@ def connect(
     form. Opened *read_only*, it is left as it is, and what it does not contain yet is empty.
     """
     try:
+        if path.is_dir():
+            message = f"{path} is a folder; name a file with CLEW_STORE"
+            raise StoreError(message)
         if create:
             _make_file(path)
         elif not path.is_file():
@@ -52,8 +64,8 @@ def connect(
             return _open(path, "mode=ro", timeout)
         except sqlite3.OperationalError:
             # SQLite puts files beside it, unless told that nobody writes it. Where that is not
-            # possible, as on a read-only disk, nobody can.
-            if _has_log(path) or os.access(path.parent, os.W_OK):
+            # possible, as on a disk that is full or read-only, nobody can.
+            if _has_log(path) or not (_is_full(path.parent) or _is_read_only(path.parent)):
                 raise
             return _open(path, "mode=ro&immutable=1", timeout)
     except (sqlite3.Error, OSError) as error:
@@ -85,6 +97,18 @@ def _open(path: Path, options: str, timeout: float) -> sqlite3.Connection:
     return connection
 
 
+def _is_full(folder: Path) -> bool:
+    """Whether there is no space for the files that SQLite puts into *folder*."""
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_SPACE
+    except OSError:
+        return False
+
+
+def _is_read_only(folder: Path) -> bool:
+    return folder.is_dir() and not os.access(folder, os.W_OK)
+
+
 def _has_log(path: Path) -> bool:
     """Whether there is something that was written and is not in the file itself yet."""
     log = path.with_name(f"{path.name}-wal")
@@ -102,6 +126,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+@contextmanager
+def patience(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Wait inside at most so many *seconds* for other processes."""
+    (before,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {min(int(seconds * 1000), before)}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {before}")
 
 
 def file_size(connection: sqlite3.Connection) -> int:
@@ -129,11 +164,22 @@ def _make_file(path: Path) -> None:
 def _prepare(
     connection: sqlite3.Connection, path: Path, *, read_only: bool, timeout: float
 ) -> None:
-    for pragma in ("synchronous = NORMAL", "secure_delete = ON", "foreign_keys = OFF"):
+    for pragma in (
+        "synchronous = NORMAL",
+        "secure_delete = ON",
+        "foreign_keys = OFF",
+        f"journal_size_limit = {_MAX_LOG}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     pending = _pending(connection, path)
     if not pending:
         return
+    if read_only and len(pending) == len(_migrations()):
+        message = (
+            f"the store {path} is empty; it is filled when an application with instrument_all() "
+            "runs and there is space for it, or name another file with CLEW_STORE"
+        )
+        raise EmptyStoreError(message)
     if read_only:
         message = (
             f"{path} was written by an older release of clew, and may not be brought forward here; "
@@ -225,8 +271,20 @@ def explained(path: Path | str, error: Exception) -> StoreError:
         )
     if _says_busy(reason):
         return StoreError(f"the store {path} is being written by another process ({reason})")
-    if "full" in reason:
-        return StoreError(f"there is no space for {path} ({reason}); free some, {elsewhere}")
+    return StoreError(f"{_of_disk(Path(path), reason)}, {elsewhere}")
+
+
+def _of_disk(path: Path, reason: str) -> str:
+    """Return what the disk does not do, and what can be done about that."""
+    # SQLite says the same of a disk that is broken, full or read-only.
+    is_refused = "I/O error" in reason or "unable to open" in reason
+    if "full" in reason or (is_refused and _is_full(path.parent)):
+        return f"there is no space for {path} ({reason}); free some"
     if "readonly" in reason:
-        return StoreError(f"{path} may not be written ({reason}); make it writable, {elsewhere}")
-    return StoreError(f"the store {path} cannot be used: {reason}; repair the disk, {elsewhere}")
+        return f"{path} may not be written ({reason}); make it writable"
+    if is_refused and _is_read_only(path.parent):
+        return (
+            f"the folder of {path} may not be written ({reason}), and there have to be files "
+            "beside it; make it writable"
+        )
+    return f"the store {path} cannot be used: {reason}; repair the disk"

@@ -32,8 +32,8 @@ class FileWriter:
 
     @property
     def writer(self) -> Writer | None:
-        """What writes to the file that is open; None if none is."""
-        return self._writer
+        """What writes to the file that this process has open; None if it has none."""
+        return self._writer if self._opened_by == os.getpid() else None
 
     def close(self) -> None:
         """Close the file. It is opened again if there are spans after all."""

@@ -51,6 +51,14 @@ def test_what_is_in_it(diagnose, path, filled):
     assert diagnose(OTEL_TRACES_EXPORTER="console").says("store", "1 session, 3 spans")
 
 
+def test_one_that_nothing_could_be_written_to_is_not_an_older_one(diagnose, path):
+    path.parent.mkdir()
+    path.touch()
+    diagnosis = diagnose()
+    assert diagnosis.severity("store") == "note"
+    assert diagnosis.says("store", f"{path} is empty")
+
+
 def test_others_may_not_read_it(diagnose, path, filled):
     path.chmod(0o644)
     diagnosis = diagnose()

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,24 @@ def test_a_disk_that_is_full_before_there_is_a_store(mount, start):
     assert stored(path) == listed(path) == {"after": 7}
     assert counted(application) == (7, 5)
     one_line(application, str(path))
+
+
+@MOUNTING
+def test_a_store_on_a_full_disk_is_read(mount, start):
+    with_options, _ = mount
+    folder = with_options("size=2m")
+    path = folder / ".clew" / "sessions.db"
+    application = start(path)
+    assert write(application, 5, "before")
+    assert application.end() == (0, [])
+    assert not path.with_name("sessions.db-shm").exists()
+    with (folder / "large").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    with sessions.open(path) as store:
+        assert store.sql("SELECT count(*) AS spans FROM spans")[0] == {"spans": 5}
+    with pytest.raises(StoreError, match="there is no space"):
+        connect(path)
 
 
 @MOUNTING

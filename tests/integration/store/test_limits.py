@@ -4,6 +4,8 @@ import sqlite3
 import time
 from contextlib import closing
 
+import pytest
+
 from clew import sessions
 from clew.store.database import connect, file_size
 
@@ -55,7 +57,7 @@ def test_the_store_stays_as_small_as_it_is_to_be(tmp_path, start):
     with closing(connect(path)) as connection:
         most = file_size(connection) * 0.6
     limit = {"CLEW_STORE_MAX_MB": str(most / 1e6), "WORDS": "200"}
-    late = [start(path, **limit) for _ in range(2)]  # A process cleans at first, then each minute.
+    late = [start(path, **limit) for _ in range(2)]
     late[1].tell("spans", 1, "other")
     until(late[0], lambda: path.stat().st_size < most)
     for application in [*writers, *late]:
@@ -85,3 +87,28 @@ def test_old_sessions_are_deleted(tmp_path, start):
     second = start(path, CLEW_STORE_MAX_DAYS="0.000001")
     until(second, lambda: "old" not in spans_by_session(path))
     assert second.end() == (0, [])
+
+
+@pytest.mark.parametrize(
+    "limit", [{"CLEW_STORE_MAX_MB": "1"}, {"CLEW_STORE_MAX_DAYS": "0.0000001"}]
+)
+def test_processes_that_end_at_once_clean_too(tmp_path, start, limit):
+    """They have exported nothing before they end, so nothing was maintained."""
+    path = tmp_path / ".clew" / "sessions.db"
+    for number in range(4):
+        application = start(path, **limit, WORDS="2000", CLEW_EXIT_TIMEOUT="30")
+        application.tell("spans", 60, f"s{number}")  # Fewer than are exported at once.
+        assert application.end() == (0, [])
+    kept = spans_by_session(path)
+    assert len(kept) < 4
+    assert "s0" not in kept
+    assert path.stat().st_size < 1e6
+
+
+def test_within_the_limits_the_end_of_a_process_takes_no_time(tmp_path, start):
+    path = tmp_path / ".clew" / "sessions.db"
+    application = start(path, CLEW_STORE_MAX_DAYS="1")
+    application.tell("spans", 1, "s")
+    assert application.end() == (0, [])
+    with closing(connect(path)) as connection:  # Nothing was summarised.
+        assert connection.execute("SELECT count(*) FROM session").fetchone() == (0,)

@@ -15,7 +15,7 @@ from clew.evaluations import evaluator
 from clew.evaluations.running.pending import JUDGED_CALLS, Pending
 from clew.evaluations.running.run_store import RunStore
 from clew.evaluations.running.runner import evaluate
-from clew.sessions.deletion import keep_within
+from clew.sessions.retention import keep_within
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
 from clew.store.reader import spans_after

@@ -9,8 +9,8 @@ from clew import evaluations
 from clew.core.errors import ConfigurationError
 from clew.evaluations import Evaluation
 from clew.sessions import listing
-from clew.sessions.deletion import keep_within
 from clew.sessions.listing import Search
+from clew.sessions.retention import keep_within
 from clew.sessions.store import SessionStore
 from clew.store.database import connect, file_size
 from clew.store.writer import Writer

@@ -9,8 +9,9 @@ from typing import get_args
 import pytest
 
 from clew.sessions import listing
-from clew.sessions.deletion import forget_session, forget_user, keep_within
+from clew.sessions.deletion import forget_session, forget_user
 from clew.sessions.listing import Order
+from clew.sessions.retention import keep_within
 from clew.sessions.store import QUESTIONS, SessionStore
 from clew.sessions.summaries import bring_up_to_date
 

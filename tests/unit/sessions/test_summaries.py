@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from clew.sessions.deletion import forget_session, forget_user, keep_within
+from clew.sessions.deletion import forget_session, forget_user
+from clew.sessions.retention import keep_within
 from clew.sessions.scoring import are_scored, score_all
 from clew.sessions.store import SessionStore
 from clew.sessions.summaries import bring_up_to_date, is_up_to_date
@@ -120,19 +121,22 @@ class Stores(RuleBasedStateMachine):
     def delete_what_is_old(self, writer, seconds):
         connection, moment = self.connection(writer), seconds * SECOND
         bring_up_to_date(connection)
-        recent = set(
-            connection.execute(
-                "SELECT trace_id FROM span WHERE trace_id NOT IN (SELECT trace_id FROM turn "
-                "JOIN session USING (session_id) WHERE last_ns < ?) AND trace_id NOT IN "
-                "(SELECT trace_id FROM turn WHERE session_id = '' AND end_ns < ?) "
-                "AND trace_id NOT IN (SELECT trace_id FROM silent_trace WHERE end_ns < ?)",
-                (moment, moment, moment),
-            )
+        sessions = dict(
+            connection.execute("SELECT session_id, last_ns < ? FROM session", (moment,))
         )
+        before = self.spans_and_sessions(connection)
         keep_within(connection, float("inf"), moment)
-        left = set(connection.execute("SELECT trace_id FROM span"))
-        assert left == recent
-        self.expected = {key: it for key, it in self.expected.items() if (key[0],) in left}
+        left = self.spans_and_sessions(connection)
+        assert left.items() <= before.items()
+        for key in before.keys() - left.keys():
+            assert sessions.get(before[key], True), "the session is not old"
+        old = "SELECT 1 FROM session WHERE last_ns < ?"
+        assert connection.execute(old, (moment,)).fetchall() == []
+        self.expected = {key: it for key, it in self.expected.items() if key in left}
+
+    def spans_and_sessions(self, connection):
+        query = "SELECT trace_id, span_id, session_id FROM span"
+        return {(trace, span): of for trace, span, of in connection.execute(query)}
 
     @invariant()
     def every_span_is_there_that_was_not_deleted(self):

@@ -6,7 +6,8 @@ from random import Random
 import pytest
 
 from clew.sessions import summaries
-from clew.sessions.deletion import forget_session, forget_user, keep_within
+from clew.sessions.deletion import forget_session, forget_user
+from clew.sessions.retention import keep_within
 from clew.sessions.summaries import bring_up_to_date
 from clew.store import database
 from clew.store.database import connect

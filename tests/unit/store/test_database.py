@@ -1,6 +1,7 @@
 """The store's file: who may read it, what is refused, and what the errors say."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import sys
@@ -9,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from clew.store import database
-from clew.store.database import StoreError, StoreMissingError, connect, transaction
+from clew.store.database import (
+    EmptyStoreError,
+    StoreError,
+    StoreMissingError,
+    connect,
+    explained,
+    transaction,
+)
 from clew.store.record import SpanRecord
 from clew.store.writer import Writer
 
@@ -84,6 +92,34 @@ def test_where_none_can_be_made():
         connect(Path("/proc/clew/sessions.db"), create=True)
 
 
+def test_a_folder_is_said_to_be_one(tmp_path):
+    for create in (True, False):
+        with pytest.raises(StoreError, match="is a folder; name a file"):
+            connect(tmp_path, create=create)
+
+
+def test_what_was_never_written_is_empty_and_not_older(tmp_path):
+    path = tmp_path / "sessions.db"
+    path.touch()
+    with pytest.raises(EmptyStoreError, match=r"sessions\.db is empty"):
+        connect(path, read_only=True)
+    connect(path).close()
+    connect(path, read_only=True).close()
+
+
+@pytest.mark.parametrize("reason", ["disk I/O error", "unable to open database file"])
+def test_why_the_disk_refuses_is_looked_for(tmp_path, monkeypatch, reason):
+    path, error = tmp_path / "sessions.db", sqlite3.OperationalError(reason)
+    assert "repair the disk" in str(explained(path, error))
+    with monkeypatch.context() as patch:
+        patch.setattr(database.os, "access", lambda *_: False)
+        assert "the folder of" in str(explained(path, error))
+        assert "make it writable" in str(explained(path, error))
+    full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(database.shutil, "disk_usage", lambda _: full)
+    assert "there is no space" in str(explained(path, error))
+
+
 def test_a_store_in_use_is_said_to_be(tmp_path, store):
     with transaction(store), pytest.raises(sqlite3.OperationalError, match="locked"):
         Writer(connect(tmp_path / "store" / "spans.db", timeout=0.01)).add([SPAN])
@@ -137,3 +173,14 @@ def test_a_migration_that_fails_changes_nothing(tmp_path, store, monkeypatch):
         0,
     )
     again.close()
+
+
+def test_the_log_does_not_stay_as_large_as_it_was_once(tmp_path, store):
+    with transaction(store):
+        store.execute("CREATE TABLE much (content BLOB)")
+        store.execute("INSERT INTO much VALUES (zeroblob(9000000))")
+    (log,) = tmp_path.rglob("*-wal")
+    assert log.stat().st_size > 9e6
+    store.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    store.execute("INSERT INTO much VALUES (1)")
+    assert log.stat().st_size < 5e6
