@@ -2,12 +2,13 @@
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 
 from clew.cli import _terminal
 from clew.cli._cancelling import cancellable
@@ -214,3 +215,18 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_FILTERS):
         command = option(command)
     return command
+
+
+def refuse(why: str, *, names: Collection[str] = (), but: Collection[str] = ()) -> None:
+    """Raise an error that says *why*, if one of these options was given; if none, any *but* these.
+
+    An option that has no effect would be taken for one that has.
+    """
+    context = click.get_current_context()
+    for it in context.command.params:
+        name = it.name or ""
+        if name in but or (names and name not in names) or isinstance(it, click.Argument):
+            continue
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            message = f"{it.opts[0]} {why}"
+            raise click.UsageError(message)

@@ -170,6 +170,26 @@ def test_wrong_usage_exits_with_2(clew, filled):
     assert "after='nobody'" in clew("sessions", "--after", "nobody", status=1).stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "refused"),
+    [
+        (["sessions", "chat-42", "--user", "bob"], "--user"),
+        (["sessions", "chat-42", "--since", "1h"], "--since"),
+        (["sessions", "chat-42", "--no-errors"], "--errors"),
+        (["sessions", "chat-42", "--limit", "25"], "--limit"),
+        (["sessions", "chat-42", "--after", "other"], "--after"),
+        (["sessions", "chat-42", "--worst", "turns"], "--worst"),
+        (["sessions", "--worst", "turns", "--order-by", "cost"], "--order-by"),
+        (["sessions", "--worst", "turns", "--after", "other"], "--after"),
+        (["sessions", "--config", __file__], "--config"),
+        (["users", "--limit", "1"], "--limit"),
+        (["users", "--config", __file__], "--config"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_wrong_usage(clew, filled, command, refused):
+    assert f"Error: {refused} " in clew(*command, status=2).stderr
+
+
 def test_without_a_store_it_says_how_one_comes_about(clew, path):
     assert f"there is no store at {path}; it is made when" in clew("sessions", status=1).stderr
     assert not path.exists()
