@@ -118,6 +118,7 @@ def test_check_is_a_gate(clew, releases, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["check", "--config", "none.toml"], "none.toml has no table [tool.clew]"),
         (["check", "--config", "empty.toml"], "there is no limit to check"),
         (["check", "cots < 1"], "did you mean cost"),
         (["check", "cost"], "is no limit"),
@@ -128,7 +129,8 @@ def test_check_is_a_gate(clew, releases, tmp_path):
     ],
 )
 def test_what_cannot_be_checked_is_no_pass(clew, releases, tmp_path, arguments, says):
-    (tmp_path / "empty.toml").write_text("")
+    (tmp_path / "none.toml").write_text("[tool.other]")
+    (tmp_path / "empty.toml").write_text("[tool.clew]")
     assert says in clew(*arguments, status=2).stderr
 
 
