@@ -13,7 +13,8 @@ from click.core import ParameterSource
 from clew.cli import _terminal
 from clew.cli._cancelling import cancellable
 from clew.sessions.engines.engine import Window
-from clew.sessions.engines.location import is_url, shown, sqlite_path, window_of
+from clew.sessions.engines.errors import EngineError
+from clew.sessions.engines.location import check_kind, is_url, shown, sqlite_path, window_of
 from clew.sessions.listing import Order, Rated
 from clew.sessions.opening import copy_of, copy_of_sessions, send_back
 from clew.store.database import StoreError
@@ -75,7 +76,8 @@ def _place(_: click.Context, __: click.Parameter, given: str | None) -> Path:
         return found
     message = (
         f"{shown(found)} is no SQLite store, which this command needs; "
-        "sessions, users, metrics, compare, check, view, evaluate, export and mcp ask engines, too"
+        "sessions, users, metrics, compare, check, view, evaluate, export, forget, engines and mcp "
+        "ask engines, too"
     )
     raise StoreError(message)
 
@@ -132,8 +134,15 @@ def _place_or_url(_: click.Context, __: click.Parameter, given: str | None) -> P
 
 def _store(given: str | None) -> Path | str:
     if given is not None and is_url(given):
-        return sqlite_path(given) or given
-    place = store_path() if given is None else Path(given)
+        if (file := sqlite_path(given)) is not None:
+            return file
+        try:
+            check_kind(given)
+        except EngineError as error:
+            raise click.BadParameter(str(error)) from error
+        return given
+    # As for CLEW_STORE, an empty text is none: the variable of a script may be unset.
+    place = Path(given) if given and given.strip() else store_path()
     if place is None:
         message = "CLEW_STORE=off: there is no store; name one with --store FILE"
         raise StoreError(message)

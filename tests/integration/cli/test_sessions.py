@@ -167,6 +167,8 @@ def test_wrong_usage_exits_with_2(clew, filled):
     assert "--full shows one session" in clew("sessions", "--full", status=2).stderr
     clew("sessions", "--order-by", "colour", status=2)
     clew("sessions", "--limit", "0", status=2)
+    for command in ("sessions", "tail", "export"):
+        assert "names no store: write" in clew(command, "--store", "foo://x", status=2).stderr
     assert "after='nobody'" in clew("sessions", "--after", "nobody", status=1).stderr
 
 
@@ -195,6 +197,10 @@ def test_without_a_store_it_says_how_one_comes_about(clew, path):
     assert not path.exists()
     assert "CLEW_STORE=off" in clew("sessions", status=1, CLEW_STORE="off").stderr
     assert "there is no store at" in clew("users", "--store", "no.db", status=1).stderr
+
+
+def test_an_empty_name_of_a_store_is_none(clew, filled):
+    assert clew("sessions", "--store", "").stdout == clew("sessions").stdout
 
 
 def test_a_file_that_is_no_store_is_named(clew, path):
