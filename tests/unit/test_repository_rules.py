@@ -7,6 +7,7 @@ from pathlib import Path
 from clew.core import settings
 from clew.core.frameworks import FRAMEWORKS
 from tests.landing.calls import CELLS
+from tests.support.generated_pages import PAGE, with_parts
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -61,7 +62,9 @@ def test_the_readme_names_the_versions_that_are_tested():
 
 
 def test_the_page_of_the_settings_is_made_from_the_table():
-    assert "```{settings}\n```" in (ROOT / "docs" / "settings.md").read_text()
+    text = PAGE.read_text("utf-8")
+    assert all(f"\n### {setting.name}\n" in text for setting in settings.SETTINGS)
+    assert with_parts(text) == text, "update it: python -m tests.support.generated_pages"
 
 
 def test_files_are_short():

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
+
 from clew.core.errors import ClewError, ConfigurationError
 from clew.core.project_file import project_table
 from clew.core.wording import error_text
@@ -55,7 +57,7 @@ def _configured() -> tuple[Path, list[str]]:
             "no evaluator is named: name one, as in clew evaluate app/evals.py:resolved, or list "
             'them in pyproject.toml: [tool.clew] evaluators = ["app.evals:resolved"]'
         )
-        raise EvaluatorNotFoundError(message)
+        raise click.UsageError(message)
     content = table.content
     named = list(content.values()) if isinstance(content, dict) else content
     if not isinstance(named, list) or not all(isinstance(it, str) for it in named) or not named:

@@ -9,7 +9,27 @@ import click
 from clew.cli._figures import NOTHING
 from clew.core.wording import number_of
 from clew.evaluations.metrics.columns import FILTERS
+from clew.evaluations.metrics.errors import MetricError
 from clew.evaluations.metrics.figures import Figure
+from clew.evaluations.metrics.grouping import check_group
+
+
+def group(_: click.Context, __: click.Parameter, by: str | None) -> str | None:
+    """Return what sessions are grouped by, which an option names."""
+    try:
+        check_group(by)
+    except MetricError as error:
+        raise click.BadParameter(str(error)) from error
+    return by
+
+
+def compared_group(context: click.Context, parameter: click.Parameter, by: str) -> str | None:
+    """Return what sessions are grouped by where groups of them are compared."""
+    if by == "session":
+        message = "two sessions are compared on the page; here groups of them are"
+        raise click.BadParameter(message)
+    return group(context, parameter, by)
+
 
 config_option = click.option(
     "--config",

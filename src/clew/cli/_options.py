@@ -2,17 +2,19 @@
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 
 from clew.cli import _terminal
 from clew.cli._cancelling import cancellable
 from clew.sessions.engines.engine import Window
-from clew.sessions.engines.location import is_url, shown, sqlite_path, window_of
+from clew.sessions.engines.errors import EngineError
+from clew.sessions.engines.location import check_kind, is_url, shown, sqlite_path, window_of
 from clew.sessions.listing import Order, Rated
 from clew.sessions.opening import copy_of, copy_of_sessions, send_back
 from clew.store.database import StoreError
@@ -74,7 +76,8 @@ def _place(_: click.Context, __: click.Parameter, given: str | None) -> Path:
         return found
     message = (
         f"{shown(found)} is no SQLite store, which this command needs; "
-        "sessions, users, metrics, compare, check, view, evaluate, export and mcp ask engines, too"
+        "sessions, users, metrics, compare, check, view, evaluate, export, forget, engines and mcp "
+        "ask engines, too"
     )
     raise StoreError(message)
 
@@ -131,8 +134,15 @@ def _place_or_url(_: click.Context, __: click.Parameter, given: str | None) -> P
 
 def _store(given: str | None) -> Path | str:
     if given is not None and is_url(given):
-        return sqlite_path(given) or given
-    place = store_path() if given is None else Path(given)
+        if (file := sqlite_path(given)) is not None:
+            return file
+        try:
+            check_kind(given)
+        except EngineError as error:
+            raise click.BadParameter(str(error)) from error
+        return given
+    # As for CLEW_STORE, an empty text is none: the variable of a script may be unset.
+    place = Path(given) if given and given.strip() else store_path()
     if place is None:
         message = "CLEW_STORE=off: there is no store; name one with --store FILE"
         raise StoreError(message)
@@ -214,3 +224,18 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_FILTERS):
         command = option(command)
     return command
+
+
+def refuse(why: str, *, names: Collection[str] = (), but: Collection[str] = ()) -> None:
+    """Raise an error that says *why*, if one of these options was given; if none, any *but* these.
+
+    An option that has no effect would be taken for one that has.
+    """
+    context = click.get_current_context()
+    for it in context.command.params:
+        name = it.name or ""
+        if name in but or (names and name not in names) or isinstance(it, click.Argument):
+            continue
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            message = f"{it.opts[0]} {why}"
+            raise click.UsageError(message)

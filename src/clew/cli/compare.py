@@ -34,6 +34,7 @@ _COLORS = {"worse": "red", "better": "green"}
     "--by",
     required=True,
     metavar="GROUP",
+    callback=_metrics.compared_group,
     help="What is compared: metadata.KEY, model, framework, tool, tag, user or day.",
 )
 @click.option(

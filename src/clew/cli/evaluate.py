@@ -52,6 +52,7 @@ _COLUMNS = (
 _SHOWN_FAILURES = 10
 _SECONDS_BETWEEN_LINES = 0.1
 _QUIET_WATCHED = timedelta(seconds=60)
+_POSITIVE = click.FloatRange(min=0, min_open=True)
 _Wanted = tuple[str, ...] | dict[str, Any] | None
 _SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -85,12 +86,22 @@ on, or not in the present version of the evaluator. Each verdict is kept as it i
     callback=duration,
     help="Only sessions that ended so long ago: 60s, 5m.  [default: 60s with --watch]",
 )
-@click.option("--concurrency", type=int, default=8, show_default=True, help="Calls at a time.")
-@click.option("--rate", type=float, help="Calls in a second, at most.")
 @click.option(
-    "--retries", type=int, default=2, show_default=True, help="If a provider is busy or away."
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Calls at a time.",
 )
-@click.option("--max-cost", type=float, metavar="DOLLARS", help="Stop before it costs more.")
+@click.option("--rate", type=_POSITIVE, help="Calls in a second, at most.")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    help="If a provider is busy or away.",
+)
+@click.option("--max-cost", type=_POSITIVE, metavar="DOLLARS", help="Stop before it costs more.")
 def command(
     *,
     evaluators: tuple[str, ...],

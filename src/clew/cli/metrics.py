@@ -1,5 +1,6 @@
 """``clew metrics``: what sessions are like, all together or by user, model, release or day."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ figure, the fewer sessions are behind it the nearer to that of all: RANKED AS.
 @click.option(
     "--by",
     metavar="GROUP",
+    callback=_metrics.group,
     help="One figure for each session, user, model, framework, tool, tag, day or metadata.KEY.",
 )
 @any_store_option
@@ -85,11 +87,13 @@ def command(
     if as_json:
         faulty = [{"metric": it.name, "error": str(fault)} for it, fault in faults]
         _data.write([*(it.to_data() for it in found), *faulty])
-        return
-    for line in _lines(found, by, limit):
-        _terminal.write(line)
-    for metric, fault in faults:
-        _terminal.write(f"{metric.name}: {fault}", err=True)
+    else:
+        for line in _lines(found, by, limit):
+            _terminal.write(line)
+        for metric, fault in faults:
+            _terminal.write(f"{metric.name}: {fault}", err=True)
+    if faults:
+        sys.exit(1)
 
 
 def _lines(found: Sequence[Figures], by: str | None, limit: int) -> list[str]:

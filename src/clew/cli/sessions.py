@@ -10,7 +10,13 @@ import click
 from clew.cli import _data, _figures, _metrics, _terminal
 from clew.cli._conversation import conversation
 from clew.cli._lookup import find, stored_user
-from clew.cli._options import any_store_option, filter_options, json_option, order_option
+from clew.cli._options import (
+    any_store_option,
+    filter_options,
+    json_option,
+    order_option,
+    refuse,
+)
 from clew.cli._store import opened as open_store
 from clew.cli._table import Column, table
 from clew.evaluations.metrics.figures import figures
@@ -32,6 +38,8 @@ _COLUMNS = (
     Column("ERRORS", right=True, needed=5, alarming=True),
     Column("FIRST MESSAGE", needed=7, shortest=18),
 )
+_OF_ONE = frozenset({"store", "as_json", "full"})
+"""The options that mean something where one session is shown."""
 
 _HELP = """List the sessions in the store, or show one as a conversation.
 
@@ -73,18 +81,20 @@ def command(
     **search: Any,
 ) -> None:
     """List the sessions, or show one."""
+    if session is not None:
+        refuse("chooses what is listed: leave it out, or the ID", but=_OF_ONE)
+    else:
+        refuse("shows one session: name it", names=["full"])
+    if worst is not None:
+        refuse("is of a list in an order, and --worst is another", names=["order_by", "after"])
+    else:
+        refuse("belongs to --worst: give that, too", names=["config"])
     with open_store(store) as opened:
         if session is not None:
             _show(find(opened, session), as_json=as_json, full=full)
             return
-        if full:
-            message = "--full shows one session: name it"
-            raise click.UsageError(message)
         search["user"] = stored_user(opened, search["user"])
         if worst is not None:
-            if after is not None:
-                message = "--after goes on after a list in an order, not by --worst"
-                raise click.UsageError(message)
             _list_worst(opened, worst, config, search, as_json=as_json)
             return
         _list(opened, opened.list(after=after, **search), as_json=as_json, limit=search["limit"])

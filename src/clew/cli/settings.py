@@ -7,6 +7,7 @@ import click
 from clew.cli import _data
 from clew.cli._options import json_option
 from clew.core.settings import SETTINGS
+from clew.doctor.variables import further_fault
 
 
 @click.command(short_help="Print every CLEW_* variable and its value.")
@@ -17,7 +18,7 @@ def command(*, as_json: bool) -> None:
     for setting in SETTINGS:
         text = os.environ.get(setting.name, "").strip()
         shown = "(set, and secret)" if text and setting.secret else text or "(not set)"
-        fault = setting.fault(text) if text else None
+        fault = (setting.fault(text) or further_fault(setting, text)) if text else None
         if as_json:
             value = None if setting.secret else text or None
             described = {"name": setting.name, "help": setting.help, "set": bool(text)}

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from clew.cli import _data, _figures, _metrics, _terminal
-from clew.cli._options import any_store_option, json_option
+from clew.cli._options import any_store_option, json_option, refuse
 from clew.cli._store import opened as open_store
 from clew.cli._table import Column, table
 from clew.evaluations.metrics.figures import Figure, figures
@@ -49,6 +49,8 @@ def command(
     They are ranked by the figure, the fewer sessions are behind it the nearer to that of all users,
     so that a user with one session is not the worst by chance.
     """
+    if worst is None:
+        refuse("belongs to --worst: give that, too", names=["config", "limit"])
     with open_store(store) as opened:
         if worst is not None:
             found = figures(opened, worst, by="user", config=config)

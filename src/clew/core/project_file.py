@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from clew.core.errors import ConfigurationError
 from clew.core.settings import CONFIG
 
 _NAME = "pyproject.toml"
+_KNOWN = ("check", "evaluators", "metrics")
+"""What ``[tool.clew]`` may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,27 @@ def project_table(name: str, config: Path | None = None) -> ProjectTable | None:
     """Return ``[tool.clew.NAME]``; None if the project has no such table.
 
     It is read from *config*; if that is None, from the file that ``CLEW_CONFIG`` names, or from the
-    nearest ``pyproject.toml`` with ``[tool.clew]``, in the working directory or above it.
+    nearest ``pyproject.toml`` with ``[tool.clew]``, in the working directory or above it. A file
+    that is named and has no ``[tool.clew]`` is an error, and so is a name in it that clew does not
+    know: what is misspelt would be taken for what is not there.
     """
     named = config or CONFIG.read()
-    if named is not None:
-        path = Path(named)
-        content = _tables(_read(path)) or {}
-    else:
-        path, content = _nearest()
+    path, content = _nearest() if named is None else _of(Path(named))
+    for it in content:
+        if it not in _KNOWN:
+            near = get_close_matches(it, _KNOWN, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            message = f"{path}: [tool.clew] has {it!r:.80}, which is not known{meant}; "
+            message += f"there are {', '.join(_KNOWN)}"
+            raise ConfigurationError(message)
     return ProjectTable(path, name, content[name]) if name in content else None
+
+
+def _of(path: Path) -> tuple[Path, dict[str, Any]]:
+    if (content := _tables(_read(path))) is None:
+        message = f"{path} has no table [tool.clew]"
+        raise ConfigurationError(message)
+    return path, content
 
 
 def _nearest() -> tuple[Path, dict[str, Any]]:

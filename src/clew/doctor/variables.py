@@ -55,6 +55,11 @@ def _fault(setting: Setting[Any], text: str) -> str | None:
     """Return what is wrong with the value of a setting, including checks outside `core`."""
     if fault := setting.fault(text):
         return f"{setting.name}={'(secret)' if setting.secret else text} cannot be used: {fault}"
+    return further_fault(setting, text)
+
+
+def further_fault(setting: Setting[Any], text: str) -> str | None:
+    """Return what is wrong with a value that `core` can read: a name of no framework, say."""
     if setting in {ONLY, EXCLUDE}:
         known, unknown = split_known(setting.parse(text), candidates())
         return unknown_message(setting, unknown, known) if unknown else None

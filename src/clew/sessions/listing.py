@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Self
 from clew.context.pseudonyms import pseudonymise
 from clew.core.errors import ConfigurationError
 from clew.sessions.figures import metadata_kind, metadata_value
+from clew.sessions.filter_types import check_types
 from clew.store.encoding import is_utf8
 
 Rated = Literal["good", "bad", "any"]
@@ -98,6 +99,7 @@ class Search:
     after: str | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.order_by not in _KEYS:
             message = f"order_by={self.order_by!r} is not known; there are {', '.join(_KEYS)}"
             raise ConfigurationError(message)

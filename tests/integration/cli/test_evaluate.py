@@ -185,20 +185,22 @@ def test_it_stops_at_the_budget(clew, filled, evals):
         ("json", "there is no evaluator in json: decorate a function"),
         ("wrong.py", "wrong.py cannot be imported: NameError: name 'missing' is not defined"),
         ("script.py", "script.py cannot be imported: SystemExit: 0 ("),
-        (None, "no evaluator is named: name one, as in clew evaluate app/evals.py:resolved"),
     ],
 )
 def test_what_is_no_evaluator_is_named(clew, filled, evals, tmp_path, named, message):
     (tmp_path / "wrong.py").write_text("x = 1\nmissing\n")
     (tmp_path / "script.py").write_text("import sys\nsys.exit(0)\n")
-    told = clew("evaluate", *filter(None, [named]), status=1).stderr
+    told = clew("evaluate", named, status=1).stderr
     assert message in told
     assert named != "wrong.py" or "line 2" in told
 
 
 def test_options_that_make_no_sense_are_named(clew, filled, evals):
     assert "'soon' is no time" in clew("evaluate", "evals", "--quiet", "soon", status=2).stderr
-    assert "concurrency=0 must be" in clew("evaluate", "evals", "--concurrency=0", status=1).stderr
+    for option in ("--concurrency=0", "--rate=-1", "--rate=0", "--retries=-1", "--max-cost=-1"):
+        assert "is not in the range" in clew("evaluate", "evals", option, status=2).stderr
+    none = clew("evaluate", status=2).stderr
+    assert "no evaluator is named: name one, as in clew evaluate app/evals.py:resolved" in none
     assert "give one of them" in clew("evaluate", "evals", "--watch", "--again", status=2).stderr
     (missing,) = clew("evaluate", "evals", "--store", "no.db", status=1).stderr.splitlines()
     assert missing.startswith("Error: there is no store at ")

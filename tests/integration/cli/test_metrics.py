@@ -46,8 +46,8 @@ def data(done):
     return json.loads(done.stdout)
 
 
-def test_all_metrics_are_printed(clew, releases):
-    done = clew("metrics")
+def test_all_metrics_are_printed_and_one_that_cannot_be_is_a_failure(clew, releases):
+    done = clew("metrics", status=1)
     names = [line.split()[0] for line in done.stdout.splitlines()]
     assert names == [
         "METRIC",
@@ -55,6 +55,7 @@ def test_all_metrics_are_printed(clew, releases):
         "expensive",
     ]
     assert "solved: there is no column 'resolved' of sessions" in done.stderr
+    assert data(clew("metrics", "--json", status=1))[-1]["metric"] == "solved"
 
 
 def test_commands_and_python_agree_to_the_bit(clew, releases, path, tmp_path):
@@ -118,6 +119,7 @@ def test_check_is_a_gate(clew, releases, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["check", "--config", "none.toml"], "none.toml has no table [tool.clew]"),
         (["check", "--config", "empty.toml"], "there is no limit to check"),
         (["check", "cots < 1"], "did you mean cost"),
         (["check", "cost"], "is no limit"),
@@ -125,10 +127,17 @@ def test_check_is_a_gate(clew, releases, tmp_path):
         (["check", "cost < 1", "--since", "1h"], "There was no session to check"),
         (["check", "cost < 1", "--junit", "nowhere/clew.xml"], "cannot be written"),
         (["compare"], "--by"),
+        (["compare", "--by", "session"], "'--by': two sessions are compared on the page"),
+        (["compare", "--by", "modle"], "'--by': by='modle' is no group; did you mean model?"),
+        (
+            ["metrics", "friction", "--by", "nope"],
+            "'--by': by='nope' is no group",
+        ),
     ],
 )
 def test_what_cannot_be_checked_is_no_pass(clew, releases, tmp_path, arguments, says):
-    (tmp_path / "empty.toml").write_text("")
+    (tmp_path / "none.toml").write_text("[tool.other]")
+    (tmp_path / "empty.toml").write_text("[tool.clew]")
     assert says in clew(*arguments, status=2).stderr
 
 

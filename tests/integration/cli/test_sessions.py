@@ -167,7 +167,29 @@ def test_wrong_usage_exits_with_2(clew, filled):
     assert "--full shows one session" in clew("sessions", "--full", status=2).stderr
     clew("sessions", "--order-by", "colour", status=2)
     clew("sessions", "--limit", "0", status=2)
+    for command in ("sessions", "tail", "export"):
+        assert "names no store: write" in clew(command, "--store", "foo://x", status=2).stderr
     assert "after='nobody'" in clew("sessions", "--after", "nobody", status=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "refused"),
+    [
+        (["sessions", "chat-42", "--user", "bob"], "--user"),
+        (["sessions", "chat-42", "--since", "1h"], "--since"),
+        (["sessions", "chat-42", "--no-errors"], "--errors"),
+        (["sessions", "chat-42", "--limit", "25"], "--limit"),
+        (["sessions", "chat-42", "--after", "other"], "--after"),
+        (["sessions", "chat-42", "--worst", "turns"], "--worst"),
+        (["sessions", "--worst", "turns", "--order-by", "cost"], "--order-by"),
+        (["sessions", "--worst", "turns", "--after", "other"], "--after"),
+        (["sessions", "--config", __file__], "--config"),
+        (["users", "--limit", "1"], "--limit"),
+        (["users", "--config", __file__], "--config"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_wrong_usage(clew, filled, command, refused):
+    assert f"Error: {refused} " in clew(*command, status=2).stderr
 
 
 def test_without_a_store_it_says_how_one_comes_about(clew, path):
@@ -175,6 +197,10 @@ def test_without_a_store_it_says_how_one_comes_about(clew, path):
     assert not path.exists()
     assert "CLEW_STORE=off" in clew("sessions", status=1, CLEW_STORE="off").stderr
     assert "there is no store at" in clew("users", "--store", "no.db", status=1).stderr
+
+
+def test_an_empty_name_of_a_store_is_none(clew, filled):
+    assert clew("sessions", "--store", "").stdout == clew("sessions").stdout
 
 
 def test_a_file_that_is_no_store_is_named(clew, path):

@@ -122,6 +122,14 @@ def test_rows_extras_examples_and_cassettes_agree():
         assert readme_of(name).is_file()
 
 
+def test_a_program_that_is_run_is_there_or_the_reader_is_told_to_save_it():
+    for readme in (ROOT / "examples").glob("*/README.md"):
+        text = readme.read_text()
+        for name in re.findall(r"^    .*(?:python|uv run|node) (\w+\.\w+)", text, re.MULTILINE):
+            told = f"Save `app.py` as `{name}`" in text
+            assert told != (readme.parent / name).is_file(), f"{readme} runs {name}"
+
+
 @pytest.mark.parametrize("cassette", sorted(CASSETTES.glob("*.json")), ids=lambda it: it.stem)
 def test_a_cassette_is_small_and_names_its_source(cassette):
     text = cassette.read_text()

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from clew import sessions
 from clew.cli import main
+from clew.core.errors import ConfigurationError
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.opening import open_engine_store
@@ -47,6 +48,13 @@ def test_the_file_with_the_spans_is_not_written(database):
     with sessions.open(f"duckdb:{database}") as store:
         assert [it.id for it in store.list()] == ["a", "b"]
     assert database.read_bytes() == before
+
+
+def test_a_filter_of_the_wrong_type_is_named(database):
+    with sessions.open(f"duckdb:{database}") as store:
+        for given in ({"since": "2h"}, {"user": 5}, {"limit": "3"}, {"text": 5}):
+            with pytest.raises(ConfigurationError, match=" must be "):
+                store.list(**given)
 
 
 def test_with_tables_in_it_a_session_can_be_forgotten(database):

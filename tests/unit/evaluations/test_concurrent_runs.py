@@ -248,6 +248,10 @@ def test_evaluators_and_sessions_that_are_none_are_named(store):
         evaluate(store, it, sessions=[7])
     with pytest.raises(ConfigurationError, match="a filter that is not known; there are order_by"):
         evaluate(store, it, sessions={"users": "ada"})
+    with pytest.raises(ConfigurationError, match="user=5 must be a text, not int"):
+        evaluate(store, it, sessions={"user": 5})
+    with pytest.raises(ConfigurationError, match="limit='3' must be a whole number"):
+        evaluate(store, it, sessions={"limit": "3"})
     assert evaluations.history(store) == []
     assert evaluate(store, it, sessions={"since": datetime(2020, 1, 1, tzinfo=UTC)}).made == 2
 

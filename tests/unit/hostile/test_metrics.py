@@ -150,7 +150,8 @@ def test_every_limit_is_read_or_is_an_error(expression, sign, bound):
 def test_a_file_in_which_tools_are_no_table(tmp_path, text):
     path = tmp_path / "pyproject.toml"
     path.write_text(text)
-    assert project_table("metrics", path) is None
+    with pytest.raises(ConfigurationError, match="has no table"):
+        project_table("metrics", path)
 
 
 def test_a_file_that_cannot_be_named(tmp_path):

@@ -261,6 +261,22 @@ def test_text_is_looked_for_in_all_sessions_where_more_is_asked(store_of, monkey
         ({"metadata": {"a": [1]}}, "metadata={'a': [1]}: it must be a text, a number or a bool"),
         ({"limit": 0}, "limit=0 must be at least 1"),
         ({"after": "nowhere"}, "after='nowhere': there is no session of this id"),
+        (
+            {"since": "2h"},
+            "since='2h' must be a datetime or a timedelta, such as timedelta(hours=2)",
+        ),
+        ({"until": 5}, "until=5 must be a datetime, such as datetime(2026, 1, 31), not int"),
+        ({"metadata": "x"}, "metadata='x' must be a mapping"),
+        ({"metadata": {5: "x"}}, "metadata={5: 'x'} must have texts for names"),
+        ({"tag": ["x"]}, "tag=['x'] must be a text, not list"),
+        ({"text": 5}, "text=5 must be a text, not int"),
+        ({"limit": "3"}, "limit='3' must be a whole number, not str"),
+        ({"limit": True}, "limit=True must be a whole number, not bool"),
+        ({"user": 5}, "user=5 must be a text, not int"),
+        ({"errors": "yes"}, "errors='yes' must be True or False, not str"),
+        ({"ascending": None}, "ascending=None must be True or False, not NoneType"),
+        ({"rated": ["good"]}, "rated=['good'] must be a text, not list"),
+        ({"order_by": ["cost"]}, "order_by=['cost'] must be a text, not list"),
     ],
 )
 def test_what_cannot_be_listed_is_named(shop, search, message):

@@ -55,7 +55,7 @@ def selection(
                 f"they are by {', '.join(FILTERS)}, since and until"
             )
             raise MetricError(message)
-    text = given.pop("text", None)
+    text = given.get("text")
     search = Search(since=since, until=until, **given)
     found = [(it.lookup, it.parameters) for it in search.conditions()]
     if text is not None:

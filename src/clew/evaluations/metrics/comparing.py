@@ -146,9 +146,12 @@ def _two(
         return a, b
     needed = 2 if a is None and b is None else 1
     if len(others) < needed:
+        if not grouped:
+            known = ", ".join(GROUPS[1:])
+            message = f"two groups are compared, and by {by} there is none; others are by {known}"
+            raise MetricError(message)
         message = f"two groups are compared, and by {by} there are {len(grouped)}"
-        hint = f"; by are known {', '.join(GROUPS[1:])}" if not grouped else ""
-        raise MetricError(message + hint)
+        raise MetricError(message)
     if needed == 2:
         return others[-2], others[-1]
     return (a, others[-1]) if a is not None else (others[-1], str(b))

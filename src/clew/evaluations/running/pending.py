@@ -267,9 +267,9 @@ def _ids(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[str]]
 
 def search_of(given: Mapping[str, Any]) -> Search:
     """Return the search for all sessions that are *given* by filters."""
-    try:
-        return replace(Search(limit=_ALL), **given)
-    except TypeError:
-        known = ", ".join(Search.__dataclass_fields__)
-        message = f"sessions={dict(given)!r:.200} has a filter that is not known; there are {known}"
-        raise ConfigurationError(message) from None
+    known = Search.__dataclass_fields__
+    if any(name not in known for name in given):
+        names = ", ".join(known)
+        message = f"sessions={dict(given)!r:.200} has a filter that is not known; there are {names}"
+        raise ConfigurationError(message)
+    return replace(Search(limit=_ALL), **given)

@@ -159,11 +159,16 @@ def _opened(module: Any, url: str, *tables: Path) -> Any:
         raise EngineError(message) from error
 
 
-def _module(url: str) -> Any:
-    kind = _KINDS.get(url.partition(":")[0])
-    if kind is None:
+def check_kind(url: str) -> None:
+    """Raise an error if *url* begins like that of no engine."""
+    if url.partition(":")[0] not in _KINDS:
         message = f"{shown(url)!r} names no store: write {_EXAMPLES}"
         raise EngineError(message)
+
+
+def _module(url: str) -> Any:
+    check_kind(url)
+    kind = _KINDS[url.partition(":")[0]]
     try:
         import_module("sqlglot")
         return import_module(f"clew.sessions.engines.{kind.module}")

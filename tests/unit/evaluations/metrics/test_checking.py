@@ -145,7 +145,8 @@ def test_a_metric_of_the_project_may_have_a_name_that_begins_with_mean(filled, t
         ("[tool.clew.check]\ncots = '< 1'", "no metric 'cots'; did you mean cost"),
         ("[tool.clew.check]\nsessions = '< 1'", "sessions must be a table"),
         ("[tool.clew.check]\n", "there is no limit to check"),
-        ("", "there is no limit to check"),
+        ("[tool.clew.checks]\n", "'checks', which is not known; did you mean check?"),
+        ("", r"limits\.toml has no table \[tool\.clew\]"),
     ],
 )
 def test_a_wrong_configuration_is_an_error(filled, tmp_path, text, says):

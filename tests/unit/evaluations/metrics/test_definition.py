@@ -6,6 +6,7 @@ import pytest
 
 from clew.core.errors import ClewError
 from clew.evaluations.metrics import Metric, MetricError, figures, metrics
+from clew.evaluations.metrics.checking import limits
 from clew.evaluations.metrics.definition import named
 from tests.unit.evaluations.metrics.making import session
 
@@ -59,6 +60,10 @@ def test_another_file_can_be_named(project, monkeypatch):
     assert "solved" in metrics(path)
     monkeypatch.setenv("CLEW_CONFIG", str(path))
     assert "solved" in metrics()
+    other = project("[tool.other]\n", "none.toml")
+    for asked in (metrics, limits):
+        with pytest.raises(ClewError, match=r"none\.toml has no table \[tool\.clew\]"):
+            asked(other)
     monkeypatch.setenv("CLEW_CONFIG", str(path.parent / "gone.toml"))
     with pytest.raises(ClewError, match=r"gone\.toml cannot be read: No such file"):
         metrics()
@@ -68,6 +73,9 @@ def test_another_file_can_be_named(project, monkeypatch):
     ("text", "says"),
     [
         ("[tool.clew", "is not valid TOML"),
+        ("[tool.clew.metric]\nx = 'avg(cost)'", "'metric', which is not known; did you mean"),
+        ("[tool.clew]\nfoo = 1", "'foo', which is not known; there are check, evaluators, metrics"),
+        ("[tool.clew]\nevaluator = ['a:b']", "did you mean evaluators?"),
         ("[tool.clew]\nmetrics = 1", "[tool.clew.metrics] must be a table"),
         ("[tool.clew.metrics]\nx = 1", "x: expression=1 must be a text"),
         ("[tool.clew.metrics]\nx = 'avg(cost'", "x: this expression cannot be read"),

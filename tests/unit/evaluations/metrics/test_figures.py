@@ -7,6 +7,7 @@ from statistics import fmean
 import pytest
 
 from clew import evaluations
+from clew.core.errors import ConfigurationError
 from clew.evaluations import Evaluation
 from clew.evaluations.metrics import Metric, MetricError, figures
 from clew.evaluations.metrics.nodes import COLUMNS
@@ -246,6 +247,9 @@ def test_sessions_can_be_chosen(random_sessions):
     assert value(store, "count(*)", since=BEGAN + timedelta(hours=12)) == days
     assert value(store, "count(*)", until=BEGAN + timedelta(hours=12)) == 60 - days
     assert value(store, "count(*)", since=timedelta(minutes=1)) == 0
+    for wrong in ({"since": "2h"}, {"filters": {"text": 5}}, {"filters": {"user": 5}}):
+        with pytest.raises(ConfigurationError, match=" must be "):
+            value(store, "count(*)", **wrong)
 
 
 def test_the_columns_that_are_read_for_every_figure_can_be_asked_for(filled):
