@@ -78,7 +78,10 @@ __version__ = "0.1.0.dev0"
 
 def __getattr__(name: str) -> object:
     if module := _MODULES.get(name):
-        value = getattr(import_module(f"clew.{module}"), name)
+        try:
+            value = getattr(import_module(f"clew.{module}"), name)
+        except (ValueError, StopIteration) as error:  # OpenTelemetry's, over a variable's value
+            value = import_module("clew.instrument.unusable").stand_in(name, error)
         globals()[name] = value
         return value
     message = f"module 'clew' has no attribute {name!r}"

@@ -28,7 +28,6 @@ from clew.context.lookup import find_attributes
 from clew.context.pseudonyms import Pseudonym
 from clew.core import counters
 from clew.core.containment import contain
-from clew.propagation.fork import flush_last_spans
 
 __all__ = ["connect"]
 
@@ -148,6 +147,8 @@ def clew_worker_init(**_: Any) -> None:
 @_contained
 def clew_worker_shutdown(**_: Any) -> None:
     """Export the last spans: the processes of Celery's pool end without running ``atexit``."""
+    from clew.propagation.fork import flush_last_spans  # It needs the SDK
+
     flush_last_spans()
 
 

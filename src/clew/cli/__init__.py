@@ -15,6 +15,7 @@ import click
 
 from clew.cli._closed_streams import ClosedStreamError, stand_in
 from clew.core.errors import ClewError
+from clew.instrument.unusable import is_opentelemetrys, why_unusable
 
 _INTERRUPTED = 130
 """The status of a command that Ctrl-C has ended."""
@@ -32,7 +33,12 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if (module := _modules().get(cmd_name)) is None:
             return None
-        command: click.Command = import_module(f"{__name__}.{module}").command
+        try:
+            command: click.Command = import_module(f"{__name__}.{module}").command
+        except (ValueError, StopIteration) as error:
+            if not is_opentelemetrys(error):
+                raise
+            return _unusable(cmd_name, why_unusable(error))
         return command
 
     def main(self, *args: Any, **options: Any) -> Any:
@@ -65,6 +71,23 @@ class _Commands(click.Group):
             if not isinstance(error.__context__, KeyboardInterrupt):
                 raise
             _end_interrupted(ctx)
+
+
+def _unusable(name: str, reason: str) -> click.Command:
+    """Return a command that only says why it cannot be used: help lists it beside the others."""
+
+    def refuse(**_: Any) -> NoReturn:
+        raise click.ClickException(reason)
+
+    given = click.Argument(["given"], nargs=-1)
+    return click.Command(
+        name,
+        params=[given],
+        callback=refuse,
+        help=reason,
+        short_help="(OpenTelemetry cannot start; see clew doctor)",
+        context_settings={"ignore_unknown_options": True},
+    )
 
 
 def _end_interrupted(ctx: click.Context) -> NoReturn:

@@ -29,11 +29,19 @@ def check_tracing() -> None:
     """
     note_ids_are_used()
     in_logs = "clew.logging.text" in sys.modules
-    if not in_logs and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+    if not in_logs and _nothing_traces():
         logger.warning(
             "clew: ids are set, but nothing is traced yet, so they are on no span: "
             "call clew.instrument_all() first, at the start of the program"
         )
+
+
+def _nothing_traces() -> bool:
+    try:
+        return isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    except Exception:  # OpenTelemetry loads the one that a variable names, and reraises
+        logger.debug("OpenTelemetry's tracer provider cannot be loaded", exc_info=True)
+        return True
 
 
 def warn_of_unused(name: str, frame: FrameType | None) -> None:

@@ -109,18 +109,20 @@ def check_propagators(examined: Examined) -> Iterator[Finding]:
 
 
 def check_tracer_provider(examined: Examined) -> Iterator[Finding]:
-    """Find a tracer provider that no installed package offers: OpenTelemetry raises over it."""
-    variable = "OTEL_PYTHON_TRACER_PROVIDER"
-    name = examined.environment.get(variable)
-    known = {point.name for point in metadata.entry_points(group="opentelemetry_tracer_provider")}
-    if name is not None and name not in known:
-        yield error(
-            "sdk",
-            f"{variable}={name}: no installed package offers it; there are "
-            f"{', '.join(sorted(known))}",
-            variable,
-            f"unset {variable}",
-        )
+    """Find a provider that no installed package offers: OpenTelemetry raises over it."""
+    for kind in ("tracer", "meter"):  # A tracer of the SDK's asks for a meter.
+        variable = f"OTEL_PYTHON_{kind.upper()}_PROVIDER"
+        name = examined.environment.get(variable)
+        points = metadata.entry_points(group=f"opentelemetry_{kind}_provider")
+        known = {point.name for point in points}
+        if name is not None and name not in known:
+            yield error(
+                "sdk",
+                f"{variable}={name}: no installed package offers it; there are "
+                f"{', '.join(sorted(known))}",
+                variable,
+                f"unset {variable}",
+            )
 
 
 def check_sdk(_: Examined) -> Iterator[Finding]:

@@ -1,13 +1,14 @@
 """`stats()`: how many spans were exported or dropped, and what clew refused or failed at."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from clew.core import counters
 from clew.core.containment import CONTAINED
-from clew.export.queue import exporter_queues
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,10 @@ def stats() -> Stats:
 
 
 def _delivered() -> list[Delivered]:
+    # Where it is not imported there are no queues; and it needs the SDK, which may not be usable.
+    queues: Any = sys.modules.get("clew.export.queue")
     delivered = []
-    for queue in exporter_queues():
+    for queue in queues.exporter_queues() if queues else ():
         exported, waiting, dropped = queue.counted()
         numbers = Delivered(queue.name, exported, waiting, MappingProxyType(dict(dropped)))
         delivered.append(numbers)

@@ -23,6 +23,7 @@ from clew.instrument.repairs.plain_spans import make_plain_spans
 from clew.instrument.report import Activation, Report
 from clew.instrument.selection import select
 from clew.instrument.start_lock import StartLock
+from clew.instrument.unusable import is_opentelemetrys, not_started
 from clew.logging.providers import stamp_global_logs
 from clew.patching.undo import Undo, UndoStack
 from clew.propagation.fork import support_child_processes
@@ -130,9 +131,14 @@ def instrument_all(  # noqa: PLR0913 - each is a choice that users want
     merged = _Options.of(only, exclude, tracer_provider, config, threads=threads)
     merged = replace(merged, options=options or {})
     strict = settings.STRICT.read() if strict is None else strict
-    activator, is_new = _start_or_reuse(
-        merged, no_arguments=arguments == (None,) * 6, by_application=True, strict=strict
-    )
+    try:
+        activator, is_new = _start_or_reuse(
+            merged, no_arguments=arguments == (None,) * 6, by_application=True, strict=strict
+        )
+    except Exception as error:
+        if is_opentelemetrys(error):
+            return not_started(error, merged.only, strict=strict)
+        raise
     if activator is None:
         return Report(_running_activations)
     try:

@@ -82,7 +82,8 @@ def add_ids(
     """
     try:
         for key, value in _ids().items():
-            event_dict.setdefault(NAMES[key], value)
+            if event_dict.get(NAMES[key]) is None:  # None is a default of the application's, no id.
+                event_dict[NAMES[key]] = value
     except Exception:
         contain("adding the ids to an event of structlog")
     return event_dict
@@ -102,4 +103,5 @@ def patch_ids(record: Any) -> None:
         contain("adding the ids to a record of loguru")
     finally:
         for key, name in NAMES.items():
-            extra.setdefault(name, ids.get(key, OUTSIDE))
+            if extra.get(name) is None:
+                extra[name] = ids.get(key, OUTSIDE)

@@ -11,7 +11,6 @@ from clew.context.carry import carry
 from clew.core.containment import contain
 from clew.patching.undo import UndoStack
 from clew.patching.wrap import Patches
-from clew.propagation.fork import flush_when_ended
 
 
 def carry_initializer(
@@ -58,6 +57,8 @@ class _Initializer:
         if self._first is not None:
             self._first(*initargs)
         try:
+            from clew.propagation.fork import flush_when_ended  # It needs the SDK
+
             flush_when_ended()
         except Exception:
             contain("starting a worker of a process pool")

@@ -5,6 +5,7 @@ several values, and `external_id` drops and counts what cannot be used.
 Nothing here raises because of what a client sent, and everything takes time linear in its size.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ MAX_COOKIES = 65_536
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 """The characters of a header's name (RFC 9110), in lower case."""
+
+_ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
+"""A character of a quoted cookie that is escaped, by a backslash or as an octal number."""
 
 
 def from_header(name: str) -> "Header":
@@ -104,10 +108,26 @@ class Cookie:
             for cookie in value.split(b";"):
                 name, _, content = cookie.partition(b"=")
                 if name.strip() == self.name.encode():
-                    content = content.strip()
-                    quoted = len(content) > 1 and content[:1] == content[-1:] == b'"'
-                    found.append(w3c_baggage.decode(content[1:-1] if quoted else content))
+                    found.append(_cookie_text(content.strip()))
         return w3c_baggage.single_value(found)
+
+
+def _cookie_text(content: bytes) -> str | bytes:
+    """Return the text of a cookie as the frameworks read it.
+
+    They write what is more than letters and digits in quotes, with escapes: Werkzeug of the bytes
+    of UTF-8, Python's ``http.cookies``, and so Starlette and Django, of those of latin-1.
+    """
+    if content == b'"' or not content[:1] == content[-1:] == b'"':
+        return w3c_baggage.decode(content)
+    plain, escapes = _ESCAPE.subn(_unescaped, content[1:-1])
+    text = w3c_baggage.decode(plain)
+    return plain.decode("latin-1") if escapes and isinstance(text, bytes) else text
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    escaped = escape[1]
+    return escaped if len(escaped) == 1 else bytes([int(escaped, 8)])
 
 
 @dataclass(frozen=True, slots=True)

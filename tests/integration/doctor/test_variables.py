@@ -115,6 +115,12 @@ def test_a_tracer_provider_that_no_package_offers(app, doctor):
     assert doctor(OTEL_PYTHON_TRACER_PROVIDER="sdk_tracer_provider").found("sdk") == []
 
 
+def test_a_meter_provider_that_nobody_offers(doctor):
+    diagnosis = doctor(OTEL_PYTHON_METER_PROVIDER="smoke")
+    assert diagnosis.says("sdk", "there are", "unset OTEL_PYTHON_METER_PROVIDER")
+    assert doctor(OTEL_PYTHON_METER_PROVIDER="sdk_meter_provider").found("sdk") == []
+
+
 @pytest.mark.parametrize(("length", "severity"), [("16", "warning"), ("64", None)])
 def test_a_limit_on_the_length_of_values(doctor, length, severity):
     diagnosis = doctor(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=length)

@@ -285,11 +285,13 @@ def test_structlog(user_id_key):
     with both():
         logger.info("inside", number=1)
         logger.info("its own", session_id="mine")
+        logger.info("none", session_id=None, user_id=None)
     logger.info("outside")
     ada = pseudonymise("ada")
     assert [json.loads(line) for line in stream.getvalue().splitlines()] == [
         {"event": "inside", "number": 1, "session_id": "chat-42", "user_id": ada},
         {"event": "its own", "session_id": "mine", "user_id": ada},
+        {"event": "none", "session_id": "chat-42", "user_id": ada},
         {"event": "outside"},
     ]
 
@@ -308,7 +310,9 @@ def test_loguru(enqueue):
         with both():
             logger.info("inside")
             logger.bind(session_id="mine").info("bound")
+            logger.bind(session_id=None, user_id=None).info("none")
         logger.info("outside")
+        logger.bind(session_id=None).info("none")
         logger.complete()
     finally:
         logger.remove(sink)
@@ -316,5 +320,7 @@ def test_loguru(enqueue):
     assert [str(line) for line in written] == [
         "chat-42 ada inside\n",
         "mine ada bound\n",
+        "chat-42 ada none\n",
         "- - outside\n",
+        "- - none\n",
     ]

@@ -27,7 +27,7 @@ def failing(*_args, **_kwargs):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(pools, "carry"), (pools, "flush_when_ended"), (fork, "import_module")],
+    [(pools, "carry"), (fork, "flush_when_ended"), (fork, "import_module")],
     ids=["carry", "flush_when_ended", "import_module"],
 )
 def test_an_error_is_contained(monkeypatch, module, name, recwarn):

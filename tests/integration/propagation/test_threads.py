@@ -5,6 +5,8 @@ import queue
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.pool import ApplyResult, Pool, ThreadPool
 from threading import Event, Thread, Timer
 from weakref import ref
 
@@ -55,6 +57,43 @@ def thread_pool_map():
             return partial(list, results)
 
         yield submit_job
+
+
+@contextmanager
+def pool_of_multiprocessing(submit):
+    """Make a pool whose threads are started in a session that no job belongs to."""
+    with using_session("chat-0", user_id="zoe"):
+        pool = ThreadPool(1)
+    with pool:
+        yield lambda job: partial(_wait, submit(pool, job))
+
+
+def _wait(result):
+    """Wait for the end of what a pool of multiprocessing's was given."""
+    if isinstance(result, ApplyResult):
+        result.get(10)
+    else:
+        list(result or ())
+
+
+def _of_one(job):
+    return lambda _: job()
+
+
+_SUBMISSIONS = {
+    "apply": lambda pool, job: pool.apply(job),
+    "apply_async": lambda pool, job: pool.apply_async(func=job),
+    "map": lambda pool, job: pool.map(_of_one(job), [1]),
+    "map_async": lambda pool, job: pool.map_async(_of_one(job), [1]),
+    "starmap": lambda pool, job: pool.starmap(_of_one(job), [(1,)]),
+    "starmap_async": lambda pool, job: pool.starmap_async(_of_one(job), [(1,)]),
+    "imap": lambda pool, job: pool.imap(_of_one(job), [1]),
+    "imap_unordered": lambda pool, job: pool.imap_unordered(_of_one(job), [1], chunksize=2),
+    "iterable": lambda pool, job: pool.imap(str, (job() for _ in range(1))),
+    "iterable by name": lambda pool, job: pool.imap_unordered(
+        func=str, iterable=(job() for _ in range(1))
+    ),
+}
 
 
 @contextmanager
@@ -114,6 +153,10 @@ def queue_worker_started_before():
         thread_pool_without_instrumentation,
         future_callback,
         queue_worker_started_before,
+        *(
+            pytest.param(partial(pool_of_multiprocessing, submit), id=f"ThreadPool {name}")
+            for name, submit in _SUBMISSIONS.items()
+        ),
     ],
 )
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "after all blocks"])
@@ -150,6 +193,46 @@ def test_jobs_of_two_sessions_at_once_do_not_mix(threads, telemetry):
         go.set()
         wait()
     assert telemetry.count() == Count(spans=4)
+
+
+@pytest.mark.parametrize("make_pool", [ThreadPool, get_context("spawn").Pool])
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_callbacks_of_a_pool_run_in_the_session_of_their_job(threads, make_pool, by_name, fails):
+    found, job = queue.SimpleQueue(), partial(int, "no number" if fails else "1")
+
+    def called(_):
+        found.put(current().session_id)
+
+    def never(_):
+        raise AssertionError
+
+    callbacks = (never, called) if fails else (called, never)
+    named = dict(zip(("callback", "error_callback"), callbacks, strict=True))
+    with using_session("chat-0"):
+        pool = make_pool(1)
+    with pool:
+        for session_id in ("chat-1", "chat-2"):
+            with using_session(session_id):
+                if by_name:
+                    pool.apply_async(job, **named)
+                    pool.starmap_async(job, [()], **named)
+                else:
+                    pool.apply_async(job, (), {}, *callbacks)
+                    pool.starmap_async(job, [()], 1, *callbacks)
+            assert [found.get(timeout=30) for _ in range(2)] == [session_id] * 2
+
+
+def test_what_a_pool_is_wrongly_given_is_reported_as_by_multiprocessing(threads):
+    with ThreadPool(1) as pool:
+        with pytest.raises(TypeError, match="func"):
+            pool.apply_async()
+        with pytest.raises(TypeError, match="not callable"):
+            pool.apply(None)
+        with pytest.raises(TypeError, match="not iterable"):
+            list(pool.imap(str, 1))
+        with pytest.raises(TypeError, match="iterable"):
+            pool.imap(str)
 
 
 class Session(Thread):
@@ -213,7 +296,13 @@ def test_a_job_may_have_arguments_of_any_name(threads):
         assert pool.submit(lambda *a, **k: (a, k), 1, **kwargs).result() == ((1,), kwargs)
 
 
-FUNCTIONS = [(Thread, "start"), (Thread, "run"), (Timer, "run"), (ThreadPoolExecutor, "submit")]
+FUNCTIONS = [
+    (Thread, "start"),
+    (Thread, "run"),
+    (Timer, "run"),
+    (ThreadPoolExecutor, "submit"),
+    *((Pool, name) for name in ("apply_async", "map_async", "starmap", "imap", "imap_unordered")),
+]
 
 
 def test_undo_restores_every_function():

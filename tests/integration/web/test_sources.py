@@ -2,6 +2,7 @@
 
 import time
 import unicodedata
+from http.cookies import SimpleCookie
 
 import pytest
 from hypothesis import given, settings
@@ -50,6 +51,11 @@ SOURCES = {
         (b"cookie", b"a=b; sid=chat-42; c=d", "chat-42"),
         (b"cookie", b'a="x;y=z"; sid="chat-42"', "chat-42"),
         (b"cookie", b"sid=a=b==", "a=b=="),
+        (b"cookie", rb'sid="J\303\266rg"', "Jörg"),
+        (b"cookie", rb'sid="J\366rg"', "Jörg"),
+        (b"cookie", rb'sid="{\"a\"\054 \\073\073 \9}"', '{"a", \\073; 9}'),
+        (b"cookie", rb"sid=J\366rg", r"J\366rg"),
+        (b"cookie", b'sid="', '"'),
         (b"cookie", b"xsid=no; sidx=no; SID=no", None),
         (b"cookie", b"sid=same; sid=same", "same"),
         (b"baggage", b"session.id=chat-42", "chat-42"),
@@ -127,6 +133,23 @@ def test_a_hostile_value_sets_no_id(request_of, prefix, value, dropped):
 
 
 @both
+@pytest.mark.parametrize("value", [rb"a\012b", rb"a\233b", rb"\000", rb"a\342\200\250b"])
+def test_an_escaped_control_character_in_a_cookie_sets_no_id(request_of, value, dropped):
+    found = SOURCES[b"cookie"](request_of((b"cookie", b'sid="' + value + b'"')))
+    assert external_id(found) is None
+    assert dropped() == 1
+
+
+@pytest.mark.parametrize("value", ["Jörg", "a,b", "a b;c", '{"a": 1}', "\\", "x@y.z", "=", '"'])
+def test_a_cookie_is_read_as_the_frameworks_read_what_they_write(value):
+    pythons = SimpleCookie({"sid": value}).output(header="").encode("latin-1")
+    assert SOURCES[b"cookie"](asgi((b"cookie", pythons))) == value
+    dump_cookie = pytest.importorskip("werkzeug.http").dump_cookie
+    werkzeugs = dump_cookie("sid", value, path=None).encode()
+    assert SOURCES[b"cookie"](asgi((b"cookie", werkzeugs))) == value
+
+
+@both
 @pytest.mark.parametrize("value", BOMBS.values(), ids=BOMBS)
 def test_many_percent_signs_set_no_id(request_of, value, dropped):
     found = SOURCES[b"baggage"](request_of((b"baggage", b"session.id=" + value)))
@@ -191,7 +214,9 @@ def test_an_environ_in_another_encoding_raises_nothing(value):
 
 
 @both
-@pytest.mark.parametrize("unit", [b"a", b" ", b";", b",", b"=", b"%", b'"', b"sid=;", b"sid=a;"])
+@pytest.mark.parametrize(
+    "unit", [b"a", b" ", b";", b",", b"=", b"%", b'"', b"sid=;", b"sid=a;", rb'sid="\\\1";']
+)
 def test_the_time_is_linear(request_of, unit):
     def took(size):
         request = request_of(*[(name, unit * (size // len(unit))) for name in SOURCES])
