@@ -2,26 +2,24 @@
 
 Spans get growing ids in the order in which they become visible. So whoever brings the tables up to
 date begins after the id up to which that was done last, and makes the turns of every trace anew of
-which there is a new span, however late it comes. Each step is one transaction, so any number of
-processes may do it.
+which there is a new span, however late it comes (`next_traces`). Each step is one transaction, so
+any number of processes may do it.
 """
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
-from time import monotonic
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from time import monotonic, sleep
+from types import MappingProxyType
 from typing import Any
 
-from clew.core.containment import contain
 from clew.sessions import carried, evaluated
 from clew.sessions.figures import session_rows
 from clew.sessions.model import Turn
+from clew.sessions.next_traces import ReadTrace, forget_notes, next_step, note, read_trace
 from clew.sessions.scoring import TURN_ORDER
-from clew.sessions.words import turns_of
 from clew.store.database import transaction
 from clew.store.encoding import is_utf8
-from clew.store.reader import spans_of_trace, traces_after
-from clew.store.record import SpanRecord
 
 RULES = 3
 """The release of the rules in `words`. All summaries are made anew after it has changed."""
@@ -37,6 +35,10 @@ _SPANS_PER_STEP, _SPANS_PER_SHORT_STEP = 256, 32
 """How many new spans are handled in one transaction, for which other writers have to wait; the
 second where there is little time."""
 _LITTLE_SECONDS = 0.1
+_SECONDS_WITHOUT_PAUSE, _PAUSE_SECONDS = 0.25, 0.025
+"""How long one transaction follows the other, and for how long others can write then: whoever waits
+for the lock looks from time to time whether it is free."""
+_NONE: Mapping[bytes, ReadTrace] = MappingProxyType({})
 _MAX_METADATA = 4_000
 """How many characters of a turn's metadata are read to find its session by them."""
 
@@ -100,28 +102,46 @@ def bring_up_to_date(connection: sqlite3.Connection, seconds: float = float("inf
     """Add what was stored since the last time; return whether it was done in so many *seconds*."""
     until = monotonic() + seconds
     at_once = _SPANS_PER_STEP if seconds > _LITTLE_SECONDS else _SPANS_PER_SHORT_STEP
+    pause_at = monotonic() + _SECONDS_WITHOUT_PAUSE
+    large: bytes | None = None
     while not is_up_to_date(connection):
-        with transaction(connection):
-            _use_current_rules(connection)
-            (done,) = connection.execute(
-                "SELECT value FROM progress WHERE name = 'summarised'"
-            ).fetchone()
-            traces, last = traces_after(connection, done, at_once)
-            refresh(connection, traces)
-            connection.execute("UPDATE progress SET value = ? WHERE name = 'summarised'", (last,))
-        if monotonic() > until:
+        if monotonic() > pause_at:
+            sleep(_PAUSE_SECONDS)
+            pause_at = monotonic() + _SECONDS_WITHOUT_PAUSE
+        read = {} if large is None else {large: read_trace(connection, large)}
+        large = _go_on(connection, at_once, read)
+        # What was read is used, however long that took: else it would be read again and again.
+        if (read or large is None) and monotonic() > until:
             return is_up_to_date(connection)
     return True
+
+
+def _go_on(
+    connection: sqlite3.Connection, at_once: int, read: Mapping[bytes, ReadTrace]
+) -> bytes | None:
+    """Summarise what comes next; return the large trace that has to be read to go on, if any."""
+    with transaction(connection):
+        _use_current_rules(connection)
+        (done,) = connection.execute(
+            "SELECT value FROM progress WHERE name = 'summarised'"
+        ).fetchone()
+        step = next_step(connection, done, at_once, read)
+        refresh(connection, step.ends, read=step.read)
+        connection.execute("UPDATE progress SET value = ? WHERE name = 'summarised'", (step.last,))
+        note(connection, step)
+    return step.large
 
 
 def refresh(
     connection: sqlite3.Connection,
     traces: Iterable[bytes],
     found: dict[bytes, Sequence[Turn]] | None = None,
+    read: Mapping[bytes, ReadTrace] = _NONE,
 ) -> None:
     """Make the turns of these *traces* anew, and the summaries of the sessions that they are in.
 
-    The turns are put into *found*, for whoever needs them next.
+    The turns are put into *found*, for whoever needs them next. What was *read* before is not read
+    again.
     """
     sessions = set[str]()
     wanted = list(traces)
@@ -130,12 +150,12 @@ def refresh(
             tuple(row[1:]): row[0]
             for row in connection.execute(f"{_SELECT} WHERE trace_id = ?", (trace,))
         }
-        spans = spans_of_trace(connection, trace)
+        it = read.get(trace) or read_trace(connection, trace)
+        spans = it.spans
         wanted.extend(carried.add_carried(connection, spans))
-        turns_found = _turns_of(spans)
         if found is not None:
-            found[trace] = turns_found
-        after = list(map(_row, turns_found))
+            found[trace] = it.turns
+        after = list(map(_row, it.turns))
         for row in before.keys() - set(after):
             _delete(connection, before[row], row)
             sessions.add(row[0])
@@ -216,14 +236,6 @@ def _of(row: Sequence[Any]) -> tuple[str, bytes]:
     return row[_TURN.index("session_id")], row[_TURN.index("root_id")]
 
 
-def _turns_of(spans: Sequence[SpanRecord]) -> list[Turn]:
-    try:
-        return turns_of(spans)
-    except Exception:  # One strange trace must not keep all others from being summarised.
-        contain("finding the turns of a trace")
-        return []
-
-
 def _use_current_rules(connection: sqlite3.Connection) -> None:
     """Forget all summaries that were made by other rules than these."""
     (rules,) = connection.execute("SELECT value FROM progress WHERE name = 'rules'").fetchone()
@@ -232,6 +244,7 @@ def _use_current_rules(connection: sqlite3.Connection) -> None:
     for table in ("turn", "silent_trace", "session", "session_value", "user_session", "turn_score"):
         connection.execute(f"DELETE FROM {table}")  # Triggers empty the tables of sums.
     connection.execute("INSERT INTO turn_text (turn_text) VALUES ('delete-all')")
+    forget_notes(connection)
     connection.execute("UPDATE progress SET value = 0 WHERE name = 'summarised'")
     connection.execute("UPDATE progress SET value = ? WHERE name = 'rules'", (RULES,))
 

@@ -21,7 +21,14 @@ FROM span JOIN resource ON resource.id = resource_id JOIN scope ON scope.id = sc
 
 def spans_of_trace(connection: sqlite3.Connection, trace_id: bytes) -> list[SpanRecord]:
     """Return the spans of one trace, in the order of their start."""
-    return [record for _, record in _read(connection, "WHERE trace_id = ?", (trace_id,))]
+    return [record for _, record in numbered_spans_of_trace(connection, trace_id)]
+
+
+def numbered_spans_of_trace(
+    connection: sqlite3.Connection, trace_id: bytes
+) -> list[tuple[int, SpanRecord]]:
+    """Return the spans of one trace with their ids, in the order of their start."""
+    return list(_read(connection, "WHERE trace_id = ?", (trace_id,)))
 
 
 def traces_of_session(connection: sqlite3.Connection, session_id: str) -> list[bytes]:
@@ -48,12 +55,12 @@ def spans_with_ids(
     return list(_read(connection, where, ids, order="ORDER BY span.id"))
 
 
-def traces_after(connection: sqlite3.Connection, after: int, limit: int) -> tuple[list[bytes], int]:
-    """Return the traces of the next *limit* spans after the id *after*, and the last one's id."""
-    rows = connection.execute(
-        "SELECT id, trace_id FROM span WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
-    ).fetchall()
-    return list(dict.fromkeys(trace_id for _, trace_id in rows)), rows[-1][0] if rows else after
+def new_span_traces(
+    connection: sqlite3.Connection, after: int, limit: int
+) -> list[tuple[int, bytes]]:
+    """Return the ids of the next *limit* spans after the id *after*, each with its trace."""
+    query = "SELECT id, trace_id FROM span WHERE id > ? ORDER BY id LIMIT ?"
+    return connection.execute(query, (after, limit)).fetchall()
 
 
 def _read(
