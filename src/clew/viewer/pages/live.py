@@ -60,7 +60,8 @@ class LiveTurn:
 
 def live(request: Request) -> Response:
     """Answer a request to the turns as they come."""
-    user = request.query_params.get("user", "").strip()
+    user = request.query_params.get("user", "")
+    user = user if user.strip() else ""
     errors = request.query_params.get("errors", "")
     if errors not in {"", "yes"}:
         message = f"errors={errors[:40]!r} is not known; it is yes, or left out"

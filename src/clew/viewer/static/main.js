@@ -8,6 +8,13 @@ unfold();
 keys();
 live();
 ratings();
+// A page that comes back is as its address says, not as it was left.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) document.querySelectorAll(".filters").forEach((form) => form.reset());
+});
+document.querySelectorAll(".filters input[type=text]").forEach((it) => {
+  it.addEventListener("change", () => (it.value = it.value.trim()));
+});
 document.querySelectorAll(".filters select").forEach((choice) => {
   choice.addEventListener("change", () => choice.form.requestSubmit());
 });
