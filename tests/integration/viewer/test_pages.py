@@ -304,6 +304,21 @@ def test_cookies_of_other_applications_lock_nobody_out(path, filled, other):
         assert client.get("/", headers={"cookie": cookies}).status_code == 401
 
 
+def test_two_servers_of_one_machine_do_not_log_each_other_out(path, filled):
+    from starlette.testclient import TestClient
+
+    from clew.viewer.app import create_app
+
+    jar = None  # Like a browser's: a cookie goes to every port of its host.
+    servers = [("http://10.1.2.3:4318", "one"), ("http://10.1.2.3:4319", "other")]
+    for query in ("?token={}", ""):
+        for address, token in servers:
+            app = create_app(path, hosts=["10.1.2.3"], token=token)
+            with TestClient(app, base_url=address, cookies=jar) as client:
+                assert client.get(f"/{query.format(token)}").status_code == 200, address
+                jar = client.cookies
+
+
 def bring_up_to_date(path):
     with SessionStore(path) as store:
         store.list()
