@@ -99,8 +99,11 @@ def turn_data(
 
 def _most_telling(turn: Turn, causes: Collection[bytes]) -> list[Call]:
     """Return at most so many calls in their order: those that failed or were noticed, the first."""
-    noticed = {*causes, *(it.span_id for it in turn.findings)}
-    ranked = sorted(turn.calls, key=lambda it: not (it.error or it.span_id in noticed))
+    noticed = {it.span_id for it in turn.findings}
+    ranked = sorted(
+        turn.calls,
+        key=lambda it: (it.span_id not in causes, not (it.error or it.span_id in noticed)),
+    )
     chosen = {it.span_id for it in ranked[:_MAX_CALLS]}
     return [it for it in turn.calls if it.span_id in chosen]
 
