@@ -8,6 +8,8 @@ from clew.store.record import ERROR, SpanRecord
 
 _TRACEBACK = "Traceback (most recent call last)"
 _MAX_LENGTH = 2000
+NOT_SAID = "failed"
+"""The message of what failed without saying why."""
 
 
 def failed(span: SpanRecord) -> bool:
@@ -30,7 +32,7 @@ def message(span: SpanRecord) -> str:
             if found:
                 return found[:_MAX_LENGTH]
     said = text(span.status_message).partition(_TRACEBACK)[0].strip()
-    return (said or text(span.attributes.get("error.type")) or "failed")[:_MAX_LENGTH]
+    return (said or text(span.attributes.get("error.type")) or NOT_SAID)[:_MAX_LENGTH]
 
 
 def cause(nodes: Iterable[Node]) -> str:

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _COOKIE = "clew_token"
+"""Followed by the port: browsers give a cookie to all ports of a host."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "media-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -74,15 +75,17 @@ class Access:
         if not has_token:
             message = "Open the address with the token that was printed when the server started."
             return PlainTextResponse(message, 401, {"WWW-Authenticate": "Bearer"})
-        return self._with_cookie(scope["path"], query) if self._matches(given) else None
+        if not self._matches(given):
+            return None
+        return self._with_cookie(scope["path"], query, _cookie(headers))
 
-    def _with_cookie(self, path: str, query: dict[str, list[str]]) -> Response:
+    def _with_cookie(self, path: str, query: dict[str, list[str]], cookie: str) -> Response:
         """Send the browser to the same address without the token, which it then has as a cookie."""
         rest = urlencode(query, doseq=True)
         # Two slashes at the beginning would lead to another host.
         path = f"/{path.lstrip('/')}"
         answer = RedirectResponse(f"{path}{'?' if rest else ''}{rest}", 303)
-        answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="lax")
+        answer.set_cookie(cookie, self._token, httponly=True, samesite="lax")
         return answer
 
     def _carries_token(self, given: str, headers: Headers) -> bool:
@@ -90,7 +93,7 @@ class Access:
         if scheme.lower() != "bearer":
             bearer = ""
         # Starlette's parser goes on after a cookie that it cannot read, of another application.
-        cookie = cookie_parser(headers.get("cookie", "")).get(_COOKIE, "")
+        cookie = cookie_parser(headers.get("cookie", "")).get(_cookie(headers), "")
         return any(map(self._matches, (given, cookie, bearer)))
 
     def _matches(self, given: str) -> bool:
@@ -108,6 +111,15 @@ class Access:
         except ValueError:
             return False
         return address.is_loopback or bool(self._token)  # A site cannot take over an address.
+
+
+def _cookie(headers: Headers) -> str:
+    """Return the cookie's name at the port under which the browser knows this server."""
+    try:
+        port = urlsplit(f"//{headers.get('host', '')}").port
+    except ValueError:
+        port = None
+    return f"{_COOKIE}_{port}" if port else _COOKIE
 
 
 def _is_navigation(headers: Headers) -> bool:

@@ -8,6 +8,7 @@ from clew.sessions.model import Call, Media, Message, ToolRequest, Turn
 from clew.viewer import contents
 from clew.viewer.contents import Excerpt, excerpt
 from clew.viewer.parts import content_href, turn_key
+from clew.viewer.wording import error_of
 
 _MAX_DOCUMENTS = 10
 _MAX_MEDIA = 12
@@ -167,7 +168,7 @@ def _turn_view(
         answer, steps = steps[0].href, []
     error = None
     if turn.error:
-        error = excerpt(turn.error, limits.error, limits.href(turn, "error"))
+        error = excerpt(error_of(turn.error), limits.error, limits.href(turn, "error"))
     system_href = _system_href(turn, system_call, limits) if system else ""
     return TurnView(
         number=number,
@@ -227,7 +228,9 @@ def step_view(turn: Turn, index: int, limits: Limits = ON_A_PAGE) -> StepView:
             href = limits.href(turn, f"{prefix}.{name}")
             setattr(step, name, excerpt(text, limits.detail, href))
     if call.error:
-        step.error = excerpt(call.error, limits.error, limits.href(turn, f"{prefix}.error"))
+        step.error = excerpt(
+            error_of(call.error), limits.error, limits.href(turn, f"{prefix}.error")
+        )
     step.documents = [
         DocumentView(
             contents.one_line(document.id, 80),

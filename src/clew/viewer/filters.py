@@ -43,6 +43,7 @@ NAMES = (
     "text", "user", "model", "framework", "tool", "tag", "metadata", "since", "until", "errors",
     "rated",
 )  # fmt: skip
+_TYPED = {"text", "metadata", "since", "until"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,12 @@ class Filters:
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "Filters":
         """Return the filters in the query of an address; raise an error if one is wrong."""
-        values: dict[str, Any] = {name: query.get(name, "").strip() for name in NAMES}
+        # Ids and names are compared as they are, with the spaces at their ends.
+        values: dict[str, Any] = {
+            name: given.strip() if name in _TYPED or not given.strip() else given
+            for name in NAMES
+            for given in (query.get(name, ""),)
+        }
         order = query.get("order") or "last"
         if order not in get_args(Order):
             message = f"order={order[:40]!r} is not known; there are {', '.join(get_args(Order))}"

@@ -64,6 +64,7 @@ def environment() -> Environment:
         "short_cost": wording.short_cost,
         "counted": number_of,
         "duration": wording.duration,
+        "error": wording.error_of,
         "likelihood": wording.likelihood,
         "number": wording.number,
         "one_line": contents.one_line,

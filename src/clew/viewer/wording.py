@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from clew.sessions.failures import NOT_SAID
+
 NOTHING = "\N{EN DASH}"
 
 
@@ -77,6 +79,11 @@ def ago(moment: datetime, now: datetime) -> str:
     if passed < timedelta(days=7):
         return f"{passed.days} d ago"
     return f"{moment:%Y-%m-%d}"
+
+
+def error_of(message: str) -> str:
+    """Return an error's message, or that it has none."""
+    return "An error without a message" if message in {"", NOT_SAID} else message
 
 
 def moment_of(nanoseconds: int) -> datetime:

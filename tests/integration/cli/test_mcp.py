@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -196,6 +197,32 @@ def test_a_conversation_is_read_page_by_page(shop):
     assert "Thursday 13-17" in call["arguments"]
     assert "calendar: connection refused" in first["turns"][3]["error"]
     assert all("calls" not in it for it in no_calls["turns"])
+
+
+def test_very_many_calls_say_how_many_were_left_out(tmp_path):
+    path = tmp_path / "sessions.db"
+    spans = turn("many")
+    (tool,) = [it for it in spans if it.name == "get_order"]
+    for index in range(1, 301):
+        again = replace(tool, span_id=index.to_bytes(8, "big"), start=tool.start + index)
+        spans.append(replace(again, status=2, status_message="gone") if index == 290 else again)
+    with closing(connect(path, create=True)) as connection:
+        Writer(connection).add(spans)
+    (data,) = ask(path, ("open_session", {"session_id": "many", "max_characters": 50}))
+    (one,) = data["turns"]
+    assert len(one["calls"]) == 50
+    assert one["calls_left_out"] == data["session"]["tool_calls"] + 1 - 50
+    assert [it["error"] for it in one["calls"] if "error" in it] == ["gone"]
+    assert len(json.dumps(data)) < 30_000
+
+
+def test_the_worst_sessions_come_page_by_page(shop):
+    (whole,) = ask(shop, ("worst_sessions", {"limit": 100}))
+    assert whole["next"] is None
+    (first,) = ask(shop, ("worst_sessions", {"limit": 2}))
+    (second,) = ask(shop, ("worst_sessions", {"limit": 2, "after": first["next"]}))
+    both = [*first["sessions"], *second["sessions"]]
+    assert both == whole["sessions"][:4]
 
 
 def test_a_long_text_says_how_much_was_left_out(shop):

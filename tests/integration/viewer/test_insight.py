@@ -51,7 +51,10 @@ def test_a_session_says_where_it_broke_and_with_which_words(ask, broken, path):
     assert "Outcome unknown" in shown
     assert "First bad turn: #3 the user is annoyed: the user corrects the assistant" in shown
     assert f">{session.first_bad_turn.words}</q>" in html
-    assert '<a class="button annoyed" href="#turn-3" id="first-bad-turn">' in html
+    assert (
+        '<a class="button annoyed" href="/session?id=broken&amp;turn=3#turn-3" id="first-bad-turn">'
+        in html
+    )
 
 
 def test_the_cause_of_a_bad_turn_is_a_span_of_the_tree(ask, broken, path):

@@ -1,6 +1,7 @@
 """What the pages show, and what they refuse, without a browser."""
 
 import re
+import time
 from dataclasses import replace
 from html import unescape
 
@@ -302,6 +303,30 @@ def test_cookies_of_other_applications_lock_nobody_out(path, filled, other):
             assert answer.status_code == 200, cookies
         cookies = f"{other}; clew_token=wrong".encode("latin-1")
         assert client.get("/", headers={"cookie": cookies}).status_code == 401
+
+
+@pytest.mark.parametrize("address", ["/session?id=s", "/overview", "/live", "/compare?a=s&b=t"])
+def test_an_error_without_a_message_is_said_to_have_none(ask, write, address):
+    for session in ("s", "t"):
+        write(turn(session, answered="", error="failed", start=time.time_ns() - 90 * SECOND))
+    html = ask.get(address).text
+    assert "An error without a message" in html
+    assert not re.search(r">\s*failed\s*</(q|pre|p|a)>", html)
+
+
+def test_two_servers_of_one_machine_do_not_log_each_other_out(path, filled):
+    from starlette.testclient import TestClient
+
+    from clew.viewer.app import create_app
+
+    jar = None  # Like a browser's: a cookie goes to every port of its host.
+    servers = [("http://10.1.2.3:4318", "one"), ("http://10.1.2.3:4319", "other")]
+    for query in ("?token={}", ""):
+        for address, token in servers:
+            app = create_app(path, hosts=["10.1.2.3"], token=token)
+            with TestClient(app, base_url=address, cookies=jar) as client:
+                assert client.get(f"/{query.format(token)}").status_code == 200, address
+                jar = client.cookies
 
 
 def bring_up_to_date(path):

@@ -46,14 +46,14 @@ def wait_until_said(page, said, wanted, seconds=20):
 def test_without_scripts(server, visit, said):
     page = visit(f"{server}session?id=chat-42", scripts=False)
     a_turn(page, 2).get_by_role("button", name="Bad").click()
-    page.wait_for_url(f"{server}session?id=chat-42#turn-2")
+    page.wait_for_url(f"{server}session?id=chat-42&turn=2#turn-2")
     wait_until_said(page, said, [("thumbs", "bad", "")])
     a_turn(page, 2).get_by_role("button", name="Bad", pressed=True).wait_for()
     a_turn(page, 2).locator("summary").click()
     a_turn(page, 2).get_by_label("Your name").fill("Kim")
     a_turn(page, 2).get_by_role("textbox", name="Note", exact=True).fill("Not sent.\nAsk again.")
     a_turn(page, 2).get_by_role("button", name="Save").click()
-    page.wait_for_url(f"{server}session?id=chat-42#turn-2")
+    page.wait_for_url(f"{server}session?id=chat-42&turn=2#turn-2")
     wait_until_said(
         page, said, [("note", "Not sent.\nAsk again.", "Kim"), ("thumbs", "bad", "Kim")]
     )
@@ -170,7 +170,7 @@ def test_a_page_that_is_older_than_the_server_saves_too(path, filled, visit, sai
         plain.get_by_text("The server was started anew").wait_for()
         assert len(said()) == 1
         plain.get_by_role("button", name="Save").click()
-        assert plain.url == f"{address}session?id=chat-42#turn-2"
+        assert plain.url == f"{address}session?id=chat-42&turn=2#turn-2"
         assert ("note", "a thought", "") in said()
 
 

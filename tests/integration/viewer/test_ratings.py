@@ -27,7 +27,7 @@ def pressed(html):
 
 def test_thumbs_are_saved_for_a_turn_and_the_same_turn_comes_back(ask, filled, rate, path):
     answer = rate(2, thumbs="bad")
-    assert (answer.status_code, answer.headers["location"]) == (303, f"{SESSION}#turn-2")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{SESSION}&turn=2#turn-2")
     with SessionStore(path) as store:
         (found,) = evaluations.current(store)
         second = store.get("chat-42").turns[1]

@@ -77,3 +77,14 @@ def test_each_filter_can_be_removed():
         "user: ada": "/?model=gpt&order=cost",
         "model: gpt": "/?user=ada&order=cost",
     }
+
+
+def test_names_keep_the_spaces_at_their_ends():
+    filters = Filters.parse({"user": " ada ", "tool": "find ", "text": " order ", "since": " 7d "})
+    assert (filters.user, filters.tool, filters.text, filters.since) == (
+        " ada ",
+        "find ",
+        "order",
+        "7d",
+    )
+    assert filters.href() == "/?text=order&user=+ada+&tool=find+&since=7d"

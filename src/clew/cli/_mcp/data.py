@@ -1,6 +1,6 @@
 """Sessions, turns and calls as plain data for an agent: short, and saying what was left out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from clew.sessions.session import Session
 
 _MAX_LINE = 200
 _MAX_DOCUMENTS = 5
+_MAX_CALLS = 50
 _SECOND = 10**9
 
 
@@ -67,8 +68,10 @@ def bad_turn_data(bad: BadTurn | None) -> dict[str, Any] | None:
     }
 
 
-def turn_data(turn: Turn, number: int, most: int, *, calls: bool) -> dict[str, Any]:
-    """Return a turn, each of its texts with *most* characters."""
+def turn_data(
+    turn: Turn, number: int, most: int, *, calls: bool, causes: Collection[bytes] = ()
+) -> dict[str, Any]:
+    """Return a turn, each of its texts with *most* characters; of very many calls the *causes*."""
     data: dict[str, Any] = {
         "turn": number,
         "start": moment(turn.started),
@@ -88,8 +91,21 @@ def turn_data(turn: Turn, number: int, most: int, *, calls: bool) -> dict[str, A
         ],
     }
     if calls:
-        data["calls"] = [call_data(call, turn, most) for call in turn.calls]
+        shown = _most_telling(turn, causes)
+        data["calls"] = [call_data(call, turn, most) for call in shown]
+        data["calls_left_out"] = len(turn.calls) - len(shown)
     return _without_empty(data)
+
+
+def _most_telling(turn: Turn, causes: Collection[bytes]) -> list[Call]:
+    """Return at most so many calls in their order: those that failed or were noticed, the first."""
+    noticed = {it.span_id for it in turn.findings}
+    ranked = sorted(
+        turn.calls,
+        key=lambda it: (it.span_id not in causes, not (it.error or it.span_id in noticed)),
+    )
+    chosen = {it.span_id for it in ranked[:_MAX_CALLS]}
+    return [it for it in turn.calls if it.span_id in chosen]
 
 
 def call_data(call: Call, turn: Turn, most: int) -> dict[str, Any]:

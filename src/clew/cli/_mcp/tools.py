@@ -1,5 +1,6 @@
 """The tools of ``clew mcp``: what an agent can ask about the conversations in a store."""
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -42,6 +43,7 @@ Characters = Annotated[
 Time = Annotated[
     str | None, Field(description="A time: 30m, 2h or 3d ago, or a date such as 2026-01-31.")
 ]
+After = Annotated[str | None, Field(description="`next` of the page before.")]
 SessionId = Annotated[str, Field(description="The id of a session, or the beginning of it.")]
 
 
@@ -73,7 +75,7 @@ class Tools:
         until: Time = None,
         errors: Annotated[bool | None, Field(description="Whether something failed.")] = None,
         limit: Limit = 20,
-        after: Annotated[str | None, Field(description="`next` of the page before.")] = None,
+        after: After = None,
     ) -> dict[str, Any]:
         """List conversations with their figures, the one used last first."""
         with self._reading.store() as store:
@@ -92,10 +94,7 @@ class Tools:
                 limit=limit,
                 after=after,
             )
-            more = found[-1].id if len(found) == limit else None
-            return {"sessions": list(map(session_brief, found)), "next": more} | what_is_missing(
-                store
-            )
+            return _page(found, limit) | what_is_missing(store)
 
     def worst_sessions(
         self,
@@ -104,6 +103,7 @@ class Tools:
         user: str | None = None,
         since: Time = None,
         limit: Limit = 10,
+        after: After = None,
     ) -> dict[str, Any]:
         """List the worst conversations first, each with the first turn that is bad.
 
@@ -111,9 +111,9 @@ class Tools:
         failed, both from 0 to 1 and without asking a model; `worst` is the greater of the two.
         """
         with self._reading.store() as store:
-            after = moment_of(since) if since else None
-            found = store.list(order_by=by, user=user, since=after, limit=limit)
-            return {"sessions": list(map(session_brief, found))} | what_is_missing(store)
+            start = moment_of(since) if since else None
+            found = store.list(order_by=by, user=user, since=start, limit=limit, after=after)
+            return _page(found, limit) | what_is_missing(store)
 
     def open_session(
         self,
@@ -127,13 +127,15 @@ class Tools:
         """Read a conversation, some turns at a time: what was said, and what was done for it.
 
         `next_turn` is where to go on. A text that was cut says how many characters were left out;
-        a greater `max_characters` returns more of it.
+        a greater `max_characters` returns more of it. Of a turn with very many calls, those that
+        failed and the first ones are returned; `calls_left_out` says how many are not.
         """
         with self._reading.store() as store:
             session = find(store, session_id)
+            causes = {it.cause_id for it in (session.first_bad_turn, session.worst_turn) if it}
             first = from_turn - 1
             shown = [
-                turn_data(turn, number, max_characters, calls=calls)
+                turn_data(turn, number, max_characters, calls=calls, causes=causes)
                 for number, turn in enumerate(session.turns[first : first + turns], from_turn)
             ]
             following = from_turn + len(shown)
@@ -243,6 +245,12 @@ class Tools:
             left = {"groups_left_out": len(groups) - limit} if len(groups) > limit else {}
             some = groups[-limit:] if by == "day" else groups[:limit]  # The last days.
             return {**data, "groups": some, **left} | what_is_missing(store)
+
+
+def _page(found: Sequence[Session], limit: int) -> dict[str, Any]:
+    """Return the figures of the sessions, and where the next page begins if there may be one."""
+    more = found[-1].id if len(found) == limit else None
+    return {"sessions": list(map(session_brief, found)), "next": more}
 
 
 def _is_stale(store: "Conversations", it: Evaluation) -> bool:

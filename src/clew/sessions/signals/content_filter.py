@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 
+from clew.sessions.failures import NOT_SAID
 from clew.sessions.json_values import is_object, parse, text
 from clew.sessions.model import Call
 from clew.sessions.signals.conversation import Conversation
-from clew.sessions.signals.finding import TurnFinding, shortened
+from clew.sessions.signals.finding import TurnFinding, said_by, shortened
 
 _REASONS = frozenset(
     {
@@ -33,8 +34,6 @@ _ERRORS = (
 _INTERVENED = "GUARDRAIL_INTERVENED"
 """What Bedrock's guardrails answer, also where they only mask a name or a number."""
 _MASKS = re.compile("mask|anonymi", re.IGNORECASE)
-_NOT_SAID = "failed"
-"""The error of a call that states none. Of a guardrail in Bedrock's agents nothing else is said."""
 
 
 def find(conversation: Conversation) -> Iterator[TurnFinding]:
@@ -47,7 +46,8 @@ def find(conversation: Conversation) -> Iterator[TurnFinding]:
                 or any(part in call.error for part in _ERRORS)
                 or (call.kind == "guardrail" and has_intervened(call))
             ):
-                words = call.finish_reason if by_reason else shortened(call.error or call.result)
+                stated = said_by(call.error) or shortened(call.result)
+                words = call.finish_reason if by_reason else stated
                 yield TurnFinding(it.index, "content_filter", 1.0, call.span_id, words)
                 break
 
@@ -55,7 +55,8 @@ def find(conversation: Conversation) -> Iterator[TurnFinding]:
 def has_intervened(guardrail: Call) -> bool:
     """Whether a guardrail has stopped something; one that is unreachable or only masks has not."""
     if guardrail.error:
-        return bool(guardrail.result) or guardrail.error == _NOT_SAID
+        # Of a guardrail in Bedrock's agents nothing else is said.
+        return bool(guardrail.result) or guardrail.error == NOT_SAID
     if _INTERVENED not in guardrail.result:
         return False
     said = parse(guardrail.result)

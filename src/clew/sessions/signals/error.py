@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from clew.sessions.model import Call
 from clew.sessions.signals.content_filter import has_intervened
 from clew.sessions.signals.conversation import Conversation, innermost_failures
-from clew.sessions.signals.finding import TurnFinding, shortened
+from clew.sessions.signals.finding import TurnFinding, said_by
 
 
 def find(conversation: Conversation) -> Iterator[TurnFinding]:
@@ -17,10 +17,10 @@ def find(conversation: Conversation) -> Iterator[TurnFinding]:
         failed = innermost_failures(turn)
         others = [call for call in failed if not _is_told_elsewhere(call)]
         if others:
-            words = shortened(others[0].error)
+            words = said_by(others[0].error)
             yield TurnFinding(it.index, "error", 1.0, others[0].span_id, words)
         elif not failed:
-            yield TurnFinding(it.index, "error", 1.0, turn.root_id, shortened(turn.error))
+            yield TurnFinding(it.index, "error", 1.0, turn.root_id, said_by(turn.error))
 
 
 def _is_told_elsewhere(failed: Call) -> bool:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from clew.sessions.failures import NOT_SAID
+
 
 @dataclass(frozen=True, slots=True)
 class TurnFinding:
@@ -26,3 +28,8 @@ def shortened(text: str) -> str:
     """Return the beginning of a text on one line."""
     line = " ".join(text[: 2 * _MAX_WORDS].split())
     return line if len(line) <= _MAX_WORDS else line[: _MAX_WORDS - 1] + "…"
+
+
+def said_by(error: str) -> str:
+    """Return the beginning of an error's message; nothing if it has none, which nobody said."""
+    return "" if error == NOT_SAID else shortened(error)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from clew.sessions.json_values import is_array, is_object, parse
 from clew.sessions.signals.conversation import Conversation, innermost_failures
-from clew.sessions.signals.finding import TurnFinding, shortened
+from clew.sessions.signals.finding import TurnFinding, said_by, shortened
 
 _BEGINNING = 300
 _MAX_PARSED = 20_000
@@ -41,7 +41,7 @@ def find(conversation: Conversation) -> Iterator[TurnFinding]:
         failed = {call.span_id for call in innermost_failures(it.turn)}
         for call in calls:
             if call.span_id in failed:
-                words = shortened(call.error)
+                words = said_by(call.error)
                 yield TurnFinding(it.index, "tool_error", 1.0, call.span_id, words)
             elif not call.error and (words := shortened(_stated(call.result))):
                 yield TurnFinding(it.index, "tool_error", _RETURNED, call.span_id, words)

@@ -213,7 +213,7 @@ def _side(
 ) -> Side:
     error = None
     if turn.error:
-        error = excerpt(turn.error, _MAX_ERROR, content_href(turn, "error"))
+        error = excerpt(wording.error_of(turn.error), _MAX_ERROR, content_href(turn, "error"))
     return Side(
         number=number,
         turn=turn,

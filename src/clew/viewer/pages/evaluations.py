@@ -58,8 +58,10 @@ def _save(request: Request, fields: dict[str, str], who: str | None) -> Response
         _must_be_there(reader, session_id, key)
         ratings.save(reader.sessions, session_id, key, (before, now), fields)
         if query.get("part") != "1":
+            # Where a page ends depends on how long it takes, so that it is asked for the turn.
             at = f"#turn-{number}" if key else "#rating"
-            address = href("/session", id=session_id, turn=start if start > 1 else None)
+            shown = (number if key else 0) or (start if start > 1 else None)
+            address = href("/session", id=session_id, turn=shown)
             return RedirectResponse(f"{address}{at}", HTTPStatus.SEE_OTHER)
         token = request.app.state.form_token
         mine = Ratings(reader.sessions, session_id, now, token, max(1, start))

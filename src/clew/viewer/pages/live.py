@@ -15,6 +15,7 @@ from clew.viewer.parts import parse_turn_key
 from clew.viewer.readers import Reader, readers_of
 from clew.viewer.rendering import href, page
 from clew.viewer.running import ids_of, recently, running
+from clew.viewer.wording import error_of
 
 _SHOWN = 60
 _SEARCHED = 5_000
@@ -60,7 +61,8 @@ class LiveTurn:
 
 def live(request: Request) -> Response:
     """Answer a request to the turns as they come."""
-    user = request.query_params.get("user", "").strip()
+    user = request.query_params.get("user", "")
+    user = user if user.strip() else ""
     errors = request.query_params.get("errors", "")
     if errors not in {"", "yes"}:
         message = f"errors={errors[:40]!r} is not known; it is yes, or left out"
@@ -134,7 +136,7 @@ def _live_turn(row: dict[str, Any], *, is_running: bool) -> LiveTurn:
         running=is_running,
         asked=row["asked"],
         answered=row["answered"],
-        error=row["error"] or "",
+        error=error_of(row["error"] or "") if row["errors"] or row["error"] else "",
         errors=row["errors"],
         tokens=row["total_tokens"],
         cost=row["cost"],

@@ -5,7 +5,7 @@ They are counted by the functions that the commands and programs use, so that al
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -82,7 +82,7 @@ def metrics_page(request: Request) -> Response:
         values |= {"problem": str(error), "found": None, "metadata": ()}
         return page(request, "metrics.html", status=400, **values)
     found: Counted = answer.value
-    points, names = _points(found.days)
+    points, names, later = _points(found.days)
     return page(
         request,
         "metrics.html",
@@ -97,6 +97,7 @@ def metrics_page(request: Request) -> Response:
         days=[(name, it) for name, it in names if it is not None],
         first_day=names[0][0] if names else "",
         last_day=names[-1][0] if names else "",
+        later=later,
         compare=""
         if by == "day"
         else href("/differences", by=by, **{name: it for name, it in kept(filters) if it}),
@@ -167,8 +168,12 @@ def _first(found: Figures) -> Sequence[Figure]:
     return found.groups[:_MOST_GROUPS]
 
 
-def _points(found: Figures) -> tuple[list[Point], list[tuple[str, Figure | None]]]:
-    """Return what is drawn for each day up to the last one, and the figures by their day."""
+def _points(found: Figures) -> tuple[list[Point], list[tuple[str, Figure | None]], int]:
+    """Return what is drawn for each day up to the last one, and the figures by their day.
+
+    Days in the future are left out, where there are others: a clock was wrong. The third is how
+    many sessions they have.
+    """
     by_day: dict[date, Figure] = {}
     for it in found.groups:
         try:
@@ -176,12 +181,14 @@ def _points(found: Figures) -> tuple[list[Point], list[tuple[str, Figure | None]
         except ValueError:  # A time that no calendar has.
             continue
     if not by_day:
-        return [], []
-    last = max(by_day)
+        return [], [], 0
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    last = max((day for day in by_day if day <= tomorrow), default=max(by_day))
     number = min(_MOST_DAYS, (last - min(by_day)).days + 1)
     days = [last - timedelta(days=back) for back in reversed(range(number))]
     names = [(f"{day:%Y-%m-%d}", by_day.get(day)) for day in days]
-    return [_point(name, it) for name, it in names], names
+    later = sum(it.of for day, it in by_day.items() if day > last)
+    return [_point(name, it) for name, it in names], names, later
 
 
 def _point(name: str, it: Figure | None) -> Point:

@@ -1,6 +1,6 @@
 """One session: the conversation as people read one, and where it went wrong."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -53,6 +53,17 @@ ORDER BY start_ns, trace_id, root_id
 
 
 @dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which turns are asked for: the page with one of them, or those of a page that is open."""
+
+    number: int
+    starts: bool = False
+    """Whether the page begins with that turn, however short the session is."""
+    last: int | None = None
+    """The last turn that an open page shows, up to which its turns come again; 0 if it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outline:
     """One line of the list of turns beside the conversation."""
 
@@ -86,7 +97,7 @@ def session(request: Request) -> Response:
             wanted = getattr(insight, request.query_params["bad"])
             number = wanted.number if wanted else failed[0] if failed else 1
             return RedirectResponse(_address(session_id, number), 303)
-        start, shown = _page_with(reader, rows, _wanted_number(request, len(rows)))
+        start, shown = _page_with(reader, rows, _wanted(request, keys))
         token = request.app.state.form_token
         ratings = Ratings(reader.sessions, session_id, person(request), token, start)
         bad = ratings.rated_bad(keys)
@@ -107,9 +118,7 @@ def session(request: Request) -> Response:
             view.labels = [*view.labels, "running"]
 
     def at(number: int) -> str:
-        """Return the address of a turn."""
-        if start <= number <= last:
-            return f"#turn-{number}"
+        """Return the address of a turn, which leads to it from everywhere."""
         return _address(session_id, number)
 
     shared = gathered(marks, _MOST_MARKS)
@@ -120,6 +129,8 @@ def session(request: Request) -> Response:
         "start": start,
         "last": last,
         "total": len(rows),
+        "next_failed": _next(marks, last, at, {"bad"}),
+        "next_bad": _next(marks, last, at, {"bad", "annoyed"}),
         "picture": turns_picture(
             marks,
             most=_MOST_MARKS,
@@ -181,33 +192,45 @@ def marks_of(rows: Iterable[dict[str, Any]], scores: Mapping[Key, TurnScore]) ->
     return [mark_of(number, row, scores.get(ids_of(row))) for number, row in enumerate(rows, 1)]
 
 
-def _wanted_number(request: Request, total: int) -> int:
-    """Return the number of the turn that the address names."""
-    text = request.query_params.get("turn", "1")
-    wanted = int(text) if text.isdecimal() and len(text) < 9 else 1
-    return min(max(1, wanted), max(1, total))
+def _wanted(request: Request, keys: Sequence[Key]) -> _Wanted:
+    """Return which turns the address names: a page that is open names its first and its last one.
+
+    By what names them everywhere: their numbers change when turns come or go before them.
+    """
+    query = request.query_params
+    text = query.get("turn", "1")
+    number = int(text) if text.isdecimal() and len(text) < 9 else 1
+    number = min(max(1, number), max(1, len(keys)))
+    if "last" not in query:
+        return _Wanted(number)
+    numbers = {f"{trace.hex()}-{root.hex()}": index for index, (trace, root) in enumerate(keys, 1)}
+    first, last = (numbers.get(query.get(name, ""), 0) for name in ("first", "last"))
+    return _Wanted(first or number, starts=bool(first), last=last)
 
 
 def _page_with(
-    reader: Reader, rows: list[dict[str, Any]], wanted: int
+    reader: Reader, rows: list[dict[str, Any]], wanted: _Wanted
 ) -> tuple[int, list[tuple[int, Turn]]]:
     """Return the number that a page with this turn begins with, and its turns.
 
     A short session is shown from its beginning, if the turn is on that page: turns may be large.
     """
-    if len(rows) <= _PER_PAGE:
-        turns = _turns(reader, rows, 1)
-        if wanted == 1 or (turns and turns[-1][0] >= wanted):
+    if len(rows) <= _PER_PAGE and not wanted.starts:
+        turns = _turns(reader, rows, 1, wanted.last)
+        if wanted.number == 1 or (turns and turns[-1][0] >= wanted.number):
             return 1, turns
-    return wanted, _turns(reader, rows, wanted)
+    return wanted.number, _turns(reader, rows, wanted.number, wanted.last)
 
 
-def _turns(reader: Reader, rows: list[dict[str, Any]], start: int) -> list[tuple[int, Turn]]:
-    """Return the turns of the page that begins with this number."""
+def _turns(
+    reader: Reader, rows: list[dict[str, Any]], start: int, last: int | None
+) -> list[tuple[int, Turn]]:
+    """Return the turns of the page that begins with this number, and has the *last* one, if any."""
     turns: list[tuple[int, Turn]] = []
     known: dict[str, dict[bytes, Turn]] = {}
     spans, until = 0, monotonic() + _SECONDS_PER_PAGE
-    for number, row in enumerate(rows[start - 1 : start - 1 + _PER_PAGE], start):
+    most = min(max(_PER_PAGE, (last or 0) - start + 1), 2 * _PER_PAGE)
+    for number, row in enumerate(rows[start - 1 : start - 1 + most], start):
         if row["trace"] not in known:
             found = reader.turns(bytes.fromhex(row["trace"]))
             known[row["trace"]] = {turn.root_id: turn for turn in found}
@@ -216,12 +239,19 @@ def _turns(reader: Reader, rows: list[dict[str, Any]], start: int) -> list[tuple
             continue
         turns.append((number, turn))
         spans += row["spans"]
-        if spans >= _SPANS_PER_PAGE or (len(turns) >= _FEWEST and monotonic() > until):
+        is_late = last is None and len(turns) >= _FEWEST and monotonic() > until
+        if number >= (last or 0) and (spans >= _SPANS_PER_PAGE or is_late):
             break
     return turns
 
 
-def _slowest(marks: list[Mark], at: Any) -> tuple[str, float] | None:
+def _next(marks: Iterable[Mark], last: int, at: Callable[[int], str], troubles: set[str]) -> str:
+    """Return the address of the first turn after the *last* one that has one of the *troubles*."""
+    found = (it.number for it in marks if it.number > last and it.trouble in troubles)
+    return next(map(at, found), "")
+
+
+def _slowest(marks: list[Mark], at: Callable[[int], str]) -> tuple[str, float] | None:
     """Return the address of the slowest turn and its seconds, if it is slow."""
     if len(marks) < 2:
         return None

@@ -15,6 +15,7 @@ const KEYS = [
   ["u", "up, to where this belongs"],
   ["?", "these keys"],
 ];
+const ROWS = "[data-row], [data-turn]";
 const PLACES = { s: "/", l: "/live", u: "/users", o: "/overview", m: "/metrics" };
 let going = 0;
 
@@ -39,8 +40,8 @@ const ACTIONS = {
   g: () => (going = Date.now()),
   j: () => step(1),
   k: () => step(-1),
-  e: () => step(1, ".turn.failed"),
-  b: () => step(1, ".turn.failed, .turn.annoyed"),
+  e: () => step(1, ".turn.failed", "nextFailed"),
+  b: () => step(1, ".turn.failed, .turn.annoyed", "nextBad"),
   u: () => document.querySelector("[data-up]")?.click(),
   c: compare,
   p: () => document.getElementById("pause")?.click(),
@@ -53,21 +54,30 @@ const ACTIONS = {
   },
 };
 
-function step(by, wanted = "[data-row], [data-turn]") {
+// Where there is none on this page any more, to the next one that is on a later page, if there is.
+function step(by, wanted = ROWS, later = "") {
   const all = [...document.querySelectorAll(wanted)];
-  if (!all.length) return;
   const box = (it) => (it.matches("[data-row]") ? it.closest("[role=row], tr, li") : it);
   // What was exchanged since has the focus again, and no mark.
   const focused = document.activeElement?.closest("[data-row], [data-turn]");
   const current = document.querySelector(".current") ?? (focused && box(focused));
   let at = all.findIndex((it) => box(it) === current);
-  if (at < 0 && current) at = all.findIndex((it) => it.compareDocumentPosition(current) & 2) - (by < 0 ? 0 : 1);
+  if (at < 0 && current) {
+    const after = all.findIndex((it) => it.compareDocumentPosition(current) & 2);
+    at = (after < 0 ? all.length : after) - (by < 0 ? 0 : 1);
+  }
   if (at < 0 && by < 0) return;
+  if (later && at + by >= all.length) {
+    const address = document.querySelector("[data-live]")?.dataset[later];
+    if (address) location.href = address;
+    return;
+  }
+  if (!all.length) return;
   const next = all[Math.min(all.length - 1, Math.max(0, at + by))];
   current?.classList.remove("current");
   box(next).classList.add("current");
   next.focus({ preventScroll: true });
-  box(next).scrollIntoView({ block: wanted === "[data-row], [data-turn]" && next.matches("[data-row]") ? "nearest" : "start" });
+  box(next).scrollIntoView({ block: wanted === ROWS && next.matches("[data-row]") ? "nearest" : "start" });
 }
 
 function compare() {

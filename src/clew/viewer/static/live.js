@@ -1,5 +1,6 @@
 // Shows what has changed in the store, as soon as it has, without moving what is being read.
-import { part } from "./parts.js";
+import { part, replace } from "./parts.js";
+import { addTurns, shown } from "./turns.js";
 
 const RUNNING_MS = 15000;
 
@@ -39,6 +40,7 @@ export function live() {
   });
   document.addEventListener("focusout", () => setTimeout(() => pending && refresh()));
   addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => event.persisted && !document.hidden && (source = connected()));
 }
 
 // One at a time; what changes meanwhile, or while somebody is choosing from the list, is shown later.
@@ -48,17 +50,18 @@ async function refresh() {
   refreshing = true;
   pending = false;
   try {
-    const fresh = await part(location.href);
+    const fresh = await part(shown());
     const now = document.querySelector("[data-live]");
     document.getElementById("counting")?.replaceWith(fresh.querySelector("#counting") ?? "");
     const next = fresh.querySelector("[data-live]");
     if (document.body.dataset.page === "start") location.reload();
     else if (choosing()) pending = true;
+    else if (!now || !next) location.reload();
     else if (document.body.dataset.page === "session") addTurns(now, next, fresh);
-    else if (next) exchange(now, next);
-    else location.reload();
-  } catch {
-    // The server has gone, or is busy: it says so itself, or tells of the next change.
+    else exchange(now, next);
+  } catch (error) {
+    if (error.status === 404) gone(error.inside);
+    // Else the server has gone, or is busy: it says so itself, or tells of the next change.
   } finally {
     refreshing = false;
   }
@@ -71,13 +74,19 @@ function exchange(now, next) {
   for (const it of next.querySelectorAll(".tick")) it.checked = ticked.has(it.value);
   const known = new Set([...now.querySelectorAll("[data-key]")].map((it) => it.dataset.key));
   const current = now.querySelector(".current")?.dataset.key;
-  const focused = now.contains(document.activeElement) && document.activeElement.getAttribute("href");
   for (const it of next.querySelectorAll("[data-key]")) {
     if (!known.has(it.dataset.key)) it.classList.add("new");
     else if (it.dataset.key === current) it.classList.add("current");
   }
-  now.replaceWith(next);
-  if (focused) [...next.querySelectorAll("a")].find((it) => it.getAttribute("href") === focused)?.focus({ preventScroll: true });
+  replace(now, next);
+}
+
+// What was deleted is not shown any longer, also where it is open.
+function gone(inside) {
+  if (!document.querySelector("[data-live]")) return;
+  document.title = "No longer there · clew";
+  inside.querySelector("h1").textContent = "No longer there";
+  document.getElementById("main").replaceChildren(inside);
 }
 
 function pausing() {
@@ -99,40 +108,4 @@ const paused = () => document.body.hasAttribute("data-paused");
 function choosing() {
   const list = document.querySelector("[data-live]");
   return document.body.dataset.page === "list" && list?.contains(document.activeElement);
-}
-
-// A turn that is running grows, also while some of its steps are open.
-function grow(old, turn) {
-  if (old.querySelector(".loaded") || old.innerHTML === turn.innerHTML) return;
-  const spans = (all) => new Map([...all.querySelectorAll("details[data-span]")].map((it) => [it.dataset.span, it]));
-  const steps = spans(turn);
-  const focused = document.activeElement.closest("details[data-span]");
-  for (const [span, step] of spans(old)) if (steps.has(span)) steps.get(span).open = step.open;
-  const place = old.contains(focused) && steps.get(focused.dataset.span);
-  old.replaceWith(turn);
-  if (place) place.querySelector("summary").focus({ preventScroll: true });
-}
-
-// Turns that are open, or being read, stay as they are; new ones come below, changed ones are exchanged.
-function addTurns(now, next, fresh) {
-  if (!next) return;
-  const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 120;
-  const later = ":scope > .pages:has([rel=next])";
-  now.querySelector(later)?.remove();
-  for (const turn of [...next.querySelectorAll(".turn")]) {
-    const old = document.getElementById(turn.id);
-    if (!old) now.append(turn);
-    else if (old.matches(".running") && !old.querySelector(".noting[open]")) grow(old, turn);
-    else if (!old.querySelector("details[open], .loaded") && !old.contains(document.activeElement)) {
-      if (old.innerHTML !== turn.innerHTML) old.replaceWith(turn);
-    }
-  }
-  const link = next.querySelector(later);
-  if (link) now.append(link);
-  for (const place of [".session-head", ".outline"]) {
-    const newer = fresh.querySelector(place);
-    const older = document.querySelector(place);
-    if (newer && older && !older.querySelector("details[open]") && !older.contains(document.activeElement)) older.replaceWith(newer);
-  }
-  if (atEnd) scrollTo({ top: document.documentElement.scrollHeight });
 }

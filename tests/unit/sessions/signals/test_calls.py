@@ -32,6 +32,19 @@ def test_an_error_of_no_call_is_the_root_s() -> None:
     assert (it.span_id, it.words) == (one.root_id, "ValueError: no")
 
 
+def test_an_error_without_a_message_is_not_quoted() -> None:
+    one = turn(
+        errors=2,
+        error="failed",
+        calls=(call("model", b"m", error="failed"), call("tool", b"t", error="failed")),
+    )
+    for name in ("error", "tool_error"):
+        (it,) = found(name, one)
+        assert (it.words, it.score) == ("", 1), name
+    (it,) = found("error", turn(errors=1, error="failed"))
+    assert it.words == ""
+
+
 def test_an_error_of_a_tool_is_only_a_tool_s() -> None:
     one = turn(
         errors=2,
