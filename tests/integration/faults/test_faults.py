@@ -44,6 +44,8 @@ PASS_THROUGH = (
     "instrument.repairs.bedrock.streams._record_event",
     "instrument.repairs.dspy.tokens._call",
     "instrument.repairs.dspy.tokens._acall",
+    "instrument.repairs.openai.left_helpers.repair.<locals>.close",
+    "instrument.repairs.openai.unread_responses._Body.",
     "instrument.repairs.plain_spans._starter.<locals>.start_span",
     "instrument.repairs.plain_spans._plain_class.",
     "instrument.repairs.langchain.cancelled_calls.repair.<locals>.",
