@@ -57,6 +57,7 @@ PASS_THROUGH = (
     "spans.tracer_provider.ClewTracer.__getattr__",
     "spans.tracer_provider._Unseeded.",
     # These try what upstream does, and do otherwise where that fails.
+    "instrument.repairs.bedrock.arguments._readable_or_only.",
     "instrument.repairs.dspy.arguments._input_value",
     "instrument.repairs.dspy.arguments._bind_arguments",
     "instrument.repairs.dspy.arguments._output_dict",
