@@ -49,6 +49,8 @@ PASS_THROUGH = (
     "instrument.repairs.plain_spans._starter.<locals>.start_span",
     "instrument.repairs.plain_spans._plain_class.",
     "instrument.repairs.langchain.cancelled_calls.repair.<locals>.",
+    "instrument.repairs.langchain.left_events._read_events",
+    "instrument.repairs.langchain.left_events._starting.",
     "instrument.repairs.langchain.nesting.repair.<locals>.in_own_run",
     # They are asked for what there is, and nothing happens in them.
     "instrument.repairs.dspy.tokens._current",
