@@ -11,6 +11,7 @@ NOT_REPORTED = {
     "aws_lambda/__init__.py": "a context of Lambda's that does not have the remaining time",
     "context/ids.py": "what other libraries put into a context can be anything",
     "evaluations/signatures.py": "annotations that cannot be resolved where they stand",
+    "instrument/repairs/bedrock/arguments.py": "arguments that upstream cannot read",
     "instrument/repairs/bedrock/call_errors.py": "an exception that cannot be converted to text",
     "instrument/repairs/dspy/arguments.py": "arguments that upstream cannot read, read otherwise",
     "instrument/repairs/llamaindex/unknown_models.py": "a model that LlamaIndex does not know",

@@ -203,3 +203,43 @@ def embedding_is_traced_as_llm(scene):
         attributes.get("embedding.embeddings.0.embedding.text"),
         attributes.get("embedding.embeddings.0.embedding.vector") == vector,
     )
+
+
+REFUSED = "ParamValidationError"
+
+
+@defect(
+    mended=(
+        [REFUSED] * 9,
+        ["LLM"] * 5 + ["RETRIEVER"] * 4,
+        {"ERROR"},
+        [],
+    ),
+    upstream=(
+        [f"{it}Error" for it in ("Key", "Key", "Key", "Type", "Type", "Key", "Key", "Type", "Key")],
+        [None] * 4,
+        {"ERROR"},
+        [],
+    ),
+)
+def wrong_arguments_raise_in_the_instrumentor(scene):
+    runtime, agents = client(scene.server), client(scene.server, "bedrock-agent-runtime")
+    raised = [
+        exception_name(runtime.converse_stream, **request)
+        for request in (
+            {"messages": MESSAGES},
+            {"modelId": CLAUDE, "messages": [{"role": "user"}]},
+            {"modelId": CLAUDE, "messages": [{"content": [{"text": "Where?"}]}]},
+            {"modelId": CLAUDE, "messages": None},
+            {"modelId": CLAUDE, "messages": "Where?"},
+        )
+    ]
+    raised += [
+        exception_name(agents.retrieve),
+        exception_name(agents.retrieve_and_generate),
+        exception_name(agents.retrieve_and_generate, input="Where?"),
+        exception_name(agents.retrieve_and_generate_stream),
+    ]
+    started = scene.spans.started
+    kinds = [span.attributes.get("openinference.span.kind") for span in started]
+    return raised, kinds, {span.status.status_code.name for span in started}, scene.spans.open

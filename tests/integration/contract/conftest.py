@@ -1,5 +1,7 @@
 """Fixtures of the contract tests."""
 
+import os
+
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -24,7 +26,7 @@ def spans():
 @pytest.fixture
 def python_in_the_tree(python, monkeypatch, request):
     """Run code in a new interpreter that can import the package `tests`."""
-    monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
+    monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath), prepend=os.pathsep)
     return python
 
 

@@ -137,3 +137,92 @@ def test_upstream_still_sets_error_for_a_closed_langchain_stream(server):
         instrumentor.uninstrument()
     assert recorder.span.status.status_code.name == "ERROR"
     assert recorder.span.status.description.startswith("GeneratorExit")
+
+
+# --- LangChain's events, whose run works in a task of its own ---
+
+
+def parsed_chain(server):
+    from langchain_core.output_parsers import StrOutputParser
+
+    return chain(server) | StrOutputParser()
+
+
+async def read_events_to_the_first_word(server):
+    """Read until the model waits for the provider, and leave."""
+    chain = parsed_chain(server)
+    server.hang(after_events=4)
+    waiting = asyncio.Event()
+
+    async def read():
+        async for event in chain.astream_events({"thing": "thread"}, version="v2"):
+            if event["event"] == "on_parser_stream":
+                waiting.set()
+                break
+
+    reading = asyncio.create_task(read())
+    await asyncio.wait_for(waiting.wait(), 30)
+    await asyncio.wait([reading])
+    del reading
+    await finish_other_tasks()
+    server.release()
+
+
+async def finish_other_tasks():
+    await asyncio.sleep(0)  # The loop closes forgotten generators in tasks of their own.
+    gc.collect()
+    while closing := asyncio.all_tasks() - {asyncio.current_task()}:
+        _, waiting = await asyncio.wait(closing, timeout=20)
+        assert not waiting, waiting
+        await asyncio.sleep(0)
+
+
+def test_status_of_events_that_are_left(server, spans):
+    chat_model(server)
+    asyncio.run(read_events_to_the_first_word(server))
+    assert spans.open == []
+    found = {span.name: span.status.status_code.name for span in spans.started}
+    for name in ("RunnableSequence", "ChatOpenAI", "StrOutputParser"):
+        assert found[name] == "UNSET", found
+    assert [it for it in spans.span.events if it.name == "exception"] == []
+
+
+async def cancel_at_the_start(server):
+    """Cancel a run while a callback is told that it starts."""
+    from langchain_core.callbacks import AsyncCallbackHandler
+
+    told = asyncio.Event()
+
+    class Slow(AsyncCallbackHandler):
+        async def on_chain_start(self, *_args, **named):
+            if named.get("name") == "StrOutputParser":
+                told.set()
+                await asyncio.Event().wait()
+
+    config = {"callbacks": [Slow()]}
+    running = asyncio.create_task(parsed_chain(server).ainvoke({"thing": "thread"}, config))
+    await asyncio.wait_for(told.wait(), 30)
+    running.cancel()
+    await asyncio.wait([running])
+
+
+def test_run_that_is_cancelled_at_its_start_has_an_end(server, spans):
+    chat_model(server)
+    asyncio.run(cancel_at_the_start(server))
+    assert spans.open == []
+    found = {span.name: span.status.status_code.name for span in spans.started}
+    assert found["StrOutputParser"] == found["RunnableSequence"] == "ERROR"
+
+
+def test_upstream_still_takes_left_events_for_errors(server):
+    instrumentation = pytest.importorskip("openinference.instrumentation.langchain")
+    recorder = SpanRecorder()
+    provider = TracerProvider()
+    provider.add_span_processor(recorder)
+    instrumentor = instrumentation.LangChainInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        asyncio.run(read_events_to_the_first_word(server))
+        assert recorder.span.status.status_code.name == "ERROR"
+    finally:
+        instrumentor.uninstrument()

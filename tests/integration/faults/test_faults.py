@@ -44,9 +44,13 @@ PASS_THROUGH = (
     "instrument.repairs.bedrock.streams._record_event",
     "instrument.repairs.dspy.tokens._call",
     "instrument.repairs.dspy.tokens._acall",
+    "instrument.repairs.openai.left_helpers.repair.<locals>.close",
+    "instrument.repairs.openai.unread_responses._Body.",
     "instrument.repairs.plain_spans._starter.<locals>.start_span",
     "instrument.repairs.plain_spans._plain_class.",
     "instrument.repairs.langchain.cancelled_calls.repair.<locals>.",
+    "instrument.repairs.langchain.left_events._read_events",
+    "instrument.repairs.langchain.left_events._starting.",
     "instrument.repairs.langchain.nesting.repair.<locals>.in_own_run",
     # They are asked for what there is, and nothing happens in them.
     "instrument.repairs.dspy.tokens._current",
@@ -55,6 +59,7 @@ PASS_THROUGH = (
     "spans.tracer_provider.ClewTracer.__getattr__",
     "spans.tracer_provider._Unseeded.",
     # These try what upstream does, and do otherwise where that fails.
+    "instrument.repairs.bedrock.arguments._readable_or_only.",
     "instrument.repairs.dspy.arguments._input_value",
     "instrument.repairs.dspy.arguments._bind_arguments",
     "instrument.repairs.dspy.arguments._output_dict",

@@ -63,6 +63,18 @@ def chat_raw_response(server):
 
 
 @openai_cell("sync")
+def chat_streaming_response(server):
+    with (
+        client(server) as openai,
+        openai.chat.completions.with_streaming_response.create(
+            model="gpt-4o-mini", messages=MESSAGES
+        ) as response,
+    ):
+        assert not response.http_response.is_closed
+        assert response.parse().choices
+
+
+@openai_cell("sync")
 def completions(server):
     with client(server) as openai:
         openai.completions.create(model="gpt-3.5-turbo-instruct", prompt="Once upon a time")
@@ -96,6 +108,20 @@ def responses_async(server):
     run(main())
 
 
+@openai_cell("async")
+def chat_streaming_response_async(server):
+    async def main():
+        async with (
+            async_client(server) as openai,
+            openai.chat.completions.with_streaming_response.create(
+                model="gpt-4o-mini", messages=MESSAGES
+            ) as response,
+        ):
+            assert (await response.parse()).choices
+
+    run(main())
+
+
 @openai_cell("stream")
 def chat_stream(server):
     with client(server) as openai:
@@ -115,6 +141,17 @@ def chat_stream_events(server):
         openai.chat.completions.stream(model="gpt-4o-mini", messages=MESSAGES) as stream,
     ):
         assert [event.type for event in stream]
+
+
+@openai_cell("stream")
+def chat_streaming_response_lines(server):
+    with (
+        client(server) as openai,
+        openai.chat.completions.with_streaming_response.create(
+            model="gpt-4o-mini", messages=MESSAGES, stream=True
+        ) as response,
+    ):
+        assert "data: [DONE]" in [*response.iter_lines()]
 
 
 @openai_cell("stream")
@@ -141,6 +178,20 @@ def chat_stream_async(server):
                 model="gpt-4o-mini", messages=MESSAGES, stream=True
             )
             assert [chunk async for chunk in stream]
+
+    run(main())
+
+
+@openai_cell("async_stream")
+def responses_streaming_response_async(server):
+    async def main():
+        async with (
+            async_client(server) as openai,
+            openai.responses.with_streaming_response.create(
+                model="gpt-4o-mini", input="Hello", stream=True
+            ) as response,
+        ):
+            assert [event.type async for event in await response.parse()]
 
     run(main())
 

@@ -22,7 +22,20 @@ def openai():
         async with sdk.AsyncOpenAI(**options) as client:
             answer = await client.chat.completions.create(**ASKED)
             stream = await client.chat.completions.create(**ASKED, stream=True)
-            return text_of(answer), text_of_chunks([chunk async for chunk in stream])
+            async with client.chat.completions.with_streaming_response.create(**ASKED) as unread:
+                read = text_of(await unread.parse())
+            async with client.chat.completions.stream(**ASKED) as left:
+                first = (await anext(left)).type
+            return text_of(answer), text_of_chunks([it async for it in stream]), read, first
+
+    def unread():
+        own = client.chat.completions.with_streaming_response
+        with own.create(**ASKED) as whole, own.create(**ASKED, stream=True) as stream:
+            return text_of(whole.parse()), list(stream.iter_lines())[-1:]
+
+    def left():
+        with client.chat.completions.stream(**ASKED) as stream:
+            return next(stream).type
 
     def calls():
         answer = client.chat.completions.create(**ASKED)
@@ -35,6 +48,8 @@ def openai():
             text_of_chunks(stream),
             response.output_text,
             text_of(threaded),
+            unread(),
+            left(),
             asyncio.run(later()),
         ]
 
