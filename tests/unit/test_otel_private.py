@@ -38,6 +38,8 @@ ALLOWED = {
     "_log_metric_to_confident": "deepeval's",
     "_show_indicator": "deepeval's",
     "_annotations": "the end of the names of a client's methods",
+    "_PROVIDER": "the end of a variable's name",
+    "_provider": "the end of the name of a group of entry points",
     "_id": "the end of the name of an id",
     "_messages": "the end of an attribute's name",
     "_ns": "the end of a column's name",
