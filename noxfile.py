@@ -139,10 +139,14 @@ def record(session: nox.Session) -> None:
 # FastAPI has telemetry of its own, which starts once a global tracer provider is set, and the
 # landing table sets one. So servers, and processes that fork, are tested in other runs.
 APART = ["tests/integration/web", "tests/integration/propagation"]
-# The landing table itself is run; what it is made of is the same on every Python.
+# The landing table itself is run; what it is made of is the same on every Python, and so is what is
+# made of sessions.
 NOT_OF_PYTHON = [
-    f"tests/landing/test_{name}.py"
-    for name in ("conversations", "counting", "load", "recordings", "response_chains", "words")
+    *(
+        f"tests/landing/test_{name}.py"
+        for name in ("conversations", "counting", "load", "recordings", "response_chains", "words")
+    ),
+    *(f"tests/unit/{name}" for name in ("evaluations", "hostile", "viewer")),
 ]
 
 
@@ -280,9 +284,9 @@ def pythons(session: nox.Session) -> None:
         session.skip("no other Python that clew supports is installed")
     _with_all_frameworks(session)
     # What differs between two Pythons is generators, contexts, and the SQLite that they bring.
-    _pytest(session, "-m", "not slow", "tests/unit", "--numprocesses=auto")
+    ignored = [f"--ignore={name}" for name in NOT_OF_PYTHON]
+    _pytest(session, "-m", "not slow", "tests/unit", "--numprocesses=auto", *ignored)
     if session.python == PYTHONS[-1]:
-        ignored = [f"--ignore={name}" for name in NOT_OF_PYTHON]
         _pytest(session, "-m", "not slow", "tests/landing", *ignored)
         _pytest(session, "-m", "not slow", "tests/integration/propagation")
 
