@@ -23,6 +23,7 @@ NOT_UNDONE = {
     ("instrument.api.instrument_all", "return"): "the start is over",
     ("instrument.api._start_or_reuse", "return"): "the start is over",
     ("instrument.api._all_or_nothing", "return"): "between the last step and `_running`",
+    ("instrument.repairs.openai.left_helpers.repair", "return"): "before its undo is kept",
     (f"{LOCK}.acquire", "return"): "the lock is held, and the `try` has not begun",
     (f"{LOCK}.release", "call"): "as with any lock, its release must not be interrupted",
     (f"{LOCK}.release", "return"): "the start is over",

@@ -4,6 +4,7 @@ import gc
 import sys
 import threading
 from contextlib import contextmanager
+from inspect import CO_OPTIMIZED
 from pathlib import Path
 from types import FunctionType
 
@@ -31,7 +32,9 @@ def record_used():
 
     def profile(frame, event, _argument):
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(SOURCE) and code.co_name[0] != "<":
+        # The body of a class is no function: it has no fast local variables.
+        is_function = code.co_name[0] != "<" and code.co_flags & CO_OPTIMIZED
+        if event == "call" and is_function and code.co_filename.startswith(SOURCE):
             found[name_of(code)] = code
 
     threading.setprofile(profile)
