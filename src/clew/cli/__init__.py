@@ -42,7 +42,7 @@ class _Commands(click.Group):
         return command
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Say in one line that what is written to cannot take it, as a full disk cannot."""
+        """Say in one line that a standard stream is closed, or that a disk is full."""
         stand_in()
         try:
             return super().main(*args, **options)

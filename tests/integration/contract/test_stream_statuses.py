@@ -5,6 +5,7 @@ The streams of Mistral, Bedrock and LlamaIndex are tested with their repairs.
 
 import asyncio
 import gc
+from contextlib import contextmanager
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -122,7 +123,9 @@ def test_status_of_an_async_stream(name, ending, server, spans):
     assert_ended(spans, EXPECTED[ending])
 
 
-def test_upstream_still_sets_error_for_a_closed_langchain_stream(server):
+@contextmanager
+def upstream_alone():
+    """A block in which LangChain's instrumentor is active without clew; it has the spans."""
     instrumentation = pytest.importorskip("openinference.instrumentation.langchain")
     recorder = SpanRecorder()
     provider = TracerProvider()
@@ -130,11 +133,16 @@ def test_upstream_still_sets_error_for_a_closed_langchain_stream(server):
     instrumentor = instrumentation.LangChainInstrumentor()
     instrumentor.instrument(tracer_provider=provider)
     try:
+        yield recorder
+    finally:
+        instrumentor.uninstrument()
+
+
+def test_upstream_still_sets_error_for_a_closed_langchain_stream(server):
+    with upstream_alone() as recorder:
         stream = chat_model(server).stream("Where does the thread lead?")
         assert next(stream)
         stream.close()
-    finally:
-        instrumentor.uninstrument()
     assert recorder.span.status.status_code.name == "ERROR"
     assert recorder.span.status.description.startswith("GeneratorExit")
 
@@ -215,14 +223,6 @@ def test_run_that_is_cancelled_at_its_start_has_an_end(server, spans):
 
 
 def test_upstream_still_takes_left_events_for_errors(server):
-    instrumentation = pytest.importorskip("openinference.instrumentation.langchain")
-    recorder = SpanRecorder()
-    provider = TracerProvider()
-    provider.add_span_processor(recorder)
-    instrumentor = instrumentation.LangChainInstrumentor()
-    instrumentor.instrument(tracer_provider=provider)
-    try:
+    with upstream_alone() as recorder:
         asyncio.run(read_events_to_the_first_word(server))
         assert recorder.span.status.status_code.name == "ERROR"
-    finally:
-        instrumentor.uninstrument()
