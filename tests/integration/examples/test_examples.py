@@ -25,6 +25,8 @@ NEEDED = {
     "llamaindex": ("llama_index.llms.openai", "llama_index.embeddings.openai"),
 }
 """The modules that an example needs besides the trigger of its framework."""
+IN_THREADS = {"dspy"}
+"""The examples that make calls side by side: which of them comes first is chance."""
 
 
 def recorded_usages(name):
@@ -65,7 +67,13 @@ def test_the_readme_shows_what_happens(name, replayed, request):
     now = with_parts(file.read_text(), parts_of(name, replayed(name)))
     if request.config.getoption("--write-examples", default=False):
         file.write_text(now)
-    assert file.read_text() == now, "update it: nox -s examples"
+    compared = sorted_lines if name in IN_THREADS else str
+    assert compared(file.read_text()) == compared(now), "update it: nox -s examples"
+
+
+def sorted_lines(text):
+    """Return the lines in an order that does not tell who was first, without the branches."""
+    return sorted(re.sub("[├└│]", " ", line) for line in text.splitlines())
 
 
 def test_without_a_key(name, tmp_path):
