@@ -18,8 +18,10 @@ from clew.store.database import connect
 from clew.store.otlp import to_protobuf
 from clew.store.reader import spans_after
 
-START = 120
-"""Seconds that it may take to start."""
+START = 600
+"""Seconds that it may take to start, on a machine that does other things besides."""
+ANSWER = 300
+"""Seconds that an answer may take, there."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,14 @@ class Phoenix:
 
     @property
     def version(self) -> str:
-        with urllib.request.urlopen(f"{self.url}/arize_phoenix_version", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}/arize_phoenix_version", timeout=ANSWER) as answer:
             text: str = answer.read().decode().strip('" \n')
             return text
 
     def post(self, path: str, body: bytes, content_type: str) -> bytes:
         headers = {"Content-Type": content_type}
         request = urllib.request.Request(f"{self.url}{path}", body, headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWER) as answer:
             return answer.read()
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def _wait(server: subprocess.Popen[bytes], running: Phoenix) -> None:
     until = time.monotonic() + START
     while time.monotonic() < until and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"{running.url}/healthz", timeout=5):
+            with urllib.request.urlopen(f"{running.url}/healthz", timeout=30):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)

@@ -17,7 +17,7 @@ SEED = 112
 """One of its sessions is worse than all others, and the most expensive user is the same by clew's
 prices and by Phoenix's. That user does not have the most expensive session."""
 HOUR = 3600
-PATIENCE = 100
+PATIENCE = 600
 """Seconds until Phoenix has stored what it was sent."""
 COUNT = "{ projects { edges { node { recordCount } } } }"
 

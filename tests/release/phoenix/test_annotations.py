@@ -24,7 +24,7 @@ from tests.support.phoenix_server import phoenix
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif("PHOENIX" not in os.environ, reason="nox -s phoenix runs this"),
 ]
 client = pytest.importorskip("phoenix.client")
@@ -70,7 +70,7 @@ def root(path):
 def export(path, server):
     command = [sys.executable, "-m", "clew", "export", "--to", "phoenix", "--json"]
     command += ["--endpoint", server.url, "--store", path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.stdout, done.stderr
     return json.loads(done.stdout)
 

@@ -30,7 +30,7 @@ query ($after: String) {
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif("PHOENIX" not in os.environ, reason="nox -s phoenix runs this"),
 ]
 
