@@ -1,6 +1,7 @@
 """``clew export``: gives the spans of the store to another program."""
 
 import os
+import re
 import sqlite3
 import sys
 from array import array
@@ -51,6 +52,8 @@ It exits with 1 if the target did not take every span.
 """
 
 _CLICKHOUSE = ("clickhouse:", "chdb:")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+"""What URLs begin with; ``C:`` begins a path."""
 
 
 def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
@@ -75,13 +78,13 @@ def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> Map
 
 
 class _Target(click.Path):
-    """A file, a folder, which is there or ends with a slash, or the URL of a ClickHouse."""
+    """A file, a folder, which is there or ends with a slash, or a URL, such as a ClickHouse's."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if isinstance(value, str) and value.startswith(_CLICKHOUSE):
+        if isinstance(value, str) and (value.startswith(_CLICKHOUSE) or _SCHEME.match(value)):
             return value
         path = Path(str(super().convert(value, param, ctx)))
         is_folder = path.is_dir() or str(value).endswith(("/", os.sep))
@@ -227,12 +230,14 @@ def _check(
         message = "--endpoint and --header belong to --to otlp and --to phoenix"
         raise click.UsageError(message)
     if to == "clickhouse":
-        if not isinstance(file, str):
+        if not isinstance(file, str) or not file.startswith(_CLICKHOUSE):
             message = "--to clickhouse needs a URL, such as clickhouse://HOST/DATABASE"
             raise click.UsageError(message)
         return
     if isinstance(file, str):
         message = f"--to {to} needs a file, and no URL: clew export --to {to} spans.{to}"
+        if to == "parquet":
+            message += ". For a bucket, export to a folder, lake/, and copy that there"
         raise click.UsageError(message)
     if isinstance(file, Folder) and to != "parquet":
         message = f"--to {to} needs a file, and {file.path} is a folder"
