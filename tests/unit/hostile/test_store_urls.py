@@ -53,6 +53,9 @@ def test_every_text_can_be_shown(url):
         "clickhose://ada:secret@host/default",
         "clickhouse://ada:secret@[::1",
         "sc://host:15002/;token=secret",
+        "parquet:s3://key:secret@bucket/lake",
+        "parquet:s3://key:sec/secret@bucket/lake",
+        "parquet:s3://bucket/lake?s3_secret_access_key=secret",
     ],
 )
 def test_no_password_is_shown(url):

@@ -1,6 +1,7 @@
 """Connects to DuckDB, within limits, and says what went wrong."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,13 @@ from clew.sessions.engines.errors import EngineError
 
 _MEMORY = "2GB"
 _ONE = "DuckDB lets one process write a file"
+CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+_ADVICE = {
+    r"HTTP 40[13]\b": f"look at {CREDENTIALS}, and at what they permit",
+    r"HTTP 404\b": "there is no such bucket or file",
+    r"Could not (?:connect|resolve)": "look at AWS_ENDPOINT_URL_S3, or AWS_REGION",
+}
+"""What to do about files that are elsewhere, by what DuckDB says."""
 
 
 def run(
@@ -31,7 +39,8 @@ def explained(label: str, error: Exception) -> EngineError:
     if isinstance(error, duckdb.IOException) and "set lock" in reason:
         message = f"{label}: {_ONE}: try it again when the other one is done; it says: {reason}"
         return EngineError(message)
-    return EngineError(f"{label}: DuckDB says: {reason}")
+    advice = next((it for found, it in _ADVICE.items() if re.search(found, reason)), None)
+    return EngineError(f"{label}: {f'{advice}; ' if advice else ''}DuckDB says: {reason}")
 
 
 def opened(path: Path | None) -> duckdb.DuckDBPyConnection:

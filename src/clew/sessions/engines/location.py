@@ -62,6 +62,13 @@ def sqlite_path(url: str) -> Path | None:
 
 def shown(url: str) -> str:
     """Return *url* without the user and the password, which are never printed."""
+    scheme, _, place = url.partition(":")
+    if scheme in _OF_FILES and "://" in place:  # Such as parquet:s3://BUCKET/FOLDER.
+        return f"{scheme}:{_without_password(place)}"
+    return _without_password(url)
+
+
+def _without_password(url: str) -> str:
     if "://" not in url:
         scheme, colon, rest = url.partition("?")[0].partition(":")
         # Of a server's URL whose slashes were forgotten.
@@ -190,8 +197,10 @@ def file_for(url: str, folder: Path, ending: str) -> Path:
 def _place_of(url: str) -> str:
     """Return what *url* names, the same for all ways to write the path of a file or folder."""
     scheme, _, rest = url.partition("?")[0].partition(":")
-    if scheme not in _OF_FILES or "://" in rest:
+    if scheme not in _OF_FILES:
         return shown(url)
+    if "://" in rest:
+        return shown(url).rstrip("/")
     try:
         return f"{scheme}:{home_expanded(rest.removeprefix('//')).resolve()}"
     except (OSError, RuntimeError, ValueError):  # No path, which whoever opens it will say.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from clew.sessions.engines import remote_files
 from clew.sessions.engines.duckdb_connection import explained, run, text
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
@@ -17,6 +18,8 @@ from clew.store.replacing import replace
 
 FILE = "clew_file"
 """The column with the file of a row."""
+_OF_TABLES = {"Delta": "_delta_log/*.json", "Iceberg": "metadata/*.metadata.json"}
+"""Files by which a folder is a table, which says itself which files are a part of it."""
 _DAY_FOLDER = r"[/\\]day=(\d{4}-\d\d-\d\d)[/\\][^/\\]*$"
 
 
@@ -28,10 +31,8 @@ class ParquetFiles:
         self._connection, self._place = connection, place
         self._is_remote = "://" in place
         if self._is_remote:
-            _load_extensions(connection, place)
-            is_file = place.endswith(".parquet")
-            self._pattern = place if is_file else f"{place.rstrip('/')}/**/*.parquet"
             self._folder = place.rstrip("/")
+            self._pattern = _remote_pattern(connection, self._folder)
         else:
             path = home_expanded(place.removeprefix("//"))
             self._pattern = _local_pattern(path)
@@ -113,22 +114,34 @@ def _local_pattern(path: Path) -> str:
     if next(path.rglob("*.parquet"), None) is None:
         message = f"there is no Parquet file in {path}; clew export --to parquet makes some"
         raise EngineError(message)
+    for name, pattern in _OF_TABLES.items():
+        if next(path.glob(pattern), None) is not None:
+            raise _is_table(str(path), name)
     return f"{_literal(str(path))}/**/*.parquet"
+
+
+def _remote_pattern(connection: duckdb.DuckDBPyConnection, place: str) -> str:
+    remote_files.prepare(connection, place)
+    folder = _literal(place)
+    if place.endswith(".parquet"):
+        return folder
+    pattern = f"{folder}/**/*.parquet"
+    if not remote_files.is_there(connection, pattern, place):
+        message = f"there is no Parquet file in {place}; clew export --to parquet makes some"
+        raise EngineError(message)
+    for name, inside in _OF_TABLES.items():
+        if remote_files.is_there(connection, f"{folder}/{inside}", place):
+            raise _is_table(place, name)
+    return pattern
+
+
+def _is_table(place: str, name: str) -> EngineError:
+    return EngineError(
+        f"{place} is a table of {name}, some of whose Parquet files may be of rows that were "
+        f"deleted from it: ask a server of Spark Connect, sc://HOST/?path=...&format={name.lower()}"
+    )
 
 
 def _literal(path: str) -> str:
     """Return a pattern that only this path matches."""
     return re.sub(r"([*?\[])", r"[\1]", path)
-
-
-def _load_extensions(connection: duckdb.DuckDBPyConnection, place: str) -> None:
-    try:
-        run(connection, place, "LOAD httpfs")
-        run(connection, place, "LOAD aws")
-        run(connection, place, "CREATE SECRET clew (TYPE s3, PROVIDER credential_chain)")
-    except EngineError as error:
-        message = (
-            f"{place.partition('://')[0]}:// needs DuckDB's extensions httpfs and aws; install "
-            "them with: python -c \"import duckdb; duckdb.sql('INSTALL httpfs; INSTALL aws')\""
-        )
-        raise EngineError(message) from error

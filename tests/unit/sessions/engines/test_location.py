@@ -36,7 +36,7 @@ def test_what_is_elsewhere_goes_by_its_url(tmp_path, monkeypatch):
     remote = of("parquet:s3://bucket/lake")
     server = of("clickhouse://ada:s3cret@localhost/otel?since=7d")
     monkeypatch.chdir(tmp_path)
-    assert of("parquet:s3://bucket/lake") == remote
+    assert of("parquet:s3://bucket/lake") == of("parquet:s3://bucket/lake/?since=7d") == remote
     assert of("clickhouse://localhost/otel") == server
 
 
