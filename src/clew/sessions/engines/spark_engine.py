@@ -26,6 +26,8 @@ _WISHES = {
     "spark.sql.parquet.mergeSchema": "true",
 }
 """Some servers do not allow these to be set."""
+_OF_TABLES = {"delta": "_delta_log", "iceberg": "metadata/*.metadata.json"}
+"""Files by which a folder is a table, which says itself which files are a part of it."""
 _RAW_TEXTS = "spark.sql.parser.escapedStringLiterals"
 _TIMES = ("start", "end", "Timestamp", "Events.Timestamp")
 """Columns that may have nanoseconds, of which Sail cannot say the type."""
@@ -49,6 +51,7 @@ class SparkEngine:
             self._session = SparkSession.builder.remote(address.remote).create()
         try:
             self._set_up()
+            self._refuse_tables()
             self._spans = FlatSpans(address.relation, self._types(), self.label)
         except BaseException:
             self.close()
@@ -78,6 +81,24 @@ class SparkEngine:
                     self._session.conf.set(name, value)
             if self._session.conf.get(_RAW_TEXTS, "false") == "true":
                 self._session.conf.set(_RAW_TEXTS, "false")
+
+    def _refuse_tables(self) -> None:
+        """Raise an error if what would be read as Parquet files is a table of another format."""
+        if (path := self._address.guessed) is None or path.endswith(".parquet"):
+            return
+        for kind, files in _OF_TABLES.items():
+            place = quoted(f"{path.rstrip('/')}/{files}")
+            try:
+                found = self._session.sql(f"SELECT 1 FROM text.{place} LIMIT 1").toArrow()
+            except PySparkException:  # It is not there.
+                continue
+            if found.num_rows:
+                message = (
+                    f"{self.label} is a table of {kind.title()}, some of whose files may be of "
+                    f"rows that were deleted from it: add &format={kind} to the URL, or "
+                    "&format=parquet to read all files"
+                )
+                raise EngineError(message)
 
     def _types(self) -> dict[str, str]:
         """Return the types of the columns that are there."""

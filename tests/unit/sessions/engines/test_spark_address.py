@@ -25,6 +25,13 @@ def test_a_folder_is_named():
     assert address.relation == "delta.`s3://bucket/a b``c`"
     assert (address.host, address.port) == ("localhost", 15002)
     assert not address.on_workers
+    assert address.label == "sc://localhost/?path=s3://bucket/a b`c&format=delta"
+
+
+def test_a_path_of_which_the_format_is_not_said_is_looked_at():
+    assert address_of("sc://localhost?path=lake").guessed == "lake"
+    assert address_of("sc://localhost?path=lake&format=parquet").guessed is None
+    assert address_of("sc://localhost?table=lake").guessed is None
 
 
 def test_a_password_in_a_path_is_not_shown():
@@ -37,6 +44,8 @@ def test_a_password_in_a_path_is_not_shown():
         "sc://localhost",
         "sc://localhost?table=a&path=b",
         "sc://localhost?path=a&format=csv",
+        "sc://localhost?path=a&fromat=delta",
+        "sc://localhost?table=a&format=delta",
         "sc:///?table=a",
         "sc://localhost:no/;token=s3cret?table=a",
     ],
