@@ -372,6 +372,23 @@ def engines(session: nox.Session, engine: str) -> None:
     _pytest(session, *processes, "tests/release/engines")
 
 
+# The last release of DuckDB whose extensions PyPI has. It is no release that clew's extras install:
+# DuckDB 2 fetches its extensions from a server of its own.
+DUCKDB_WITH_EXTENSIONS = [
+    f"{name}==1.5.5"
+    for name in ("duckdb", "duckdb-extension-aws", "duckdb-extension-httpfs", "duckdb-extensions")
+]
+
+
+@nox.session(python=CURRENT)
+def s3(session: nox.Session) -> None:
+    """Ask the questions of Parquet files in S3, which moto serves on loopback."""
+    _install(session, "metrics", "view")
+    session.install(*DUCKDB_WITH_EXTENSIONS, "moto[server]")
+    session.env["ENGINE"] = "s3"
+    _pytest(session, "tests/release/engines/test_s3.py")
+
+
 def _with_pyspark(session: nox.Session) -> str:
     """Return a Python with PySpark's own server and clew; it is 400 MB, and apart from its client.
 

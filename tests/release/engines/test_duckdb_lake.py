@@ -134,6 +134,17 @@ def test_a_day_is_read_from_its_own_files_only(path, tmp_path):
         engine.query(engine.spans_sql(Window()))
 
 
+@pytest.mark.parametrize("file", ["_delta_log/00.json", "metadata/00-a.metadata.json"])
+def test_a_table_is_not_read_as_mere_files_which_may_be_of_deleted_rows(path, tmp_path, file):
+    add(path, turn("a"))
+    url = export(tmp_path / "lake")
+    (tmp_path / "lake" / file).parent.mkdir()
+    (tmp_path / "lake" / file).touch()
+    for work in (open_engine, lambda it: sessions.open(it).forget(session="a")):
+        with pytest.raises(EngineError, match="is a table of (Delta|Iceberg), .* sc://"):
+            work(url)
+
+
 def test_files_of_days_and_others_are_read_together(path, tmp_path):
     add(path, turn("in a folder"))
     url = export(tmp_path / "lake")

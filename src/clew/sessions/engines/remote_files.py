@@ -1,16 +1,15 @@
 """Parquet files in S3: DuckDB's extensions for it, whose credentials are used, and which server."""
 
-import os
 import re
 from urllib.parse import urlsplit
 
 import duckdb
 
+from clew.sessions.engines import aws_profile
 from clew.sessions.engines.duckdb_connection import CREDENTIALS, explained, run, text
 from clew.sessions.engines.errors import EngineError
 
 _S3 = {"s3", "s3a", "s3n"}
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _INSTALL = "python -c \"import duckdb; duckdb.sql('INSTALL httpfs; INSTALL aws')\""
 
 
@@ -67,20 +66,19 @@ def _use_credentials(connection: duckdb.DuckDBPyConnection, place: str) -> None:
 
 
 def _server() -> str:
-    """Return options for the server that AWS's tools are told to ask. DuckDB does not look."""
-    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
-        return ""
-    name = next((it for it in _ENDPOINTS if os.environ.get(it)), None)
-    if name is None:
-        return ""
+    """Return options for the server and the region that AWS's tools are told to ask."""
+    region = aws_profile.region()
+    options = f", REGION {text(region)}" if region else ""
+    if (given := aws_profile.endpoint()) is None:
+        return options
     try:
-        parts = urlsplit(os.environ[name])
+        parts = urlsplit(given.value)
         is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_url = False
-    if not is_url or "@" in parts.netloc:
-        message = f"{name} is no URL of a server; write http://HOST:PORT"  # It may have a password.
+    if not is_url or "@" in parts.netloc:  # It may have a password, and is not shown.
+        message = f"{given.place} is no URL of a server; write http://HOST:PORT"
         raise EngineError(message)
     address = f"{parts.netloc}{parts.path.rstrip('/')}"
     secure = "true" if parts.scheme == "https" else "false"
-    return f", ENDPOINT {text(address)}, USE_SSL {secure}, URL_STYLE 'path'"
+    return f"{options}, ENDPOINT {text(address)}, USE_SSL {secure}, URL_STYLE 'path'"
