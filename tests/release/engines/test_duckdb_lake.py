@@ -141,7 +141,7 @@ def test_a_table_is_not_read_as_mere_files_which_may_be_of_deleted_rows(path, tm
     (tmp_path / "lake" / file).parent.mkdir()
     (tmp_path / "lake" / file).touch()
     for work in (open_engine, lambda it: sessions.open(it).forget(session="a")):
-        with pytest.raises(EngineError, match="is a table of (Delta|Iceberg), .* sc://"):
+        with pytest.raises(EngineError, match=r"is a table of (Delta|Iceberg), .* sc://"):
             work(url)
 
 
