@@ -49,8 +49,11 @@ def _load(connection: duckdb.DuckDBPyConnection, place: str, extension: str) -> 
 
 def _has_secret(connection: duckdb.DuckDBPyConnection, place: str) -> bool:
     """Whether DuckDB knows credentials for *place*, by CREATE PERSISTENT SECRET."""
-    query = f"SELECT 1 FROM which_secret({text(place)}, 's3')"
-    return bool(connection.execute(query).fetchall())
+    try:
+        query = f"SELECT 1 FROM which_secret({text(place)}, 's3')"
+        return bool(connection.execute(query).fetchall())
+    except duckdb.Error as error:  # Such as a file of secrets that cannot be read.
+        raise explained(place, error) from error
 
 
 def _use_credentials(connection: duckdb.DuckDBPyConnection, place: str) -> None:
