@@ -41,6 +41,20 @@ def url(server, records, tmp_path):
     return f"{server}/?path={spark_support.lake_of(records, tmp_path)}"
 
 
+def test_what_is_not_there_is_an_error_and_so_is_a_table_without_its_format(server, tmp_path):
+    from clew.sessions.engines.spark_engine import open_engine
+
+    (tmp_path / "table" / "_delta_log").mkdir(parents=True)
+    (tmp_path / "table" / "_delta_log" / "0.json").write_text("{}")
+    for asked, said in (
+        (f"path={tmp_path}/nowhere", "Spark says: .*PATH_NOT_FOUND"),
+        ("table=nowhere", "Spark says: .*TABLE_OR_VIEW_NOT_FOUND"),
+        (f"path={tmp_path}/table", "add &format=delta to the URL"),
+    ):
+        with pytest.raises(EngineError, match=said):
+            open_engine(f"{server}/?{asked}")
+
+
 def expected_parts(records):
     """Return the traces of each session, and how many spans it has in them."""
     parts = {}

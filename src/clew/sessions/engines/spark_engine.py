@@ -102,7 +102,8 @@ class SparkEngine:
 
     def _types(self) -> dict[str, str]:
         """Return the types of the columns that are there."""
-        frame = self._session.sql(f"SELECT * FROM {self._address.relation}")
+        with self._explained():  # Where there is nothing, Spark says it here, and Sail below.
+            frame = self._session.sql(f"SELECT * FROM {self._address.relation}")
         try:
             return dict(frame.dtypes)
         except PySparkException as error:
