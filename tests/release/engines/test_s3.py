@@ -125,7 +125,7 @@ def test_a_day_is_read_from_its_own_files_only(s3, tmp_path):
     put(s3, FIRST, tmp_path, "days")
     last = Window(since_ns=max(it.start for it in FIRST) // DAY * DAY)
     with closing(open_engine("parquet:s3://lake/days")) as engine:
-        expected = engine.query(engine.spans_sql(last)).rows
+        expected = set(engine.query(engine.spans_sql(last)).rows)
     assert expected
     # Where the rows of the others were, nothing can be read. Their ends are as they were.
     for file in sorted((tmp_path / "lake").rglob("*.parquet"))[:-1]:
@@ -134,7 +134,7 @@ def test_a_day_is_read_from_its_own_files_only(s3, tmp_path):
         file.write_bytes(content[:4] + b"\0" * (rows - 4) + content[rows:])
     s3.put(tmp_path / "lake", "days")
     with closing(open_engine("parquet:s3://lake/days")) as engine:
-        assert engine.query(engine.spans_sql(last)).rows == expected
+        assert set(engine.query(engine.spans_sql(last)).rows) == expected
         with pytest.raises(EngineError):
             engine.query(engine.spans_sql(Window()))
 
