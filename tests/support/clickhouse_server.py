@@ -14,6 +14,7 @@ from base64 import b64decode
 from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from struct import Struct
 from threading import Thread
 from urllib.parse import parse_qsl, urlsplit
 
@@ -50,7 +51,10 @@ _NO_SETTINGS = frozenset(
     }
 )
 _FORMAT = re.compile(r"\s+FORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
-_INSERT = re.compile(rb"\s*(INSERT INTO .*?)\s+FORMAT\s+(\w+)\s*\n", re.DOTALL)
+_INSERT = re.compile(rb"\s*(INSERT INTO .*?)\s+FORMAT\s+(\w+)[ \t]*\n", re.DOTALL)
+_BLOCK = Struct("<16xBII")
+"""Before each block of ClickHouse's own compression: a checksum, how, and both lengths."""
+_LZ4 = 0x82
 _CODE = re.compile(r"Code: (\d+)")
 _STATUSES = {60: 404, 81: 404, 241: 500, 394: 500, 516: 401}
 _DENIED = "Code: 516. DB::Exception: Authentication failed: password is incorrect. "
@@ -96,7 +100,22 @@ class _Handler(BaseHTTPRequestHandler):
                 import zstandard
 
                 return zstandard.ZstdDecompressor().decompressobj().decompress(body)
-        return body
+        own = "decompress=1" in self.path
+        return b"".join(self._blocks(body)) if own else body
+
+    @staticmethod
+    def _blocks(body):
+        """Yield what is in the blocks of ClickHouse's own compression, for ``decompress=1``."""
+        import lz4.block
+
+        while body:
+            how, length, size = _BLOCK.unpack_from(body)
+            if how != _LZ4:
+                message = f"not compressed by LZ4, but {how}"
+                raise ValueError(message)
+            end = _BLOCK.size + length - 9  # The length is that of the last three as well.
+            yield lz4.block.decompress(body[_BLOCK.size : end], uncompressed_size=size)
+            body = body[end:]
 
     def _answer(self, body):
         address = urlsplit(self.path)
@@ -127,9 +146,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _user(self):
         scheme, _, said = self.headers.get("Authorization", "").partition(" ")
-        if scheme != "Basic":
-            return "default"
-        name, _, password = b64decode(said).decode().partition(":")
+        if scheme == "Basic":
+            name, _, password = b64decode(said).decode().partition(":")
+        else:
+            name = self.headers.get("X-ClickHouse-User", "default")
+            password = self.headers.get("X-ClickHouse-Key", "")
         return name if USERS.get(name, (None,))[0] == password else ""
 
     def _run(self, connection, given, body):
