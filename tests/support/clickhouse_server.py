@@ -1,12 +1,13 @@
 """Speaks ClickHouse's HTTP protocol in front of chdb, for tests with the real driver.
 
-    python -m tests.support.clickhouse_server FOLDER
+    python -m tests.support.clickhouse_server FOLDER [CERTIFICATE]
 
 It prints its port, and ends when its standard input does. Each request has a connection to chdb of
 its own, so that its settings, its database and what its user may do are ClickHouse's own work.
 """
 
 import re
+import ssl
 import subprocess
 import sys
 import zlib
@@ -221,17 +222,28 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, folder):
+    def __init__(self, folder, certificate):
         import chdb
 
         super().__init__(("127.0.0.1", 0), _Handler)
+        if certificate:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificate)
+            # Who does not trust it breaks off in the thread of that connection.
+            options = {"server_side": True, "do_handshake_on_connect": False}
+            self.socket = context.wrap_socket(self.socket, **options)
         self.errors = (chdb.ChdbError, RuntimeError, ValueError)
         self.connect = lambda: chdb.connect(folder)
         self.first = self.connect()  # The folder stays open.
 
+    def handle_error(self, request, client_address):
+        """Say nothing of those who break off."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
-def _serve(folder):
-    server = _Server(folder)
+
+def _serve(folder, certificate=None):
+    server = _Server(folder, certificate)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
     thread = Thread(target=server.serve_forever, daemon=True)
@@ -243,9 +255,13 @@ def _serve(folder):
 
 
 @contextmanager
-def running(folder):
-    """Run the server on *folder* in a process of its own; yield its port."""
+def running(folder, certificate=None):
+    """Run the server on *folder* in a process of its own; yield its port.
+
+    With *certificate*, a file in PEM that has the key as well, it speaks TLS.
+    """
     command = [sys.executable, "-m", "tests.support.clickhouse_server", str(folder)]
+    command += [str(certificate)] if certificate else []
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -262,4 +278,4 @@ def running(folder):
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(*sys.argv[1:])

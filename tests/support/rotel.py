@@ -32,10 +32,10 @@ class Rotel(NamedTuple):
 
 
 @contextmanager
-def running(folder, exporter):
-    """Run Rotel, and yield it once it receives OTLP/HTTP.
+def running(folder, exporter, **given):
+    """Run Rotel with an exporter of this type, to which these settings are *given*.
 
-    *exporter* has the settings of the one to which it sends, in which ``type`` is its type.
+    It is yielded once it receives OTLP/HTTP.
     """
     port, other = _free_ports()
     settings = {name: it for name, it in os.environ.items() if not name.startswith("ROTEL_")}
@@ -43,9 +43,8 @@ def running(folder, exporter):
         "ROTEL_PID_FILE": str(folder / f"rotel-{port}.pid"),
         "ROTEL_OTLP_HTTP_ENDPOINT": f"127.0.0.1:{port}",
         "ROTEL_OTLP_GRPC_ENDPOINT": f"127.0.0.1:{other}",
-        "ROTEL_EXPORTERS": f"there:{exporter['type']}",
-        "ROTEL_EXPORTERS_TRACES": "there",
-        **{f"ROTEL_EXPORTER_THERE_{name.upper()}": it for name, it in exporter.items()},
+        "ROTEL_EXPORTER": exporter,
+        **{f"ROTEL_{exporter}_EXPORTER_{name}".upper(): it for name, it in given.items()},
     }
     process = subprocess.Popen(
         [PROGRAM, "start"],

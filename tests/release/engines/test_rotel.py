@@ -65,10 +65,9 @@ def clickhouse(tmp_path, monkeypatch):
         yield url
 
 
-def exporter(url, **further):
+def settings(url, **further):
     """Return the settings of an exporter that writes into the ClickHouse at *url*."""
     return {
-        "type": "clickhouse",
         "endpoint": f"http://{url.rpartition('@')[2].partition('/')[0]}",
         "database": "default",
         "user": USER,
@@ -77,9 +76,13 @@ def exporter(url, **further):
     }
 
 
-def make_table(url, form="map"):
+def make_table(url, form=None):
+    """Make the table in one of the forms that the Collector has made, or else as clew makes it."""
     with closing(open_engine(url)) as engine:
-        engine.execute(FORMS[form])
+        if form:
+            engine.execute(FORMS[form])
+        else:
+            engine.make_table()
 
 
 def count(url):
@@ -117,19 +120,18 @@ def test_from_an_application_to_the_answers(clickhouse, tmp_path):
     """What is in ClickHouse is what `clew collect` got, from a second collector."""
     make_table(clickhouse)
     store = tmp_path / "collected.db"
-    with received_by_clew(store, tmp_path) as address:
-        otlp = {"type": "otlp", "endpoint": address, "protocol": "http"}
-        with (
-            rotel.running(tmp_path, exporter(clickhouse)) as collector,
-            rotel.running(tmp_path, otlp) as other,
-        ):
-            run_command(
-                [sys.executable, "-c", BOTH, str(EXAMPLE), other.url],
-                cwd=tmp_path,
-                env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url},
-            )
-            collector.end()
-            other.end()
+    with (
+        received_by_clew(store, tmp_path) as address,
+        rotel.running(tmp_path, "clickhouse", **settings(clickhouse)) as collector,
+        rotel.running(tmp_path, "otlp", endpoint=address, protocol="http") as other,
+    ):
+        run_command(
+            [sys.executable, "-c", BOTH, str(EXAMPLE), other.url],
+            cwd=tmp_path,
+            env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url},
+        )
+        collector.end()
+        other.end()
     received = count(clickhouse)
     with sessions.open(store) as expected:
         ((spans, owned),) = [
@@ -170,8 +172,10 @@ def test_a_store_through_the_collector_has_the_same_answers(
     with closing(connect(tmp_path / "sessions.db", create=True)) as connection:
         Writer(connection).add(spans.values())
     make_table(clickhouse, form)
-    further = {"compression": compression, "enable_json": str(form == "json").lower()}
-    with rotel.running(tmp_path, exporter(clickhouse, **further)) as collector:
+    given = settings(clickhouse, compression=compression)
+    if form == "json":
+        given["enable_json"] = "true"
+    with rotel.running(tmp_path, "clickhouse", **given) as collector:
         clew("export", "--to", "otlp", "--endpoint", collector.url)
         collector.end()
     assert count(clickhouse) == len(spans)

@@ -160,18 +160,20 @@ def test_lists_as_rotel_writes_them(name, text, value):
 
 def test_messages_that_are_no_text_as_rotel_writes_them():
     said = {"role": "user", "parts": ({"type": "text", "content": "12"},)}
-    pairs = (
-        '{"key":"role","value":{"stringValue":"user"}}',
-        '{"key":"parts","value":{"arrayValue":{"values":[{"kvlistValue":{"values":['
-        '{"key":"type","value":{"stringValue":"text"}},'
-        '{"key":"content","value":{"stringValue":"12"}}]}}]}}}',
-    )
-    text = f'{{"values":[{{"kvlistValue":{{"values":[{",".join(pairs)}]}}}}]}}'
+    part = _otlp_object(type='{"stringValue":"text"}', content='{"stringValue":"12"}')
+    parts = f'{{"arrayValue":{{"values":[{part}]}}}}'
+    message = _otlp_object(role='{"stringValue":"user"}', parts=parts)
+    text = f'{{"values":[{message}]}}'
     names = ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions")
     for name in names:
         assert attributes_of_text({name: text}) == {name: (said,)}
         plain = json.dumps([said])
         assert attributes_of_text({name: plain}) == {name: plain}
+
+
+def _otlp_object(**values):
+    pairs = ",".join(f'{{"key":"{key}","value":{value}}}' for key, value in values.items())
+    return f'{{"kvlistValue":{{"values":[{pairs}]}}}}'
 
 
 @pytest.mark.parametrize("text", ['{"values":[', '{"values":[1]}', '{"values":[{"intValue":"x"}]}'])
