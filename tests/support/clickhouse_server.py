@@ -24,6 +24,15 @@ USERS = {
     "writer": ("s3cret/of@writers", ()),
     # May read, and change how: what ClickHouse calls readonly = 2.
     "reader": ("reads only", (("readonly", "2"),)),
+    # Somebody has set for them that an answer may be a part of itself.
+    "hurried": (
+        "a part will do",
+        (
+            ("max_rows_to_read", "10"),
+            ("read_overflow_mode", "'break'"),
+            ("skip_unavailable_shards", "1"),
+        ),
+    ),
     # May not even change settings.
     "guest": ("looks on", (("readonly", "1"),)),
     # The same, but an administrator has set what clew needs.

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.sessions.engines.clickhouse_address import Address
 from clew.sessions.engines.clickhouse_connection import Row, RunningQueries, share_sql
-from clew.sessions.engines.clickhouse_settings import WANTED, to_send
+from clew.sessions.engines.clickhouse_settings import WANTED, WRITING, to_send
 from clew.sessions.engines.clickhouse_tls import explained, plain_hint
 from clew.sessions.engines.collector_table import literal
 from clew.sessions.engines.engine import Answer
@@ -82,6 +82,7 @@ class HttpConnection:
                 [[row[name] for name in names] for row in rows],
                 column_names=names,
                 column_type_names=[types[name] for name in names],
+                settings={name: it for name, it in self._settings.items() if name in WRITING},
             )
 
     @property
