@@ -363,8 +363,11 @@ def adapters(session: nox.Session, package: str) -> None:
 @nox.parametrize("engine", ENGINES, ids=ENGINES)
 def engines(session: nox.Session, engine: str) -> None:
     """Ask the questions on one engine, in an environment of its own."""
-    _install(session, engine, "mcp", "view", groups=("test", f"engine-{engine}"))
+    extras = (engine, "mcp", "view", *(["openai"] if engine == "clickhouse" else ()))
+    _install(session, *extras, groups=("test", f"engine-{engine}"))
     session.env["ENGINE"] = engine
+    if engine == "clickhouse" and (program := _rotel(session)).exists():
+        session.env["ROTEL"] = str(program)
     if engine == "spark" and shutil.which("java") and "CLEW_NO_PYSPARK" not in os.environ:
         session.env["PYSPARK"] = _with_pyspark(session)
     # A thousand stores are for all processors; one is not worth starting more processes.
@@ -387,6 +390,15 @@ def s3(session: nox.Session) -> None:
     session.install(*DUCKDB_WITH_EXTENSIONS, "moto[server]")
     session.env["ENGINE"] = "s3"
     _pytest(session, "tests/release/engines/test_s3.py")
+
+
+def _rotel(session: nox.Session) -> Path:
+    """Return where the program of Rotel is, a collector, if there is a wheel for this machine."""
+    where = Path(session.create_tmp()).resolve() / "rotel"
+    packages = ("--only-binary=rotel", "--target", str(where), "rotel==0.0.1a15")
+    # Without it, what needs it is skipped.
+    session.run("uv", "pip", "install", "-q", *packages, external=True, success_codes=range(256))
+    return where / "rotel" / "rotel-agent"
 
 
 def _with_pyspark(session: nox.Session) -> str:

@@ -1,12 +1,13 @@
 """Speaks ClickHouse's HTTP protocol in front of chdb, for tests with the real driver.
 
-    python -m tests.support.clickhouse_server FOLDER
+    python -m tests.support.clickhouse_server FOLDER [CERTIFICATE]
 
 It prints its port, and ends when its standard input does. Each request has a connection to chdb of
 its own, so that its settings, its database and what its user may do are ClickHouse's own work.
 """
 
 import re
+import ssl
 import subprocess
 import sys
 import zlib
@@ -14,6 +15,7 @@ from base64 import b64decode
 from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from struct import Struct
 from threading import Thread
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,6 +24,15 @@ USERS = {
     "writer": ("s3cret/of@writers", ()),
     # May read, and change how: what ClickHouse calls readonly = 2.
     "reader": ("reads only", (("readonly", "2"),)),
+    # Somebody has set for them that an answer may be a part of itself.
+    "hurried": (
+        "a part will do",
+        (
+            ("max_rows_to_read", "10"),
+            ("read_overflow_mode", "'break'"),
+            ("skip_unavailable_shards", "1"),
+        ),
+    ),
     # May not even change settings.
     "guest": ("looks on", (("readonly", "1"),)),
     # The same, but an administrator has set what clew needs.
@@ -50,7 +61,10 @@ _NO_SETTINGS = frozenset(
     }
 )
 _FORMAT = re.compile(r"\s+FORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
-_INSERT = re.compile(rb"\s*(INSERT INTO .*?)\s+FORMAT\s+(\w+)\s*\n", re.DOTALL)
+_INSERT = re.compile(rb"\s*(INSERT INTO .*?)\s+FORMAT\s+(\w+)[ \t]*\n", re.DOTALL)
+_BLOCK = Struct("<16xBII")
+"""Before each block of ClickHouse's own compression: a checksum, how, and both lengths."""
+_LZ4 = 0x82
 _CODE = re.compile(r"Code: (\d+)")
 _STATUSES = {60: 404, 81: 404, 241: 500, 394: 500, 516: 401}
 _DENIED = "Code: 516. DB::Exception: Authentication failed: password is incorrect. "
@@ -96,7 +110,22 @@ class _Handler(BaseHTTPRequestHandler):
                 import zstandard
 
                 return zstandard.ZstdDecompressor().decompressobj().decompress(body)
-        return body
+        own = "decompress=1" in self.path
+        return b"".join(self._blocks(body)) if own else body
+
+    @staticmethod
+    def _blocks(body):
+        """Yield what is in the blocks of ClickHouse's own compression, for ``decompress=1``."""
+        import lz4.block
+
+        while body:
+            how, length, size = _BLOCK.unpack_from(body)
+            if how != _LZ4:
+                message = f"not compressed by LZ4, but {how}"
+                raise ValueError(message)
+            end = _BLOCK.size + length - 9  # The length is that of the last three as well.
+            yield lz4.block.decompress(body[_BLOCK.size : end], uncompressed_size=size)
+            body = body[end:]
 
     def _answer(self, body):
         address = urlsplit(self.path)
@@ -127,9 +156,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _user(self):
         scheme, _, said = self.headers.get("Authorization", "").partition(" ")
-        if scheme != "Basic":
-            return "default"
-        name, _, password = b64decode(said).decode().partition(":")
+        if scheme == "Basic":
+            name, _, password = b64decode(said).decode().partition(":")
+        else:
+            name = self.headers.get("X-ClickHouse-User", "default")
+            password = self.headers.get("X-ClickHouse-Key", "")
         return name if USERS.get(name, (None,))[0] == password else ""
 
     def _run(self, connection, given, body):
@@ -200,17 +231,28 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, folder):
+    def __init__(self, folder, certificate):
         import chdb
 
         super().__init__(("127.0.0.1", 0), _Handler)
+        if certificate:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificate)
+            # Who does not trust it breaks off in the thread of that connection.
+            options = {"server_side": True, "do_handshake_on_connect": False}
+            self.socket = context.wrap_socket(self.socket, **options)
         self.errors = (chdb.ChdbError, RuntimeError, ValueError)
         self.connect = lambda: chdb.connect(folder)
         self.first = self.connect()  # The folder stays open.
 
+    def handle_error(self, request, client_address):
+        """Say nothing of those who break off."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
-def _serve(folder):
-    server = _Server(folder)
+
+def _serve(folder, certificate=None):
+    server = _Server(folder, certificate)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
     thread = Thread(target=server.serve_forever, daemon=True)
@@ -222,9 +264,13 @@ def _serve(folder):
 
 
 @contextmanager
-def running(folder):
-    """Run the server on *folder* in a process of its own; yield its port."""
+def running(folder, certificate=None):
+    """Run the server on *folder* in a process of its own; yield its port.
+
+    With *certificate*, a file in PEM that has the key as well, it speaks TLS.
+    """
     command = [sys.executable, "-m", "tests.support.clickhouse_server", str(folder)]
+    command += [str(certificate)] if certificate else []
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -241,4 +287,4 @@ def running(folder):
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(*sys.argv[1:])

@@ -1,6 +1,7 @@
-"""Copies single sessions from an engine, for somebody who wants to see them before the others."""
+"""Copies single sessions and traces from an engine, for somebody who wants to see them at once."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from clew.core.containment import contain
 from clew.core.errors import ClewError
-from clew.sessions.opening import copy_of_sessions
+from clew.sessions.opening import copy_of_sessions, copy_of_trace
 from clew.sessions.store import SessionStore
 from clew.viewer.source import Brought
 
@@ -17,17 +18,20 @@ if TYPE_CHECKING:
 
 _MOST_AT_ONCE = 4
 _SECONDS = 60.0
-"""Before a session that is done is copied again."""
+"""Before what is done is copied again."""
 _SECONDS_AFTER_FAILURE = 5.0
 
 
 class SessionCopies:
-    """The sessions that are copied because somebody looks at them, each in a thread of its own."""
+    """What is copied because somebody looks at it, each in a thread of its own.
+
+    A session has its id, and a trace the bytes of its own.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = Lock()
-        self._copies: dict[str, _SessionCopy] = {}
+        self._copies: dict[str | bytes, _Copy] = {}
         self._is_closed = False
 
     @property
@@ -35,17 +39,17 @@ class SessionCopies:
         """Whether one is being copied."""
         return any(not it.done.is_set() for it in list(self._copies.values()))
 
-    def bring(self, session_id: str, seconds: float = 0.0) -> Brought:
-        """Copy a session, if that was not just done; wait for it, but not longer than that."""
+    def bring(self, wanted: str | bytes, seconds: float = 0.0) -> Brought:
+        """Copy a session or a trace, if that was not just done; wait, but not longer than that."""
         with self._lock:
             now = monotonic()
-            self._copies = {it.session_id: it for it in self._copies.values() if it.until > now}
-            copy = self._copies.get(session_id)
+            self._copies = {it.wanted: it for it in self._copies.values() if it.until > now}
+            copy = self._copies.get(wanted)
             if copy is None:
                 at_work = sum(not it.done.is_set() for it in self._copies.values())
                 if at_work >= _MOST_AT_ONCE or self._is_closed:
                     return Brought()
-                copy = self._copies[session_id] = _SessionCopy(self._url, session_id)
+                copy = self._copies[wanted] = _Copy(self._url, wanted)
                 Thread(target=copy.run, daemon=True).start()
         copy.done.wait(seconds)
         return copy.brought
@@ -57,11 +61,11 @@ class SessionCopies:
             copy.cancel()
 
 
-class _SessionCopy:
-    """One session that is being copied, or was."""
+class _Copy:
+    """One session or trace that is being copied, or was."""
 
-    def __init__(self, url: str, session_id: str) -> None:
-        self.session_id = session_id
+    def __init__(self, url: str, wanted: str | bytes) -> None:
+        self.wanted = wanted
         self.done = Event()
         self.until = float("inf")
         """When it counts as copied no longer."""
@@ -74,18 +78,26 @@ class _SessionCopy:
         """Copy it, and score it, so that it can be seen at once where it broke."""
         trouble = ""
         try:
-            found = copy_of_sessions(self._url, [self.session_id], self._count, self._asks)
-            with SessionStore(found.path, catches_up=False) as store:
-                store.score(sessions=[self.session_id])
+            self._copy(self.wanted)
         except (ClewError, OSError, sqlite3.Error) as error:
             trouble = " ".join(str(error).split()) or type(error).__name__
         except Exception as error:
-            contain("copying a session")
+            contain("copying what somebody looks at")
             trouble = type(error).__name__
         self._engine = None
         self.brought = Brought(self._traces, trouble)
         self.until = monotonic() + (_SECONDS_AFTER_FAILURE if trouble else _SECONDS)
         self.done.set()
+
+    def _copy(self, wanted: str | bytes) -> None:
+        sessions: Sequence[str]
+        if isinstance(wanted, str):
+            sessions = [wanted]
+            path = copy_of_sessions(self._url, sessions, self._count, self._asks).path
+        else:
+            path, sessions = copy_of_trace(self._url, wanted, self._count, self._asks)
+        with SessionStore(path, catches_up=False) as store:
+            store.score(sessions=sessions)
 
     def cancel(self) -> None:
         """Stop what the engine is asked just now."""

@@ -62,6 +62,10 @@ class Follower:
         """Copy a session before the others; wait for it, but not longer than so many *seconds*."""
         return self._sessions.bring(session_id, seconds)
 
+    def bring_trace(self, trace_id: bytes, seconds: float = 0.0) -> Brought:
+        """Do the same for the sessions that a trace is in, or for it alone if it is in none."""
+        return self._sessions.bring(trace_id, seconds)
+
     def _cancel(self) -> None:
         # Again and again, as a question may be just about to begin.
         while self._thread.is_alive() or self._sessions.is_at_work:

@@ -127,6 +127,28 @@ def copy_of_sessions(
         source.close()
 
 
+def copy_of_trace(
+    url: str,
+    trace_id: bytes,
+    tell: "Callable[[int], None] | None" = None,
+    asks: "Callable[[Engine], None] | None" = None,
+) -> tuple[Path, Sequence[str]]:
+    """Copy the sessions that a trace is in into that store; return its file, and these sessions.
+
+    Of a trace that is in no session, its spans are copied.
+    """
+    source = connect_source(url)
+    from clew.sessions.engines.copying import copy_trace
+
+    try:
+        if asks is not None:
+            asks(source)
+        path = file_for(url, _folder(), "db")
+        return path, copy_trace(source, path, trace_id.hex(), window_of(url), tell)
+    finally:
+        source.close()
+
+
 def copy_place(url: str) -> Path:
     """Return the file of the copy of the engine at *url*, made empty if there is none yet.
 

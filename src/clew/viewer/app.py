@@ -24,7 +24,7 @@ from clew.store.database import StoreError, StoreMissingError
 from clew.store.intake import Intake
 from clew.store.receiver import PATH, Receiver
 from clew.viewer.access import Access
-from clew.viewer.bringing import bring
+from clew.viewer.bringing import bring, bring_trace
 from clew.viewer.contents import excerpt
 from clew.viewer.live import Changes, events
 from clew.viewer.pages import (
@@ -43,7 +43,7 @@ from clew.viewer.pages import (
     trace,
     users,
 )
-from clew.viewer.readers import Readers
+from clew.viewer.readers import Readers, TraceNotFoundError
 from clew.viewer.receiving import receive
 from clew.viewer.rendering import is_for_a_program, load_templates, page
 from clew.viewer.source import Source, source_of
@@ -170,6 +170,8 @@ def _not_found(request: Request, error: Exception) -> Response:
     source = source_of(request)
     if isinstance(error, SessionNotFoundError) and source and request.url.path in _OF_ONE_SESSION:
         return bring(request, source, request.query_params.get("id", ""))
+    if isinstance(error, TraceNotFoundError) and source:
+        return bring_trace(request, source, error.trace_id)
     if isinstance(error, SessionNotFoundError) and request.app.state.readers.share < 1:
         message += "; not everything that was stored is counted yet, so try again later"
     message = message or "There is no such page."

@@ -1,4 +1,6 @@
-"""Answers to who asks for a session that is not in the store, but maybe on its engine."""
+"""Answers to who asks for what is not in the store, but maybe on its engine."""
+
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -7,30 +9,53 @@ from clew.core.wording import number_of
 from clew.sessions.store import SessionNotFoundError
 from clew.viewer.readers import Reader, readers_of
 from clew.viewer.rendering import is_for_a_program, page
-from clew.viewer.source import Source
+from clew.viewer.source import Brought, Source
 
 _SECONDS_TO_COPY = 2.0
-"""How long a page waits for its session, before it says that it is coming."""
+"""How long a page waits for what it shows, before it says that it is coming."""
 
 
 def bring(request: Request, source: Source, session_id: str) -> Response:
     """Have *source* copy a session; say that it comes, that it has come, or why it does not."""
     brought = source.bring(session_id, _SECONDS_TO_COPY)
+
+    def has_come(reader: Reader) -> bool:
+        return is_there(reader, session_id)
+
+    return _answer(request, source, brought, ("session", repr(session_id)), has_come)
+
+
+def bring_trace(request: Request, source: Source, trace_id: bytes) -> Response:
+    """Do the same for a trace."""
+    brought = source.bring_trace(trace_id, _SECONDS_TO_COPY)
+
+    def has_come(reader: Reader) -> bool:
+        return reader.has(trace_id)
+
+    return _answer(request, source, brought, ("trace", trace_id.hex()), has_come)
+
+
+def _answer(
+    request: Request,
+    source: Source,
+    brought: Brought,
+    wanted: tuple[str, str],
+    has_come: Callable[[Reader], bool],
+) -> Response:
+    kind, name = wanted
     status, seconds, title = 404, 0, "Not found"
-    message = (
-        f"There is no session {session_id!r} in {source.label}, of the time that is looked at."
-    )
+    message = f"There is no {kind} {name} in {source.label}, of the time that is looked at."
     if brought.traces is None:
-        status, seconds, title = 202, 1, "This session is on its way"
+        status, seconds, title = 202, 1, f"This {kind} is on its way"
         message = f"It is being copied from {source.label}, and shown here as soon as it has come."
-    elif brought.traces and _has_come(request, session_id):
+    elif brought.traces and _has_come(request, has_come):
         return RedirectResponse(f"{request.url.path}?{request.url.query}", 303)
     elif brought.trouble:
-        status, seconds, title = 503, 5, "This session cannot be copied now"
+        status, seconds, title = 503, 5, f"This {kind} cannot be copied now"
         message = brought.trouble
     elif brought.traces:
         traces = number_of(brought.traces, "trace")
-        message = f"The session {session_id!r} has {traces} in {source.label}, and no turn in them."
+        message = f"The {kind} {name} has {traces} in {source.label}, and no turn in them."
     if is_for_a_program(request):
         answer: Response = PlainTextResponse(f"{title}. {message}", status)
     else:
@@ -40,9 +65,9 @@ def bring(request: Request, source: Source, session_id: str) -> Response:
     return answer
 
 
-def _has_come(request: Request, session_id: str) -> bool:
+def _has_come(request: Request, has_come: Callable[[Reader], bool]) -> bool:
     with readers_of(request).lend() as reader:
-        return is_there(reader, session_id)
+        return has_come(reader)
 
 
 def is_there(reader: Reader, session_id: str) -> bool:

@@ -44,6 +44,14 @@ FROM span WHERE trace_id = ? ORDER BY start_ns, id
 Identity = tuple[int, int]
 
 
+class TraceNotFoundError(LookupError):
+    """A trace is not in the store."""
+
+    def __init__(self, trace_id: bytes) -> None:
+        super().__init__(f"there is no trace {trace_id.hex()}")
+        self.trace_id = trace_id
+
+
 class Reader:
     """Sessions, turns and spans, read by one request at a time."""
 
@@ -103,6 +111,11 @@ class Reader:
         found = spans_with_ids(self._connection, ids)
         return found[0][1] if found else None
 
+    def has(self, trace: bytes) -> bool:
+        """Whether there is a span of a trace."""
+        query = "SELECT 1 FROM span WHERE trace_id = ? LIMIT 1"
+        return self._connection.execute(query, (trace,)).fetchone() is not None
+
     def outline(self, trace: bytes) -> list[SpanRecord]:
         """Return the spans of a trace with only what has a column of its own.
 
@@ -143,6 +156,8 @@ class Reader:
         for turn in self.turns(trace):
             if turn.root_id == root:
                 return turn
+        if not self.has(trace):
+            raise TraceNotFoundError(trace)
         message = f"there is no turn {trace.hex()}-{root.hex()} in the store"
         raise LookupError(message)
 

@@ -28,6 +28,9 @@ class Source(Protocol):
     def bring(self, session_id: str, seconds: float = 0.0) -> Brought:
         """Copy a session before the others; wait for it, but not longer than so many *seconds*."""
 
+    def bring_trace(self, trace_id: bytes, seconds: float = 0.0) -> Brought:
+        """Do the same for the sessions that a trace is in, or for it alone if it is in none."""
+
 
 def source_of(request: "Request") -> Source | None:
     """Return what the store of the application that answers *request* is copied from."""

@@ -258,6 +258,34 @@ def test_who_may_not_change_settings_is_told_what_to_do(tmp_path):
                     engine.execute("CREATE TABLE x (a Int8) ENGINE = Memory")
 
 
+DOWN = """<clickhouse><remote_servers><two><shard><replica>
+<host>127.0.0.1</host><port>1</port>
+</replica></shard></two></remote_servers></clickhouse>"""
+
+
+def test_a_part_of_an_answer_is_an_error(tmp_path):
+    (tmp_path / "cluster.xml").write_text(DOWN)
+    folder = f"{tmp_path / 'clickhouse'}?config-file={tmp_path / 'cluster.xml'}"
+    with running(folder) as port:
+        where = f"127.0.0.1:{port}/default"
+        with closing(open_engine(f"clickhouse://writer:{PASSWORDS[1]}@{where}")) as engine:
+            engine.make_table()
+            engine.execute(
+                "CREATE TABLE everywhere AS otel_traces ENGINE = Distributed(two, default, x)"
+            )
+        url = f"clickhouse://hurried:a%20part%20will%20do@{where}"
+        with (
+            closing(open_engine(url)) as engine,
+            pytest.raises(EngineError, match="TOO_MANY_ROWS"),
+        ):
+            engine.query("SELECT max(number) FROM numbers(1000000)")
+        with (
+            closing(open_engine(f"{url}?table=everywhere")) as engine,
+            pytest.raises(EngineError, match="ALL_CONNECTION_TRIES_FAILED"),
+        ):
+            engine.query(f"SELECT count(*) FROM ({engine.spans_sql(Window())})")
+
+
 def test_a_wrong_password_is_not_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("CLICKHOUSE_USER", "writer")
     monkeypatch.setenv("CLICKHOUSE_PASSWORD", "wrong-one")

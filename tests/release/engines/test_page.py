@@ -223,3 +223,39 @@ def test_the_sessions_of_an_engine_are_exported_without_the_others(engine, tmp_p
     )
     assert len(list((tmp_path / "worst").iterdir())) == 1
     assert copied(path) < {(it.trace_id, it.span_id) for it in spans}
+
+
+@pytest.mark.parametrize("page", ["/trace", "/span", "/trace.json", "/turn"])
+def test_a_trace_comes_with_the_sessions_it_is_in(engine, page):
+    url, spans = engine
+    wanted = next(it for it in spans if it.attributes.get("session.id"))
+    app = create_app(copy_place(url), source=Follower(url, pytest.fail))
+    with TestClient(app, base_url="http://localhost") as client:
+        trace, span = wanted.trace_id.hex(), wanted.span_id.hex()
+        address = f"{page}?trace={trace}&span={span}&turn={trace}-{span}"
+        while (answer := client.get(address)).status_code == 202:
+            assert "This trace is on its way" in answer.text
+        assert answer.status_code == 200
+        assert copied(copy_place(url)) >= spans_of(spans, wanted.attributes["session.id"])
+        # What is there is not brought again, though the address names what is not.
+        unknown = client.get(f"/span?trace={trace}&span={'00' * 8}")
+        assert unknown.status_code == 404
+        assert "there is no span 0000000000000000 in the trace" in unknown.text
+        while (nowhere := client.get(f"/trace?trace={'ff' * 16}")).status_code == 202:
+            pass
+        assert nowhere.status_code == 404
+        assert "There is no trace ffff" in nowhere.text
+
+
+def test_a_trace_that_is_in_no_session_comes_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLEW_STORE", str(tmp_path / "sessions.db"))
+    spans = [it for it in generated_store(3)[0] if not it.attributes.get("session.id")]
+    url, wanted = filled(spans, tmp_path / "engine"), spans[0].trace_id
+    path = copy_place(url)
+    with TestClient(
+        create_app(path, source=Follower(url, pytest.fail)), base_url="http://localhost"
+    ) as client:
+        while (answer := client.get(f"/trace?trace={wanted.hex()}")).status_code == 202:
+            pass
+    assert answer.status_code == 200
+    assert {trace for trace, _ in copied(path)} == {wanted}

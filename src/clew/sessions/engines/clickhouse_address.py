@@ -54,6 +54,12 @@ def address_of(url: str) -> Address:
     parts = urlsplit(url)
     options = _options(parts.query, _OPTIONS)
     label = shown(url)
+    if "," in parts.netloc.rpartition("@")[2]:
+        message = (
+            f"{label} names several hosts, and one is asked: name one of them, with a Distributed "
+            "table if the spans are on all, or what passes questions on to them"
+        )
+        raise EngineError(message)
     try:
         host, port = parts.hostname, parts.port
     except ValueError as error:

@@ -1,5 +1,6 @@
 """ClickHouse over HTTP, by its own driver, clickhouse-connect."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -11,7 +12,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.sessions.engines.clickhouse_address import Address
 from clew.sessions.engines.clickhouse_connection import Row, RunningQueries, share_sql
-from clew.sessions.engines.clickhouse_settings import WANTED, to_send
+from clew.sessions.engines.clickhouse_settings import WANTED, WRITING, to_send
+from clew.sessions.engines.clickhouse_tls import explained, plain_hint
 from clew.sessions.engines.collector_table import literal
 from clew.sessions.engines.engine import Answer
 from clew.sessions.engines.errors import EngineError
@@ -22,6 +24,8 @@ _SECONDS_BESIDE = 5
 """For how long one about another may take, such as the one that stops it."""
 _LONGEST = 2000
 """Characters of what the server says went wrong; it may repeat the whole query."""
+# What the driver warns of is raised as well. Whoever logs gets it, and nobody else on the terminal.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 _PLAIN = (str, bool, int, float, type(None))
 
 
@@ -41,7 +45,7 @@ class HttpConnection:
             sql = f"SELECT name, value, readonly FROM system.settings WHERE name IN ({names})"
             known: Any = self._client.query(sql).result_rows
         except (ClickHouseError, OSError) as error:
-            self._failed(error)
+            self._failed(error, "" if address.secure else plain_hint(str(error)))
         self._settings = to_send(known, credentials.user if credentials else "the user")
 
     def query(self, sql: str) -> Answer:
@@ -78,6 +82,7 @@ class HttpConnection:
                 [[row[name] for name in names] for row in rows],
                 column_names=names,
                 column_type_names=[types[name] for name in names],
+                settings={name: it for name, it in self._settings.items() if name in WRITING},
             )
 
     @property
@@ -145,11 +150,12 @@ class HttpConnection:
         except (ClickHouseError, OSError) as error:
             self._failed(error)
 
-    def _failed(self, error: Exception) -> NoReturn:
+    def _failed(self, error: Exception, hint: str = "") -> NoReturn:
         said = str(error)
+        said = explained(said) or said
         if self._password:
             said = said.replace(self._password, "***")
-        message = f"{self._label}: {said[:_LONGEST]}"
+        message = f"{self._label}: {said[:_LONGEST]}{hint}"
         raise EngineError(message) from error
 
 

@@ -1,4 +1,4 @@
-"""The settings with which ClickHouse answers as the SQL standard, and SQLite, say."""
+"""The settings with which ClickHouse answers as the SQL standard, and SQLite, say, and fully."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,6 +24,37 @@ STANDARD: Mapping[str, str] = {
     # Whole numbers in JSON are numbers.
     "output_format_json_quote_64bit_integers": "0",
 }
+_OVERFLOWS = (
+    "distinct_overflow_mode",
+    "group_by_overflow_mode",
+    "join_overflow_mode",
+    "read_overflow_mode",
+    "read_overflow_mode_leaf",
+    "result_overflow_mode",
+    "set_overflow_mode",
+    "sort_overflow_mode",
+    "timeout_overflow_mode",
+    "timeout_overflow_mode_leaf",
+    "transfer_overflow_mode",
+)
+COMPLETE: Mapping[str, str] = {
+    # These are the defaults. Somebody may have changed them for a user, so that a question that is
+    # too much, or a server that is down, makes an answer shorter, and not an error.
+    **dict.fromkeys(_OVERFLOWS, "throw"),
+    "skip_unavailable_shards": "0",
+    "distributed_group_by_no_merge": "0",
+    "distributed_product_mode": "deny",
+    # What was deleted is not there, and what somebody has just added is.
+    "apply_deleted_mask": "1",
+    "use_query_cache": "0",
+}
+WRITING: Mapping[str, str] = {
+    # What was inserted is there once the server says so, through a Distributed table as well.
+    "distributed_foreground_insert": "1",
+    "wait_for_async_insert": "1",
+}
+_AS_GOOD = {"distributed_product_mode": ("allow", "global")}
+_NEEDED = {**STANDARD, **COMPLETE}
 _LONG: Mapping[str, str] = {
     # The views are a part of each query, and a list of traces may be long.
     "max_query_size": str(16 * 1024 * 1024),
@@ -31,7 +62,7 @@ _LONG: Mapping[str, str] = {
     "max_expanded_ast_elements": "2000000",
 }
 """What helps with long queries, and is not needed for the others."""
-WANTED = {**STANDARD, **_LONG}
+WANTED = {**_NEEDED, **WRITING, **_LONG}
 _TRUTHS = {"true": "1", "false": "0"}
 
 
@@ -46,17 +77,17 @@ def to_send(known: Iterable[tuple[str, Any, Any]], user: str) -> dict[str, str]:
     locked: list[str] = []
     for name, value, readonly in known:
         wanted = WANTED[name]
-        if _plain(value) == wanted:
+        if _plain(value) in (wanted, *_AS_GOOD.get(name, ())):
             continue
         if not int(readonly):
             changed[name] = wanted
-        elif name in STANDARD:
+        elif name in _NEEDED:
             locked.append(f"{name} = {wanted!r}" if not wanted.isdigit() else f"{name} = {wanted}")
     if locked:
         message = (
             f"{user} may not change the settings without which ClickHouse answers differently from "
-            "the SQL standard. Connect as a user with readonly = 2, or have an administrator run "
-            f"ALTER USER ... SETTINGS {', '.join(locked)}"
+            "the SQL standard, or in part. Connect as a user with readonly = 2, or have an "
+            f"administrator run ALTER USER ... SETTINGS {', '.join(locked)}"
         )
         raise EngineError(message)
     return changed

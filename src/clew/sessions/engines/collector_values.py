@@ -14,10 +14,12 @@ from typing import Any
 from clew.sessions import rules
 from clew.spans import evaluation_attributes as wire
 from clew.store.columns import COLUMNS
+from clew.store.otlp.json_decoder import list_from_json
+from clew.store.otlp.limits import MalformedError
 from clew.store.record import Value
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-][0-9]+)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
 _WHOLE = (
     *(name for it in COLUMNS if it.type is int for name in (it.attribute, *it.others)),
     *(name for names in rules.TOKENS.values() for name in names),
@@ -56,6 +58,14 @@ _LIST = (
     "gen_ai.prompt",
     "gen_ai.completion",
 )
+_MESSAGES = (
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.system_instructions",
+    "gen_ai.tool.definitions",
+)
+"""Lists that most instrumentations write as JSON. Then they are texts here as well."""
+_OTLP_LIST = '{"values":['
 _TRUTHS: Mapping[str, Value] = {"true": True, "false": False}
 _WHOLE_BELOW = ("llm.token_count.", "ai.usage.", "llm.usage.")
 _REAL_BELOW = ("llm.cost.",)
@@ -122,6 +132,8 @@ def _reader(name: str) -> "Callable[[str], Value] | None":
         return _truth
     if name in _LIST or name.endswith(_LIST_ENDINGS):
         return _list
+    if name in _MESSAGES:
+        return _otlp_list
     return None
 
 
@@ -141,13 +153,22 @@ def _truth(text: str) -> Value:
 
 def _list(text: str) -> Value:
     if not text.startswith("["):
-        return text
+        return _otlp_list(text)
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):
         return text
     found: Value = _tuples(said)
     return found
+
+
+def _otlp_list(text: str) -> Value:
+    if not text.startswith(_OTLP_LIST):
+        return text
+    try:
+        return list_from_json(text)
+    except MalformedError:
+        return text
 
 
 def _tuples(value: Any) -> Any:

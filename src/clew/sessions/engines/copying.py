@@ -89,6 +89,26 @@ def copy_sessions(
     return len(traces)
 
 
+def copy_trace(
+    source: Engine,
+    path: Path,
+    trace_id: str,
+    window: Window,
+    tell: Callable[[int], None] | None = None,
+) -> Sequence[str]:
+    """Do the same for the sessions that a trace is in, or for it alone if it is in none.
+
+    Return these sessions.
+    """
+    query = "SELECT DISTINCT session_id FROM spans WHERE trace_id = ?"
+    found = rows(source, query, (trace_id,))
+    sessions = sorted(session for (session,) in found if session)
+    if not copy_sessions(source, path, sessions, window, tell) and found:
+        with closing(connect(path, create=True)) as connection:
+            _Copying(source, connection, tell, summarises=True).copy([trace_id])
+    return sessions
+
+
 class _Copying:
     """A copy that is being made."""
 

@@ -50,6 +50,11 @@ def parse_json(body: bytes | str) -> Any:
         raise MalformedError(message) from error
 
 
+def list_from_json(text: str) -> Value:
+    """Return the list that *text* is: an ArrayValue, as it stands inside a request in JSON."""
+    return _array({"arrayValue": parse_json(text)}, 0)
+
+
 def from_parsed_json(data: Any) -> list[SpanRecord]:
     """Return the spans of an ExportTraceServiceRequest whose JSON has been parsed."""
     records: list[SpanRecord] = []

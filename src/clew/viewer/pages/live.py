@@ -12,7 +12,7 @@ from clew.context.pseudonyms import pseudonymise
 from clew.core.errors import ConfigurationError
 from clew.viewer.pages.session import SLOW, turn_rows
 from clew.viewer.parts import parse_turn_key
-from clew.viewer.readers import Reader, readers_of
+from clew.viewer.readers import Reader, TraceNotFoundError, readers_of
 from clew.viewer.rendering import href, page
 from clew.viewer.running import ids_of, recently, running
 from clew.viewer.wording import error_of
@@ -90,6 +90,8 @@ def turn(request: Request) -> Response:
         found = reader.rows(f"{query} ORDER BY is_it DESC, start_ns DESC LIMIT 1",
                             {"trace": trace, "root": root})  # fmt: skip
         if not found:
+            if not reader.has(trace):
+                raise TraceNotFoundError(trace)
             message = f"there is no turn {trace.hex()}-{root.hex()} in the store"
             raise LookupError(message)
         session_id = found[0]["session_id"]

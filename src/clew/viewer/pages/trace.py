@@ -16,7 +16,7 @@ from clew.store.record import ERROR, KINDS, SpanRecord
 from clew.viewer.contents import Excerpt, excerpt, one_line
 from clew.viewer.parts import parse_id
 from clew.viewer.pictures import timeline
-from clew.viewer.readers import Reader, Readers, readers_of
+from clew.viewer.readers import Reader, Readers, TraceNotFoundError, readers_of
 from clew.viewer.rendering import href, page
 from clew.viewer.wording import moment_of
 
@@ -53,7 +53,9 @@ def trace(request: Request) -> Response:
     """Answer a request to the tree of a trace."""
     trace_id = _trace_id(request)
     with readers_of(request).lend() as reader:
-        spans = _found(reader.outline(trace_id), trace_id)
+        spans = reader.outline(trace_id)
+    if not spans:
+        raise TraceNotFoundError(trace_id)
     nodes = tree(spans)
     text = request.query_params.get("from", "0")
     skipped = int(text) if text.isdecimal() and len(text) < 9 else 0
@@ -92,11 +94,11 @@ def trace_json(request: Request) -> Response:
     readers = readers_of(request)
     with readers.lend() as reader:
         if request.query_params.get("span"):
-            spans = _found(_one_span(request, reader), trace_id)
+            spans = [_one_span(request, reader, trace_id)]
             return Response(otlp.to_json(spans), media_type="application/json")
         batches = reader.batches(trace_id)
     if not batches:
-        raise _nothing(trace_id)
+        raise TraceNotFoundError(trace_id)
     pieces = otlp.json_pieces(_spans(readers, ids) for ids in batches)
     return StreamingResponse(pieces, media_type="application/json")
 
@@ -110,7 +112,7 @@ def span(request: Request) -> Response:
     """Answer a request to everything that one span was recorded with."""
     trace_id = _trace_id(request)
     with readers_of(request).lend() as reader:
-        (found,) = _found(_one_span(request, reader), trace_id)
+        found = _one_span(request, reader, trace_id)
     everything = request.query_params.get("all") == "1"
     most = len(found.attributes) if everything else _MOST_ATTRIBUTES
     raw = href("/trace.json", trace=trace_id.hex(), span=found.span_id.hex())
@@ -151,20 +153,14 @@ def _trace_id(request: Request) -> bytes:
     return parse_id(request.query_params.get("trace", ""), 16)
 
 
-def _found(spans: list[SpanRecord], trace_id: bytes) -> list[SpanRecord]:
-    if not spans:
-        raise _nothing(trace_id)
-    return spans
-
-
-def _nothing(trace_id: bytes) -> LookupError:
-    return LookupError(f"there is no trace {trace_id.hex()}, or no such span in it")
-
-
-def _one_span(request: Request, reader: Reader) -> list[SpanRecord]:
+def _one_span(request: Request, reader: Reader, trace_id: bytes) -> SpanRecord:
     wanted = parse_id(request.query_params.get("span", ""))
-    found = reader.span(_trace_id(request), wanted)
-    return [] if found is None else [found]
+    if (found := reader.span(trace_id, wanted)) is not None:
+        return found
+    if not reader.has(trace_id):
+        raise TraceNotFoundError(trace_id)
+    message = f"there is no span {wanted.hex()} in the trace {trace_id.hex()}"
+    raise LookupError(message)
 
 
 def _row(node: Node, depth: int, start: int, length: int, *, is_wanted: bool) -> SpanRow:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from threading import Event, Thread, main_thread
 
 
@@ -107,11 +108,19 @@ def is_interrupted_without_main_thread():
 
     def work_until_the_end():
         work()
+        wait_until_asleep(main_thread())
         done()
         os.kill(os.getpid(), signal.SIGINT)
         Event().wait()
 
     after_main_thread(work_until_the_end)
+
+
+def wait_until_asleep(thread):
+    """Python does not notice a signal that comes just before a thread begins to wait for a lock."""
+    state = Path(f"/proc/self/task/{thread.native_id}/stat")
+    while state.read_text().rpartition(")")[2].split()[0] != "S":
+        time.sleep(0)
 
 
 def after_main_thread(function):

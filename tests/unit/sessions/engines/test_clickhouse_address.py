@@ -3,7 +3,7 @@
 import pytest
 
 from clew.sessions.engines.clickhouse_address import address_of
-from clew.sessions.engines.clickhouse_settings import WANTED, to_send
+from clew.sessions.engines.clickhouse_settings import COMPLETE, WANTED, to_send
 from clew.sessions.engines.collector_table import literal, quoted, table_of
 from clew.sessions.engines.engine import Window
 from clew.sessions.engines.errors import EngineError
@@ -68,6 +68,8 @@ def test_chdb_names_a_folder(tmp_path):
             "unknown in the URL: tabel; known: secure, since",
         ),
         ("clickhouse://u:hush@h/otel?secure=perhaps", "neither 1 nor 0"),
+        ("clickhouse://u:hush@a:9000,b:9000/otel", "//a:9000,b:9000/otel names several hosts"),
+        ("clickhouse://u:hush@a,b/otel", "names several hosts, and one is asked"),
         ("chdb:", "names no folder"),
     ],
 )
@@ -113,6 +115,19 @@ def test_settings_that_are_as_wanted_are_not_sent():
     assert to_send([(name, value, 1) for name, value in WANTED.items()], "ada") == {}
     assert to_send([("join_use_nulls", "false", 0)], "ada") == {"join_use_nulls": "1"}
     assert to_send([("max_query_size", "262144", 1)], "ada") == {}
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_nothing_is_left_out_of_an_answer(name):
+    other = {"throw": "break", "deny": "local", "0": "1", "1": "0"}[COMPLETE[name]]
+    assert to_send([(name, other, 0)], "ada") == {name: COMPLETE[name]}
+    with pytest.raises(EngineError, match=f"answers .* in part.* {name} = "):
+        to_send([(name, other, 1)], "ada")
+
+
+def test_joins_of_what_is_on_several_servers_may_be_allowed():
+    for mode in ("deny", "allow", "global"):
+        assert to_send([("distributed_product_mode", mode, 1)], "ada") == {}
 
 
 def test_settings_that_may_not_be_changed_are_an_error_that_says_what_to_do():

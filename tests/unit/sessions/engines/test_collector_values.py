@@ -143,6 +143,49 @@ def test_names_that_a_json_column_has_taken_apart_are_whole_again():
     assert read_array('[["n",5,{"exception":{"type":"E"}}]]') == [["n", 5, {"exception.type": "E"}]]
 
 
+OTLP = [
+    ('{"values":[{"stringValue":"a"},{"stringValue":"12"}]}', ("a", "12")),
+    ('{"values":[{"intValue":"12"},{"doubleValue":1e21},{"boolValue":true}]}', (12, 1e21, True)),
+    ('{"values":[{"arrayValue":{"values":[{"intValue":"1"}]}},{}]}', ((1,), None)),
+    ('{"values":[]}', ()),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), OTLP)
+@pytest.mark.parametrize("name", ["tag.tags", "embedding.embeddings.0.embedding.vector"])
+def test_lists_as_rotel_writes_them(name, text, value):
+    assert attributes_of_text({name: text}) == {name: value}
+    assert attributes_of_text({"input.value": text}) == {"input.value": text}
+
+
+def test_messages_that_are_no_text_as_rotel_writes_them():
+    said = {"role": "user", "parts": ({"type": "text", "content": "12"},)}
+    part = _otlp_object(type='{"stringValue":"text"}', content='{"stringValue":"12"}')
+    parts = f'{{"arrayValue":{{"values":[{part}]}}}}'
+    message = _otlp_object(role='{"stringValue":"user"}', parts=parts)
+    text = f'{{"values":[{message}]}}'
+    names = ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions")
+    for name in names:
+        assert attributes_of_text({name: text}) == {name: (said,)}
+        plain = json.dumps([said])
+        assert attributes_of_text({name: plain}) == {name: plain}
+
+
+def _otlp_object(**values):
+    pairs = ",".join(f'{{"key":"{key}","value":{value}}}' for key, value in values.items())
+    return f'{{"kvlistValue":{{"values":[{pairs}]}}}}'
+
+
+@pytest.mark.parametrize("text", ['{"values":[', '{"values":[1]}', '{"values":[{"intValue":"x"}]}'])
+def test_what_only_begins_like_such_a_list_stays_text(text):
+    assert attributes_of_text({"tag.tags": text}) == {"tag.tags": text}
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e16", 1e16), ("1e-7", 1e-7), ("12.0", 12.0)])
+def test_numbers_as_rust_writes_them(text, number):
+    assert attributes_of_text({"llm.cost.total": text}) == {"llm.cost.total": number}
+
+
 def _back(name, value):
     (span,) = [
         through_text(
