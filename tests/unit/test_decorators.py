@@ -74,6 +74,7 @@ def result_of(made):
 
 
 @each
+@pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction' is deprecated")
 @pytest.mark.parametrize("is_kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_decorated_function_keeps_its_kind(decorated, is_kind):
     assert is_kind(decorated) == is_kind(decorated.__wrapped__)

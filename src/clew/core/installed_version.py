@@ -9,6 +9,8 @@ def version_of(distribution: str) -> str | None:
     What is left of a package that was deleted by hand, say, may have no metadata.
     """
     try:
-        return metadata.version(distribution)
+        found = metadata.distribution(distribution).metadata
+        # Newer Pythons warn where one asks for a line that is not there.
+        return found["Version"] if "Version" in found else None
     except (metadata.PackageNotFoundError, KeyError, TypeError):
         return None

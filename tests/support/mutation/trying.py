@@ -29,8 +29,7 @@ class OnlyAtImport(Exception):
 
 def differences(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
     """Yield the code of each function that differs, and its code in the mutant."""
-    inner = [it for it in old.co_consts if isinstance(it, CodeType)]
-    other_inner = [it for it in new.co_consts if isinstance(it, CodeType)]
+    inner, other_inner = _functions_in(old), _functions_in(new)
     is_function = bool(old.co_flags & 0x2)  # CO_NEWLOCALS: neither a module nor a class.
     if is_function:
         if old != new:
@@ -40,6 +39,12 @@ def differences(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeTy
     for one, other in zip(inner, other_inner, strict=False):
         if one != other:
             yield from differences(one, other)
+
+
+def _functions_in(code: CodeType) -> list[CodeType]:
+    # From Python 3.14 on annotations are a function, which differs by its lines only.
+    found = [it for it in code.co_consts if isinstance(it, CodeType)]
+    return [it for it in found if it.co_name != "__annotate__"]
 
 
 def _of_itself(code: CodeType) -> tuple[object, ...]:
