@@ -146,7 +146,9 @@ def test_the_length_of_an_id_is_counted_in_characters(services, length, is_used)
     """JavaScript counts two for one of these, which Python counts once."""
     node, _ = services
     session = "\N{WAVING HAND SIGN}" * length
-    request = urllib.request.Request(node.url(), headers={"baggage": f"session.id={quote(session)}"})
+    request = urllib.request.Request(
+        node.url(), headers={"baggage": f"session.id={quote(session)}"}
+    )
     _opener.open(request, timeout=60).close()
     ids, _, _ = counted(node)
     assert ids == {(session if is_used else None, None)}
