@@ -46,7 +46,7 @@ class ClewPropagator {
         continue;
       }
     }
-    const usable = (id) => id && id.length <= 256 && !/\p{C}/u.test(id);
+    const usable = (id) => id && [...id].length <= 256 && !/\p{C}/u.test(id);
     if (usable(ids["session.id"])) context = setSession(context, { sessionId: ids["session.id"] });
     if (usable(ids["user.id"])) context = setUser(context, { userId: ids["user.id"] });
     return context.setValue(PSEUDONYM, ids["clew.pseudonym"] === "user.id");

@@ -91,6 +91,23 @@ def test_the_public_names(module):
         assert getattr(found, name).__doc__, f"{module}.{name} has no docstring"
 
 
+def test_each_imports_where_opentelemetrys_sdk_does_not(python):
+    """The SDK reads the variable while it is imported; the application must start all the same."""
+    python(
+        f"""
+        from importlib import import_module
+        for module in {sorted(PUBLIC)}:
+            import_module(module)
+        try:
+            import_module("opentelemetry.sdk.trace")
+        except ValueError:
+            raise SystemExit
+        raise AssertionError("the SDK reads another variable now")
+        """,
+        OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="abc",
+    )
+
+
 def test_every_other_package_says_that_it_is_private():
     packages = [path.parent for path in SOURCE.rglob("__init__.py")]
     top = [path for path in packages if path.parent == SOURCE]

@@ -22,10 +22,9 @@ from contextvars import ContextVar
 from functools import partial, wraps
 from threading import Thread
 from time import monotonic
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from clew.core import settings
 from clew.core.containment import contain
@@ -33,6 +32,11 @@ from clew.core.weak_map import WeakById
 from clew.patching.undo import UndoStack
 from clew.patching.wrap import Patches
 from clew.spans.other_providers import add_processor
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from clew.aws_lambda.processor import FlushingProcessor
 
 __all__ = ["flushed"]
 
@@ -48,7 +52,7 @@ _providers = WeakById[bool]()
 """The providers that clew was started with."""
 _on_end_patches = WeakById[Patches]()
 """The wrappers around ``on_end`` of what calls each provider's processors."""
-_processors = WeakById["_FlushingProcessor"]()
+_processors: "WeakById[FlushingProcessor]" = WeakById()
 """The processors that were added to other providers."""
 
 
@@ -107,9 +111,11 @@ def _flush_after(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _add_flushing_processor(provider: Any, undo: UndoStack) -> None:
+    from clew.aws_lambda.processor import FlushingProcessor  # It needs the SDK
+
     processor = _processors.get(provider)
     is_new = processor is None
-    processor = processor or _FlushingProcessor()
+    processor = processor or FlushingProcessor(_flush_if_outermost)
     undo.add(partial(setattr, processor, "active", False))  # noqa: FBT003 - as setattr wants it
     if is_new:
         add_processor(provider, processor)
@@ -117,23 +123,7 @@ def _add_flushing_processor(provider: Any, undo: UndoStack) -> None:
     processor.active = True
 
 
-class _FlushingProcessor(SpanProcessor):
-    """Exports the spans that have ended, each time that an outermost span ends."""
-
-    active = True
-    """False after ``uninstrument_all()``: a provider has no way to remove a processor."""
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Flush, if *span* is not inside another one of this process."""
-        if self.active:
-            _flush_if_outermost(span)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Do nothing: this processor keeps no spans."""
-        return True
-
-
-def _flush_if_outermost(span: ReadableSpan) -> None:
+def _flush_if_outermost(span: "ReadableSpan") -> None:
     outermost = span.parent is None or span.parent.is_remote
     if outermost and not _flushed_later.get():
         _flush(settings.EXIT_TIMEOUT.read())

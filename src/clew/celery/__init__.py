@@ -14,7 +14,7 @@ its headers only after a call of `connect`, once in each process that calls or r
 
 import json
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,10 @@ from clew.context.dropped_sessions import is_of_dropped_session
 from clew.context.ids import CONTEXT_KEYS, TAGS, USER_ID, usable_id
 from clew.context.lookup import find_attributes
 from clew.context.pseudonyms import Pseudonym
+from clew.context.stepping import SteppedContext
 from clew.core import counters
 from clew.core.containment import contain
+from clew.patching.wrap import Patches
 
 __all__ = ["connect"]
 
@@ -36,6 +38,15 @@ if TYPE_CHECKING:
 
 HEADER = "clew"
 _CONTEXT_BEFORE = "_clew_before"
+"""What a request has whose task was begun here: the context before it, or None."""
+_OF_LOST_TASKS = (
+    ("celery.backends.base:Backend", "mark_as_failure"),
+    ("celery.backends.base:Backend", "mark_as_revoked"),
+    ("celery.worker.request:Request", "on_failure"),
+    ("celery.worker.request:Request", "on_timeout"),
+)
+"""What a worker's main process does for a task that did not end, or did not begin, in a child."""
+_patches: list[Patches] = []
 
 
 def connect() -> Callable[[], None]:
@@ -43,8 +54,10 @@ def connect() -> Callable[[], None]:
 
     The ids are in the header ``clew`` of a task's message, with the current span as the parent of
     the task's span. They pass through retries, chains, groups and chords, because what is published
-    inside a task is published in its session. Each task starts with nothing but what its message
-    says. A task that is run at once (``apply``, ``task_always_eager``, a plain call) needs no
+    inside a task is published in its session. Where a task reached its hard time limit, or its
+    process was killed, what the worker's main process does for it is in its session, too: it calls
+    the errbacks, and completes the chord. Each task starts with nothing but what its message says.
+    A task that is run at once (``apply``, ``task_always_eager``, a plain call) needs no
     header: it runs in the context of its caller.
 
     It holds for all brokers of the process; they receive the ids. A user id is sent as its
@@ -56,8 +69,14 @@ def connect() -> Callable[[], None]:
     """
     connections = _connections()
     _connect_last()
+    if not _patches:
+        _patches.append(patches := Patches(doing="keeping lost tasks of Celery in their session"))
+        for owner, name in _OF_LOST_TASKS:
+            patches.wrap(owner, name, _in_context_of_message)
 
     def disconnect() -> None:
+        while _patches:
+            _patches.pop().undo()
         for signal, receiver in connections:
             signal.disconnect(dispatch_uid=receiver.__name__)
 
@@ -121,6 +140,7 @@ def clew_before_task(task: Any = None, **_: Any) -> None:
         return
     # Another instrumentation has started the task's span, which may not be sampled, and will detach
     # its context as well.
+    setattr(request, _CONTEXT_BEFORE, None)
     rest = {key: value for key, value in before.items() if key not in CONTEXT_KEYS}
     attach(set_span_in_context(span, Context({**rest, **context})))
     attributes = find_attributes().attributes
@@ -150,6 +170,30 @@ def clew_worker_shutdown(**_: Any) -> None:
     from clew.propagation.fork import flush_last_spans  # It needs the SDK
 
     flush_last_spans()
+
+
+def _in_context_of_message(
+    wrapped: Callable[..., Any], owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    context = _context_of_message(owner, kwargs.get("request"))
+    if context is None:
+        return wrapped(*args, **kwargs)
+    return SteppedContext(context).run(partial(wrapped, *args, **kwargs))
+
+
+def _context_of_message(owner: Any, request: Any) -> Context | None:
+    """Return the context that a task's message brought, unless the task itself runs here."""
+    try:
+        if request is None:
+            header = getattr(owner, "request_dict", {}).get(HEADER)
+        elif hasattr(request, _CONTEXT_BEFORE) or getattr(request, "is_eager", False):
+            return None
+        else:
+            header = getattr(request, HEADER, None)
+        return None if header is None else unpack_context(_read(header))
+    except Exception:
+        contain("finding the session of a lost task of Celery")
+        return None
 
 
 def _as_text(packed: PackedContext) -> str:

@@ -249,6 +249,15 @@ def _transport(exporter: object) -> Any:
     return getattr(getattr(exporter, "_client", None), "_transport", exporter)
 
 
+GRPC_CLIENT_INTERCEPTOR = (
+    "opentelemetry.instrumentation.grpc._client:OpenTelemetryClientInterceptor"
+)
+"""The class whose `intercept_stream` is wrapped: publicly there is only a function to make one."""
+
+GRPC_INTERCEPTING = "opentelemetry.instrumentation.grpc.grpcext._interceptor"
+"""The module whose `intercept_channel` is wrapped: other modules have imported the public one."""
+
+
 def tracer_of_interceptor(interceptor: object) -> Any:
     """Return the tracer of an interceptor of gRPC, or None: it is passed in, and kept private."""
     of_opentelemetry = type(interceptor).__module__.startswith("opentelemetry.instrumentation.grpc")
@@ -258,3 +267,11 @@ def tracer_of_interceptor(interceptor: object) -> Any:
 def set_tracer_of_interceptor(interceptor: Any, tracer: object) -> None:
     """Let an interceptor of gRPC, which has a tracer, use *tracer*: OpenTelemetry makes it."""
     interceptor._tracer = tracer
+
+
+def channel_within(channel: object) -> Any:
+    """Return the channel that an intercepted *channel* of gRPC sends its calls to, or None.
+
+    Neither gRPC's own nor OpenTelemetry's shows it.
+    """
+    return getattr(channel, "__dict__", {}).get("_channel")

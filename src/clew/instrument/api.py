@@ -27,6 +27,7 @@ from clew.instrument.unusable import is_opentelemetrys, not_started
 from clew.logging.providers import stamp_global_logs
 from clew.patching.undo import Undo, UndoStack
 from clew.propagation.fork import support_child_processes
+from clew.propagation.grpc import instrument_streams
 from clew.propagation.install import install_propagator
 from clew.propagation.keep_alive import separate_requests
 from clew.propagation.logfire import instrument_logfire
@@ -330,6 +331,7 @@ def _switch_on(  # noqa: PLR0913 - what `_start` has read
         warn_of_later_provider(provider, undo)
     install_propagator(undo)
     instrument_logfire(undo)
+    instrument_streams(undo)
 
 
 _warned: set[str] = set()

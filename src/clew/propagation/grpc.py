@@ -1,27 +1,56 @@
-"""Puts the address of the server on the spans of gRPC calls.
+"""Puts the address of the server on the spans of gRPC calls, and keeps streams in their session.
 
 OpenTelemetry's instrumentation of gRPC puts on a call's span what is called, and not where. Its
 conventions want ``server.address`` and ``server.port`` there, and without them no id could be sent
 along. They are in the target that the channel was made for, and are copied from there.
+
+Where the server sends a stream, the span starts, and the metadata is written, when somebody first
+reads it, which may be outside the block of the call. So it is read in the context of the call.
 """
 
 from collections.abc import Iterable
+from copy import copy
+from types import GeneratorType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from opentelemetry.trace import Tracer
 
+from clew.context.carry import carry
 from clew.core import otel_private
 from clew.core.containment import contain
+from clew.patching.undo import UndoStack
 from clew.patching.wrap import Patches
 
 _TARGET = "_clew_target"
+_AIO_INTERCEPTORS = 4
+"""Which argument of an asynchronous channel they are."""
+
+
+_DEEPEST = 50
+"""Interceptors around one channel: more are not looked through."""
+
+
+def instrument_streams(undo: UndoStack) -> None:
+    """Read each stream of a server in the context of its call."""
+    patches = Patches(doing="keeping the streams of gRPC in their session")
+    undo.add(patches.undo)
+    patches.wrap(otel_private.GRPC_CLIENT_INTERCEPTOR, "intercept_stream", _intercept_stream)
+
+
+def _intercept_stream(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    stream = wrapped(*args, **kwargs)
+    try:
+        return carry(stream) if isinstance(stream, GeneratorType) else stream
+    except Exception:
+        contain("keeping a stream of gRPC in its session")
+        return stream
 
 
 def wrap_channels(patches: Patches) -> None:
     """Put the server's address on the spans of gRPC calls, for channels made from now on."""
     patches.wrap("grpc._channel:Channel", "__init__", _channel_init)
-    patches.wrap("opentelemetry.instrumentation.grpc", "intercept_channel", _intercept_channel)
+    patches.wrap(otel_private.GRPC_INTERCEPTING, "intercept_channel", _intercept_channel)
     patches.wrap("grpc.aio._channel:Channel", "__init__", _aio_channel_init)
 
 
@@ -32,28 +61,55 @@ def _channel_init(wrapped: Any, channel: Any, args: tuple[Any, ...], kwargs: Any
 
 def _intercept_channel(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     if args:
-        _set_target(args[1:], getattr(args[0], _TARGET, None))
+        args = (args[0], *_with_target(args[1:], _target_of(args[0])))
     return wrapped(*args, **kwargs)
 
 
+def _target_of(channel: Any) -> object:
+    """Return what the innermost channel was made for, or None if that cannot be known."""
+    try:
+        for _ in range(_DEEPEST):
+            target = getattr(channel, "__dict__", {}).get(_TARGET)
+            if target is not None:
+                return target
+            channel = otel_private.channel_within(channel)
+    except Exception:
+        contain("finding the target of a gRPC channel")
+    return None
+
+
 def _aio_channel_init(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> None:
-    wrapped(*args, **kwargs)
     target = args[0] if args else kwargs.get("target")
-    interceptors = (args[4] if len(args) > 4 else kwargs.get("interceptors")) or ()  # noqa: PLR2004
-    _set_target(interceptors, target)
+    if len(args) > _AIO_INTERCEPTORS:
+        found = _with_target(args[_AIO_INTERCEPTORS] or (), target)
+        args = (*args[:_AIO_INTERCEPTORS], found, *args[_AIO_INTERCEPTORS + 1 :])
+    elif kwargs.get("interceptors"):
+        kwargs = {**kwargs, "interceptors": _with_target(kwargs["interceptors"], target)}
+    wrapped(*args, **kwargs)
 
 
-def _set_target(interceptors: Iterable[Any], target: object) -> None:
-    """Let OpenTelemetry's *interceptors*, each of which serves one channel, record its *target*."""
+def _with_target(interceptors: Iterable[Any], target: object) -> list[Any]:
+    """Return *interceptors* with copies of OpenTelemetry's, which record the *target*.
+
+    Only copies know which server they serve: the application may give the same ones to another
+    channel, and a server that is not listed must not be taken for this one.
+    """
+    given = list(interceptors)
     try:
         attributes = server_attributes(str(target or ""))
-        for interceptor in interceptors:
-            tracer = otel_private.tracer_of_interceptor(interceptor)
-            if attributes and isinstance(tracer, Tracer):
-                with_address = _AddressTracer(tracer, attributes)
-                otel_private.set_tracer_of_interceptor(interceptor, with_address)
+        return [_with_attributes(it, attributes) for it in given] if attributes else given
     except Exception:
         contain("reading the target of a gRPC channel")
+        return given
+
+
+def _with_attributes(interceptor: Any, attributes: dict[str, Any]) -> Any:
+    tracer = otel_private.tracer_of_interceptor(interceptor)
+    if not isinstance(tracer, Tracer):
+        return interceptor
+    interceptor = copy(interceptor)
+    otel_private.set_tracer_of_interceptor(interceptor, _AddressTracer(tracer, attributes))
+    return interceptor
 
 
 class _AddressTracer:

@@ -1,6 +1,7 @@
 """Middleware for ASGI: FastAPI, Starlette, Litestar, Quart, Django and others."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from inspect import isawaitable
 from typing import Any
 
@@ -69,19 +70,19 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         ids = await self._read(scope)
+        app = self.app
         if self._feedback_path is not None and _is_feedback(scope, self._feedback_path):
-            await _take_feedback(scope, receive, send, ids)
-            return
-        if session_id := self._id_reader.add_fresh_session(ids):
+            app = partial(_take_feedback, ids)
+        elif session_id := self._id_reader.add_fresh_session(ids):
             send = _adding_header(
                 send, self._id_reader.response_header.encode(), session_id.encode()
             )
         if not ids:
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
             return
         receive, send = _outside(receive, send)
         with RequestSession(ids), remember_request_context():
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
 
     async def _read(self, scope: Scope) -> Ids:
         ids: Ids = {}
@@ -120,8 +121,8 @@ def _is_feedback(scope: Scope, path: str) -> bool:
     return path in {scope["path"], scope["path"].removeprefix(scope.get("root_path", ""))}
 
 
-async def _take_feedback(scope: Scope, receive: Receive, send: Send, ids: Ids) -> None:
-    """Answer a request that brings feedback."""
+async def _take_feedback(ids: Ids, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request that brings feedback; its body is read in its session, as any other's."""
     kinds = [value for name, value in scope["headers"] if name.lower() == b"content-type"]
     if len(kinds) != 1 or not feedback.is_json(kinds[0].decode("latin-1")):
         answer = feedback.NOT_JSON

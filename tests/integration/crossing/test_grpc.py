@@ -5,8 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from clew import current, using_session
-from clew.propagation.grpc import server_attributes
+from clew import current, isolated, stats, using_session
+from clew.core import containment
+from clew.patching.undo import UndoStack
+from clew.propagation import grpc as clew_grpc
+from clew.propagation.grpc import instrument_streams, server_attributes
 
 grpc = pytest.importorskip("grpc")
 instrumentation = pytest.importorskip("opentelemetry.instrumentation.grpc")
@@ -44,7 +47,9 @@ def service(provider, propagate_to, trusted):
     propagate_to("localhost")
     from clew.propagation import http
 
+    undo = UndoStack("undoing what a test did")
     http.instrument_clients()  # As instrument_all() does.
+    instrument_streams(undo)
     instrumentors = [
         getattr(instrumentation, name)()
         for name in (
@@ -64,6 +69,7 @@ def service(provider, propagate_to, trusted):
     server.stop(None).wait()
     for instrumentor in instrumentors:
         instrumentor.uninstrument()
+    undo.undo()
 
 
 def by_call(target):
@@ -98,7 +104,26 @@ def by_aio_stream(target):
     asyncio.run(main())
 
 
-CALLS = [by_call, by_future, by_stream, by_aio, by_aio_stream]
+def by_hand(target):
+    """OpenTelemetry's interceptor is given to a channel that another one is around."""
+    from opentelemetry.instrumentation.grpc.grpcext import intercept_channel
+
+    class Other(grpc.UnaryUnaryClientInterceptor):
+        def intercept_unary_unary(self, continuation, details, request):
+            return continuation(details, request)
+
+    with bare_channel(target) as channel:
+        through_other = grpc.intercept_channel(channel, Other())
+        intercepted = intercept_channel(through_other, instrumentation.client_interceptor())
+        intercepted.unary_unary(METHOD)(b"")
+
+
+def bare_channel(target):
+    """Return a channel as it is without OpenTelemetry's instrumentation of all channels."""
+    return grpc.insecure_channel.__wrapped__(target)
+
+
+CALLS = [by_call, by_future, by_stream, by_aio, by_aio_stream, by_hand]
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -118,6 +143,102 @@ def test_other_hosts_do_not(service, call, exporter):
     spans = [span for span in exporter.get_finished_spans() if span.kind.name == "CLIENT"]
     addresses = [(it.attributes["server.address"], it.attributes["server.port"]) for it in spans]
     assert addresses == [("127.0.0.1", service.port)]
+
+
+def test_an_interceptor_may_serve_several_channels(service):
+    """The host of one channel is not taken for that of another one."""
+    interceptor = instrumentation.client_interceptor()
+    hosts = ("localhost", "127.0.0.1", "localhost")
+    channels = [
+        instrumentation.intercept_channel(bare_channel(f"{it}:{service.port}"), interceptor)
+        for it in hosts
+    ]
+    with using_session("chat-42", user_id="ada"):
+        for channel in channels:
+            channel.unary_unary(METHOD)(b"")
+            channel.close()
+    assert service.baggage == [IDS, None, IDS]
+
+
+@pytest.mark.parametrize("positional", [False, True])
+def test_so_may_one_of_an_asynchronous_channel(service, positional):
+    async def main():
+        interceptors = instrumentation.aio_client_interceptors()
+        for host in ("localhost", "127.0.0.1"):
+            target = f"{host}:{service.port}"
+            channel = (
+                grpc.aio._channel.Channel(target, (), None, None, interceptors)
+                if positional
+                else grpc.aio.insecure_channel(target, interceptors=interceptors)
+            )
+            async with channel:
+                await channel.unary_unary(METHOD)(b"")
+
+    instrumentation.GrpcAioInstrumentorClient().uninstrument()
+    try:
+        with using_session("chat-42", user_id="ada"):
+            asyncio.run(main())
+    finally:
+        instrumentation.GrpcAioInstrumentorClient().instrument(skip_dep_check=True)
+    assert service.baggage == [IDS, None]
+
+
+@pytest.mark.parametrize("reads_in", [isolated, lambda: using_session("of the reader")])
+def test_a_stream_is_in_the_session_of_its_call(service, exporter, reads_in):
+    """It is only begun when it is read, which may be outside the block, or in another one."""
+    exporter.clear()
+    with grpc.insecure_channel(f"localhost:{service.port}") as channel:
+        with using_session("chat-42", user_id="ada"):
+            stream = channel.unary_stream(METHOD + "Stream")(b"")
+        with reads_in():
+            of_reader = current()
+            for _ in stream:
+                assert current() == of_reader
+    assert service.baggage == [IDS]
+    assert service.current == [("chat-42", "ada")]
+    (span,) = [span for span in exporter.get_finished_spans() if span.kind.name == "CLIENT"]
+    assert span.attributes["session.id"] == "chat-42"
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("carry", by_stream),
+        ("server_attributes", by_call),
+        ("server_attributes", by_aio),
+        ("otel_private", by_hand),
+    ],
+)
+def test_an_error_of_clews_breaks_no_call(service, monkeypatch, name, call):
+    monkeypatch.setattr(containment, "reraise", False)
+    monkeypatch.setattr(containment, "_logged", set())
+    monkeypatch.setattr(clew_grpc, name, None)
+    before = sum(stats().errors.values())
+    with using_session("chat-42"):
+        call(f"localhost:{service.port}")
+    assert len(service.current) == 1
+    assert sum(stats().errors.values()) > before
+
+
+def test_a_channel_whose_target_is_nowhere_is_left_alone():
+    class Endless:
+        def __init__(self):
+            self._channel = self
+
+    for channel in (Endless(), object(), None):
+        assert clew_grpc._target_of(channel) is None
+
+
+def test_streams_are_kept_in_their_session_without_any_setting(python):
+    python("""
+        from clew import instrument_all, uninstrument_all
+        from opentelemetry.instrumentation.grpc._client import OpenTelemetryClientInterceptor as It
+        before = It.intercept_stream
+        instrument_all(only=[])
+        assert It.intercept_stream is not before
+        uninstrument_all()
+        assert It.intercept_stream is before
+    """)
 
 
 def test_a_channel_made_before_sends_no_ids(service):

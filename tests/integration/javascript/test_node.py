@@ -8,7 +8,7 @@ import sys
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -139,6 +139,19 @@ def test_python_calls_node_which_calls_python(services):
     assert ids == {(session, user)}
     assert len(traces) == 1
     assert {"python asks", "node asks", "python answers"} < set(names)
+
+
+@pytest.mark.parametrize(("length", "is_used"), [(256, True), (257, False)])
+def test_the_length_of_an_id_is_counted_in_characters(services, length, is_used):
+    """JavaScript counts two for one of these, which Python counts once."""
+    node, _ = services
+    session = "\N{WAVING HAND SIGN}" * length
+    request = urllib.request.Request(
+        node.url(), headers={"baggage": f"session.id={quote(session)}"}
+    )
+    _opener.open(request, timeout=60).close()
+    ids, _, _ = counted(node)
+    assert ids == {(session if is_used else None, None)}
 
 
 def test_a_pseudonym_is_not_hashed_again(packages):

@@ -1,5 +1,6 @@
 """Celery on a real redis, prefork: a task's spans are in the session of whoever called it."""
 
+import json
 import shutil
 import signal
 import socket
@@ -11,15 +12,15 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
-from opentelemetry.context import attach, detach, set_value
+from opentelemetry.context import attach, detach, get_current, set_value
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import get_current_span, set_span_in_context
 
-from clew import current, using_session
+from clew import current, stats, using_session
 from clew.context import ids
 from clew.context.pseudonyms import Pseudonym
-from clew.core import counters
+from clew.core import containment, counters
 from tests.integration.propagation.conftest import PROGRAMS, environment_for
 from tests.integration.propagation.span_counts import Count
 
@@ -122,6 +123,20 @@ def test_without_connect_nothing_is_sent(program, collector, broker, tmp_path):
         assert "chat-1" in program("shop.py", "header", BROKER=broker)
 
 
+@needs_redis
+@pytest.mark.parametrize("also", ["", "opentelemetry, connected first"])
+def test_what_follows_from_a_lost_task_is_in_its_session(
+    program, collector, broker, tmp_path, also
+):
+    """The task did not end in a child, so the worker's main process calls what is to follow."""
+    if also and not find_spec("opentelemetry.instrumentation.celery"):
+        pytest.skip("opentelemetry-instrumentation-celery is not installed")
+    with worker(collector.endpoint, broker, tmp_path, ALSO=also):
+        sessions = json.loads(program("shop.py", "lose", BROKER=broker, ALSO=also))
+    assert len(sessions) == 5
+    assert sessions == dict.fromkeys(sessions, "chat-1")
+
+
 def test_eager(program, collector):
     jobs = int(program("shop.py", "eager", BROKER="memory://", BACKEND="cache+memory://"))
     assert collector.count() == Count(spans=2 * jobs)
@@ -208,6 +223,76 @@ def test_the_span_of_a_task_is_not_left_to_the_next_one(connected, sampled):
     task_postrun.send(sender=None, task=task)
     assert not get_current_span().get_span_context().is_valid
     assert not current()
+
+
+@pytest.fixture
+def fails():
+    """Call what a worker's main process does where a task was lost; return the session there."""
+    from celery import Celery
+    from celery.backends.base import Backend
+
+    class Noting(Backend):
+        sessions = ()
+
+        def store_result(self, *_args, **_kwargs):
+            self.sessions = (*self.sessions, current().session_id)
+
+    def call(request, method="mark_as_failure"):
+        backend = Noting(Celery("one", set_as_current=False))
+        getattr(backend, method)("1", KeyError(), request=request)
+        return backend.sessions[0]
+
+    return call
+
+
+def lost(header, **more):
+    from celery.app.task import Context
+
+    return Context({"clew": header, **more})
+
+
+@pytest.mark.parametrize("method", ["mark_as_failure", "mark_as_revoked"])
+def test_a_lost_task_fails_in_its_session(fails, method):
+    disconnect = connect()
+    try:
+        connect()
+        with using_session("chat-1"):
+            header = published()["clew"]
+        with using_session("of the worker"):
+            assert fails(lost(header), method) == "chat-1"
+            assert current().session_id == "of the worker"
+            assert fails(lost(header, is_eager=True), method) == "of the worker"
+            assert fails(lost(None), method) == "of the worker"
+            assert fails(None, method) == "of the worker"
+    finally:
+        disconnect()
+    assert fails(lost(header), method) is None
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["alone", "with another instrumentation"])
+def test_a_task_that_fails_itself_does_so_where_it_is(connected, fails, other):
+    from celery.signals import task_postrun, task_prerun
+
+    with using_session("chat-1"):
+        request = lost(published()["clew"], called_directly=False)
+    task = SimpleNamespace(request=request)
+    span = TracerProvider().get_tracer("test").start_span("run/one")
+    token = attach(set_span_in_context(span) if other else get_current())
+    task_prerun.send(sender=None, task=task)
+    with using_session("in the task"):
+        assert fails(request) == "in the task"
+    detach(token)
+    task_postrun.send(sender=None, task=task)
+
+
+def test_a_lost_task_fails_whatever_goes_wrong_in_clew(connected, fails, monkeypatch):
+    monkeypatch.setattr(containment, "reraise", False)
+    monkeypatch.setattr(containment, "_logged", set())
+    monkeypatch.setattr(clew_celery, "unpack_context", None)
+    before = sum(stats().errors.values())
+    with using_session("of the worker"):
+        assert fails(lost("[{}, {}, null, false]")) == "of the worker"
+    assert sum(stats().errors.values()) == before + 1
 
 
 def test_after_disconnect_nothing_is_sent():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
@@ -114,6 +115,23 @@ def test_what_is_posted_is_kept(url, path):
     ]
     with sessions.open(path) as store:
         assert {it.annotator_kind for it in evaluations.current(store)} == {"HUMAN"}
+
+
+def test_all_spans_of_its_request_are_in_the_session(uvicorn, path):
+    """OpenTelemetry's middleware makes one for each message of the server and to it."""
+    for body in ({"score": 1}, {"score": 1, "session_id": "chat-7"}, {}):
+        httpx.post(f"{uvicorn}/feedback", headers=IDS, json=body)
+    query = "SELECT name, session_id, user_id FROM spans WHERE name <> 'feedback'"
+    ends = monotonic() + 30
+    with sessions.open(path) as store:
+        while len(found := [tuple(row.values()) for row in store.sql(query)]) < 4 * 3:
+            assert monotonic() < ends, found
+            sleep(0.05)
+    assert {name for name, *_ in found} >= {
+        "POST /feedback http receive",
+        "POST /feedback http send",
+    }
+    assert {tuple(ids) for _, *ids in found} == {("chat-42", "ada")}
 
 
 def test_other_requests_are_the_applications(url):

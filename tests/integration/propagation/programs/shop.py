@@ -3,10 +3,13 @@
 Each task makes two spans. The caller prints how many jobs were done.
 """
 
+import json
 import os
+import time
+from uuid import uuid4
 
 from celery import Celery, chain, chord, group
-from celery.signals import worker_process_init
+from celery.signals import task_failure, worker_process_init
 from common import ADA, BOB, NOBODY, answer, as_session, caller
 
 from clew import current, isolated
@@ -67,6 +70,44 @@ def left():
     return bool(current())
 
 
+@app.task(name="session")
+def session():
+    return current().session_id
+
+
+@app.task(name="hangs", time_limit=1)
+def hangs():
+    time.sleep(WAIT)
+
+
+@app.task(name="dies")
+def dies():
+    os._exit(1)
+
+
+@task_failure.connect
+def after_failure(sender, task_id, **_):
+    if sender.name in {"hangs", "dies"}:
+        session.apply_async(task_id=f"signal-{task_id}")
+
+
+def lose():
+    """Lose tasks in each way; print in which sessions is what follows from that."""
+    later = {}
+    for name, task in (("hangs", hangs), ("dies", dies)):
+        of_task, of_chord, lost = (uuid4().hex for _ in range(3))
+        with as_session(ADA), caller():
+            task.apply_async(task_id=lost, link_error=session.si().set(task_id=of_task))
+            # The task is the last one of the chord: the other one is done before.
+            after = session.si().on_error(session.si().set(task_id=of_chord))
+            chord([header.s(), task.s().set(countdown=1)])(after)
+        later[f"errback of one that {name}"] = of_task
+        later[f"errback of the chord of one that {name}"] = of_chord
+        if name == "dies":  # Not all releases of Celery tell of the other one.
+            later[f"signal of one that {name}"] = f"signal-{lost}"
+    print(json.dumps({what: app.AsyncResult(it).get(timeout=WAIT) for what, it in later.items()}))
+
+
 def call(parent):
     jobs = 0
     for who in (ADA, BOB) * 2:
@@ -122,5 +163,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "header":
         with as_session(ADA):
             print(header.delay().get(timeout=WAIT))
+    elif sys.argv[1] == "lose":
+        lose()
     else:
         print(eager() if sys.argv[1] == "eager" else call("caller"))
