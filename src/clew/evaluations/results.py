@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clew.evaluations import on_engines
 from clew.evaluations.evaluation import Evaluation, check, metadata_json
-from clew.sessions import carried
+from clew.sessions import carried, copies
 from clew.sessions.store import SessionStore
 from clew.store.database import connect, explained, transaction
 from clew.store.encoding import is_utf8
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 COLUMNS = (*carried.COLUMNS, "seen")
 _IDS = ("trace_id", "root_id", "span_id")
+# In a copy of an engine, the numbers are those of the time, whatever has been copied yet.
 _INSERT = (
-    f"INSERT INTO evaluation ({', '.join(COLUMNS)}) VALUES ({'?, ' * (len(COLUMNS) - 1)}"
-    "coalesce(?, (SELECT max(id) FROM span), 0)) RETURNING id"
+    f"INSERT INTO evaluation (id, {', '.join(COLUMNS)}) VALUES (CASE WHEN {copies.IS_COPY} "
+    "THEN max(?, coalesce((SELECT max(id) FROM evaluation), 0) + 1) END, "
+    f"{'?, ' * (len(COLUMNS) - 1)}coalesce(?, (SELECT max(id) FROM span), 0)) RETURNING id"
 )
 _SECONDS = 5.0
 """How long to wait for others who write to the store."""
@@ -50,14 +52,19 @@ def add(store: "Conversations", *given: Evaluation) -> list[int]:
             closing(connect(store.path, timeout=_SECONDS)) as added,
             transaction(added),
         ):
-            return [int(added.execute(_INSERT, row).fetchone()[0]) for row in rows]
+            return [_insert(added, row) for row in rows]
     except sqlite3.Error as error:
         raise explained(store.path, error) from error
 
 
 def insert(connection: sqlite3.Connection, given: Evaluation) -> int:
     """Add an evaluation in the transaction of the caller; return its number in the store."""
-    return int(connection.execute(_INSERT, _row(given)).fetchone()[0])
+    return _insert(connection, _row(given))
+
+
+def _insert(connection: sqlite3.Connection, row: Sequence[Any]) -> int:
+    given = (copies.number_of(time_ns()), *row)
+    return int(connection.execute(_INSERT, given).fetchone()[0])
 
 
 def current(

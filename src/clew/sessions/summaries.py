@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from types import MappingProxyType
 from typing import Any
 
-from clew.sessions import carried, evaluated
+from clew.sessions import carried, copies, evaluated
 from clew.sessions.figures import session_rows
 from clew.sessions.model import Turn
 from clew.sessions.next_traces import ReadTrace, forget_notes, next_step, note, read_trace
@@ -171,6 +171,8 @@ def refresh(
             end = min(max(span.end for span in spans), LATEST)
             connection.execute("INSERT INTO silent_trace VALUES (?, ?)", (trace, end))
     refresh_sessions(connection, sessions)
+    if copies.is_copy(connection):
+        copies.put_in_order(connection, wanted, sessions)
 
 
 def refresh_sessions(connection: sqlite3.Connection, sessions: Collection[str]) -> None:

@@ -18,7 +18,9 @@ _MAX_TEXT = 1000
 _KINDS = {"LLM": "a model", "CODE": "a program"}
 
 _LAST_OF_SESSION = "SELECT last_span AS last FROM session WHERE session_id = ?"
-_LAST_OF_TRACE = "SELECT max(id) AS last FROM span WHERE trace_id = ?"
+_LAST_OF_TRACE = (  # What is said about a trace is put into it, and does not make it go on.
+    "SELECT max(id) AS last FROM span WHERE trace_id = ? AND openinference_kind IS NOT 'EVALUATOR'"
+)
 _ERRORS = """
 SELECT root_id, name, version, error, attempts, made_ns FROM evaluation_error
 WHERE session_id = ? AND trace_id = ? ORDER BY id

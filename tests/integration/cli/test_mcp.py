@@ -17,7 +17,7 @@ from clew.evaluations import Evaluation
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
 from clew.store.writer import Writer
-from tests.support.conversation_spans import START, turn
+from tests.support.conversation_spans import START, rating, turn
 from tests.support.shop_conversations import shop_sessions
 
 mcp = pytest.importorskip("mcp", reason="the extra mcp is not installed")
@@ -303,13 +303,14 @@ def test_a_verdict_of_an_earlier_state_is_stale(tmp_path):
         of_turn = Evaluation("kind", 1.0, session_id="chat", trace_id=turn("chat")[0].trace_id)
         evaluations.add(store, verdict, of_turn)
         before = ask(path, ("evaluations", {"session_id": "chat"}))
-        Writer(connection).add(turn("chat", number=2, start=START + 10**11))
+        said = rating(turn("chat")[-1])  # It is in the trace, which does not go on by it.
+        Writer(connection).add([*turn("chat", number=2, start=START + 10**11), said])
         after = ask(path, ("evaluations", {"session_id": "chat"}))
     assert [(it["version"], it["stale"]) for it in before[0]["evaluations"]] == [
         ("2", False),
         ("", False),
     ]
-    assert [it["stale"] for it in after[0]["evaluations"]] == [True, False]
+    assert [it["stale"] for it in after[0]["evaluations"]] == [True, False, False]
 
 
 def test_a_store_that_is_too_large_to_copy_says_what_is_missing(tmp_path, monkeypatch):

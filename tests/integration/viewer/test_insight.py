@@ -18,7 +18,7 @@ from clew.store.database import connect, transaction
 from clew.viewer.exporting import export
 from tests.integration.viewer.test_pages import links, opened
 from tests.support.broken_conversations import BROKEN, CALM, conversation
-from tests.support.conversation_spans import SECOND, START, turn
+from tests.support.conversation_spans import SECOND, START, rating, turn
 
 BROKEN_PAGE = "/session?id=broken"
 
@@ -192,6 +192,8 @@ def test_a_verdict_on_a_turn_is_out_of_date_only_by_its_own_trace(ask, broken, p
     about = {"session_id": "broken", "trace_id": first.trace_id, "root_id": first.root_id}
     judge(path, name="tone", label="rude", version="3", **about)
     write(turn("broken", number=9, start=START + 9000 * SECOND, tool=False))
+    outer = turn("broken", number=1)[-1]
+    write([replace(rating(outer), trace_id=first.trace_id)])  # What is said is in the trace, too.
     html = ask.get(BROKEN_PAGE).text
     assert "tone rude by a program, version 3" in text_of(turn_html(html, 1))
     assert "out of date" not in html

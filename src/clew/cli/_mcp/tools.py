@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 _MAX_EXPLANATION = 2_000
 _LAST_OF_TRACE = {
-    True: "SELECT max(id) AS last FROM span WHERE trace_id = ?",
+    # What is said about a trace is put into it, and does not make it go on.
+    True: "SELECT max(id) AS last FROM span WHERE trace_id = ? "
+    "AND openinference_kind IS NOT 'EVALUATOR'",
     # On an engine, how far was seen is a number of spans.
     False: "SELECT sum(spans) AS last FROM turn WHERE trace_id = ?",
 }

@@ -7,21 +7,19 @@ that what was said last counts in both.
 """
 
 import sqlite3
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from clew.sessions.carried import COLUMNS
+from clew.sessions.copies import KEPT, LEAVING, NUMBER_BYTES, Spans
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.engine import Engine
 from clew.sessions.engines.evaluation_rows import TABLE, new_numbers
 from clew.sessions.summaries import bring_up_to_date
 from clew.store.database import explained, transaction
 
-KEPT, LEAVING = b"clew_evaluations", b"clew_to_engine.."
-_NUMBER_BYTES = 8
 _PER_QUERY = 500
 _PATIENCE = 30.0
 """Seconds that one who wants to exchange them waits for another."""
@@ -87,7 +85,7 @@ def _send(connection: sqlite3.Connection, tables: Engine, leaving: Sequence[Any]
     added, known = [], []
     for number, (own, _, *said) in zip(numbers, leaving, strict=True):
         row = dict(zip(_ALL, said, strict=True))
-        spans = _Spans.of(connection, row["session_id"], row["trace_id"])
+        spans = Spans.of(connection, row["session_id"], row["trace_id"])
         row["seen"] = spans.number_up_to(row["seen"], last_spans.get(row["session_id"], 0))
         kept = KEPT + _bytes(number) + _bytes(row["seen"])
         # From now on it is as those that come from there, in the same order.
@@ -149,55 +147,14 @@ def _add(
             carrier = KEPT + _bytes(number) + _bytes(row["seen"])
             if carrier in wanted:
                 row |= {it: bytes.fromhex(row[it]) for it in _IDS if row[it] is not None}
-                spans = _Spans.of(connection, row["session_id"], row["trace_id"])
+                spans = Spans.of(connection, row["session_id"], row["trace_id"])
                 row["seen"] = spans.last_of(row["seen"])
                 connection.execute(insert, (*row.values(), number, carrier))
 
 
-class _Spans(NamedTuple):
-    """The spans of the copy that somebody can have seen who says something."""
-
-    numbers: list[int]
-    """Growing."""
-    counted: int
-    """How many are counted on the engine: of a trace, those in turns."""
-    is_trace: bool
-
-    @classmethod
-    def of(cls, connection: sqlite3.Connection, session: str, trace: bytes | None) -> "_Spans":
-        """Return those of the traces of a session, or of one of them."""
-        seen = "openinference_kind IS NOT 'EVALUATOR' AND trace_id"
-        if trace is None:
-            query = f"SELECT id FROM span WHERE {seen} IN (SELECT trace_id FROM turn "
-            query += "WHERE session_id = ?) ORDER BY id"
-            numbers = [it for (it,) in connection.execute(query, (session,))]
-            return cls(numbers, len(numbers), is_trace=False)
-        query = f"SELECT id FROM span WHERE {seen} = ? ORDER BY id"
-        numbers = [it for (it,) in connection.execute(query, (trace,))]
-        query = "SELECT coalesce(sum(spans), 0) FROM turn WHERE session_id = ? AND trace_id = ?"
-        (counted,) = connection.execute(query, (session, trace)).fetchone()
-        return cls(numbers, counted, is_trace=True)
-
-    def last_of(self, seen: int) -> int:
-        """Return the number of the last span of so many as were *seen* on the engine."""
-        if not self.numbers or not seen:
-            return 0
-        return self.numbers[-1] if seen >= self.counted else self.numbers[seen - 1]
-
-    def number_up_to(self, last: int, of_session: int) -> int:
-        """Return how many spans there are up to the one with the number *last*.
-
-        If that is all of them, of a session it is as many as there are on the engine: the copy may
-        be of a part of it.
-        """
-        if not self.numbers or last >= self.numbers[-1]:
-            return self.counted if self.is_trace else max(self.counted, of_session)
-        return min(bisect_right(self.numbers, last), self.counted)
-
-
 def _bytes(number: int) -> bytes:
-    return number.to_bytes(_NUMBER_BYTES)
+    return number.to_bytes(NUMBER_BYTES)
 
 
 def _number(carrier: bytes) -> int:
-    return int.from_bytes(carrier[len(LEAVING) : len(LEAVING) + _NUMBER_BYTES])
+    return int.from_bytes(carrier[len(LEAVING) : len(LEAVING) + NUMBER_BYTES])

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import NamedTuple
 
+from clew.sessions import copies
 from clew.sessions.engines.asking import rows
 from clew.sessions.engines.changes import CHECKSUM, DAY, condition_of, counted, within
 from clew.sessions.engines.copied_evaluations import exchanging, has_unsent, receive, send
@@ -124,6 +125,7 @@ class _Copying:
         self._summarises = summarises
         self._source = source
         self._writer = Writer(connection)
+        copies.mark(connection)
         self._tell = tell
         self._done = 0
 

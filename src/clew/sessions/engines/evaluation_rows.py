@@ -6,11 +6,10 @@ from threading import Lock
 from time import time_ns
 from typing import Any
 
+from clew.sessions.copies import MILLION, NUMBER_BITS
 from clew.sessions.engines.engine import Engine
 
 TABLE = "clew_evaluations"
-_RANDOM_BITS = 20
-_MILLION = 10**6
 
 
 class _Numbers:
@@ -25,7 +24,7 @@ class _Numbers:
 
     def __call__(self, how_many: int) -> list[int]:
         """Return so many numbers that were not returned before."""
-        drawn = (time_ns() // _MILLION << _RANDOM_BITS) + randbits(_RANDOM_BITS)
+        drawn = (time_ns() // MILLION << NUMBER_BITS) + randbits(NUMBER_BITS)
         with self._lock:
             first = max(drawn, self._next)
             self._next = first + how_many

@@ -40,13 +40,14 @@ UPDATE session SET last_span = (
     AND trace_id IN (SELECT trace_id FROM turn WHERE turn.session_id = session.session_id)
 )
 """
+# Of one that came too late to count, it is 0.
 _SEEN = """
 UPDATE evaluation SET seen = (
     SELECT count(*) FROM span
     WHERE openinference_kind IS NOT 'EVALUATOR' AND end_ns <= evaluation.made_ns AND trace_id IN (
         SELECT trace_id FROM turn WHERE turn.session_id = evaluation.session_id
     )
-) WHERE trace_id IS NULL
+) WHERE trace_id IS NULL AND seen > 0
 """
 # Of what is about a turn, a trace or a span, those in turns of the trace count.
 _SEEN_OF_TRACE = """
@@ -60,7 +61,7 @@ UPDATE evaluation SET seen = min(
         SELECT coalesce(sum(spans), 0) FROM turn
         WHERE turn.session_id = evaluation.session_id AND turn.trace_id = evaluation.trace_id
     )
-) WHERE trace_id IS NOT NULL
+) WHERE trace_id IS NOT NULL AND seen > 0
 """
 
 
