@@ -32,6 +32,8 @@ ALLOWED = {
     "_redirect_headers": "httpx's",
     "_replace": "of any named tuple",
     "_asdict": "of any named tuple",
+    "_make": "of any named tuple",
+    "_delta_log": "a folder of a table of Delta",
     "_evaluators_": "the beginning of a module's name",
     "_editable_impl_": "the beginning of a module's name, too",
     "_exit": "Python's, in os",

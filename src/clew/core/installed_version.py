@@ -10,7 +10,8 @@ def version_of(distribution: str) -> str | None:
     """
     try:
         found = metadata.distribution(distribution).metadata
-        # Newer Pythons warn where one asks for a line that is not there.
-        return found["Version"] if "Version" in found else None
+        if "Version" not in found:  # Newer Pythons warn where one asks for it all the same.
+            return None
+        return found["Version"]
     except (metadata.PackageNotFoundError, KeyError, TypeError):
         return None
