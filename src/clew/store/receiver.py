@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from clew.core.containment import contain
 from clew.core.errors import ClewError
 from clew.store.gunzip import gunzip
+from clew.store.http_body import BodyError
 from clew.store.otlp import MalformedError, TooLargeError, defect, from_json, from_protobuf
 from clew.store.otlp.size_check import check_json, check_protobuf
 from clew.store.record import SpanRecord
@@ -137,9 +138,13 @@ class Receiver:
             return failure(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, headers, **accepted)
         return None
 
-    def too_large(self, headers: Mapping[str, str]) -> Response:
-        """Return the answer to a body that is larger than `max_bytes`."""
-        return failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._too_large, headers)
+    def unread(self, error: BodyError, headers: Mapping[str, str]) -> Response:
+        """Return the answer to a request whose body could not be read, or was not."""
+        if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return failure(error.status, self._too_large, headers)
+        if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return unavailable(str(error), headers)
+        return failure(error.status, str(error), headers)
 
     def _records(
         self, headers: Mapping[str, str], media_type: str, body: bytes
@@ -172,6 +177,15 @@ class Receiver:
 def lowercased(headers: Mapping[str, str]) -> dict[str, str]:
     """Return *headers* by their names in lower case."""
     return {name.lower(): value for name, value in headers.items()}
+
+
+def in_origin_form(target: str) -> tuple[str | None, str]:
+    """Return the host that the target of a request names, if it does, and its path."""
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in {"http", "https"}:
+        return None, target
+    host, slash, path = rest.partition("/")
+    return host, f"{slash}{path}" or "/"
 
 
 def failure(
