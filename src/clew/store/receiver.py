@@ -32,7 +32,7 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 # A body takes several times its size while it is read: few are read at the same time.
 _READ_AT_ONCE = 2
-_READERS: dict[str, tuple[Callable[[bytes], None], Callable[[bytes], list[SpanRecord]]]] = {
+_READERS: dict[str, tuple[Callable[[bytes, int], None], Callable[[bytes], list[SpanRecord]]]] = {
     PROTOBUF: (check_protobuf, from_protobuf),
     JSON: (check_json, from_json),
 }
@@ -151,10 +151,11 @@ class Receiver:
     ) -> list[SpanRecord]:
         if len(body) > self.max_bytes:
             raise TooLargeError(self._too_large)
+        sent = len(body)
         if _coding(headers) == "gzip":
             body = gunzip(body, self.max_bytes)
         check, read = _READERS[media_type]
-        check(body)
+        check(body, sent)
         return read(body)
 
     def _stranger(self, host: str, origin: str | None) -> str | None:
