@@ -31,6 +31,10 @@ class StoreMissingError(StoreError):
     """There is no store at this place."""
 
 
+class OtherStoreError(StoreError):
+    """What is there is of a newer release, or of another program: it is never read here."""
+
+
 class OlderStoreError(StoreError):
     """The store has the form of an older release, and was opened only to be read."""
 
@@ -203,14 +207,14 @@ def _pending(connection: sqlite3.Connection, path: Path) -> list[tuple[int, str]
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables and application != _APPLICATION:
         message = f"{path} is a database of another program; name another file with CLEW_STORE"
-        raise StoreError(message)
+        raise OtherStoreError(message)
     migrations = _migrations()
     if version > len(migrations):
         message = (
             f"{path} was written by a newer release of clew (its form is number {version}, this "
             f"release knows {len(migrations)}); install that one: {pip_line(upgrade=True)}"
         )
-        raise StoreError(message)
+        raise OtherStoreError(message)
     return list(enumerate(migrations, 1))[version:]
 
 
