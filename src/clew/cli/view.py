@@ -31,6 +31,7 @@ from clew.core.wording import number_of
 from clew.sessions.engines.location import window_of
 from clew.sessions.opening import copy_place, send_back
 from clew.sessions.store import SessionStore
+from clew.store.database import OtherStoreError, StoreError, connect
 
 _NEEDED = ("starlette", "uvicorn", "jinja2", "markdown_it", "nh3")
 _MOST_SAID = 10
@@ -110,6 +111,8 @@ def command(
     if sessions or chosen:
         message = "sessions are chosen for --export DIR; the page has filters of its own"
         raise click.UsageError(message)
+    if isinstance(store, Path):
+        _see_that_it_is_one(store)
     from clew.viewer.serve import Address, serve
 
     def say(line: str) -> None:
@@ -122,6 +125,16 @@ def command(
     with follower as source, _ctrl_c_as_before():
         address = Address(host, port)
         serve(path, address, browser=not no_browser, say=say, source=source)
+
+
+def _see_that_it_is_one(store: Path) -> None:
+    """Raise an error if the file is none that is ever shown; it may be missing, or busy now."""
+    try:
+        connect(store, read_only=True, timeout=0.1).close()
+    except OtherStoreError:
+        raise
+    except StoreError:  # The page says what it is, as long as that lasts.
+        pass
 
 
 @contextmanager

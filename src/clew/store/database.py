@@ -12,6 +12,7 @@ from time import monotonic, sleep
 
 from clew.core.errors import ClewError
 from clew.core.install_command import pip_line
+from clew.store.moved import log_of, make_file
 
 _APPLICATION = 0x636C6577
 """SQLite's application id of a store: "clew"."""
@@ -28,6 +29,10 @@ class StoreError(ClewError):
 
 class StoreMissingError(StoreError):
     """There is no store at this place."""
+
+
+class OtherStoreError(StoreError):
+    """What is there is of a newer release, or of another program: it is never read here."""
 
 
 class OlderStoreError(StoreError):
@@ -111,7 +116,7 @@ def _is_read_only(folder: Path) -> bool:
 
 def _has_log(path: Path) -> bool:
     """Whether there is something that was written and is not in the file itself yet."""
-    log = path.with_name(f"{path.name}-wal")
+    log = log_of(path)
     return log.exists() and log.stat().st_size > 0
 
 
@@ -149,16 +154,14 @@ def file_size(connection: sqlite3.Connection) -> int:
 
 
 def _make_file(path: Path) -> None:
-    """Make an empty file that only its owner may read, in a folder of which that is true too."""
+    """Make the file, in a folder that nobody but its owner may read either."""
     folder = path.parent
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             (folder / ".gitignore").write_text(_IGNORE_ALL, "utf-8")
-    if not path.exists():
-        # SQLite gives the files that it puts beside this one the same permissions.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    make_file(path)
 
 
 def _prepare(
@@ -204,14 +207,14 @@ def _pending(connection: sqlite3.Connection, path: Path) -> list[tuple[int, str]
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables and application != _APPLICATION:
         message = f"{path} is a database of another program; name another file with CLEW_STORE"
-        raise StoreError(message)
+        raise OtherStoreError(message)
     migrations = _migrations()
     if version > len(migrations):
         message = (
             f"{path} was written by a newer release of clew (its form is number {version}, this "
             f"release knows {len(migrations)}); install that one: {pip_line(upgrade=True)}"
         )
-        raise StoreError(message)
+        raise OtherStoreError(message)
     return list(enumerate(migrations, 1))[version:]
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from clew.store import moved
 from clew.store.database import connect
 from clew.store.location import file_identity
 from clew.store.record import SpanRecord
@@ -21,6 +22,7 @@ class FileWriter:
         self._writer: Writer | None = None
         self._opened_by = 0
         self._file: tuple[int, int] | None = None
+        self._index: tuple[int, int] | None = None
 
     def add(self, records: Sequence[SpanRecord], *, timeout: float = 5.0) -> int:
         """Write *records* and commit them; return how many of them are new.
@@ -46,8 +48,10 @@ class FileWriter:
             _of_parents.append(self._writer)
             self._writer = None
         if self._writer is not None and file_identity(self.path) != self._file:
+            moved.leave(self._writer.connection, self.path, self._index)
             self.close()
         if self._writer is None:
             self._writer = Writer(connect(self.path, create=True, timeout=timeout))
             self._opened_by, self._file = os.getpid(), file_identity(self.path)
+            self._index = file_identity(moved.index_of(self.path))
         return self._writer

@@ -3,7 +3,7 @@
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from email.message import Message
 from http import HTTPStatus
@@ -14,6 +14,8 @@ _PIECE = 2**16
 _CHUNK_LINE = 1024
 _MAX_TRAILERS = 100
 _MOST_DIGITS = 15
+_BODIES_AT_ONCE = 4
+"""So many of the largest ones; of smaller ones more."""
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,15}")
 
 
@@ -52,9 +54,9 @@ class TimedInput(RawIOBase):
 class Memory:
     """How many bytes of bodies may be kept at the same time, in one request and in all."""
 
-    def __init__(self, in_one: int, in_all: int) -> None:
+    def __init__(self, in_one: int) -> None:
         self.in_one = in_one
-        self._left = in_all
+        self._left = _BODIES_AT_ONCE * in_one
         self._lock = Lock()
 
     def take(self, size: int) -> bool:
@@ -71,7 +73,7 @@ class Memory:
             self._left += size
 
 
-class _Taken:
+class Taken:
     """The memory that one request has taken."""
 
     def __init__(self, memory: Memory) -> None:
@@ -89,6 +91,7 @@ class _Taken:
         return piece
 
     def give_back(self) -> None:
+        """Give it back."""
         self._memory.give_back(self._size)
 
 
@@ -105,11 +108,10 @@ def read_body(
     proceed: Callable[[], None],
 ) -> Iterator[bytes]:
     """Read a request's body, after *proceed* was called; raise BodyError if it cannot be used."""
-    length = _length(headers)
-    if length is not None and length > memory.in_one:
-        raise BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    lengths, codings = headers.get_all("content-length", []), headers.get_all("transfer-encoding")
+    length = announced_length(lengths, codings or [], memory.in_one)
     proceed()
-    taken = _Taken(memory)
+    taken = Taken(memory)
     pieces = _chunks(stream) if length is None else _counted(stream, length)
     try:
         yield _joined(map(taken.counted, pieces))
@@ -118,17 +120,21 @@ def read_body(
 
 
 def _joined(pieces: Iterable[bytes]) -> bytes:
+    body = bytearray()  # A list of tiny pieces would take many times their size.
     try:
-        return b"".join(pieces)
+        for piece in pieces:
+            body += piece
     except TimeoutError as error:
-        message = "the body did not come in time"
-        raise BodyError(HTTPStatus.REQUEST_TIMEOUT, message) from error
+        raise too_late() from error
+    return bytes(body)
 
 
-def _length(headers: "Message[str, str]") -> int | None:
-    """Return the length of the body, or None if it comes in chunks."""
-    lengths, codings = headers.get_all("content-length", []), headers.get_all("transfer-encoding")
-    if codings is not None:
+def announced_length(lengths: Sequence[str], codings: Sequence[str], most: int) -> int | None:
+    """Return the length of the body, or None if it comes in chunks; raise BodyError for others.
+
+    It is what the headers Content-Length and Transfer-Encoding say, each of which may be repeated.
+    """
+    if codings:
         if lengths or [it.strip().lower() for it in codings] != ["chunked"]:
             message = "the Transfer-Encoding has to be chunked, without a Content-Length"
             raise BodyError(HTTPStatus.BAD_REQUEST, message)
@@ -142,6 +148,8 @@ def _length(headers: "Message[str, str]") -> int | None:
     ):
         message = "the Content-Length is no number of bytes"
         raise BodyError(HTTPStatus.BAD_REQUEST, message)
+    if int(length) > most:
+        raise BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return int(length)
 
 
@@ -149,7 +157,7 @@ def _counted(stream: BufferedIOBase, length: int) -> Iterator[bytes]:
     while length > 0:
         piece = stream.read(min(length, _PIECE))
         if not piece:
-            raise _too_short()
+            raise too_short()
         length -= len(piece)
         yield piece
 
@@ -179,9 +187,15 @@ def _line(stream: BufferedIOBase) -> bytes:
         if len(line) == _CHUNK_LINE:
             message = "a line between chunks is too long"
             raise BodyError(HTTPStatus.BAD_REQUEST, message)
-        raise _too_short()
+        raise too_short()
     return line.rstrip(b"\r\n")
 
 
-def _too_short() -> BodyError:
+def too_late() -> BodyError:
+    """Return the error for a body that did not come in time."""
+    return BodyError(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time")
+
+
+def too_short() -> BodyError:
+    """Return the error for a body that did not come as a whole."""
     return BodyError(HTTPStatus.BAD_REQUEST, "the connection ended before the body did")

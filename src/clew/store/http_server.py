@@ -19,7 +19,7 @@ from clew.store.http_body import (
     has_body,
     read_body,
 )
-from clew.store.receiver import Receiver, Response, failure, lowercased, unavailable
+from clew.store.receiver import Receiver, Response, failure, in_origin_form, lowercased
 
 logger = logging.getLogger("clew")
 
@@ -28,7 +28,6 @@ HOST, PORT = "127.0.0.1", 4318
 _LONGEST_LINE = 65536
 _LINGER_SECONDS = 2
 _GRACE_SECONDS = 5
-_BODIES_AT_ONCE = 4
 
 
 class OtlpServer(ThreadingHTTPServer):
@@ -54,7 +53,7 @@ class OtlpServer(ThreadingHTTPServer):
     ) -> None:
         self.receiver = receiver
         self.patience = patience
-        self.memory = Memory(receiver.max_bytes, _BODIES_AT_ONCE * receiver.max_bytes)
+        self.memory = Memory(receiver.max_bytes)
         self._max_connections = max_connections
         self._connections: set[socket.socket] = set()
         self._answering: set[socket.socket] = set()
@@ -159,9 +158,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         headers = lowercased(dict(self.headers))
-        path = self.path.partition("?")[0]
+        host, path = in_origin_form(self.path.partition("?")[0])
         receiver = self.server.receiver
-        if refusal := receiver.refusal(self.command, path, headers):
+        refusal = receiver.refusal(self.command, path, headers)
+        if host is not None and refusal is None:
+            refusal = receiver.refusal(self.command, path, {**headers, "host": host})
+        if refusal:
             self._send(refusal, unread=has_body(self.headers))
             return
         try:
@@ -171,16 +173,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.answering(self.connection, now=True)
                 self._send(receiver(self.command, path, headers, body))
         except BodyError as error:
-            self._send(self._refused(error, headers), unread=True)
+            self._send(receiver.unread(error, headers), unread=True)
         finally:
             self.server.answering(self.connection, now=False)
-
-    def _refused(self, error: BodyError, headers: dict[str, str]) -> Response:
-        if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return self.server.receiver.too_large(headers)
-        if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            return unavailable(str(error), headers)
-        return failure(error.status, str(error), headers)
 
     def _tell_to_continue(self) -> None:
         if not self._is_told_to_continue:

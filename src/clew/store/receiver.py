@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from clew.core.containment import contain
 from clew.core.errors import ClewError
 from clew.store.gunzip import gunzip
+from clew.store.http_body import BodyError
 from clew.store.otlp import MalformedError, TooLargeError, defect, from_json, from_protobuf
 from clew.store.otlp.size_check import check_json, check_protobuf
 from clew.store.record import SpanRecord
@@ -31,7 +32,7 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 # A body takes several times its size while it is read: few are read at the same time.
 _READ_AT_ONCE = 2
-_READERS: dict[str, tuple[Callable[[bytes], None], Callable[[bytes], list[SpanRecord]]]] = {
+_READERS: dict[str, tuple[Callable[[bytes, int], None], Callable[[bytes], list[SpanRecord]]]] = {
     PROTOBUF: (check_protobuf, from_protobuf),
     JSON: (check_json, from_json),
 }
@@ -137,19 +138,24 @@ class Receiver:
             return failure(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, headers, **accepted)
         return None
 
-    def too_large(self, headers: Mapping[str, str]) -> Response:
-        """Return the answer to a body that is larger than `max_bytes`."""
-        return failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._too_large, headers)
+    def unread(self, error: BodyError, headers: Mapping[str, str]) -> Response:
+        """Return the answer to a request whose body could not be read, or was not."""
+        if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return failure(error.status, self._too_large, headers)
+        if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return unavailable(str(error), headers)
+        return failure(error.status, str(error), headers)
 
     def _records(
         self, headers: Mapping[str, str], media_type: str, body: bytes
     ) -> list[SpanRecord]:
         if len(body) > self.max_bytes:
             raise TooLargeError(self._too_large)
+        sent = len(body)
         if _coding(headers) == "gzip":
             body = gunzip(body, self.max_bytes)
         check, read = _READERS[media_type]
-        check(body)
+        check(body, sent)
         return read(body)
 
     def _stranger(self, host: str, origin: str | None) -> str | None:
@@ -172,6 +178,15 @@ class Receiver:
 def lowercased(headers: Mapping[str, str]) -> dict[str, str]:
     """Return *headers* by their names in lower case."""
     return {name.lower(): value for name, value in headers.items()}
+
+
+def in_origin_form(target: str) -> tuple[str | None, str]:
+    """Return the host that the target of a request names, if it does, and its path."""
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in {"http", "https"}:
+        return None, target
+    host, slash, path = rest.partition("/")
+    return host, f"{slash}{path}" or "/"
 
 
 def failure(

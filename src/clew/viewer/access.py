@@ -7,12 +7,14 @@ there. Its requests name the other site as their host, and are refused.
 from collections.abc import Iterable
 from hmac import compare_digest
 from ipaddress import ip_address
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from clew.store.receiver import in_origin_form
 
 _COOKIE = "clew_token"
 """Followed by the port: browsers give a cookie to all ports of a host."""
@@ -55,16 +57,20 @@ class Access:
                 headers.setdefault("Cache-Control", "private, no-cache")
             await send(message)
 
-        answer = self._refusal(scope) or self._app
+        host, path = in_origin_form(scope["path"])
+        if host is not None:
+            scope = {**scope, "path": path, "raw_path": quote(path).encode()}
+        answer = self._refusal(scope, host) or self._app
         await answer(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _refusal(self, scope: Scope, target: str | None) -> Response | None:
         headers = Headers(scope=scope)
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = query.pop("token", [""])[0]
         # Who has the token was given it; a page of another site was not, under whichever name.
         has_token = bool(self._token) and self._carries_token(given, headers)
-        if not has_token and not self._is_here(headers.get("host", "")):
+        named = [headers.get("host", ""), *([] if target is None else [target])]
+        if not has_token and not all(map(self._is_here, named)):
             message = "This server is not reached under this name; open the address it printed."
             return PlainTextResponse(message, 403)
         # Browsers say from which site a request comes; programs say nothing.

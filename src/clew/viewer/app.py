@@ -21,6 +21,7 @@ from clew.core.errors import ClewError, ConfigurationError
 from clew.sessions.maintenance import FileMaintenance
 from clew.sessions.store import SessionNotFoundError
 from clew.store.database import StoreError, StoreMissingError
+from clew.store.http_body import Memory
 from clew.store.intake import Intake
 from clew.store.receiver import PATH, Receiver
 from clew.viewer.access import Access
@@ -130,6 +131,7 @@ def create_app(
     app.state.changes = changes
     # Where there is a token, who has it may send, under whichever name this server is reached.
     app.state.receiver = Receiver(intake, hosts=None if token else hosts)
+    app.state.memory = Memory(app.state.receiver.max_bytes)
     app.state.store = store
     app.state.source = source
     app.state.form_token = token_urlsafe(24)

@@ -12,6 +12,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from clew.core.errors import ClewError
+from clew.store.http_body import BodyError
+from clew.viewer.bodies import read_body
 
 MAX_BYTES = 800_000
 """Of a form. A note of the greatest length takes that many, where each character takes twelve."""
@@ -77,12 +79,20 @@ async def _body(request: Request) -> bytes:
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length[:_MOST_DIGITS]) > MAX_BYTES:
         raise too_long
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
+    left = MAX_BYTES
+
+    def counted(piece: bytes) -> bytes:
+        nonlocal left
+        left -= len(piece)
+        if left < 0:
             raise too_long
-    return bytes(body)
+        return piece
+
+    try:
+        return await read_body(request, counted)
+    except BodyError as error:
+        message = f"This did not arrive as a whole: {error}."
+        raise RefusedError(error.status, message) from None
 
 
 def _parsed(body: bytes) -> dict[str, str]:

@@ -60,6 +60,8 @@ def serve(
     intake = Intake(store)
     door = _second_door(intake, say) if source is None else None
     app = create_app(store, hosts=[host], token=token, intake=intake, source=source)
+    if door is not None:  # There is one limit for the bodies that come to both.
+        app.state.memory = door.memory
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=1,
         server_header=False, ws="none",

@@ -93,6 +93,49 @@ def test_a_store_that_is_deleted_by_its_file_is_made_anew(tmp_path, start):
     assert application.end() == (0, [])
 
 
+def test_a_store_whose_file_is_moved_away_keeps_what_it_has(tmp_path, start):
+    """Whichever process makes the next store, and though each still has the log of the first."""
+    path, away = tmp_path / ".clew" / "sessions.db", tmp_path / "away.db"
+    applications = [start(path), start(path)]
+    for number, application in enumerate(applications):
+        assert write(application, 300, f"before-{number}")
+    path.rename(away)
+    for number, application in enumerate(applications):
+        assert write(application, 30, f"after-{number}")
+    newcomer = start(path)
+    assert write(newcomer, 7, "newcomer")
+    for application in (*applications, newcomer):
+        assert application.end() == (0, [])
+    assert stored(away) == {"before-0": 300, "before-1": 300}
+    assert stored(path) == {"after-0": 30, "after-1": 30, "newcomer": 7}
+
+
+def test_a_new_store_shares_no_log_with_one_that_was_moved_away(tmp_path, start):
+    """Its log is still open in a process that has nothing to write for a while."""
+    path, away = tmp_path / ".clew" / "sessions.db", tmp_path / "away.db"
+    idle, newcomer = start(path), start(path)
+    assert write(idle, 30, "before")
+    path.rename(away)
+    assert write(newcomer, 300, "newcomer")
+    assert write(idle, 5, "after")
+    assert idle.end() == newcomer.end() == (0, [])
+    assert stored(away) == {"before": 30}
+    assert stored(path) == listed(path) == {"newcomer": 300, "after": 5}
+
+
+def test_a_store_that_is_put_in_place_of_another_has_nothing_of_its_log(tmp_path, start):
+    path, away, copy = tmp_path / ".clew" / "sessions.db", tmp_path / "away.db", tmp_path / "copy"
+    application, other = start(path), start(copy)
+    assert write(other, 20, "copied")
+    assert other.end() == (0, [])
+    assert write(application, 300, "before")
+    path.rename(away)
+    copy.rename(path)
+    assert write(application, 7, "after")
+    assert application.end() == (0, [])
+    assert stored(path) == listed(path) == {"copied": 20, "after": 7}
+
+
 def test_a_store_that_is_replaced_is_the_one_that_is_used(tmp_path, start):
     path, other = tmp_path / ".clew" / "sessions.db", tmp_path / "other.db"
     application = start(path)

@@ -44,6 +44,25 @@ def test_many_requests_go_over_one_connection(server, kept):
     assert kept.records == [SPAN] * 5
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:4318", "[::1]:4318"])
+def test_the_target_may_name_the_host(server, kept, host):
+    """RFC 9112: a server has to accept the absolute form, which is for proxies."""
+    with Connection(server) as connection:
+        connection.send(whole(BODY, path=f"http://{host}/v1/traces?a=b://c"))
+        assert connection.answer()[0] == 200
+    assert kept.records == [SPAN]
+
+
+def test_a_target_with_a_host_does_not_replace_the_header(server):
+    with Connection(server) as connection:
+        connection.send(
+            whole(BODY, path="http://localhost/v1/traces").replace(
+                b"Host: localhost", b"Host: evil.example"
+            )
+        )
+        assert connection.answer()[0] == 403
+
+
 def test_a_body_may_come_in_chunks(server, kept):
     with Connection(server) as connection:
         connection.send(chunked(BODY[:5], BODY[5:]))
@@ -103,7 +122,11 @@ def test_half_a_body_is_400(server, kept, request_):
         (400, head("Content-Length: many")),
         (404, whole(BODY, path="/v1/metrics?a=b")),
         (404, head("Content-Length: 0", path="//[")),
-        (404, head("Content-Length: 0", path="http://localhost/v1/traces")),
+        (404, whole(BODY, path="http://localhost")),
+        (404, whole(BODY, path="ftp://localhost/v1/traces")),
+        (403, whole(BODY, path="http://evil.example/v1/traces")),
+        (403, whole(BODY, path="http://localhost@evil.example/v1/traces")),
+        (403, whole(BODY, path="http:///v1/traces")),
         (405, head("Content-Length: 0", method="GET")),
         (405, head("Content-Length: 0", method="ANY\xff")),
         (415, whole(BODY, media_type="text/plain")),

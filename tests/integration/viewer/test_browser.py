@@ -261,7 +261,7 @@ def test_the_first_conversation_appears_by_itself(path, write, visit):
         page.get_by_role("link", name="Where is my order A-17?").wait_for(timeout=20_000)
 
 
-@pytest.mark.parametrize("width", [360, 1280, 2560])
+@pytest.mark.parametrize("width", [320, 360, 1280, 2560])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_the_window(server, rated, visit, width, scheme):
     page = visit(server, width=width, scheme=scheme)

@@ -225,7 +225,7 @@ def test_hostile_contents_run_nothing_and_fetch_nothing(path, write, tmp_path, v
         assert [it for it in links if it and not it.startswith(OUTSIDE_OF_FILE)] == []
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [320, 360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_file_fits_the_window(path, filled, tmp_path, visit, width, scheme):
     for chosen in (["chat-42"], ["chat-42", "chat-43", "other"]):

@@ -56,7 +56,7 @@ def test_metadata_is_typed_and_kept_in_the_address(server, visit):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280, 2560])
+@pytest.mark.parametrize("width", [320, 360, 1280, 2560])
 def test_the_note_and_the_filter_fit_and_axe_finds_nothing(
     server, path, write, visit, width, scheme
 ):

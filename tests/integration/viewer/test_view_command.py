@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import closing, suppress
 from html import unescape
+from threading import Timer
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -121,6 +122,35 @@ def test_a_port_that_is_taken_is_named(path):
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("pragma", "why"), [("user_version", "newer release of clew"), ("application_id", "another")]
+)
+def test_a_file_that_it_can_never_read_is_not_served(path, filled, pragma, why):
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA {pragma} = 99")
+    connection.close()
+    command = [sys.executable, "-m", "clew", "view", "--no-browser", "--port", "0"]
+    command += ["--store", path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    listed = [sys.executable, "-m", "clew", "sessions", "--store", path]
+    said = subprocess.run(listed, capture_output=True, text=True, timeout=60, check=False).stderr
+    assert said == done.stderr
+
+
+def test_a_store_that_is_busy_is_served(path, filled):
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("BEGIN EXCLUSIVE")
+    later = Timer(5, connection.close)
+    later.start()
+    with serving(path) as (address, _):
+        later.join()
+        assert "chat-42" in read(address)
 
 
 def test_it_ends_at_once_while_a_page_listens(path, filled):

@@ -28,14 +28,14 @@ _LIMIT = 2**20
 def otlp_json(data: bytes) -> None:
     """The body of a request with JSON."""
     with suppress(ClewError):
-        check_json(data)
+        check_json(data, len(data))
         from_json(data)
 
 
 def otlp_protobuf(data: bytes) -> None:
     """The body of a request with protobuf."""
     with suppress(ClewError):
-        check_protobuf(data)
+        check_protobuf(data, len(data))
         from_protobuf(data)
 
 

@@ -15,32 +15,51 @@ from clew.store.otlp.limits import (
 
 _MAX_FIELDS = 1_000_000
 _MAX_BRACKETS = 4_000_000
+# Of a body that came compressed so many fields are read anyway, and more for each byte that came.
+# Where spans repeat what was said before, a byte becomes two fields.
+_FEW_FIELDS, _FIELDS_FOR_BYTE = 100_000, 4
+_FEW_BRACKETS, _BRACKETS_FOR_BYTE = 1_000_000, 16
+# And so many that lead to spans, or stand beside these: seven where each has a resource of its own.
+_FEW_AROUND, _AROUND_SPAN = 20_000, 10
 # What a smaller body can become is bearable without counting the fields of its spans.
-_LARGE = 4 * 2**20
+_LARGE, _VERY_COMPRESSED = 4 * 2**20, 50
 # The numbers of the fields that lead from a request to its spans, by way of resources and scopes.
 _WAY_TO_SPANS = (1, 2, 2)
 _WITH_LENGTH = 2
 _MORE, _LONGEST_VARINT = 0x80, 10
 
 
-def check_json(body: bytes) -> None:
-    """Raise TooLargeError if *body* has more objects and arrays than any exporter sends."""
+def check_json(body: bytes, sent: int) -> None:
+    """Raise TooLargeError if *body* has more objects and arrays than any exporter sends.
+
+    It came in *sent* bytes, which are fewer if it was compressed.
+    """
     # Brackets in texts are counted as well: the limit leaves room for them.
-    if body.count(b"{") + body.count(b"[") > _MAX_BRACKETS:
+    most = _MAX_BRACKETS
+    if sent < len(body):
+        most = min(most, _FEW_BRACKETS + _BRACKETS_FOR_BYTE * sent)
+    if body.count(b"{") + body.count(b"[") > most:
         message = "too many objects and arrays; export fewer spans at once"
         raise TooLargeError(message)
 
 
-def check_protobuf(body: bytes) -> None:
-    """Raise TooLargeError if *body* has more spans, or fields in them, than any exporter sends."""
-    fields = _Fields(body)
-    is_large = len(body) > _LARGE
+def check_protobuf(body: bytes, sent: int) -> None:
+    """Raise TooLargeError if *body* has more spans, or fields in them, than any exporter sends.
+
+    It came in *sent* bytes, which are fewer if it was compressed.
+    """
+    most = _MAX_FIELDS
+    if sent < len(body):
+        most = min(most, _FEW_FIELDS + _FIELDS_FOR_BYTE * sent)
+    around, inside = _Fields(body, min(most, _FEW_AROUND)), _Fields(body, most)
+    is_large = len(body) > min(_LARGE, _VERY_COMPRESSED * sent)
     try:
-        for number, (start, end) in enumerate(_spans(fields, 0, len(body), _WAY_TO_SPANS), 1):
+        for number, (start, end) in enumerate(_spans(around, 0, len(body), _WAY_TO_SPANS), 1):
             if number > MAX_SPANS:
                 raise TooLargeError(TOO_MANY_SPANS)
+            around.left += _AROUND_SPAN
             if is_large:
-                for _ in fields.of(start, end):
+                for _ in inside.of(start, end):
                     pass
     except IndexError as error:
         message = "not an ExportTraceServiceRequest in protobuf: it ends too early"
@@ -62,17 +81,18 @@ def _spans(
 class _Fields:
     """Finds the fields of messages, until there are too many in all."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, most: int) -> None:
         self._body = body
-        self._left = _MAX_FIELDS
+        self.left = most
+        """How many more there may be."""
 
     def of(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Yield the tag of each field of a message, and where its content is."""
         at = start
         while at < end:
-            self._left -= 1
-            if self._left < 0:
-                message = f"more than {_MAX_FIELDS} fields; export fewer spans at once"
+            self.left -= 1
+            if self.left < 0:
+                message = "too many fields; export fewer spans at once"
                 raise TooLargeError(message)
             tag, at = _varint(self._body, at)
             content = at
