@@ -308,5 +308,7 @@ def test_what_a_url_cannot_say_is_an_error(path, tmp_path, monkeypatch, url, sai
 
 
 def test_what_s3_needs_is_said_and_not_fetched():
-    with pytest.raises(EngineError, match="needs DuckDB's extension httpfs, which could not be loaded"):
+    with pytest.raises(
+        EngineError, match="needs DuckDB's extension httpfs, which could not be loaded"
+    ):
         open_engine("parquet:s3://bucket/spans")
