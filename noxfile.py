@@ -18,6 +18,8 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["quick"]
 # Tests start hundreds of programs, each of which would compile its framework anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# What they write is in Python's buffers first, as it is where nothing is set.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 # Extras with the driver of an engine, each tested in an environment of its own.

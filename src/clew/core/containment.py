@@ -8,8 +8,10 @@ raised instead, so that none goes unnoticed.
 import logging
 
 from clew.core import counters
+from clew.core.standard_error import use_last_resort
 
 logger = logging.getLogger("clew")
+use_last_resort(logger)
 
 reraise = False
 """True under clew's own tests."""
