@@ -10,6 +10,7 @@ BROAD = {"Exception", "BaseException"}
 NOT_REPORTED = {
     "aws_lambda/__init__.py": "a context of Lambda's that does not have the remaining time",
     "context/ids.py": "what other libraries put into a context can be anything",
+    "core/standard_error.py": "the log itself: Python tells of it as of any handler's error",
     "evaluations/signatures.py": "annotations that cannot be resolved where they stand",
     "instrument/repairs/bedrock/arguments.py": "arguments that upstream cannot read",
     "instrument/repairs/bedrock/call_errors.py": "an exception that cannot be converted to text",

@@ -53,3 +53,9 @@ def test_what_somebody_has_put_in_its_place_gets_the_line(python):
 def test_what_cannot_be_written_is_not_left_for_the_end(python):
     done = python(SAYS.format(before=FULL, after=FLUSHED), PYTHONUNBUFFERED="")
     assert done.stdout == ""
+
+
+def test_a_line_that_cannot_be_made_is_told_as_pythons_own_would(python):
+    done = python(SAYS.format(before="", after="logger.warning('%d', 'no number')"))
+    assert "--- Logging error ---" in done.stderr
+    assert "TypeError" in done.stderr

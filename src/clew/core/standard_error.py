@@ -26,11 +26,14 @@ class LastResort(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, unless another handler is given it, or nobody wants such lines."""
-        stream = sys.stderr
-        if logging.lastResort is None or stream is None or self._has_others(record.name):
-            return
-        with suppress(OSError, ValueError):
-            write(stream, f"{self.format(record)}\n")
+        try:
+            stream = sys.stderr
+            if logging.lastResort is None or stream is None or self._has_others(record.name):
+                return
+            with suppress(OSError):
+                write(stream, f"{self.format(record)}\n")
+        except Exception:
+            self.handleError(record)
 
     def _has_others(self, name: str) -> bool:
         logger: logging.Logger | None = logging.getLogger(name)
