@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from clew.cli._closed_streams import ClosedStreamError, stand_in
+from clew.cli._closed_streams import ClosedStreamError, drop_unwritten, stand_in
 from clew.core.errors import ClewError
 from clew.instrument.unusable import is_opentelemetrys, why_unusable
 
@@ -54,6 +54,7 @@ class _Commands(click.Group):
                 raise
             place = f" {error.filename}" if error.filename else ""
             click.echo(f"Error: cannot write{place}: {error.strerror}", err=True)
+            drop_unwritten()
             sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:

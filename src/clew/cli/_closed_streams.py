@@ -1,7 +1,9 @@
 """Stands in for a standard stream that is closed, so that who reads or writes it is told."""
 
 import io
+import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 
@@ -43,3 +45,15 @@ def stand_in() -> None:
         sys.stdin = _Closed("standard input")
     if sys.stdout is None:
         sys.stdout = _Closed("standard output")
+
+
+def drop_unwritten() -> None:
+    """Drop what a full disk has not taken: Python would try it at its end, and complain itself."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with suppress(OSError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)

@@ -1,6 +1,7 @@
 """``clew settings --json``: every variable, for programs, without secrets."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,11 +24,15 @@ def test_every_setting_is_listed_and_no_secret_is_shown(clew, path):
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no device that is full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [["--help"], ["settings"]], ids=" ".join)
-def test_what_cannot_be_written_is_told_in_a_line(arguments):
+def test_what_cannot_be_written_is_told_in_a_line(arguments, unbuffered):
     command = [sys.executable, "-m", "clew", *arguments]
+    set_for_it = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with FULL.open("w") as full:
-        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            command, check=False, env=set_for_it, stdout=full, stderr=subprocess.PIPE, text=True
+        )
     assert done.returncode == 1
     assert done.stderr == "Error: cannot write: No space left on device\n"
 

@@ -319,9 +319,8 @@ def test_tracing_turned_on_by_the_environment(app, install, openai):
 
 def test_another_sitecustomize_is_run_too(app, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("print('customised')")
-    assert (
-        app("print('app')").out == "customised\ncustomised\napp\n"
-    )  # In the doctor's process and in the app's.
+    # In the doctor's process, which has a buffer of its own, and in the app's.
+    assert sorted(app("print('app')").out.split()) == ["app", "customised", "customised"]
 
 
 def test_an_app_is_traced_despite_an_invalid_variable(app):
