@@ -58,13 +58,9 @@ class Follower:
         Thread(target=self._cancel, daemon=True).start()
         self._thread.join(_PATIENCE)
 
-    def bring(self, session_id: str, seconds: float = 0.0) -> Brought:
-        """Copy a session before the others; wait for it, but not longer than so many *seconds*."""
-        return self._sessions.bring(session_id, seconds)
-
-    def bring_trace(self, trace_id: bytes, seconds: float = 0.0) -> Brought:
-        """Do the same for the sessions that a trace is in, or for it alone if it is in none."""
-        return self._sessions.bring(trace_id, seconds)
+    def bring(self, wanted: str | bytes, seconds: float = 0.0) -> Brought:
+        """Copy a session, or those of a trace, before the others; wait, but no longer than that."""
+        return self._sessions.bring(wanted, seconds)
 
     def _cancel(self) -> None:
         # Again and again, as a question may be just about to begin.

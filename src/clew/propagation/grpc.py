@@ -25,8 +25,6 @@ from clew.patching.wrap import Patches
 _TARGET = "_clew_target"
 _AIO_INTERCEPTORS = 4
 """Which argument of an asynchronous channel they are."""
-
-
 _DEEPEST = 50
 """Interceptors around one channel: more are not looked through."""
 

@@ -25,7 +25,7 @@ from clew.store.http_body import Memory
 from clew.store.intake import Intake
 from clew.store.receiver import PATH, Receiver
 from clew.viewer.access import Access
-from clew.viewer.bringing import bring, bring_trace
+from clew.viewer.bringing import bring
 from clew.viewer.contents import excerpt
 from clew.viewer.live import Changes, events
 from clew.viewer.pages import (
@@ -173,7 +173,7 @@ def _not_found(request: Request, error: Exception) -> Response:
     if isinstance(error, SessionNotFoundError) and source and request.url.path in _OF_ONE_SESSION:
         return bring(request, source, request.query_params.get("id", ""))
     if isinstance(error, TraceNotFoundError) and source:
-        return bring_trace(request, source, error.trace_id)
+        return bring(request, source, error.trace_id)
     if isinstance(error, SessionNotFoundError) and request.app.state.readers.share < 1:
         message += "; not everything that was stored is counted yet, so try again later"
     message = message or "There is no such page."

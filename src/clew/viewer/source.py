@@ -25,11 +25,11 @@ class Source(Protocol):
     traces: int
     """How many have been copied."""
 
-    def bring(self, session_id: str, seconds: float = 0.0) -> Brought:
-        """Copy a session before the others; wait for it, but not longer than so many *seconds*."""
+    def bring(self, wanted: str | bytes, seconds: float = 0.0) -> Brought:
+        """Copy a session before the others; wait for it, but not longer than so many *seconds*.
 
-    def bring_trace(self, trace_id: bytes, seconds: float = 0.0) -> Brought:
-        """Do the same for the sessions that a trace is in, or for it alone if it is in none."""
+        Of a trace, whose id is bytes, it is the sessions that it is in, or it alone.
+        """
 
 
 def source_of(request: "Request") -> Source | None:

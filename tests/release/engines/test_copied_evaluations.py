@@ -5,13 +5,14 @@ The engine has no tables of clew's: what is said is carried by spans, which come
 
 import json
 import os
+import shutil
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from clew import evaluations, sessions
-from clew.evaluations import Evaluation, evaluate, evaluator
+from clew.evaluations import Evaluation, evaluate
 from clew.evaluations.stored import carriers_with_ids, evaluations_to_export
 from clew.sessions.opening import copy_of, copy_of_sessions
 from clew.sessions.store import SessionStore
@@ -19,6 +20,7 @@ from clew.store.database import connect
 from clew.store.reader import spans_after
 from clew.store.writer import Writer
 from tests.release.engines.evaluated_engine import ENGINE, filled, more, run, with_tables
+from tests.support import counting_evaluators
 from tests.support.conversation_spans import SECOND, turn
 
 pytestmark = [
@@ -28,26 +30,6 @@ pytestmark = [
 DAY = 86_400 * SECOND
 START = 1_600_000_000 * SECOND
 """Long ago: what is said today comes after it."""
-EVALS = """
-from clew.evaluations import evaluator
-
-@evaluator(version="1")
-def turns(session):
-    return len(session.turns)
-
-@evaluator(level="turn", version="1")
-def words(turn):
-    return len(turn.output.text.split())
-
-@evaluator(level="call", version="1")
-def named(call):
-    return call.kind
-"""
-
-
-@evaluator(version="1")
-def turns(session):
-    return len(session.turns)
 
 
 @pytest.fixture
@@ -55,7 +37,7 @@ def path(tmp_path, monkeypatch):
     """A store with conversations of several days; copies are put beside it."""
     path = tmp_path / "spans.db"
     monkeypatch.setenv("CLEW_STORE", str(path))
-    (tmp_path / "evals.py").write_text(EVALS)
+    shutil.copy(counting_evaluators.__file__, tmp_path / "evals.py")
     write(path, *(turn(f"s{number}", start=START + number // 3 * DAY) for number in range(9)))
     return path
 
@@ -143,7 +125,7 @@ def test_what_never_counted_does_not_count_on_an_engine_with_tables(path, tmp_pa
     person = Evaluation("turns", score=9.0, session_id="s0", annotator_kind="HUMAN")
     with SessionStore(path) as store:
         evaluations.add(store, person)
-        evaluate(store, turns, again=True)
+        evaluate(store, counting_evaluators.turns, again=True)
     url = with_tables(exported(path), tmp_path / "engine")
     for place in (path, copy_of(url), url):
         with sessions.open(place) as store:
@@ -154,7 +136,7 @@ def test_what_is_on_the_engine_stays_fresh_where_its_session_is_copied_day_by_da
     write(path, turn("s0", number=2, start=START + DAY))
     url = with_tables(exported(path), tmp_path / "engine")
     with sessions.open(url) as store:
-        assert evaluate(store, turns).made == 9
+        assert evaluate(store, counting_evaluators.turns).made == 9
     copy_of(f"{url}?since=2020-09-14")
     with SessionStore(copy_of(url)) as copy:
-        assert evaluate(copy, turns).fresh == 9
+        assert evaluate(copy, counting_evaluators.turns).fresh == 9

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from clew import evaluations
-from clew.evaluations import Evaluation, evaluate, evaluator
+from clew.evaluations import Evaluation, evaluate
 from clew.evaluations.stored import carriers_with_ids, evaluations_to_export
 from clew.sessions import copies
 from clew.sessions.store import SessionStore
@@ -18,28 +18,12 @@ from clew.store.database import connect
 from clew.store.reader import spans_after
 from clew.store.writer import Writer
 from tests.support.conversation_spans import SECOND, turn
+from tests.support.counting_evaluators import named, turns, words
 
 DAY = 86_400 * SECOND
 START = 1_600_000_000 * SECOND
 """Long ago: what is said today comes after it."""
 SAID = ("session_id", "trace_id", "root_id", "span_id", "name", "identifier", "score", "label")
-
-
-@evaluator(version="1")
-def turns(session):
-    return len(session.turns)
-
-
-@evaluator(level="turn", version="1")
-def words(turn):
-    return len(turn.output.text.split())
-
-
-@evaluator(level="call", version="1")
-def named(call):
-    return call.kind
-
-
 JUDGES = [turns, words, named]
 
 
