@@ -176,7 +176,8 @@ def _go(running: list[Running], seconds: float, counts: Counts) -> tuple[Measure
     first, *others = running
     reports = {each: _report(each, until) for each in others}
     first.say("end")
-    reports[first] = _report(first, until)
+    # However late the last of the others was.
+    reports[first] = _report(first, max(until, monotonic() + _END_SECONDS))
     for each, report in reports.items():
         if report is not None:
             counts.merge(report["counts"], each.name)

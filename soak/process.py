@@ -11,7 +11,7 @@ from typing import Any
 from opentelemetry import trace
 
 from clew import instrument_all, stats, uninstrument_all
-from soak import calls, exporters
+from soak import calls, exporters, http_locks
 from soak.counts import Counts
 from soak.disturbances import Disturbances, accounted
 from soak.lanes import AsyncLane, Lane
@@ -48,6 +48,7 @@ class Worker:
         self.tracing.flaps = orders.role == "flapping"
         self.model = Model(self.counts, self.tracing, orders.defect)
         count_errors(self.counts)
+        http_locks.mend()
         exporters.prepare(orders)
         provider = exporters.provider_of_the_application(orders)
         instrument_all(threads=False if orders.defect == "threads" else None)

@@ -8,15 +8,16 @@ import os
 import re
 from base64 import b64encode
 from codecs import iterdecode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO
 
 import clew
 from clew.core.errors import ClewError
@@ -33,12 +34,12 @@ from clew.viewer.insight import (
     session_insight,
     turn_insight,
 )
-from clew.viewer.pages.session import labels, marks_of, turn_rows
-from clew.viewer.pictures import gathered, turns_picture
+from clew.viewer.pages.session import labels
+from clew.viewer.pictures import turns_picture
 from clew.viewer.ratings import Ratings
 from clew.viewer.readers import Reader, Readers
 from clew.viewer.rendering import environment
-from clew.viewer.running import ids_of
+from clew.viewer.turn_list import TurnRow, marks_of, turn_rows
 
 MOST_BYTES = 24_000_000
 """Issue trackers take files of 25 MB."""
@@ -117,17 +118,13 @@ def _entries(
         rows = turn_rows(reader, session_id)
         share = left // (len(ids) - number)
         scores = read_scores(reader, session_id)
-        insight = session_insight(session, [ids_of(row) for row in rows], scores, linked=False)
+        insight = session_insight(session, [row.key for row in rows], scores, linked=False)
         ratings = Ratings(reader.sessions, session_id, None)
         about = _About(session, rows, ratings, scores)
         kept = _write_turns(reader, about, _Place(bodies, anchor, share))
         left -= bodies.tell() - start
         left_out = _left_out(len(rows), kept)
-        marks = marks_of(rows, scores)
-        hrefs = [
-            f"#{anchor}turn-{mark.number}" if mark.number in kept else f"#{anchor or 'main'}"
-            for mark in gathered(marks, _MOST_MARKS)
-        ]
+        href = partial(_href, anchor, kept)
         head = (
             environment()
             .get_template("_exported_head.html")
@@ -139,7 +136,7 @@ def _entries(
                 linked=False,
                 left_out=left_out,
                 rating=ratings.session(),
-                picture=turns_picture(marks, most=_MOST_MARKS, hrefs=hrefs),
+                picture=turns_picture(marks_of(rows, scores), most=_MOST_MARKS, href=href),
             )
         )
         yield _Entry(session, anchor, head, left_out, _pieces(bodies, start, bodies.tell()))
@@ -150,7 +147,7 @@ class _About:
     """What is written about a session and its turns."""
 
     session: Session
-    rows: Sequence[dict[str, Any]]
+    rows: Sequence[TurnRow]
     ratings: Ratings
     scores: Mapping[Key, TurnScore]
 
@@ -193,13 +190,18 @@ def _write_turns(reader: Reader, about: _About, place: _Place) -> set[int]:
     return kept
 
 
-def _turns(reader: Reader, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[int, Turn]]:
-    read, turns = "", dict[bytes, Turn]()
+def _href(anchor: str, kept: Container[int], number: int) -> str:
+    """Return where a turn is in the file; the session's beginning if it is not."""
+    return f"#{anchor}turn-{number}" if number in kept else f"#{anchor or 'main'}"
+
+
+def _turns(reader: Reader, rows: Sequence[TurnRow]) -> Iterator[tuple[int, Turn]]:
+    read, turns = b"", dict[bytes, Turn]()
     for number, row in enumerate(rows, 1):
-        if row["trace"] != read:  # Once, however many turns it has.
-            read = row["trace"]
-            turns = {it.root_id: it for it in reader.turns(bytes.fromhex(read))}
-        turn = turns.get(bytes.fromhex(row["root"]))
+        if row.trace != read:  # Once, however many turns it has.
+            read = row.trace
+            turns = {it.root_id: it for it in reader.turns(read)}
+        turn = turns.get(row.root)
         if turn is not None:  # It may have changed since the turns were listed.
             yield number, turn
 

@@ -5,7 +5,7 @@ A session that is not scored yet has no figures; they come as soon as it is, in 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from clew.sessions.model import BadTurn, Finding, Turn
 from clew.sessions.scoring import findings_of
@@ -36,8 +36,7 @@ SELECT (end_ns - start_ns) / 1e9 AS seconds, cost FROM (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class TurnScore:
+class TurnScore(NamedTuple):
     """How likely a turn is bad."""
 
     friction: float
@@ -115,17 +114,17 @@ class SessionInsight:
 def read_scores(reader: Reader, session_id: str) -> dict[Key, TurnScore]:
     """Return how likely each turn of a session is bad; nothing if it is not scored yet."""
     return {
-        (row["trace_id"], row["root_id"]): TurnScore(row["friction"], row["failure"])
-        for row in reader.rows(_SCORES, (session_id,))
+        (trace, root): TurnScore(friction, failure)
+        for trace, root, friction, failure in reader.tuples(_SCORES, (session_id,))
     }
 
 
-def mark_of(number: int, row: Mapping[str, Any], score: TurnScore | None) -> Mark:
+def mark_of(number: int, nanoseconds: int, errors: int, score: TurnScore | None) -> Mark:
     """Return the mark of a turn in the picture of its session."""
     return Mark(
         number,
-        (row["end_ns"] - row["start_ns"]) / 1e9,
-        row["errors"],
+        nanoseconds / 1e9,
+        errors,
         is_failed=score is not None and score.is_failed,
         is_annoyed=score is not None and score.is_annoyed,
     )

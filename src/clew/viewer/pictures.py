@@ -3,10 +3,12 @@
 Only presentation attributes and classes are used: the page allows no inline styles.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from math import log10
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -19,10 +21,10 @@ _SIGNS = {"bad": "M{0} {1}m0 2h5v3h-5z", "annoyed": "M{0} {1}m2.5 1l2.5 4.5h-5z"
 """What stands below the mark of a turn in which something is wrong: a bar, and a triangle."""
 _FASTEST, _SLOWEST = 0.2, 60.0
 """Seconds that are a mark of the least and of the full height: the same in all pictures."""
+_WORSE = {"good": 0, "slow": 1, "annoyed": 2, "bad": 3}
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """One turn, or the worst of several that share a mark."""
 
     number: int
@@ -60,37 +62,44 @@ def gathered(marks: Sequence[Mark], most: int) -> list[Mark]:
 
 
 def _worst(marks: Sequence[Mark]) -> Mark:
-    order = ("good", "slow", "annoyed", "bad")
-    worst = max(marks, key=lambda mark: (order.index(mark.trouble), mark.seconds))
-    return replace(worst, turns=len(marks))
+    worst = max(marks, key=lambda mark: (_WORSE[mark.trouble], mark.seconds))
+    return worst._replace(turns=len(marks))
 
 
 def turns_picture(
-    marks: Sequence[Mark], *, most: int = 24, hrefs: Sequence[str] = (), scale: float = 1.0
+    marks: Sequence[Mark],
+    *,
+    most: int = 24,
+    href: Callable[[int], str] | None = None,
+    scale: float = 1.0,
 ) -> Markup:
-    """Return the picture of a session: a mark for each turn, as high as it took long."""
+    """Return the picture of a session: a mark for each turn, as high as it took long.
+
+    *href* returns where the turn with a number is.
+    """
     shown = gathered(marks, most)
     width = max(1, len(shown)) * _STEP - (_STEP - _WIDTH)
     label = f"{len(marks)} turns" if len(marks) != 1 else "1 turn"
+    numbers = Counter(mark.trouble for mark in marks)
     for trouble, words in (("bad", "failed"), ("annoyed", "with an annoyed user")):
-        if number := sum(mark.trouble == trouble for mark in marks):
+        if number := numbers[trouble]:
             label += f", {number} {words}"
     bars = []
     for index, mark in enumerate(shown):
         bar = _bar(mark.trouble, index, _height(mark.seconds))
         if mark.trouble in _SIGNS:
             bar += _sign(mark.trouble, index)
-        if hrefs:
+        if href is not None:
             words = f", {mark.words}" if mark.words else ""
             text = f"Turn {mark.number}: {duration(mark.seconds)}{words}"
             area = Markup('<rect class="area" x="{}" y="0" width="{}" height="{}"/>').format(
                 index * _STEP - 1, _STEP, _HEIGHT + _BELOW
             )
             bar = Markup('<a href="{}" aria-label="{}"><title>{}</title>{}{}</a>').format(
-                hrefs[index], text, text, area, bar
+                href(mark.number), text, text, area, bar
             )
         bars.append(bar)
-    role = Markup('role="group"') if hrefs else Markup('role="img"')
+    role = Markup('role="group"') if href else Markup('role="img"')
     return Markup(
         '<svg class="turns" {} aria-label="{}" width="{}" height="{}" viewBox="0 0 {} {}">{}</svg>'
     ).format(

@@ -75,9 +75,15 @@ class Reader:
         self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[dict[str, Any]]:
         """Return what *query* selects."""
-        cursor = self._connection.execute(query, parameters)
+        cursor = self.tuples(query, parameters)
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def tuples(
+        self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> sqlite3.Cursor:
+        """Return what *query* selects, without names: for rows of which there may be very many."""
+        return self._connection.execute(query, parameters)
 
     def spans(self, trace: bytes) -> list[SpanRecord]:
         """Return the spans of a trace in the order of their start."""

@@ -31,7 +31,7 @@ def test_colours_say_what_went_wrong():
 
 def test_what_annoys_has_a_colour_and_a_sign_of_its_own():
     marks = [Mark(1, 1, 0, is_annoyed=True), Mark(2, 1, 0, is_failed=True), Mark(3, 1, 0)]
-    drawn = read(turns_picture(marks, hrefs=["#1", "#2", "#3"]))
+    drawn = read(turns_picture(marks, href="#{}".format))
     signs = [it for it in drawn.iter() if it.tag.endswith("path")]
     assert [it.get("class") for it in signs] == ["annoyed", "bad"]
     assert len({it.get("d").partition("m")[2] for it in signs}) == 2
@@ -68,7 +68,8 @@ def test_of_many_turns_the_worst_are_shown():
 
 
 def test_marks_lead_to_their_turns():
-    svg = turns_picture(MARKS, hrefs=["#turn-1", '"><script>', "#turn-3"])
+    places = {1: "#turn-1", 2: '"><script>', 3: "#turn-3"}
+    svg = turns_picture(MARKS, href=places.__getitem__)
     tree = read(svg)
     hrefs = [it.get("href") for it in tree.iter() if it.tag == "a"]
     assert hrefs == ["#turn-1", '"><script>', "#turn-3"]

@@ -13,10 +13,10 @@ from clew.core.errors import ConfigurationError
 from clew.sessions.model import Turn
 from clew.sessions.session import Session
 from clew.viewer import json_files
-from clew.viewer.pages.session import turn_rows
 from clew.viewer.parts import parse_turn_key
 from clew.viewer.pytest_file import pytest_module
 from clew.viewer.readers import Readers, readers_of
+from clew.viewer.turn_list import turn_rows
 
 _JSON, _TEXT = "application/json", "text/plain"
 
@@ -64,8 +64,7 @@ def _session(request: Request) -> tuple[Session, Iterator[Turn]]:
     with readers.lend() as reader:
         found = reader.sessions.get(request.query_params.get("id", ""))
         rows = turn_rows(reader, found.id)
-    keys = [(bytes.fromhex(row["trace"]), bytes.fromhex(row["root"])) for row in rows]
-    return found, _turns(readers, keys)
+    return found, _turns(readers, [row.key for row in rows])
 
 
 def _turns(readers: Readers, keys: list[tuple[bytes, bytes]]) -> Iterator[Turn]:

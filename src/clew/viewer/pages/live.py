@@ -10,11 +10,12 @@ from starlette.responses import RedirectResponse, Response
 
 from clew.context.pseudonyms import pseudonymise
 from clew.core.errors import ConfigurationError
-from clew.viewer.pages.session import SLOW, turn_rows
+from clew.viewer.pages.session import SLOW
 from clew.viewer.parts import parse_turn_key
 from clew.viewer.readers import Reader, TraceNotFoundError, readers_of
 from clew.viewer.rendering import href, page
-from clew.viewer.running import ids_of, recently, running
+from clew.viewer.running import recently, running
+from clew.viewer.turn_list import turn_rows
 from clew.viewer.wording import error_of
 
 _SHOWN = 60
@@ -96,10 +97,10 @@ def turn(request: Request) -> Response:
             raise LookupError(message)
         session_id = found[0]["session_id"]
         rows = turn_rows(reader, session_id) if session_id else []
-    numbers = {(row["trace"], row["root"]): number for number, row in enumerate(rows, 1)}
+    numbers = {row.key: number for number, row in enumerate(rows, 1)}
     # A turn that was running has another root now: its last one leads to the same place.
-    of_trace = [number for (of, _), number in numbers.items() if of == trace.hex()]
-    number = numbers.get((trace.hex(), root.hex())) or max(of_trace, default=0)
+    of_trace = [number for (of, _), number in numbers.items() if of == trace]
+    number = numbers.get((trace, root)) or max(of_trace, default=0)
     if not number:
         return RedirectResponse(href("/trace", trace=trace.hex()), 303)
     where = href("/session", id=session_id, turn=number)
@@ -119,11 +120,13 @@ def _latest(reader: Reader, user: str, *, errors: bool) -> list[LiveTurn]:
         "recent": recently(),
     }
     rows = reader.rows(query, parameters)
-    going = running(reader, rows)
+    keys = [(row["trace"], row["root"]) for row in rows]
+    times = [(row["start_ns"], row["end_ns"]) for row in rows]
+    going = running(reader, [(*key, *time) for key, time in zip(keys, times, strict=True)])
     return [
-        _live_turn(row, is_running=ids_of(row) in going)
-        for row in rows
-        if row["said"] or row["errors"] or ids_of(row) in going
+        _live_turn(row, is_running=key in going)
+        for key, row in zip(keys, rows, strict=True)
+        if row["said"] or row["errors"] or key in going
     ]
 
 

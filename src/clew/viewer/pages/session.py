@@ -1,6 +1,6 @@
 """One session: the conversation as people read one, and where it went wrong."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -11,21 +11,14 @@ from starlette.responses import RedirectResponse, Response
 from clew.sessions.model import Turn
 from clew.viewer.contents import one_line
 from clew.viewer.conversation import TurnView, turn_views
-from clew.viewer.insight import (
-    Key,
-    TurnScore,
-    mark_of,
-    read_scores,
-    read_usual,
-    session_insight,
-    turn_insight,
-)
-from clew.viewer.pictures import Mark, gathered, turns_picture
+from clew.viewer.insight import Key, read_scores, read_usual, session_insight, turn_insight
+from clew.viewer.pictures import Mark, turns_picture
 from clew.viewer.ratings import Ratings, person
 from clew.viewer.readers import Reader, readers_of
 from clew.viewer.rendering import href, page
-from clew.viewer.running import ids_of, recently, running
+from clew.viewer.running import running
 from clew.viewer.source import source_of
+from clew.viewer.turn_list import TurnRow, marks_of, turn_rows
 
 _PER_PAGE = 25
 _SPANS_PER_PAGE = 400
@@ -40,16 +33,6 @@ _JUMPS = {"first", "worst"}
 _MOST_MARKS = 120
 SLOW = 10.0
 """Seconds after which people stop waiting."""
-
-# Once for all pages and files of a session: their numbers of turns are the same.
-# A turn in which nothing was said is shown only where it failed or is still running, or where
-# nothing else is.
-_TURNS = """
-SELECT lower(hex(trace_id)) AS trace, lower(hex(root_id)) AS root, start_ns, end_ns, errors, spans,
-    said OR errors > 0 AS shown
-FROM turn WHERE session_id = :session AND {which}
-ORDER BY start_ns, trace_id, root_id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +69,7 @@ def session(request: Request) -> Response:
     with readers_of(request).lend() as reader:
         found = reader.sessions.get(session_id)
         rows = turn_rows(reader, session_id)
-        keys = [ids_of(row) for row in rows]
+        keys = [row.key for row in rows]
         scores = read_scores(reader, session_id)
         marks = marks_of(rows, scores)
         insight = session_insight(found, keys, scores)
@@ -105,7 +88,7 @@ def session(request: Request) -> Response:
             return RedirectResponse(_first_bad(session_id, bad), 303)
         views = list(turn_views(shown))
         ratings.read(view.turn.trace_id for view in views)
-        going = running(reader, rows[start - 1 : start - 1 + len(views)])
+        going = running(reader, [row[:4] for row in rows[start - 1 : start - 1 + len(views)]])
         usual = read_usual(reader)
         insights = {
             view.number: turn_insight(reader, view.turn, scores.get(keys[view.number - 1]), usual)
@@ -121,7 +104,6 @@ def session(request: Request) -> Response:
         """Return the address of a turn, which leads to it from everywhere."""
         return _address(session_id, number)
 
-    shared = gathered(marks, _MOST_MARKS)
     values: dict[str, Any] = {
         "session": found,
         "copying_trouble": trouble,
@@ -134,8 +116,8 @@ def session(request: Request) -> Response:
         "picture": turns_picture(
             marks,
             most=_MOST_MARKS,
-            hrefs=[at(mark.number) for mark in shared],
-            scale=1.0 if len(shared) > _MOST_MARKS // 2 else 1.6,
+            href=at,
+            scale=1.0 if len(marks) > _MOST_MARKS // 2 else 1.6,
         ),
         "insight": insight,
         "insights": insights,
@@ -177,21 +159,6 @@ def _address(session_id: str, number: int) -> str:
     return f"{href('/session', id=session_id, turn=number)}#turn-{number}"
 
 
-def turn_rows(reader: Reader, session_id: str) -> list[dict[str, Any]]:
-    """Return the ids and figures of the turns of a session that are shown, in their order."""
-    values = {"session": session_id, "recent": recently()}
-    which = "(said OR errors > 0 OR end_ns > :recent)"
-    found = reader.rows(_TURNS.format(which=which), values)
-    silent = running(reader, [row for row in found if not row["shown"]])
-    rows = [row for row in found if row["shown"] or ids_of(row) in silent]
-    return rows or reader.rows(_TURNS.format(which="1"), values)
-
-
-def marks_of(rows: Iterable[dict[str, Any]], scores: Mapping[Key, TurnScore]) -> list[Mark]:
-    """Return a mark for each turn."""
-    return [mark_of(number, row, scores.get(ids_of(row))) for number, row in enumerate(rows, 1)]
-
-
 def _wanted(request: Request, keys: Sequence[Key]) -> _Wanted:
     """Return which turns the address names: a page that is open names its first and its last one.
 
@@ -209,7 +176,7 @@ def _wanted(request: Request, keys: Sequence[Key]) -> _Wanted:
 
 
 def _page_with(
-    reader: Reader, rows: list[dict[str, Any]], wanted: _Wanted
+    reader: Reader, rows: list[TurnRow], wanted: _Wanted
 ) -> tuple[int, list[tuple[int, Turn]]]:
     """Return the number that a page with this turn begins with, and its turns.
 
@@ -223,22 +190,21 @@ def _page_with(
 
 
 def _turns(
-    reader: Reader, rows: list[dict[str, Any]], start: int, last: int | None
+    reader: Reader, rows: list[TurnRow], start: int, last: int | None
 ) -> list[tuple[int, Turn]]:
     """Return the turns of the page that begins with this number, and has the *last* one, if any."""
     turns: list[tuple[int, Turn]] = []
-    known: dict[str, dict[bytes, Turn]] = {}
+    known: dict[bytes, dict[bytes, Turn]] = {}
     spans, until = 0, monotonic() + _SECONDS_PER_PAGE
     most = min(max(_PER_PAGE, (last or 0) - start + 1), 2 * _PER_PAGE)
     for number, row in enumerate(rows[start - 1 : start - 1 + most], start):
-        if row["trace"] not in known:
-            found = reader.turns(bytes.fromhex(row["trace"]))
-            known[row["trace"]] = {turn.root_id: turn for turn in found}
-        turn = known[row["trace"]].get(bytes.fromhex(row["root"]))
+        if row.trace not in known:
+            known[row.trace] = {turn.root_id: turn for turn in reader.turns(row.trace)}
+        turn = known[row.trace].get(row.root)
         if turn is None:  # It has changed since the list of turns was read.
             continue
         turns.append((number, turn))
-        spans += row["spans"]
+        spans += row.spans
         is_late = last is None and len(turns) >= _FEWEST and monotonic() > until
         if number >= (last or 0) and (spans >= _SPANS_PER_PAGE or is_late):
             break

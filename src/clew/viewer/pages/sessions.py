@@ -105,7 +105,7 @@ def marks(reader: Reader, session_id: str, most: int = _MOST_TURNS) -> list[Mark
     for number, row in enumerate(rows, 1):
         is_scored = row["friction"] is not None
         score = TurnScore(row["friction"], row["failure"]) if is_scored else None
-        found.append(mark_of(number, row, score))
+        found.append(mark_of(number, row["end_ns"] - row["start_ns"], row["errors"], score))
     return found
 
 
