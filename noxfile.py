@@ -273,7 +273,7 @@ def mutants(session: nox.Session) -> None:
     place = Path(".mutants").resolve()
     times = place / "times.json"
     if not times.exists():
-        session.env |= {"COVERAGE_FILE": str(place / "cov"), "CLEW_TEST_TIMES": str(times)}
+        session.env.update({"COVERAGE_FILE": str(place / "cov"), "CLEW_TEST_TIMES": str(times)})
         plugin = ("-p", "tests.support.mutation.which_tests")
         session.run("coverage", "run", "-m", "pytest", *plugin, "--numprocesses=0", "tests/unit")
     session.run("python", "-m", "tests.support.mutation", *session.posargs)
