@@ -269,7 +269,7 @@ def mutants(session: nox.Session) -> None:
     ``-- --share 0.1`` tries a tenth of them, ``-- --only context/ids.py`` those of one module. What
     has been tried is kept in .mutants, as is which test runs which line; delete it to begin anew.
     """
-    _install(session, "metrics", "view", groups=("test", "coverage"))
+    _install(session, "cost", "metrics", "view", groups=("test", "view", "coverage"))
     place = Path(".mutants").resolve()
     times = place / "times.json"
     if not times.exists():
