@@ -30,5 +30,5 @@ def pytest_runtest_protocol(item):
 
 
 def pytest_sessionfinish():
-    if _file:
+    if _file and _seconds:  # Else nothing was collected, and is measured the next time.
         Path(_file).write_text(json.dumps(_seconds))
