@@ -8,13 +8,15 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from time import perf_counter
 from typing import Any
 
 from bench.engine_stores import run_clew
+from bench.engines import sail
 from bench.long_sessions import Turn, messages
 from bench.pairing import Verdict, estimate, table
 from clew.cli._following import Follower
@@ -35,19 +37,20 @@ _SESSION = "/session?id=long"
 
 def measure(rounds: int) -> dict[str, Any]:
     """Open the session on each engine, and its pages again."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = {"CLEW_STORE": str(folder / "sessions.db")}
         megabytes = _make(folder / "base.db")
-        places = {"parquet": f"parquet:{folder / 'lake'}", "clickhouse": f"chdb:{folder / 'chdb'}"}
-        found = {}
-        for kind, url in places.items():
-            to = url if kind == "clickhouse" else f"{folder / 'lake'}/"
-            state = ("--state", str(folder / kind)) if kind == "clickhouse" else ()
-            base = ("--store", str(folder / "base.db"))
-            run_clew(environment, "export", *base, "--to", kind, to, *state)
-            os.environ |= environment
-            found[kind] = _opened(url, rounds)
+        lake, clickhouse = folder / "lake", f"chdb:{folder / 'chdb'}"
+        export = ("export", "--store", str(folder / "base.db"), "--to")
+        run_clew(environment, *export, "parquet", f"{lake}/")
+        state = ("--state", str(folder / "state"))
+        run_clew(environment, *export, "clickhouse", clickhouse, *state)
+        places = {"DuckDB, Parquet": f"parquet:{lake}", "ClickHouse": clickhouse}
+        if find_spec("pysail"):
+            places["Sail, Parquet"] = f"{stack.enter_context(sail())}/?path={lake}"
+        os.environ |= environment
+        found = {kind: _opened(url, rounds) for kind, url in places.items()}
     verdicts = [
         Verdict(f"{name} of a session of 10,000 turns, {kind}: 0.3 s", estimate([times]), _LIMIT)
         for kind, several in found.items()

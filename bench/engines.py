@@ -45,7 +45,7 @@ def measure(rounds: int) -> dict[str, Any]:
     with ExitStack() as stack:
         kept = os.environ.get("BENCH_STORES")
         folder = Path(kept or stack.enter_context(tempfile.TemporaryDirectory()))
-        server = stack.enter_context(_sail()) if find_spec("pysail") else None
+        server = stack.enter_context(sail()) if find_spec("pysail") else None
         found: dict[str, dict[int, Any]] = {}
         for size in SIZES:
             for engine, arguments in _places(stores(folder, size), server).items():
@@ -76,7 +76,8 @@ def _asked(arguments: list[str], rounds: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _sail() -> Iterator[str]:
+def sail() -> Iterator[str]:
+    """Run a server of Sail's; yield its address."""
     command = [sys.executable, "-c", _SERVER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
         if it.stdout is None or it.stdin is None:

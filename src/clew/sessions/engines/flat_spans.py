@@ -34,9 +34,10 @@ def check_columns(found: Collection[str], label: str) -> None:
     """Raise an error if there are no spans in these columns."""
     missing = [name for name in NEEDED if name not in found]
     if missing:
+        what = f"it has no column {', '.join(missing)}, only {', '.join(sorted(found))}"
         message = (
-            f"there are no spans in {label}: it has no column {', '.join(missing)}, only "
-            f"{', '.join(sorted(found)) or 'none'}; clew export --to parquet writes what is needed"
+            f"there are no spans in {label}: {what if found else 'nothing is there'}; "
+            "clew export --to parquet writes what is needed"
         )
         raise EngineError(message)
 
