@@ -10,7 +10,7 @@ from clew.cli import _figures, _terminal
 from clew.cli._breaks import where_it_broke
 from clew.cli._calls import LONGEST, arguments_of, called_unseen, details_of, media_of, told
 from clew.cli._scores import bad_turns, likely
-from clew.core.wording import number_of
+from clew.core.wording import duration, number_of
 from clew.sessions.model import Call, Message, Turn
 from clew.sessions.session import Session
 
@@ -43,7 +43,7 @@ def heading(session: Session) -> Iterator[str]:
     user = f" · user {_terminal.line(session.user_id)}" if session.user_id else ""
     others = f" and {number_of(session.users - 1, 'other')}" if session.users > 1 else ""
     yield f"{name}{user}{others}"
-    yield f"{_period(session.first, session.last)} · {_figures.duration(session.seconds)}"
+    yield f"{_period(session.first, session.last)} · {duration(session.seconds)}"
     parts = [number_of(len(session.turns), "turn"), number_of(session.model_calls, "model call")]
     if session.tokens.total is not None:
         parts.append(f"{number_of(session.tokens.total, 'token')}{_of_which(session.tokens)}")
@@ -129,7 +129,7 @@ class _Turns:
 
     def _call(self, call: Call, depth: int, turn: Turn) -> Iterator[str]:
         indent = "  " * depth
-        took = _figures.duration(call.seconds)
+        took = duration(call.seconds)
         label, what = told(call)
         if self._full and call.kind != "model":
             what = call.name  # The rest comes below.
@@ -155,9 +155,9 @@ class _Turns:
 
 
 def _turn_heading(turn: Turn, title: str, named: str = "") -> str:
-    parts = [f"{turn.started:%H:%M:%S}", _figures.duration(turn.seconds)]
+    parts = [f"{turn.started:%H:%M:%S}", duration(turn.seconds)]
     if turn.time_to_first_token is not None:
-        parts.append(f"first token after {_figures.duration(turn.time_to_first_token)}")
+        parts.append(f"first token after {duration(turn.time_to_first_token)}")
     if turn.tokens.total is not None:
         parts.append(number_of(turn.tokens.total, "token"))
     if turn.cost is not None:

@@ -1,21 +1,8 @@
-"""Formats figures for people: times, durations, tokens, costs."""
+"""Formats figures for people: times, tokens, costs."""
 
 from datetime import datetime, timedelta
 
 NOTHING = "-"
-
-
-def duration(seconds: float) -> str:
-    """Return ``850 ms``, ``1.2 s``, ``4m05s``, ``2h03m`` or ``3d04h``."""
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for unit, part, size, of in (("m", "s", 60, 1), ("h", "m", 3600, 60), ("d", "h", 86400, 3600)):
-        if unit == "d" or whole < size * (60 if unit == "m" else 24):
-            return f"{whole // size}{unit}{whole % size // of:02}{part}"
-    raise AssertionError
 
 
 def number(value: int | None) -> str:

@@ -19,6 +19,7 @@ from clew.cli._options import (
 )
 from clew.cli._store import opened as open_store
 from clew.cli._table import Column, table
+from clew.core.wording import duration
 from clew.evaluations.metrics.figures import figures
 from clew.sessions.plain import session_data
 from clew.sessions.session import Session
@@ -180,7 +181,7 @@ def _row(session: Session, now: datetime | None) -> tuple[str, ...]:
         _figures.when(session.last, now) if now else f"{session.last:%Y-%m-%d %H:%M:%S}",
         f"{len(session.turns):,}",
         _friction(session),
-        _figures.duration(session.seconds),
+        duration(session.seconds),
         _figures.number(session.tokens.total),
         _figures.cost(session.cost),
         f"{session.errors:,}",

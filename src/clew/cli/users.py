@@ -12,6 +12,7 @@ from clew.cli import _data, _figures, _metrics, _terminal
 from clew.cli._options import any_store_option, json_option, refuse
 from clew.cli._store import opened as open_store
 from clew.cli._table import Column, table
+from clew.core.wording import duration
 from clew.evaluations.metrics.figures import Figure, figures
 
 _COLUMNS = (
@@ -103,7 +104,7 @@ def _row(user: dict[str, Any], now: datetime | None) -> tuple[str, ...]:
         _figures.number(user["total_tokens"]),
         _figures.cost(user["cost"]),
         f"{user['errors']:,}",
-        _figures.NOTHING if mean is None else _figures.duration(mean),
+        _figures.NOTHING if mean is None else duration(mean),
         _moment(user["first_ns"], now),
         _moment(user["last_ns"], now),
     )

@@ -2,24 +2,15 @@
 
 from datetime import datetime, timedelta
 
+from clew.core import wording
 from clew.sessions.failures import NOT_SAID
 
 NOTHING = "\N{EN DASH}"
 
 
 def duration(seconds: float | None) -> str:
-    """Return ``340 ms``, ``2.1 s``, ``3m07s`` or ``2h05m``."""
-    if seconds is None:
-        return NOTHING
-    if seconds < 0.9995:
-        return f"{max(0.0, seconds) * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for unit, part, size, of in (("m", "s", 60, 1), ("h", "m", 3600, 60), ("d", "h", 86400, 3600)):
-        if unit == "d" or whole < size * (60 if unit == "m" else 24):
-            return f"{whole // size}{unit}{whole % size // of:02}{part}"
-    raise AssertionError
+    """Return ``340 ms``, ``2.1 s``, ``3m07s`` or ``2h05m``, and a dash for what is not known."""
+    return NOTHING if seconds is None else wording.duration(max(0.0, seconds))
 
 
 def number(value: float | None) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from clew.cli import _figures, _terminal
 from clew.cli._calls import LONGEST, arguments_of
 from clew.cli._table import Column, table
+from clew.core.wording import duration
 
 TEXTS = st.text(st.sampled_from("ab é世👋\u0301 -\u200d"), max_size=60)
 
@@ -32,7 +33,7 @@ TEXTS = st.text(st.sampled_from("ab é世👋\u0301 -\u200d"), max_size=60)
     ],
 )
 def test_durations(seconds, shown):
-    assert _figures.duration(seconds) == shown
+    assert duration(seconds) == shown
 
 
 @pytest.mark.parametrize(
