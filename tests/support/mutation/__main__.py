@@ -48,7 +48,7 @@ def main() -> None:
 def _is_to_be_tried(result: dict[str, Any] | None, tests: int) -> bool:
     if result is None:
         return True
-    if result["outcome"] in {"no test runs it", "broken", "a test fails without it, too"}:
+    if result["outcome"] in {"no test runs it", "broken"}:
         return True
     return result["outcome"] == "survived" and result["tests"] < min(tests, result["of"])
 
@@ -89,6 +89,7 @@ class _Trial:
     def of(self, place: Place) -> dict[str, Any]:
         result = {"mutant": place.name, "package": package_of(place.module)}
         names = [name for name in self._tests.of(place) if name in self._trials.items]
+        names = [name for name in names if self._passes.get(name, True)]
         result |= {"of": len(names), "tests": min(len(names), self._most_tests)}
         if not names:
             return {**result, "outcome": "no test runs it"}
@@ -98,12 +99,10 @@ class _Trial:
             code, said = self._trials.runs(names, seconds, (place.module, place.mutant.text))
         except (OnlyAtImport, SyntaxError):
             return {**result, "outcome": "not tried, at import"}
-        outcome = {PASSED: "survived", FAILED: "found", TIMED_OUT: "does not end"}.get(
-            code, "broken"
-        )
         if code == FAILED and not self._passes_without(said):
-            outcome = "a test fails without it, too"
-        return {**result, "outcome": outcome, "test": said}
+            return self.of(place)  # With the others.
+        outcomes = {PASSED: "survived", FAILED: "found", TIMED_OUT: "does not end"}
+        return {**result, "outcome": outcomes.get(code, "broken"), "test": said}
 
     def _passes_without(self, test: str) -> bool:
         if test not in self._passes:
