@@ -2,7 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from queue import Queue
 from threading import Event
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -13,6 +15,7 @@ from clew.cli._bringing import SessionCopies
 from clew.cli._following import Follower
 from clew.evaluations import Evaluation
 from clew.sessions.engines import copied_evaluations, copying
+from clew.sessions.engines.errors import EngineError
 from clew.sessions.opening import copy_of, copy_of_sessions, copy_place
 from clew.sessions.store import SessionStore
 from clew.store.database import connect
@@ -133,3 +136,16 @@ def test_what_was_rated_on_the_page_is_exported(tmp_path):
     run("view", "--export", str(tmp_path / "out"), "--rated", "bad", "--store", url)
     (file,) = (tmp_path / "out").iterdir()
     assert "ben" in file.read_text()
+
+
+def test_a_copy_does_not_fill_the_disk_up(tmp_path, monkeypatch):
+    url = filled(SPANS, tmp_path / "engine")
+    said = Queue()
+    with monkeypatch.context() as small:
+        small.setattr(copying, "disk_usage", lambda _: SimpleNamespace(free=999_999_999))
+        with pytest.raises(EngineError, match=r"only 999 MB of that disk.* \?since=7d"):
+            copy_of(url)
+        with Follower(url, said.put):
+            assert "does not go on, as only 999 MB" in said.get(timeout=60)
+    with SessionStore(copy_of(url)) as copy:
+        assert {it.id for it in copy.list()} == {"a", "b"}

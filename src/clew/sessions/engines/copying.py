@@ -7,6 +7,7 @@ traces are read of which it has other spans than the engine, and what is gone th
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from shutil import disk_usage
 from sqlite3 import Connection
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from clew.sessions.engines.asking import rows
 from clew.sessions.engines.changes import CHECKSUM, DAY, condition_of, counted, within
 from clew.sessions.engines.copied_evaluations import exchanging, has_unsent, receive, send
 from clew.sessions.engines.engine import Engine, Window
+from clew.sessions.engines.errors import EngineError
 from clew.sessions.engines.updating import spans_of_traces
 from clew.sessions.summaries import refresh
 from clew.store.database import connect, transaction
@@ -22,6 +24,8 @@ from clew.store.record import SpanRecord
 from clew.store.writer import Writer
 
 _TRACES_AT_ONCE = 200
+_LEAST_FREE = 10**9
+"""Bytes of the disk that a copy leaves to others: an engine may have more than any disk."""
 _DAYS = f"SELECT start_ns / {DAY} AS day, count(*) AS spans, {CHECKSUM} AS checksum FROM {{}}"
 _TRACES = f"SELECT {{}} AS trace_id, count(*) AS spans, {CHECKSUM} AS checksum FROM {{}}"
 
@@ -125,6 +129,8 @@ class _Copying:
         self._summarises = summarises
         self._source = source
         self._writer = Writer(connection)
+        (_, _, path), *_ = connection.execute("PRAGMA database_list")
+        self._folder = Path(path).parent
         copies.mark(connection)
         self._tell = tell
         self._done = 0
@@ -134,6 +140,7 @@ class _Copying:
         connection = self._writer.connection
         for start in range(0, len(traces), _TRACES_AT_ONCE):
             some = traces[start : start + _TRACES_AT_ONCE]
+            _check_disk(self._folder)
             # Whoever copies the same traces at the same time may have a newer answer.
             (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM span").fetchone()
             spans = list(spans_of_traces(self._source, some))
@@ -163,6 +170,17 @@ class _Copying:
                 self.deleted += len(gone)
                 changed.append(trace)
         return changed
+
+
+def _check_disk(folder: Path) -> None:
+    """Raise an error where a copy would fill the disk up."""
+    free = disk_usage(folder).free
+    if free < _LEAST_FREE:
+        message = (
+            f"the copy in {folder} does not go on, as only {free // 10**6:,} MB of that disk are "
+            "free; choose a time, such as ?since=7d, or a store on another disk with CLEW_STORE"
+        )
+        raise EngineError(message)
 
 
 def _exchange_evaluations(source: Engine, path: Path) -> None:
