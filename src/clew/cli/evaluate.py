@@ -30,7 +30,8 @@ from clew.cli._store import open_engine
 from clew.cli._table import Column, table
 from clew.core.wording import number_of
 from clew.evaluations.on_engines import why_not_shared
-from clew.evaluations.running.runner import checked, let_block, nanoseconds
+from clew.evaluations.running.loop import let_block
+from clew.evaluations.running.runner import checked, nanoseconds
 from clew.evaluations.running.runs import Progress, Run
 from clew.evaluations.running.watching import Watch
 from clew.evaluations.running.work import Limits

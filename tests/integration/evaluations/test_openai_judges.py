@@ -95,6 +95,17 @@ def test_an_asynchronous_client_says_the_same(server, client, session):
     assert asyncio.run(main()) == asyncio.run(judge("outcome", client=client, model=MODEL)(session))
 
 
+def test_an_asynchronous_client_works_in_each_run(server, tmp_path):
+    path = tmp_path / "sessions.db"
+    with closing(connect(path, create=True)) as connection:
+        Writer(connection).add(turn())
+    client = openai.AsyncOpenAI(base_url=server.openai_url, api_key="key", max_retries=0)
+    asked = judge("outcome", client=client, model=MODEL)
+    with SessionStore(path) as store, texts_from(plain):
+        runs = [evaluate(store, asked, again=True, retries=0) for _ in range(3)]
+    assert [(run.made, run.failed) for run in runs] == [(1, 0)] * 3, runs[-1].failures
+
+
 def test_what_it_cost_is_in_the_metadata(server, client, session):
     genai_prices = pytest.importorskip("genai_prices")
     made = judge("outcome", client=client, model=MODEL, provider="openai")

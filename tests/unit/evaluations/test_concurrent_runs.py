@@ -2,14 +2,11 @@
 
 import asyncio
 import logging
-import os
-import signal
 from contextlib import closing
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler
 from queue import SimpleQueue
 from threading import Thread
-from threading import enumerate as enumerate_threads
 
 import pytest
 
@@ -111,31 +108,6 @@ def test_an_evaluator_that_is_cancelled_by_something_else_has_failed(store, is_a
     run = evaluate(store, judged)
     assert (run.made, run.failed) == (1, 1)
     assert "evaluator 'judged' was cancelled, and not by the run" in run.failures[0].error
-    assert claims(store) == []
-
-
-def test_an_interrupt_in_a_notebook_ends_the_run(store):
-    begun = []
-
-    @evaluator
-    async def interrupted(session):
-        begun.append(session.id)
-        os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.Event().wait()
-
-    async def notebook():
-        evaluate(store, interrupted, concurrency=1)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    loop = asyncio.new_event_loop()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            loop.run_until_complete(notebook())
-    finally:
-        loop.close()
-        signal.signal(signal.SIGINT, before)
-    assert len(begun) == 1
-    assert not any(it.name.startswith("clew-") for it in enumerate_threads())
     assert claims(store) == []
 
 

@@ -1,18 +1,14 @@
 """`evaluate`: lets evaluators look at the sessions in a store, at what is new to them."""
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from math import isfinite
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from clew.core.errors import EvaluationError
 from clew.evaluations.evaluators import Evaluator
+from clew.evaluations.running.loop import run_to_the_end
 from clew.evaluations.running.pending import Pending, Wanted
 from clew.evaluations.running.places import opener, place_of
 from clew.evaluations.running.runs import ProgressCallback, Run
@@ -25,8 +21,6 @@ if TYPE_CHECKING:
 Evaluators = Evaluator | Iterable[Evaluator]
 _NO_TIME = timedelta(0)
 _MICROSECOND = timedelta(microseconds=1)
-_SECONDS_BETWEEN_SIGNALS = 0.2
-"""How often a thread that waits looks whether it was interrupted."""
 
 
 def evaluate(
@@ -76,12 +70,7 @@ def evaluate(
         again=again,
         quiet=quiet,
     )
-
-    async def run() -> Run:
-        let_block(concurrency)
-        return await prepared(progress)
-
-    return _to_the_end(run())
+    return run_to_the_end(prepared(progress), concurrency)
 
 
 async def evaluate_async(
@@ -104,15 +93,6 @@ async def evaluate_async(
     limits = Limits(concurrency, rate, retries, max_cost)
     prepared = _prepared(store, evaluators, limits, sessions, again=again, quiet=quiet)
     return await prepared(progress)
-
-
-def let_block(concurrency: int) -> None:
-    """Let so many functions that block run at the same time in the event loop that is running.
-
-    Its own executor has few threads where there are few processors.
-    """
-    executor = ThreadPoolExecutor(concurrency, "clew-evaluator")
-    asyncio.get_running_loop().set_default_executor(executor)
 
 
 def checked(evaluators: Evaluators, limits: Limits) -> list[Evaluator]:
@@ -179,40 +159,3 @@ def _prepared(
             raise explained(store.path, error) from error
 
     return run
-
-
-def _to_the_end(work: Coroutine[Any, Any, Run]) -> Run:
-    """Run it, also where an event loop is running, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    made = Future[Run]()
-    cancel = Future[Callable[[], object]]()
-
-    async def interruptible() -> Run:
-        task: Any = asyncio.current_task()
-        cancel.set_result(partial(task.get_loop().call_soon_threadsafe, task.cancel))
-        return await work
-
-    def run() -> None:
-        try:
-            made.set_result(asyncio.run(interruptible()))
-        except BaseException as error:
-            made.set_exception(error)
-
-    # To wait for the thread itself would not do: interrupted once, that never waits again.
-    thread = Thread(target=run, name="clew-evaluate", daemon=True)
-    thread.start()
-    try:
-        while not made.done():  # Ctrl-C may reach another thread, and on Windows wakes none.
-            wait([made], _SECONDS_BETWEEN_SIGNALS)
-        return made.result()
-    except BaseException:
-        if not made.done():  # Ctrl-C: the thread would go on, and ask models, unseen.
-            with suppress(RuntimeError):  # It has just ended.
-                cancel.result()()
-            wait([made])
-        raise
-    finally:
-        thread.join()
