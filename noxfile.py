@@ -355,7 +355,7 @@ def neighbours(session: nox.Session, package: str) -> None:
 @nox.parametrize("package", list(ADAPTERS), ids=list(ADAPTERS))
 def adapters(session: nox.Session, package: str) -> None:
     """Run the evaluators of one other package on sessions, in an environment of its own."""
-    _install(session)
+    _install(session, "metrics")
     session.install(package, *ADAPTERS[package])
     session.env["ADAPTER"] = package
     # A plugin for pytest that one of them brings warns of how it is configured.

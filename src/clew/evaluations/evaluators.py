@@ -77,16 +77,18 @@ class Evaluator:
             )
             raise EvaluationError(message)
         with apart():
-            value = await self._value(given)
+            value = await value_of(self.function, *given)
         return evaluation_of(value, self.name, self.kind, self.version)
 
-    async def _value(self, given: tuple[Any, ...]) -> Any:
-        if _is_asynchronous(self.function):
-            return await self.function(*given)
-        value, error = await asyncio.to_thread(_outcome, self.function, given)
-        if error is not None:
-            raise error
-        return await value if inspect.isawaitable(value) else value
+
+async def value_of(function: Function, *given: Any) -> Any:
+    """Return what *function* returns, asynchronous or not; the latter runs in a thread."""
+    if _is_asynchronous(function):
+        return await function(*given)
+    value, error = await asyncio.to_thread(_outcome, function, given)
+    if error is not None:
+        raise error
+    return await value if inspect.isawaitable(value) else value
 
 
 @overload

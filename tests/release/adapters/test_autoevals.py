@@ -55,6 +55,40 @@ def test_a_score_that_was_skipped_is_unknown(session):
     assert asyncio.run(from_autoevals(Skipping())(session.turns[0])) is None
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (lambda **_: 1, "needs a scorer of autoevals, such as .*not <function"),
+        (3, "not 3"),
+        (int, r"not the class int: give int\(\.\.\.\)"),
+        (LLMClassifier, r"cannot make a LLMClassifier \(.*: give LLMClassifier\(\.\.\.\)"),
+    ],
+)
+def test_what_is_no_scorer_is_refused(given, says):
+    with pytest.raises(EvaluationError, match=says):
+        from_autoevals(given)
+
+
+def test_inputs_may_be_asynchronous_and_are_checked(session):
+    async def later(turn):
+        await asyncio.sleep(0)
+        return {"output": turn.output.text, "expected": turn.output.text}
+
+    def nothing(turn):
+        return None
+
+    made = from_autoevals(Levenshtein, inputs=later)
+    assert asyncio.run(made(session.turns[0])).score == 1
+    with pytest.raises(EvaluationError, match="inputs=nothing returned None; it must return"):
+        asyncio.run(from_autoevals(Levenshtein, inputs=nothing)(session.turns[0]))
+    with pytest.raises(EvaluationError, match=r"inputs=\{\} of an adapter must be a function"):
+        from_autoevals(Levenshtein, inputs={})
+
+
+def test_a_scorer_of_a_fault():
+    assert from_autoevals(Levenshtein, higher_is_better=False).higher_is_better is False
+
+
 def test_another_level_is_refused():
     with pytest.raises(EvaluationError, match="level='call' of an adapter"):
         from_autoevals(Levenshtein, level="call")

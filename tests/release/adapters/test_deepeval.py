@@ -3,15 +3,21 @@
 import asyncio
 
 import pytest
+from deepeval.errors import MissingTestCaseParamsError
 from deepeval.metrics import (
     AnswerRelevancyMetric,
     BaseConversationalMetric,
     ConversationCompletenessMetric,
+    ExactMatchMetric,
+    FaithfulnessMetric,
+    PatternMatchMetric,
     RoleAdherenceMetric,
+    ToolCorrectnessMetric,
 )
 from deepeval.models import DeepEvalBaseLLM
+from deepeval.test_case import ToolCall
 
-from clew.evaluations import JudgeError
+from clew.evaluations import EvaluationError, JudgeError
 from clew.evaluations.adapters import from_deepeval
 from tests.support.providers.schemas import example
 
@@ -120,3 +126,71 @@ def test_a_metric_that_failed_is_an_error(session):
     metric.threshold = 0
     with pytest.raises(JudgeError, match="'Length' failed: broken"):
         asyncio.run(from_deepeval(metric)(session))
+
+
+def test_inputs_make_further_fields_of_a_test_case(session):
+    async def expected(turn):
+        await asyncio.sleep(0)
+        return {"expected_output": turn.output.text}
+
+    made = from_deepeval(ExactMatchMetric(), inputs=expected)
+    assert asyncio.run(made(session.turns[0])).score == 1
+    seen = []
+    fields = {"expected_outcome": "It is known where the order is.", "chatbot_role": "A clerk."}
+    asyncio.run(from_deepeval(noting(Length(), seen), inputs=lambda _: fields)(session))
+    (case,) = seen
+    assert (case.expected_outcome, case.chatbot_role) == tuple(fields.values())
+    assert len(case.turns) == 4
+
+
+def test_to_have_called_none_of_the_expected_tools_is_an_answer(session):
+    def inputs(turn):
+        return {"expected_tools": [ToolCall(name="get_order")]}
+
+    made = from_deepeval(ToolCorrectnessMetric(model=Scripted()), inputs=inputs)
+    asked, thanked = session.turns
+    assert asyncio.run(made(asked)).score == 1
+    assert asyncio.run(made(thanked)).score == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        (lambda _: {"expected": "x"}, "the field 'expected', which no LLMTestCase of deepeval"),
+        (lambda _: None, "<lambda> returned None; it must return"),
+    ],
+)
+def test_inputs_are_checked(session, inputs, says):
+    with pytest.raises(EvaluationError, match=says):
+        asyncio.run(from_deepeval(ExactMatchMetric(), inputs=inputs)(session.turns[0]))
+
+
+def test_inputs_must_be_a_function():
+    with pytest.raises(EvaluationError, match="inputs=3 of an adapter must be a function"):
+        from_deepeval(ExactMatchMetric(), inputs=3)
+
+
+@pytest.mark.parametrize("async_mode", [True, False])
+def test_where_what_a_metric_needs_was_not_there_the_answer_is_not_known(session, async_mode):
+    faithful = FaithfulnessMetric(model=Scripted(), async_mode=async_mode)
+    found, nothing = session.turns
+    assert asyncio.run(from_deepeval(faithful)(found)) is not None
+    assert asyncio.run(from_deepeval(faithful)(nothing)) is None
+    role = RoleAdherenceMetric(model=Scripted(), async_mode=async_mode)
+    without = from_deepeval(role, inputs=lambda _: {"chatbot_role": None})
+    assert asyncio.run(without(session)) is None
+
+
+def test_a_field_that_only_inputs_can_make_is_named(session):
+    with pytest.raises(MissingTestCaseParamsError, match="'expected_output' cannot be None"):
+        asyncio.run(from_deepeval(ExactMatchMetric())(session.turns[0]))
+
+
+def test_a_metric_without_a_model_is_code():
+    assert from_deepeval(PatternMatchMetric(pattern=".*")).kind == "CODE"
+
+
+@pytest.mark.parametrize("given", [3, AnswerRelevancyMetric])
+def test_what_is_no_metric_is_refused(given):
+    with pytest.raises(EvaluationError, match=r"from_deepeval needs a metric of deepeval, .*, not"):
+        from_deepeval(given)

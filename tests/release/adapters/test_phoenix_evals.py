@@ -2,12 +2,19 @@
 
 import asyncio
 import json
+import shlex
 
 import pytest
+from click.testing import CliRunner
 from phoenix.evals import LLM, Evaluator, Score, create_classifier, create_evaluator
 
-from clew.evaluations import EvaluationError
+from clew import evaluations
+from clew.cli import main
+from clew.evaluations import Evaluation, EvaluationError
 from clew.evaluations.adapters import from_phoenix_evals
+from clew.sessions.store import SessionStore
+from tests.release.docs import commands
+from tests.release.docs.blocks import blocks
 
 TEMPLATE = "Is the user content?\n\n{{conversation}}"
 CHOICES = {"content": 1.0, "annoyed": 0.0}
@@ -83,3 +90,41 @@ def test_one_of_several_scores_is_chosen(session):
         asyncio.run(from_phoenix_evals(both)(session))
     found = asyncio.run(from_phoenix_evals(both, score="polite", name="polite")(session))
     assert (found.name, found.label) == ("polite", "yes")
+
+
+@pytest.mark.parametrize("given", [3, lambda _: 1, Evaluator])
+def test_what_is_no_evaluator_is_refused(given):
+    with pytest.raises(EvaluationError, match=r"needs an evaluator of phoenix-evals, .*, not"):
+        from_phoenix_evals(given)
+
+
+def test_inputs_may_be_asynchronous_and_are_checked(session):
+    @create_evaluator(name="turns", kind="code")
+    def count(number: int) -> Score:
+        return Score(score=number)
+
+    async def later(it):
+        await asyncio.sleep(0)
+        return {"number": len(it.turns)}
+
+    assert asyncio.run(from_phoenix_evals(count, inputs=later)(session)).score == 2
+    with pytest.raises(EvaluationError, match="returned 7; it must return"):
+        asyncio.run(from_phoenix_evals(count, inputs=lambda _: 7)(session))
+
+
+def test_the_recipe_prints_the_metrics_that_it_says(session, tmp_path):
+    lines = [
+        line
+        for block in blocks("docs/recipes/phoenix-evals.md")
+        if block.language == "shell"
+        for line in commands.lines(block.code)
+        if line.startswith("clew metrics ")
+    ]
+    assert lines
+    store = tmp_path / "kept" / "sessions.db"
+    with SessionStore(store) as opened:
+        evaluations.add(opened, Evaluation("content", score=1.0, session_id="chat-42"))
+    for line in lines:
+        done = CliRunner().invoke(main, [*shlex.split(line)[1:], "--store", str(store)])
+        assert done.exit_code == 0, done.output
+        assert "ada" in done.output

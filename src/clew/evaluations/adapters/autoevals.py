@@ -4,7 +4,17 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from clew.evaluations.adapters.inputs import Inputs, as_json, check_level, inputs_of, messages_of
+from clew.core.errors import EvaluationError
+from clew.evaluations.adapters.inputs import (
+    Inputs,
+    as_json,
+    check_inputs,
+    check_level,
+    fields_of,
+    inputs_of,
+    messages_of,
+    refuse,
+)
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
 from clew.sessions.model import Turn
@@ -20,6 +30,7 @@ def from_autoevals(
     inputs: Inputs = inputs_of,
     name: str | None = None,
     version: str = "",
+    higher_is_better: bool | None = True,
 ) -> Evaluator:
     """Make an evaluator of a scorer of autoevals, of a turn unless another level is given.
 
@@ -30,14 +41,15 @@ def from_autoevals(
         inputs: Makes what it is given of what is judged, with ``expected``, say.
         name: What its result is called; as the scorer is.
         version: Change it with the scorer.
+        higher_is_better: False for scorers of a fault, None where neither is better.
     """
     check_level(level)
-    if isinstance(scorer, type):
-        scorer = scorer()
+    check_inputs(inputs)
+    scorer = _made(scorer)
     called = name or getattr(scorer, "name", None) or type(scorer).__name__
 
     async def evaluate(subject: Session | Turn) -> Evaluation | None:
-        fields = dict(await asyncio.to_thread(inputs, subject))
+        fields = await fields_of(inputs, subject)
         covered = {"coverage": fields.pop("coverage")} if "coverage" in fields else {}
         given = {key: value for key, value in fields.items() if key not in _NOT_GIVEN}
         given.setdefault("trace", _Thread(subject))
@@ -64,8 +76,22 @@ def from_autoevals(
         level=level,
         version=version,
         kind="LLM" if hasattr(scorer, "client") else "CODE",
-        higher_is_better=True,
+        higher_is_better=higher_is_better,
     )
+
+
+def _made(scorer: Any) -> Any:
+    """Return a scorer, made of its class if that is what was given."""
+    if not all(callable(getattr(scorer, it, None)) for it in ("eval", "eval_async")):
+        refuse("from_autoevals", "a scorer of autoevals, such as Levenshtein()", scorer)
+    if not isinstance(scorer, type):
+        return scorer
+    try:
+        return scorer()
+    except TypeError as error:
+        name = scorer.__name__
+        message = f"from_autoevals cannot make a {name} ({error!s:.200}): give {name}(...)"
+        raise EvaluationError(message) from error
 
 
 class _Thread:

@@ -1,15 +1,16 @@
 """What the packages of others are given of a session or a turn, under the names they use."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from clew.core.errors import EvaluationError
+from clew.evaluations.evaluators import value_of
 from clew.evaluations.judging.windows import window
 from clew.sessions.model import Turn
 from clew.sessions.session import Session
 
-Inputs = Callable[..., Mapping[str, Any]]
+Inputs = Callable[..., Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
 """Returns what an evaluator is given, from what its level says: a session, or a turn."""
 _MAX_TOKENS = 32_000
 
@@ -62,3 +63,35 @@ def check_level(level: str) -> None:
     if level not in {"session", "turn"}:
         message = f"level={level!r} of an adapter must be session or turn"
         raise EvaluationError(message)
+
+
+def check_inputs(inputs: Any) -> None:
+    """Raise if *inputs* is nothing that can be called."""
+    if not callable(inputs):
+        message = (
+            f"inputs={inputs!r:.80} of an adapter must be a function of what is judged, which "
+            "returns the fields by their names"
+        )
+        raise EvaluationError(message)
+
+
+async def fields_of(inputs: Inputs, subject: Session | Turn) -> dict[str, Any]:
+    """Return what *inputs*, asynchronous or not, makes of what is judged."""
+    found: Any = await value_of(inputs, subject)
+    if not isinstance(found, Mapping):
+        called = getattr(inputs, "__name__", None) or type(inputs).__name__
+        message = (
+            f"inputs={called} returned {found!r:.80}; it must return the fields by their names, "
+            "as a dict"
+        )
+        raise EvaluationError(message)
+    return dict(found)
+
+
+def refuse(adapter: str, needed: str, given: Any) -> NoReturn:
+    """Raise the error that an adapter was given something else than it needs."""
+    message = f"{adapter} needs {needed}, not {given!r:.80}"
+    if isinstance(given, type):
+        name = given.__name__
+        message = f"{adapter} needs {needed}, not the class {name}: give {name}(...)"
+    raise EvaluationError(message)

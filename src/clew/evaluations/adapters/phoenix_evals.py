@@ -1,10 +1,17 @@
 """Runs an evaluator of phoenix-evals on sessions or turns."""
 
-import asyncio
 from typing import Any, Literal
 
 from clew.core.errors import EvaluationError
-from clew.evaluations.adapters.inputs import Inputs, as_json, check_level, inputs_of
+from clew.evaluations.adapters.inputs import (
+    Inputs,
+    as_json,
+    check_inputs,
+    check_level,
+    fields_of,
+    inputs_of,
+    refuse,
+)
 from clew.evaluations.evaluation import Evaluation
 from clew.evaluations.evaluators import Evaluator
 from clew.sessions.model import Turn
@@ -34,10 +41,14 @@ def from_phoenix_evals(
         version: Change it with the evaluator.
     """
     check_level(level)
+    check_inputs(inputs)
+    if isinstance(evaluator, type) or not hasattr(evaluator, "async_evaluate"):
+        needed = "an evaluator of phoenix-evals, such as create_classifier(...) returns"
+        refuse("from_phoenix_evals", needed, evaluator)
     called = name or evaluator.name
 
     async def evaluate(subject: Session | Turn) -> Evaluation | None:
-        fields = dict(await asyncio.to_thread(inputs, subject))
+        fields = await fields_of(inputs, subject)
         found = await evaluator.async_evaluate(fields)
         chosen = [it for it in found if score in {None, it.name}]
         if len(chosen) != 1:

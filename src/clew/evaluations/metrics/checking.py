@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import isfinite
 from operator import ge, gt, le, lt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from clew.core.project_file import project_table
-from clew.evaluations.metrics.columns import rows, selection
+from clew.evaluations.metrics.columns import only_of_parts, rows, selection
 from clew.evaluations.metrics.definition import Metric, metrics, named
 from clew.evaluations.metrics.errors import MetricError
 from clew.evaluations.metrics.figures import Figure, of_rows
@@ -109,6 +110,9 @@ def limit(metric: Metric, text: Any, *, each: bool = False) -> Limit:
         )
         raise MetricError(message)
     bound = float(found[2]) / (100 if found[3] else 1)
+    if not isfinite(bound):  # Every figure would keep it, or none.
+        message = f"{metric.name} {text.strip():.80}: {found[2]:.80} is too great for a limit"
+        raise MetricError(message)
     return Limit(metric, found[1], bound, each)
 
 
@@ -194,7 +198,9 @@ def _result(store: "Conversations", it: Limit, chosen: Any) -> Result:
         return _each(store, it, overall, each)
     outcome: Outcome = "missing"
     message = f"{it}: there is no figure; it is not known of any of {overall.of:,} sessions"
-    if overall.value is not None:
+    if overall.value is None:
+        message += _of_parts(store, it)
+    else:
         outcome = "passed" if it.allows(overall.value) else "failed"
         known = "" if overall.sessions == overall.of else f" of {overall.of:,}"
         number = f"{overall.sessions:,}{known} session{'' if overall.of == 1 else 's'}"
@@ -214,8 +220,14 @@ def _each(
     outcome: Outcome = "failed" if beyond else "missing" if unknown or not each else "passed"
     message = f"{it}: {len(beyond):,} of {overall.of:,} sessions are beyond it"
     if unknown or not overall.of:
-        message += f"; of {unknown:,} there is no figure"
+        message += f"; of {unknown:,} there is no figure" + ("" if each else _of_parts(store, it))
     return Result(it, outcome, overall, len(beyond), unknown, _named(store, beyond), message)
+
+
+def _of_parts(store: "Conversations", it: Limit) -> str:
+    names = only_of_parts(store, it.metric.parsed)
+    said = ", ".join(map(repr, names))
+    return f" ({said}: said of turns or calls, not of sessions)" if names else ""
 
 
 def _named(store: "Conversations", found: Iterable[tuple[str, float]]) -> tuple[Named, ...]:

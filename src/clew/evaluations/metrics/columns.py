@@ -93,6 +93,19 @@ def _check(store: "Conversations", expression: Expression) -> None:
             raise expression.unknown(field, [*COLUMNS, *names])
 
 
+def only_of_parts(store: "Conversations", expression: Expression) -> list[str]:
+    """Return the evaluations that *expression* asks for and that speak of turns or calls only."""
+    names = sorted({it.name for it in fields(bound(expression.node)) if it.part != "column"})
+    if not names:
+        return []
+    query = (
+        f"SELECT name FROM evaluation WHERE name IN ({', '.join('?' * len(names))}) "
+        "GROUP BY name HAVING count(trace_id) = count(*) ORDER BY name"
+    )
+    found: list[str] = store.sql(query, names).to_columns()["name"]
+    return found
+
+
 def _evaluations(
     store: "Conversations", names: set[str]
 ) -> dict[tuple[str, str], dict[str, float | str]]:

@@ -140,6 +140,9 @@ def _two(
             known = ", ".join(list(grouped)[:_MOST_NAMED]) or "none"
             message = f"there is no {by} {name!r}{did_you_mean(name, grouped)}; there are: {known}"
             raise MetricError(message)
+    if a is not None and a == b:
+        message = f"{by} {a!r} is both groups: name another one to compare it with"
+        raise MetricError(message)
     seen = sorted((min(first_ns[it] for it in own), name) for name, own in grouped.items())
     others = [name for _, name in seen if name not in {a, b}]
     if a is not None and b is not None:

@@ -137,8 +137,11 @@ def named(metric: Any, config: Path | None = None) -> Metric:
         return known[metric]
     if "(" in metric:
         return Metric(metric, metric)
+    near = did_you_mean(metric, known)
     message = (
-        f"there is no metric {metric!r}{did_you_mean(metric, known)}; there are "
-        f"{', '.join(known)}, and expressions such as avg(cost)"
+        f"there is no metric {metric!r}{near}; there are {', '.join(known)}, and expressions such "
+        "as avg(cost)"
     )
+    if not near and metric.isidentifier():  # What was evaluated is only known to a store.
+        message += f"; if {metric!r} is an evaluation, write avg({metric})"
     raise MetricError(message)

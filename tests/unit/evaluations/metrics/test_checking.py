@@ -162,6 +162,28 @@ def test_a_wrong_limit_is_an_error(text):
         limit_of(text)
 
 
+@pytest.mark.parametrize("text", ["cost < 1e999", "cost > -1e400%"])
+def test_a_limit_that_every_figure_would_keep_is_an_error(text):
+    with pytest.raises(MetricError, match=r"e\d+ is too great for a limit"):
+        limit_of(text)
+
+
+def test_that_only_turns_were_judged_is_said(filled):
+    pytest.importorskip("sqlglot")
+    store = filled(session("a"), session("b"))
+    turn = store.get("a").turns[0]
+    said = Evaluation("close", score=0.9, session_id="a", trace_id=turn.trace_id)
+    evaluations.add(store, said)
+    limit = "avg(close) >= 0.5"
+    found = checked(store, limit, each=[limit])
+    assert outcomes(found) == ["missing", "missing"]
+    for it in found.results:
+        assert "('close': said of turns or calls, not of sessions)" in it.message
+    evaluations.add(store, Evaluation("close", score=0.9, session_id="a"))
+    for it in checked(store, limit, each=[limit]).results:
+        assert "said of turns" not in it.message
+
+
 def test_junit_is_valid_whatever_was_said(filled):
     name = 'a<b>&"c\x01\x1b[2J\ud800'.encode("utf-8", "replace").decode()
     found = checked(filled(session(name, asked=ANGRY)), "cost < 0.0001", "cost < 1", "judged > 2")

@@ -116,6 +116,7 @@ def test_what_was_never_evaluated_is_not_known(releases, tmp_path):
     ("arguments", "says"),
     [
         (("metadata.release", "1.3"), "no metadata.release '1.3'; there are: 1.0, 1.1, 1.2"),
+        (("metadata.release", "1.2", "1.2"), "metadata.release '1.2' is both groups: name another"),
         (("metadata.prompt",), "by metadata.prompt there is none; others are by user, model"),
         (("user",), "two groups are compared, and by user there are 1"),
         (("session",), "groups of them"),

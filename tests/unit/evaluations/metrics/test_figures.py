@@ -270,6 +270,7 @@ def test_nothing_in_the_store(filled):
     ("given", "says"),
     [
         ({"metric": "cots"}, "there is no metric 'cots'; did you mean cost?"),
+        ({"metric": "content"}, "; if 'content' is an evaluation, write avg(content)"),
         ({"metric": 7}, "must be a Metric"),
         ({"metric": "cost", "by": "users"}, "by='users' is no group; did you mean user?"),
         ({"metric": "cost", "by": "metadata."}, "is no group"),
