@@ -135,6 +135,40 @@ def test_a_generator_that_consumes_another_keeps_its_own_session():
     assert not current()
 
 
+def test_a_generator_begun_inside_a_block_keeps_its_session_after_the_block():
+    def items():
+        with using_session("chat-42"):
+            for _ in range(3):
+                yield ids()
+
+    with using_session("other"):
+        generator = items()
+        next(generator)
+        with using_user("ada"):
+            assert ids() == ("other", "ada")
+    assert not current()
+    assert next(generator) == ("chat-42", None)
+    assert list(generator) == [("chat-42", None)]
+    assert otel.get_current() == {}
+
+
+def test_a_block_entered_in_a_body_may_be_left_by_a_plain_function():
+    def items():
+        block.__enter__()
+        yield ids()
+        yield ids()
+
+    def leave():
+        block.__exit__(None, None, None)
+
+    block = using_session("chat-42")
+    generator = items()
+    assert next(generator) == ("chat-42", None)
+    leave()
+    assert next(generator) == (None, None)
+    assert otel.get_current() == {}
+
+
 def test_the_consumer_of_an_async_generator_is_not_in_its_session():
     seen = []
 
@@ -220,6 +254,19 @@ def test_steps_in_contexts_of_their_own_are_warned_of_with_the_line(caplog):
     assert all(__file__ in it.getMessage() for it in warnings)
     assert all("@using_session" in it.getMessage() for it in warnings)
     assert "Failed to detach" not in caplog.text
+
+
+def test_a_block_in_a_decorated_body_is_exact_for_what_it_starts(caplog):
+    @using_session("chat-42")
+    def decorated():
+        with using_user("ada"):
+            yield contextvars.copy_context()
+
+    generator = decorated()
+    assert next(generator).run(ids) == ("chat-42", "ada")
+    assert not current()
+    generator.close()
+    assert caplog.records == []
 
 
 def test_a_thread_with_a_copy_of_the_context_is_warned_of(caplog):

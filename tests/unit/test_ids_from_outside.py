@@ -180,6 +180,17 @@ def test_each_span_with_an_unusable_one_counts(telemetry, enter, attribute, trac
     assert counters.counted()[DROPPED] == before + 50
 
 
+@pytest.mark.parametrize(("value", "dropped"), [("thread-1", 0), ("a\nb", 1)])
+def test_only_an_unusable_one_that_an_instrumentor_sets_is_counted(
+    telemetry, as_instrumentor, value, dropped
+):
+    before = counters.counted().get(DROPPED, 0)
+    with telemetry.instrumentor.start_as_current_span("span") as span:
+        as_instrumentor(span.set_attribute, "session.id", value)
+    assert telemetry.ids() == (None if dropped else value, None)
+    assert counters.counted().get(DROPPED, 0) == before + dropped
+
+
 @pytest.mark.parametrize("enter", [context_session, context_user])
 @pytest.mark.parametrize("value", ["", "  "])
 def test_blank_ones_are_dropped(telemetry, enter, value):

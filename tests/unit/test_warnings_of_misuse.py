@@ -120,3 +120,8 @@ from opentelemetry.sdk.trace import TracerProvider
 )
 def test_ids_that_something_uses_are_not_warned_of(python, before):
     assert python(f"{IMPORTS}\n{before}\n{TWICE}").stderr == ""
+
+
+def test_ids_are_warned_of_where_a_variable_names_a_tracer_provider_that_cannot_be_loaded(python):
+    program = python(f"import clew\n{TWICE}", OTEL_PYTHON_TRACER_PROVIDER="misspelt")
+    assert program.stderr.count("clew: ids are set, but nothing is traced yet") == 1
