@@ -169,6 +169,73 @@ def test_a_block_entered_in_a_body_may_be_left_by_a_plain_function():
     assert otel.get_current() == {}
 
 
+def test_a_block_entered_by_a_plain_function_may_be_left_in_a_body(caplog):
+    def enter():
+        block.__enter__()
+
+    def items():
+        yield ids()
+        block.__exit__(None, None, None)
+        yield ids()
+
+    block = using_session("chat-42")
+    enter()
+    assert list(items()) == [("chat-42", None), (None, None)]
+    assert otel.get_current() == {}
+    (warning,) = caplog.messages
+    assert f"{__file__}:{items.__code__.co_firstlineno + 2}" in warning
+
+
+def test_of_bodies_that_consume_each_other_the_innermost_counts():
+    def outer():
+        with using_session("outer", user_id="eve"):
+            yield ids()
+            for _ in middle_one:
+                yield
+
+    def middle():
+        with using_session("middle"):
+            yield
+            for _ in inner_one:
+                yield
+
+    def inner():
+        with using_user("ada"):
+            yield
+            seen.append(ids())
+            yield
+
+    seen = []
+    inner_one, middle_one, outer_one = inner(), middle(), outer()
+    for generator in (inner_one, middle_one, outer_one):
+        next(generator)
+    with using_session("theirs"):
+        next(outer_one)
+        assert ids() == ("theirs", None)
+    assert seen == [("middle", "ada")]
+    for generator in (inner_one, middle_one, outer_one):
+        generator.close()
+
+
+def test_a_callback_of_a_loop_that_is_in_no_task_may_have_generators():
+    def callback(found):
+        generator = body([])
+        next(generator)
+        seen.append(ids())
+        generator.close()
+        found.set_result(otel.get_current() == {})
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        found = loop.create_future()
+        loop.call_soon(callback, found)
+        return await asyncio.wait_for(found, 10)
+
+    seen = []
+    assert asyncio.run(main())
+    assert seen == [(None, None)]
+
+
 def test_the_consumer_of_an_async_generator_is_not_in_its_session():
     seen = []
 
@@ -236,10 +303,11 @@ def session_of_a_fixture():
 
 
 @pytest.mark.usefixtures("session_of_a_fixture")
-def test_a_block_in_a_fixture_applies_to_the_test():
+def test_a_block_in_a_fixture_applies_to_the_test(caplog):
     token = otel.attach(otel.get_current())
     assert ids() == ("chat-42", None)
     otel.detach(token)
+    assert caplog.records == []
 
 
 def test_steps_in_contexts_of_their_own_are_warned_of_with_the_line(caplog):

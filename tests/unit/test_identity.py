@@ -264,3 +264,8 @@ def test_an_identity_is_immutable_and_false_when_empty():
 def test_numbers_that_json_does_not_have_become_null():
     metadata = {"score": float("nan"), "all": [float("inf"), 0.5], "NaN": "Infinity"}
     assert json.loads(as_json(metadata)) == {"score": None, "all": [None, 0.5], "NaN": "Infinity"}
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_one_such_number_is_enough_and_the_text_beside_it_is_unchanged(number):
+    assert as_json({"é": float(number)}) == '{"é": null}'
