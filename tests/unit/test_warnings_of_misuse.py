@@ -61,9 +61,10 @@ def using_session_without_its_parentheses():
 
 
 @pytest.mark.parametrize(("given", "named"), [(("x",), {}), ((), {"question": "x"}), ((), {})])
-def test_the_error_of_a_bare_decorator_shows_the_right_way(given, named):
+def test_the_error_of_a_bare_decorator_shows_the_right_way(warnings, given, named):
     with pytest.raises(IdentityTypeError, match=r'@using_session\("chat-42"\)'):
         using_session_without_its_parentheses()(*given, **named)
+    assert warnings.messages == []  # The error says it all.
 
 
 @pytest.mark.parametrize("given", [(), (None,)])
