@@ -219,6 +219,12 @@ def test_a_bad_session_costs_neither_the_user_nor_the_tags(telemetry):
     assert telemetry.last() == {"user.id": "ada", "tag.tags": ("t",)}
 
 
+def test_another_attribute_that_is_no_text_lands_as_it_is(telemetry):
+    with by_context("llm.prompt_template.version", 3):
+        telemetry.probe()
+    assert telemetry.last() == {"llm.prompt_template.version": 3}
+
+
 def test_current_drops_what_a_span_would_drop():
     with context_session(b"raw"), context_user(42):
         assert current().session_id is None
