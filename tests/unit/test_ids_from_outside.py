@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import IntEnum
+from types import MappingProxyType
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openinference import instrumentation as upstream
 from opentelemetry import context as otel
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, set_span_in_context
 
 from clew import current, using_session
 from clew.context import ids
@@ -178,6 +180,18 @@ def test_each_span_with_an_unusable_one_counts(telemetry, enter, attribute, trac
             current()
     assert attribute not in telemetry.last()
     assert counters.counted()[DROPPED] == before + 50
+
+
+class StrangersSpan(NonRecordingSpan):
+    attributes = MappingProxyType({"user.id": "a\nb"})
+
+
+def test_one_in_the_context_and_one_of_the_parent_are_both_counted(telemetry):
+    before = counters.counted().get(DROPPED, 0)
+    with context_session("a\nb"):
+        parent = set_span_in_context(StrangersSpan(INVALID_SPAN_CONTEXT))
+        assert telemetry.probe(context=parent) == (None, None)
+    assert counters.counted()[DROPPED] == before + 2
 
 
 @pytest.mark.parametrize(("value", "dropped"), [("thread-1", 0), ("a\nb", 1)])
