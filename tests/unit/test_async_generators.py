@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import sys
 
 import pytest
 
@@ -247,3 +248,12 @@ def test_interleaved_async_generators_do_not_mix():
         return await asyncio.gather(*map(collect, "abc"))
 
     assert asyncio.run(main()) == [{"a"}, {"b"}, {"c"}]
+
+
+def test_the_loop_still_learns_of_the_generators_that_begin_later():
+    async def main():
+        before = sys.get_asyncgen_hooks()
+        async for _ in three():
+            assert sys.get_asyncgen_hooks() == before
+
+    asyncio.run(main())

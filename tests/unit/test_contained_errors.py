@@ -1,8 +1,11 @@
 """No exception of clew's own reaches the application; under clew's tests each is raised."""
 
 import pytest
+from opentelemetry.context import Context
 
 from clew import using_session
+from clew.context import misuse
+from clew.context.decorators import runner_for
 from clew.core import containment, counters
 from clew.spans import kept_span, processor, session_sampler, tracer_provider
 from tests.support.sampling import sample_sessions
@@ -68,6 +71,25 @@ def test_a_failure_is_raised_under_the_tests(telemetry, monkeypatch, where, modu
     monkeypatch.setattr(containment, "reraise", True)
     with pytest.raises(ZeroDivisionError):
         use(telemetry, where)
+
+
+def test_a_failure_in_warning_of_an_unused_block_is_contained_and_logged(monkeypatch, caplog):
+    monkeypatch.setattr(misuse, "warn_of_unused", failing)
+    using_session("chat-42")
+    (record,) = caplog.records
+    assert "warning about a block that was not entered" in record.getMessage()
+
+
+class Unreadable:
+    __func__ = property(failing)
+
+    def __call__(self):
+        return 42
+
+
+def test_a_function_of_which_the_kind_cannot_be_determined_is_called_all_the_same():
+    call = Unreadable()
+    assert runner_for(call)(call, Context()) == 42
 
 
 def odd_values():

@@ -5,7 +5,7 @@ import contextvars
 
 import pytest
 
-from clew import current, using_session, using_user
+from clew import carry, current, using_session, using_user
 
 session = using_session("chat-42")
 
@@ -142,3 +142,41 @@ def test_a_closed_coroutine_cleans_up_in_its_session():
 
     asyncio.run(main())
     assert seen == [("chat-42", None)]
+
+
+class BareSteps:
+    """An awaitable whose steps are an iterator's that takes no exceptions, as one made in C."""
+
+    def __init__(self):
+        self._left = 2
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self._left:
+            raise StopIteration(ids())
+        self._left -= 1
+
+
+class Items:
+    """An asynchronous iterator that returns such awaitables."""
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        return BareSteps()
+
+
+def test_the_steps_of_a_bare_iterator_are_all_taken_in_the_session():
+    async def main():
+        with session:
+            items = carry(Items())
+        assert not current()
+        return await anext(items)
+
+    assert asyncio.run(main()) == ("chat-42", None)

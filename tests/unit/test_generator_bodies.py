@@ -135,6 +135,107 @@ def test_a_generator_that_consumes_another_keeps_its_own_session():
     assert not current()
 
 
+def test_a_generator_begun_inside_a_block_keeps_its_session_after_the_block():
+    def items():
+        with using_session("chat-42"):
+            for _ in range(3):
+                yield ids()
+
+    with using_session("other"):
+        generator = items()
+        next(generator)
+        with using_user("ada"):
+            assert ids() == ("other", "ada")
+    assert not current()
+    assert next(generator) == ("chat-42", None)
+    assert list(generator) == [("chat-42", None)]
+    assert otel.get_current() == {}
+
+
+def test_a_block_entered_in_a_body_may_be_left_by_a_plain_function():
+    def items():
+        block.__enter__()
+        yield ids()
+        yield ids()
+
+    def leave():
+        block.__exit__(None, None, None)
+
+    block = using_session("chat-42")
+    generator = items()
+    assert next(generator) == ("chat-42", None)
+    leave()
+    assert next(generator) == (None, None)
+    assert otel.get_current() == {}
+
+
+def test_a_block_entered_by_a_plain_function_may_be_left_in_a_body(caplog):
+    def enter():
+        block.__enter__()
+
+    def items():
+        yield ids()
+        block.__exit__(None, None, None)
+        yield ids()
+
+    block = using_session("chat-42")
+    enter()
+    assert list(items()) == [("chat-42", None), (None, None)]
+    assert otel.get_current() == {}
+    (warning,) = caplog.messages
+    assert f"{__file__}:{items.__code__.co_firstlineno + 2}" in warning
+
+
+def test_of_bodies_that_consume_each_other_the_innermost_counts():
+    def outer():
+        with using_session("outer", user_id="eve"):
+            yield ids()
+            for _ in middle_one:
+                yield
+
+    def middle():
+        with using_session("middle"):
+            yield
+            for _ in inner_one:
+                yield
+
+    def inner():
+        with using_user("ada"):
+            yield
+            seen.append(ids())
+            yield
+
+    seen = []
+    inner_one, middle_one, outer_one = inner(), middle(), outer()
+    for generator in (inner_one, middle_one, outer_one):
+        next(generator)
+    with using_session("theirs"):
+        next(outer_one)
+        assert ids() == ("theirs", None)
+    assert seen == [("middle", "ada")]
+    for generator in (inner_one, middle_one, outer_one):
+        generator.close()
+
+
+def test_a_callback_of_a_loop_that_is_in_no_task_may_have_generators():
+    def callback(found):
+        generator = body([])
+        next(generator)
+        seen.append(ids())
+        generator.close()
+        found.set_result(otel.get_current() == {})
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        found = loop.create_future()
+        loop.call_soon(callback, found)
+        return await asyncio.wait_for(found, 10)
+
+    seen = []
+    assert asyncio.run(main())
+    assert seen == [(None, None)]
+
+
 def test_the_consumer_of_an_async_generator_is_not_in_its_session():
     seen = []
 
@@ -202,10 +303,11 @@ def session_of_a_fixture():
 
 
 @pytest.mark.usefixtures("session_of_a_fixture")
-def test_a_block_in_a_fixture_applies_to_the_test():
+def test_a_block_in_a_fixture_applies_to_the_test(caplog):
     token = otel.attach(otel.get_current())
     assert ids() == ("chat-42", None)
     otel.detach(token)
+    assert caplog.records == []
 
 
 def test_steps_in_contexts_of_their_own_are_warned_of_with_the_line(caplog):
@@ -220,6 +322,19 @@ def test_steps_in_contexts_of_their_own_are_warned_of_with_the_line(caplog):
     assert all(__file__ in it.getMessage() for it in warnings)
     assert all("@using_session" in it.getMessage() for it in warnings)
     assert "Failed to detach" not in caplog.text
+
+
+def test_a_block_in_a_decorated_body_is_exact_for_what_it_starts(caplog):
+    @using_session("chat-42")
+    def decorated():
+        with using_user("ada"):
+            yield contextvars.copy_context()
+
+    generator = decorated()
+    assert next(generator).run(ids) == ("chat-42", "ada")
+    assert not current()
+    generator.close()
+    assert caplog.records == []
 
 
 def test_a_thread_with_a_copy_of_the_context_is_warned_of(caplog):

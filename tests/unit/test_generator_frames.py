@@ -6,6 +6,7 @@ import contextvars
 import importlib
 import textwrap
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -230,6 +231,15 @@ def test_an_async_generator_driven_by_hand_applies_between_its_steps_and_is_warn
 def test_a_framework_that_iterates_is_not_in_the_session(framework, caplog):
     assert framework.each(resource(), session) == [None]
     assert asyncio.run(framework.each_async(async_resource(), session)) == [None]
+    assert warnings(caplog) == []
+
+
+def test_what_a_pool_does_after_a_generators_step_is_not_in_its_session(caplog):
+    generator = resource()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(next, generator).result()
+        assert pool.submit(session).result() is None
+        pool.submit(generator.close).result()
     assert warnings(caplog) == []
 
 

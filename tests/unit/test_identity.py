@@ -33,6 +33,15 @@ class Text(str):
     __slots__ = ()
 
 
+class Markup(Text):
+    """One whose methods return it again, as those of templates' do."""
+
+    __slots__ = ()
+
+    def strip(self, chars=None):
+        return type(self)(super().strip(chars))
+
+
 class Mixed(str, Enum):  # noqa: UP042 - the older way, whose str() is another
     CHAT = "chat-42"
 
@@ -206,7 +215,7 @@ def test_using_attributes_treats_empty_as_not_set(telemetry, nothing):
         assert telemetry.probe() == ("outer", "ada")
 
 
-@pytest.mark.parametrize("value", [Mixed.CHAT, Named.CHAT, Text("chat-42"), Text(" chat-42 ")])
+@pytest.mark.parametrize("value", [Mixed.CHAT, Named.CHAT, Text("chat-42"), Markup(" chat-42 ")])
 def test_subclasses_of_str_become_plain_strings(telemetry, value):
     with using_session(value, user_id=value):
         assert telemetry.probe() == ("chat-42", "chat-42")
@@ -255,3 +264,8 @@ def test_an_identity_is_immutable_and_false_when_empty():
 def test_numbers_that_json_does_not_have_become_null():
     metadata = {"score": float("nan"), "all": [float("inf"), 0.5], "NaN": "Infinity"}
     assert json.loads(as_json(metadata)) == {"score": None, "all": [None, 0.5], "NaN": "Infinity"}
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_one_such_number_is_enough_and_the_text_beside_it_is_unchanged(number):
+    assert as_json({"é": float(number)}) == '{"é": null}'

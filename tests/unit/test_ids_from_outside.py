@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import IntEnum
+from types import MappingProxyType
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openinference import instrumentation as upstream
 from opentelemetry import context as otel
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, set_span_in_context
 
 from clew import current, using_session
 from clew.context import ids
@@ -180,6 +182,29 @@ def test_each_span_with_an_unusable_one_counts(telemetry, enter, attribute, trac
     assert counters.counted()[DROPPED] == before + 50
 
 
+class StrangersSpan(NonRecordingSpan):
+    attributes = MappingProxyType({"user.id": "a\nb"})
+
+
+def test_one_in_the_context_and_one_of_the_parent_are_both_counted(telemetry):
+    before = counters.counted().get(DROPPED, 0)
+    with context_session("a\nb"):
+        parent = set_span_in_context(StrangersSpan(INVALID_SPAN_CONTEXT))
+        assert telemetry.probe(context=parent) == (None, None)
+    assert counters.counted()[DROPPED] == before + 2
+
+
+@pytest.mark.parametrize(("value", "dropped"), [("thread-1", 0), ("a\nb", 1)])
+def test_only_an_unusable_one_that_an_instrumentor_sets_is_counted(
+    telemetry, as_instrumentor, value, dropped
+):
+    before = counters.counted().get(DROPPED, 0)
+    with telemetry.instrumentor.start_as_current_span("span") as span:
+        as_instrumentor(span.set_attribute, "session.id", value)
+    assert telemetry.ids() == (None if dropped else value, None)
+    assert counters.counted().get(DROPPED, 0) == before + dropped
+
+
 @pytest.mark.parametrize("enter", [context_session, context_user])
 @pytest.mark.parametrize("value", ["", "  "])
 def test_blank_ones_are_dropped(telemetry, enter, value):
@@ -206,6 +231,12 @@ def test_a_bad_session_costs_neither_the_user_nor_the_tags(telemetry):
     with upstream.using_attributes(session_id=10**5000, user_id="ada", tags=["t"]):
         telemetry.probe()
     assert telemetry.last() == {"user.id": "ada", "tag.tags": ("t",)}
+
+
+def test_another_attribute_that_is_no_text_lands_as_it_is(telemetry):
+    with by_context("llm.prompt_template.version", 3):
+        telemetry.probe()
+    assert telemetry.last() == {"llm.prompt_template.version": 3}
 
 
 def test_current_drops_what_a_span_would_drop():

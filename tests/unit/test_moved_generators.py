@@ -15,6 +15,7 @@ from opentelemetry import trace
 
 from clew import carry, current, using_session, using_user
 from clew.context import generator_bodies
+from clew.context.request import remember_request_context
 
 
 @pytest.fixture(autouse=True)
@@ -231,6 +232,36 @@ def test_a_function_carried_out_of_the_body_stays_in_its_session():
     assert carried() == "alice"
     generator.close()
     assert carried() == "alice"
+
+
+def test_what_is_carried_out_of_the_body_takes_nothing_from_a_later_request(telemetry):
+    def body():
+        with using_session("alice"):
+            yield carry(lambda: telemetry.probe(kind=trace.SpanKind.SERVER))
+
+    generator = body()
+    carried = next(generator)
+    with using_session("theirs", user_id="bob"), remember_request_context():
+        assert carried() == ("alice", None)
+    generator.close()
+
+
+def test_a_generator_begun_outside_of_a_task_keeps_its_session_beside_the_tasks_own():
+    async def inside(generator):
+        own = items("bob")
+        assert next(own) == "bob"
+        assert next(generator) == "alice"
+        assert next(own) == "bob"
+        assert session() == "theirs"
+
+    async def main():
+        generator = items("alice")
+        next(generator)
+        with using_session("theirs"):
+            await asyncio.create_task(inside(generator))
+        assert list(generator) == ["alice"]
+
+    asyncio.run(main())
 
 
 def test_the_cost_of_each_open_generator_does_not_grow_with_their_number():

@@ -61,9 +61,10 @@ def using_session_without_its_parentheses():
 
 
 @pytest.mark.parametrize(("given", "named"), [(("x",), {}), ((), {"question": "x"}), ((), {})])
-def test_the_error_of_a_bare_decorator_shows_the_right_way(given, named):
+def test_the_error_of_a_bare_decorator_shows_the_right_way(warnings, given, named):
     with pytest.raises(IdentityTypeError, match=r'@using_session\("chat-42"\)'):
         using_session_without_its_parentheses()(*given, **named)
+    assert warnings.messages == []  # The error says it all.
 
 
 @pytest.mark.parametrize("given", [(), (None,)])
@@ -120,3 +121,8 @@ from opentelemetry.sdk.trace import TracerProvider
 )
 def test_ids_that_something_uses_are_not_warned_of(python, before):
     assert python(f"{IMPORTS}\n{before}\n{TWICE}").stderr == ""
+
+
+def test_ids_are_warned_of_where_a_variable_names_a_tracer_provider_that_cannot_be_loaded(python):
+    program = python(f"import clew\n{TWICE}", OTEL_PYTHON_TRACER_PROVIDER="misspelt")
+    assert program.stderr.count("clew: ids are set, but nothing is traced yet") == 1

@@ -9,7 +9,7 @@ The driver is created before the body. Where both end up in a cycle of garbage, 
 closes the driver first, which lets the body clean up inside its context.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, TypeVar
 
@@ -138,11 +138,15 @@ class _AwaitInContext(Awaitable[R]):
         self._stepped = stepped
 
     def __await__(self) -> Generator[Any, Any, R]:
-        steps = self._awaitable.__await__()
+        steps: Any = self._awaitable.__await__()
         if not hasattr(steps, "throw"):  # a bare iterator, as an awaitable may return
-            return (yield from steps)
+            steps = _as_generator(steps)
         result: R = yield from _drive([steps], self._stepped)
         return result
+
+
+def _as_generator(steps: Iterator[Any]) -> Generator[Any, Any, Any]:
+    return (yield from steps)
 
 
 def _drive(bodies: list[_Steps], stepped: SteppedContext) -> Generator[Any, Any, Any]:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from clew.store.formats.cells import MAX_DEPTH, value_of
+from clew.store.formats.cells import MAX_DEPTH, nanoseconds, value_of
 from clew.store.otlp import MalformedError
 
 
@@ -23,3 +23,16 @@ def test_values_are_as_deep_as_they_may_be_and_no_deeper():
     assert value_of(nested)
     with pytest.raises(MalformedError):
         value_of([nested])
+
+
+@pytest.mark.parametrize("factor", [10**-9, 10**-6, 10**-3, 1])
+def test_the_size_of_a_number_tells_the_unit_of_the_time(factor):
+    at = 1_716_990_379_500_000_000
+    assert nanoseconds(at * factor, "start_time") == pytest.approx(at, abs=1000)
+    assert nanoseconds(round(at * factor), "start_time") == pytest.approx(at, abs=10**9)
+
+
+@pytest.mark.parametrize("value", [None, True, "noon", float("nan"), float("inf")])
+def test_what_is_no_time_is_named(value):
+    with pytest.raises(MalformedError, match="start_time is no time"):
+        nanoseconds(value, "start_time")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 from threading import Event, Thread
 
 import pytest
@@ -10,6 +11,7 @@ from clew.sessions.store import SessionStore
 from clew.store import fork_guard
 from clew.store.database import StoreError, connect
 from clew.store.fork_guard import no_fork
+from clew.store.fork_safe import ForkSafeRows
 
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
 INTERRUPTS = 40
@@ -84,6 +86,34 @@ def test_a_hook_of_a_fork_may_fork_itself(store):
     assert nested == [None, 7]
     assert in_another_thread(lambda: list(store.sql("SELECT 1 AS one"))) == [{"one": 1}]
     assert in_another_thread(forked) == 7
+
+
+def test_where_a_fork_did_not_wait_a_child_is_told_that_the_rows_are_its_parents(store):
+    with no_fork():
+        connection = connect(store.path)
+        rows = ForkSafeRows(connection, connection.execute(f"{NUMBERS} LIMIT 1000"))
+    assert next(rows) == (1,)
+    rows.after_fork()
+    with pytest.raises(sqlite3.ProgrammingError, match="read by the process that forked"):
+        list(rows)
+    connection.close()
+
+
+def test_who_comes_while_a_fork_is_being_made_waits_for_it():
+    entered = Event()
+
+    def use():
+        with no_fork():
+            entered.set()
+
+    thread = Thread(target=use)
+    fork_guard._before_fork()
+    thread.start()
+    came_in = entered.wait(0.2)
+    fork_guard._after_fork_in_parent()
+    assert not came_in
+    assert entered.wait(20)
+    thread.join(20)
 
 
 def test_a_fork_whose_wait_is_interrupted_keeps_nobody_out(monkeypatch):

@@ -366,6 +366,13 @@ def test_what_langfuses_api_calls_the_same_fields_is_read(file):
     assert record.attributes["llm.token_count.prompt"] == 10
 
 
+def test_plain_texts_of_a_generation_are_the_users_and_the_assistants(file):
+    row = OBSERVATION | {"input": "Hi", "output": "Hello"}
+    (record,), _ = read(file(json.dumps(row).encode()))
+    said = [record.attributes[f"llm.{it}_messages.0.message.role"] for it in ("input", "output")]
+    assert said == ["user", "assistant"]
+
+
 def test_ids_that_older_sdks_of_langfuse_made_lead_to_the_same_spans(file):
     trace = "0b0cd75d-dc42-695b-9b0c-d75ddc42695b"
     rows = [

@@ -103,6 +103,18 @@ def test_a_failure_is_found_down_to_the_span_of_a_sub_agent() -> None:
     assert found.worst_failure.score == pytest.approx(weights().failure["tool_error"])
 
 
+def test_the_cause_of_a_failure_is_not_what_asked_for_an_earlier_tool() -> None:
+    calls = (
+        call("model", b"first", end=1),
+        call("tool", b"works", "search", start=1, end=2),
+        call("model", b"second", start=2, end=3),
+        call("tool", b"fails", "fetch", start=3, end=4, error="Down"),
+    )
+    found = scores([turn("Search it", "Found nothing.", calls=calls, errors=1, error="Down")])
+    assert found.worst_failure is not None
+    assert (found.worst_failure.span_id, found.worst_failure.cause_id) == (b"fails", b"second")
+
+
 def test_the_worst_turn_may_be_a_later_one() -> None:
     found = scores(
         conversation(

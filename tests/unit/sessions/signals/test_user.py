@@ -239,6 +239,8 @@ def test_repetition_is_looked_for_in_the_last_five_turns() -> None:
         ("THIS DOES NOT WORK", 1),
         ("SEND THAT REFUND!", 1),
         ("COMPLETELY USELESS", 1),
+        ("NOT AGAIN", 1),
+        ("NOT THAT", 0),
         ("JOHN SMITH", 0),
         ("JOHN SMITH, 12 MAIN STREET, LONDON", 0),
         ("WVWZZZ1JZXW000001", 0),
