@@ -20,7 +20,7 @@ import pytest
         ),
         (
             "trace.get_tracer('x').start_span('own').end()",
-            "nothing was recorded in session 'mine' of this test, where 1 span ended, such as 'own', b",
+            "nothing was recorded in session 'mine' of this test, where 1 span ended, such as 'own",
         ),
         (
             "clew.uninstrument_all()",
