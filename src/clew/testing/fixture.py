@@ -55,6 +55,7 @@ class SessionFixture:
         Without an id it is named after the test. The block need not be entered: the session may
         be one that the application opens itself, under this id.
         """
+        __tracebackhide__ = True  # What is wrong is in the line of the test.
         if session_id is None:
             known = {it.id for it in self.sessions}
             test = _short(self._test)
@@ -82,6 +83,11 @@ class SessionFixture:
         if self._store is None:
             self._store = SessionStore(self.path)
         return self._store
+
+    @property
+    def late(self) -> int:
+        """How many spans have ended during this test that belong to earlier ones."""
+        return self._recorded.late
 
     def block(self, session_id: str, user_id: str | None) -> ConversationBlock:
         """Return a block for a conversation of this test."""
@@ -156,6 +162,7 @@ class SessionUnderTest(_Figures):
 
         def __getattr__(self, name: str) -> Any:
             """Return an attribute of the session."""
+            __tracebackhide__ = True
             if name.startswith("_") or name not in Session.__dataclass_fields__:
                 near = get_close_matches(name, Session.__dataclass_fields__, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -163,16 +170,29 @@ class SessionUnderTest(_Figures):
                 raise AttributeError(message)
             return getattr(self.read(), name)
 
+        def __setattr__(self, name: str, value: object) -> None:
+            """Refuse what would hide an attribute of the session."""
+            __tracebackhide__ = True
+            if name in Session.__dataclass_fields__:
+                message = f"{name!r} of a session cannot be set: it is read from what was recorded"
+                raise AttributeError(message)
+            super().__setattr__(name, value)
+
+        def __dir__(self) -> list[str]:
+            """Return the session's attributes, too."""
+            return sorted({*super().__dir__(), *Session.__dataclass_fields__})
+
     def read(self) -> Session:
         """Return the session as it is now; raise `NothingRecordedError` if nothing is recorded."""
+        __tracebackhide__ = True
         store = self._fixture.store
         try:
             return store.get(self._id)
         except SessionNotFoundError:
-            raise NothingRecordedError(_why_nothing(store, self._id)) from None
+            raise NothingRecordedError(_why_nothing(store, self._id, self._fixture.late)) from None
 
 
-def _why_nothing(store: SessionStore, session_id: str) -> str:
+def _why_nothing(store: SessionStore, session_id: str, late: int) -> str:
     """Say what was recorded instead, and what to look at."""
     begin = f"nothing was recorded in session {session_id!r} of this test"
     others = [it["session_id"] for it in store.sql("SELECT session_id FROM sessions")]
@@ -183,12 +203,8 @@ def _why_nothing(store: SessionStore, session_id: str) -> str:
             f"{begin}, but in {named}{more}: the application opens sessions of its own. "
             f"Read them: clew_session({others[0]!r})"
         )
-    (counted,) = store.sql("SELECT count(*) AS number FROM spans")
-    if number := counted["number"]:
-        return (
-            f"{begin}, and {number_of(number, 'span')} without any session: make the calls inside "
-            "the block, in a thread or task that is started there"
-        )
+    if unlike := _of_no_use(store, session_id, late):
+        return f"{begin}{unlike}"
     if running_provider() is None:
         return f"{begin}: uninstrument_all() was called before"
     report = instrument_all()  # It is running, so this only returns its report.
@@ -196,6 +212,28 @@ def _why_nothing(store: SessionStore, session_id: str) -> str:
     if not active:
         return f"{begin}: no framework that clew knows was imported\n{report}"
     return (
-        f"{begin}: no span has ended. Was a model called inside the block, in this process "
-        f"(traced are {', '.join(active)}), and are spans sampled?"
+        f"{begin}: no span of a framework has ended. Was a model called inside the block, in this "
+        f"process (traced are {', '.join(active)}), and are spans sampled?"
     )
+
+
+def _of_no_use(store: SessionStore, session_id: str, late: int) -> str:
+    """Say which spans there are that make no session of this id; nothing if there are none."""
+    query = "SELECT name, session_id FROM spans WHERE session_id = ? OR session_id IS NULL"
+    spans = list(store.sql(query, (session_id,)))
+    said = ""
+    if inside := [it["name"] for it in spans if it["session_id"]]:
+        of_it = f"{number_of(len(inside), 'span')} ended, such as {inside[0]!r}"
+        said += f", where {of_it}, but none of a framework: call a model inside the block"
+    if outside := len(spans) - len(inside):
+        said += (
+            f", and {number_of(outside, 'span')} without any session: make the calls inside the "
+            "block, in a thread or task that is started there"
+        )
+    if late:
+        said += (
+            f", and {number_of(late, 'span')} came from a thread or task that was started in the "
+            "block of an earlier test: open the session where the work is done, with "
+            f"using_session({session_id!r})"
+        )
+    return said

@@ -41,8 +41,15 @@ class Recorded:
 
     def add(self, span: ReadableSpan) -> None:
         """Keep a span that has ended, unless the test is over."""
-        if not self._is_closed:
+        if self._is_closed:
+            self._recording.late += 1
+        else:
             self._waiting.append(span)
+
+    @property
+    def late(self) -> int:
+        """How many spans have ended during this test that belong to earlier ones."""
+        return self._recording.late
 
     def attach(self) -> None:
         """Record the spans of tracer providers that the application has set since, too."""
@@ -50,6 +57,8 @@ class Recorded:
 
     def write(self) -> int:
         """Write what has come since the last time; return how many spans that were."""
+        if self._is_closed:  # The test's folder may be gone, and must not be made again.
+            return 0
         # A thread may add one meanwhile: what is taken is exactly what was there.
         taken = self._waiting[:]
         del self._waiting[: len(taken)]
@@ -135,6 +144,8 @@ class Recording:
     """Switches clew on for a run of tests, and off after it, unless the application had done it."""
 
     def __init__(self) -> None:
+        self.late = 0
+        """How many spans of tests that are over have ended since the last one began."""
         self._processor = _Processor()
         self._providers: list[Any] = []
         self._is_started_here = False
@@ -173,6 +184,7 @@ class Recording:
         if running_provider() is None:  # A test has switched clew off.
             self.start()
         recorded = Recorded(path, self)
+        self.late = 0
         self.attach()
         self._processor.recorded = recorded
         try:

@@ -66,21 +66,91 @@ def test_sessions_that_the_application_opened_are_printed_and_few_of_many(run_py
     assert "3 sessions more: clew sessions --store " in done.output
 
 
-def test_a_long_conversation_is_cut_and_says_so(run_pytest):
+def test_a_long_conversation_is_cut_in_its_middle_and_says_so(run_pytest):
     done = run_pytest(
         """
         import shop
 
         def test_long(clew_session):
-            with clew_session("long"):
+            with clew_session("long") as session:
                 for number in range(70):
                     shop.ask(f"Question {number}")
-            assert False
+                shop.ask("No, that is wrong. I said before noon!")
+            assert session.first_bad_turn is None
         """
     )
-    assert "  user       Question 30\n" in done.output
-    assert "  user       Question 69\n" not in done.output
-    assert "lines more." in done.output
+    shown = done.output[done.output.index(" clew: session long ") :]
+    assert "Session long\n" in shown
+    assert "  user       Question 10\n" in shown
+    assert "  user       Question 35\n" not in shown
+    assert "  user       No, that is wrong. I said before noon!\n" in shown
+    assert "\nBreaks in turn 71 · " in shown
+    assert re.search(r"^… \d+ lines left out\.$", shown, re.MULTILINE)
+    lines = shown[: shown.index("Kept in ")].splitlines()[1:]
+    assert len(lines) == 200 + 4, shown  # What is kept, what says so, and an empty line.
+
+
+def test_the_conversation_is_printed_where_a_fixture_fails(run_pytest, tmp_path):
+    done = run_pytest(
+        """
+        import pytest, shop
+
+        kept = []
+
+        @pytest.fixture
+        def judged(clew_session):
+            with clew_session("judged") as session:
+                yield session
+            assert session.model_calls > 100, "too few after it"
+
+        @pytest.fixture
+        def prepared(clew_session):
+            with clew_session("prepared") as session:
+                shop.ask("Is this prepared?")
+            assert session.model_calls > 100, "too few before it"
+
+        def test_teardown(judged, clew_session):
+            shop.ask("Where is my order?")
+            kept.append(clew_session)
+
+        def test_setup(prepared):
+            pass
+
+        def test_the_stores_are_closed():
+            assert [it._store for it in kept] == [None]
+        """
+    )
+    assert done.counts() == {"passed": 2, "errors": 2}, done.output
+    assert "AssertionError: too few after it" in done.output
+    shown = done.output[done.output.index(" clew: session judged ") :]
+    assert "  user       Where is my order?\n" in shown
+    assert f"Kept in {tmp_path / 'kept' / 'test_teardown0'}" in shown
+    assert "AssertionError: too few before it" in done.output
+    shown = done.output[done.output.index(" clew: session prepared ") :]
+    assert "  user       Is this prepared?\n" in shown
+
+
+def test_a_store_that_went_with_its_folder_is_not_made_again(run_pytest, tmp_path):
+    done = run_pytest(
+        """
+        import pytest, shop
+
+        @pytest.fixture
+        def judged(clew_session):
+            with clew_session("judged"):
+                yield
+            assert False, "of its own"
+
+        def test_it(judged):
+            shop.ask("Where is my order?")
+        """,
+        "-o",
+        "tmp_path_retention_policy=failed",
+    )
+    assert done.counts() == {"passed": 1, "error": 1}, done.output
+    assert "AssertionError: of its own" in done.output
+    assert "The conversation cannot be shown: " in done.output
+    assert not (tmp_path / "kept" / "test_it0" / ".clew").exists()
 
 
 def test_where_nothing_was_recorded_that_is_said(run_pytest):
