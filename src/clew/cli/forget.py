@@ -56,7 +56,7 @@ def command(
             amount = _amount(opened, session, users)
         except SessionNotFoundError:
             if isinstance(opened, SessionStore):  # An earlier deletion may not have been finished.
-                opened.forget(session=session, user=user)
+                opened.finish_forgetting()
             raise
         what = f"session {session!r}" if session is not None else f"user {users[0]!r}"
         question = f"Delete {what}: {amount}?"

@@ -48,7 +48,7 @@ def forget_session(connection: sqlite3.Connection, session_id: str) -> Deleted:
     """
     deleted = _forget(connection, "session_id", session_id)
     # Also where nothing was found: what deleted it may have been interrupted.
-    return _erased(connection, deleted)
+    return erased(connection, deleted)
 
 
 def forget_user(connection: sqlite3.Connection, user_id: str) -> Deleted:
@@ -57,7 +57,7 @@ def forget_user(connection: sqlite3.Connection, user_id: str) -> Deleted:
     Evaluations of the user's turns are deleted with them, and those that were made by the user.
     """
     deleted = _forget(connection, "user_id", user_id) + _forget_turns(connection, user_id)
-    return _erased(connection, deleted)
+    return erased(connection, deleted)
 
 
 def _forget(connection: sqlite3.Connection, column: str, value: str) -> Deleted:
@@ -141,7 +141,7 @@ def _without_column(
                 yield (number,)
 
 
-def _erased(connection: sqlite3.Connection, deleted: Deleted) -> Deleted:
+def erased(connection: sqlite3.Connection, deleted: Deleted) -> Deleted:
     """Return *deleted*, nothing of which is left in the files: not in the index, nor in the log."""
     compact_index(connection)
     if not shrink(connection):

@@ -241,6 +241,14 @@ class SessionStore:
         except sqlite3.Error as error:
             raise explained(self.path, error) from error
 
+    @no_fork()
+    def finish_forgetting(self) -> None:
+        """Take out of the files what an interrupted `forget` left there. It deletes nothing."""
+        try:
+            deletion.erased(self._connection, deletion.Deleted(0, 0))
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
+
     def text_lookup(self, text: str) -> tuple[str, tuple[str, ...]]:
         """Return a query for the sessions in which all words of *text* were said in a turn."""
         words = re.findall(r"\w+", text)

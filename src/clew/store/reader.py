@@ -79,15 +79,14 @@ def _read(
 def _record(row: Mapping[str, Any]) -> SpanRecord:
     details = json.loads(unpack(row["details"])) if row["details"] else {}
     dropped = details.get("dropped", (0, 0, 0))
-    start, end = details.get("times", (row["start_ns"], row["end_ns"]))
     rest = untagged(json.loads(unpack(row["attributes"])))
     return SpanRecord(
         trace_id=row["trace_id"],
         span_id=row["span_id"],
         parent_id=row["parent_id"],
         name=details.get("name", row["name"]),
-        start=start,
-        end=end,
+        start=row["start_ns"],
+        end=row["end_ns"],
         attributes=joined(row, rest),
         kind=row["kind"],
         status=row["status"],

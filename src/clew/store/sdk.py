@@ -16,8 +16,8 @@ D = TypeVar("D")
 # Bit 8 says that it is known whether the parent is remote, bit 9 that it is.
 _LOCAL_PARENT, _REMOTE_PARENT = 0x100, 0x300
 _MOST_KNOWN = 256
-_MIN_TIME, _MAX_TIME = -(2**63), 2**64 - 1
-"""The earliest time that SQLite has, and the latest that OTLP has, in nanoseconds."""
+_MIN_TIME, _MAX_TIME = -(2**63), 2**63 - 1
+"""The earliest and the latest time that the store and all formats have, in nanoseconds."""
 _PLAIN = frozenset({str, bool, int, float, bytes, tuple, dict, type(None)})
 """The types that values are stored as; a pseudonym, say, is of a type made from one of them."""
 

@@ -98,6 +98,7 @@ def _values(record: SpanRecord) -> tuple[Any, ...]:
     details = _details(record)
     if details is not None:  # What a column cannot take is there.
         name, message = _storable(name), _storable(message)
+    if not _are_storable(start, end):
         start, end = _storable_time(start), _storable_time(end)
     return (
         record.trace_id,
@@ -147,7 +148,6 @@ def _details(record: SpanRecord) -> str | None:
     if (
         not (record.events or record.links or record.trace_state)
         and not (record.dropped_attributes or record.dropped_events or record.dropped_links)
-        and _are_storable(record.start, record.end)
         and is_utf8(record.name)
         and is_utf8(record.status_message)
     ):
@@ -175,7 +175,6 @@ def _details(record: SpanRecord) -> str | None:
         # What a column cannot take.
         name=None if is_utf8(record.name) else record.name,
         status_message=None if is_utf8(record.status_message) else record.status_message,
-        times=None if _are_storable(record.start, record.end) else [record.start, record.end],
     )
     return to_json(details) if details else None
 

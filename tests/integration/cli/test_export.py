@@ -366,3 +366,10 @@ def test_without_pyarrow_it_says_what_to_install(clew, filled, tmp_path):
     done = clew("export", "--to", "parquet", "x.parquet", status=1, PYTHONPATH=str(absent.parent))
     assert "python -m pip install pyarrow" in done.stderr
     assert not (tmp_path / "x.parquet").exists()
+
+
+def test_a_span_of_the_latest_time_is_exported(clew, write):
+    spans = [replace(it, start=2**63 - 1, end=2**63 - 1) for it in turn()]
+    write(spans, turn("other"))
+    done = clew("export", "--to", "jsonl", "-", "--session", "chat-42")
+    assert done.stdout.count('"spanId"') == len(spans)

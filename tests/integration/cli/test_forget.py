@@ -4,8 +4,10 @@ import hmac
 import json
 
 import pytest
+from click.testing import CliRunner
 
 from clew import evaluations
+from clew.cli import main
 from clew.context.pseudonyms import Pseudonym
 from clew.evaluations import Evaluation
 from clew.sessions.store import SessionStore
@@ -125,3 +127,22 @@ def test_sessions_are_found_by_what_was_said_about_them(clew, path, filled):
         evaluations.add(store, Evaluation("thumbs", session_id="chat-43", **given))
     assert "chat-43" in clew("sessions", "--rated", "bad").stdout
     assert "chat-42" not in clew("sessions", "--rated", "bad").stdout
+
+
+@pytest.mark.parametrize(("option", "given"), [("--session", "chat-42"), ("--user", "ada")])
+def test_what_comes_after_the_count_is_not_deleted(path, write, monkeypatch, option, given):
+    write(turn("other", "bob"))
+
+    def not_found(store, _):
+        write(turn("chat-42", "ada"))  # An application's batch arrives now.
+        evaluations.add(store, Evaluation("thumbs", label="good", session_id="chat-42"))
+        return "not found"
+
+    monkeypatch.setattr("clew.cli.forget.unknown", not_found)
+    monkeypatch.setattr("clew.cli.forget.unknown_user", not_found)
+    done = CliRunner().invoke(main, ["forget", "--store", str(path), option, given])
+    assert done.exit_code == 1
+    assert "not found" in done.output
+    with SessionStore(path) as store:
+        assert {it.id for it in store.list()} == {"chat-42", "other"}
+        assert len(evaluations.history(store)) == 1

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 pytest.importorskip("chdb", reason="chdb is not installed")
 
+from clew import sessions
 from clew.cli.export import command
 from clew.sessions.engines.clickhouse_engine import open_engine
 from clew.sessions.engines.engine import Window
@@ -18,6 +19,7 @@ from clew.store.writer import Writer
 from tests.release.engines.clickhouse_support import WAYS, fill_at, place, skip
 from tests.support.collector_tables import FORMS
 from tests.support.conversations import Conversations
+from tests.support.far_times import far_spans
 from tests.support.traces import by_trace
 
 pytestmark = skip
@@ -128,3 +130,24 @@ def test_what_cannot_be_exported_to(store):
         result = CliRunner().invoke(command, [*arguments, "--store", str(path)])
         assert result.exit_code == 2
         assert said in result.output
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_spans_of_the_first_and_the_last_times_are_exported(way, tmp_path, monkeypatch):
+    path, spans = tmp_path / "spans.db", far_spans()
+    monkeypatch.setenv("CLEW_STORE", str(path))  # Beside it, the copy is made.
+    with closing(connect(path, create=True)) as connection:
+        Writer(connection).add(spans)
+    with place(way, tmp_path / "clickhouse") as url:
+        result = export(path, url)
+        assert (result["exported"], result["error"]) == (len(spans), "")
+        _, found = in_clickhouse(url)
+        # Of the times before 1678, chdb rounds the first one.
+        first = -(2**63) if way == "http" else -9_223_372_036 * 10**9
+        assert {(it.span_id, it.trace_id, it.start) for it in found} == {
+            (it.span_id, it.trace_id, max(first, it.start)) for it in spans
+        }
+        with sessions.open(path) as store, sessions.open(url) as there:
+            assert {it.id for it in there.list()} == {it.id for it in store.list()}
+        done = CliRunner().invoke(command, ["--store", url, "--to", "jsonl", "-"])
+        assert done.stdout.count('"spanId"') == len(spans)

@@ -19,6 +19,7 @@ from clew.store.database import connect
 from clew.store.reader import spans_after
 from clew.store.writer import Writer
 from tests.support.conversation_spans import SECOND, START, turn
+from tests.support.far_times import far_spans
 from tests.support.generated_stores import generated_store
 
 if os.environ.get("ENGINE") != "duckdb":
@@ -312,3 +313,16 @@ def test_what_s3_needs_is_said_and_not_fetched():
         EngineError, match="needs DuckDB's extension httpfs, which could not be loaded"
     ):
         open_engine("parquet:s3://bucket/spans")
+
+
+def test_spans_of_the_first_and_the_last_times_are_read(path, tmp_path):
+    add(path, far_spans())
+    url = export(tmp_path / "lake")
+    with sessions.open(path) as store, sessions.open(url) as lake:
+        assert spans(lake, "<>") == spans(store, "<>")
+        assert {it.id for it in lake.list()} == {it.id for it in store.list()}
+    done = CliRunner().invoke(main, ["export", "--store", url, "--to", "jsonl", "-"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count('"spanId"') == len(far_spans())
+    with sessions.open(f"{url}?since=2260-01-01") as lake:
+        assert len(spans(lake, "<>")) == 9

@@ -133,7 +133,7 @@ def test_what_an_interrupted_deletion_left_in_the_index_goes_with_the_next(tmp_p
     connection.close()
     with SessionStore(path) as store:
         with monkeypatch.context() as patched:
-            patched.setattr(deletion, "_erased", Mock(side_effect=KeyboardInterrupt))
+            patched.setattr(deletion, "erased", Mock(side_effect=KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 store.forget(user="ada")
         assert store.forget(user="ada") == (0, 0)

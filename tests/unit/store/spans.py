@@ -37,6 +37,7 @@ keys = st.one_of(
 )
 attributes = st.dictionaries(keys, values, max_size=6)
 times = st.integers(0, 2**64 - 1)
+stored_times = st.integers(0, 2**63 - 1)
 counts = st.integers(0, 2**32 - 1)
 trace_ids = st.binary(min_size=16, max_size=16).filter(any)
 span_ids = st.binary(min_size=8, max_size=8).filter(any)
@@ -46,8 +47,8 @@ records = st.builds(
     span_id=span_ids,
     parent_id=st.none() | span_ids,
     name=texts,
-    start=times,
-    end=times,
+    start=stored_times,
+    end=stored_times,
     attributes=attributes,
     kind=st.integers(0, 5),
     status=st.integers(0, 2),

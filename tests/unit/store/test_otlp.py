@@ -331,6 +331,11 @@ WRONG = {
     "deep": valued(DEEP),
     "deeper than Python goes": "[" * 100_000,
     "an endless number": "1" * 5000,
+    "an endless number as text": valued({"intValue": "1" * 5000}),
+    "an integer with a line": valued({"intValue": "1_000"}),
+    "an integer of other digits": valued({"intValue": "\u0661\u0662"}),
+    "a double with a line": valued({"doubleValue": "1_0"}),
+    "a double of Python's": valued({"doubleValue": "inf"}),
 }
 
 
@@ -343,8 +348,17 @@ def test_what_is_no_otlp_json_is_refused(body):
 def test_a_refusal_says_what_is_wrong_without_showing_texts():
     with pytest.raises(MalformedError, match=r"intValue is a str instead of an integer$"):
         from_json(valued({"intValue": "secret"}))
+    with pytest.raises(MalformedError, match="startTimeUnixNano is out of range: give an integer"):
+        from_json(at("startTimeUnixNano", "-5"))
+    with pytest.raises(MalformedError, match="intValue is out of range: give an integer from -9"):
+        from_json(valued({"intValue": str(2**64)}))
     with pytest.raises(MalformedError, match="stringValue is 1 instead of a text"):
         from_json(valued({"stringValue": 1}))
+
+
+@pytest.mark.parametrize("text", ["-0", "1", "1.5", "-1e-7", "2E+3", "1e400", "-Infinity"])
+def test_a_double_may_be_a_text(text):
+    assert float(text) in from_json(valued({"doubleValue": text}))[0].attributes.values()
 
 
 @pytest.mark.parametrize("body", [b"\x0a\x0f", b"{}", b"\xff" * 40, to_json([record()])])

@@ -60,3 +60,12 @@ def test_a_span_is_stored_once(store):
     assert writer.add([record, record]) == 1
     assert writer.add([replace(record, name="again")]) == 0
     assert [span.name for span in spans_of_trace(store, b"t" * 16)] == ["first"]
+
+
+def test_a_time_beyond_64_bits_is_the_latest_one(store):
+    record = SpanRecord(b"t" * 16, b"s" * 8, None, "a span", 2**63, 2**63 + 5, {})
+    Writer(store).add([record])
+    # As earlier versions wrote it.
+    store.execute("UPDATE span SET details = ?", ('{"times": [9223372036854775808, 1]}',))
+    (read,) = spans_of_trace(store, b"t" * 16)
+    assert read == replace(record, start=2**63 - 1, end=2**63 - 1)

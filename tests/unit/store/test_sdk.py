@@ -172,7 +172,9 @@ def test_what_an_application_gives_by_mistake_breaks_no_export(write):
         ({"end_time": "now"}, 5, 5),
         ({"end_time": 2**70}, 5, 5),
         ({"start_time": "then", "end_time": "now"}, 0, 0),
-        ({"end_time": 2**64 - 1}, 5, 2**64 - 1),
+        ({"end_time": 2**63 - 1}, 5, 2**63 - 1),
+        ({"end_time": 2**63}, 5, 5),
+        ({"start_time": 2**63, "end_time": 2**63 + 5}, 0, 0),
         ({"start_time": None, "end_time": None}, 0, 0),
     ],
 )

@@ -37,10 +37,10 @@ def spans_in(connection: sqlite3.Connection, window: Window) -> "array[int]":
     """Return the ids of the spans that began in the *window*, whose sessions become the wanted."""
     query = """
         SELECT DISTINCT session_id FROM span
-        WHERE session_id IS NOT NULL AND start_ns >= ? AND start_ns < ?
+        WHERE session_id IS NOT NULL AND start_ns BETWEEN ? AND ?
     """
     _want(connection, connection.execute(query, _bounds(window)))
-    query = "SELECT id FROM span WHERE start_ns >= ? AND start_ns < ? ORDER BY id"
+    query = "SELECT id FROM span WHERE start_ns BETWEEN ? AND ? ORDER BY id"
     return array("q", (number for (number,) in connection.execute(query, _bounds(window))))
 
 
@@ -58,15 +58,16 @@ def spans_of(
             SELECT span.trace_id FROM wanted JOIN span ON span.session_id = wanted.session_id
         )
         AND (session_id IS NULL OR session_id IN (SELECT session_id FROM wanted))
-        AND start_ns >= ? AND start_ns < ?
+        AND start_ns BETWEEN ? AND ?
         ORDER BY span.id
     """
     return array("q", (number for (number,) in connection.execute(query, _bounds(window))))
 
 
 def _bounds(window: Window) -> tuple[int, int]:
+    """Return the earliest and the latest time, both of which are within."""
     since, until = window.since_ns, window.until_ns
-    return (_FIRST if since is None else since), (_LAST if until is None else until)
+    return (_FIRST if since is None else since), (_LAST if until is None else until - 1)
 
 
 def _want(connection: sqlite3.Connection, sessions: Iterable[tuple[str]]) -> None:

@@ -11,6 +11,7 @@ from clew.sessions.engines.asking import rows
 from clew.sessions.engines.engine import Engine, Window
 from clew.sessions.engines.errors import EngineError
 from clew.sessions.engines.summary import RULES
+from clew.store.otlp.limits import INT64
 
 DAY = 86_400 * 10**9
 CHECKSUM = "sum(start_ns % 1000003 + end_ns % 1000033)"
@@ -115,9 +116,11 @@ def _overlaps(day: int, window: Window) -> bool:
 
 def within(window: Window, day: int) -> Window:
     """Return the part of *window* on a day. What is before 1970 counts to the first one."""
+    end = (day + 1) * DAY
     starts = [it for it in (window.since_ns, day * DAY if day > 0 else None) if it is not None]
-    ends = [it for it in (window.until_ns, (day + 1) * DAY) if it is not None]
-    return Window(max(starts, default=None), min(ends))
+    # The last day that times reach ends after the latest time, which is no limit for an engine.
+    ends = [it for it in (window.until_ns, end if end in INT64 else None) if it is not None]
+    return Window(max(starts, default=None), min(ends, default=None))
 
 
 def condition_of(window: Window) -> tuple[str, list[int]]:

@@ -32,6 +32,8 @@ _REASONS = {
 }
 """What chdb means, by what it says."""
 _BILLION = 10**9
+_EARLIEST = -(2**63 // _BILLION) * _BILLION
+"""The first time that it reads as text: 0.9 seconds after the first that it has."""
 
 
 class ChdbConnection:
@@ -182,5 +184,5 @@ def _moment(value: int | Sequence[int]) -> str | list[str]:
     """Return a time, or several, with all of its nanoseconds as ClickHouse reads it."""
     if not isinstance(value, int):
         return [text for it in value if isinstance(text := _moment(it), str)]
-    seconds, rest = divmod(value, _BILLION)
+    seconds, rest = divmod(max(value, _EARLIEST), _BILLION)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09}"

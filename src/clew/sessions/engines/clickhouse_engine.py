@@ -27,6 +27,7 @@ from clew.sessions.engines.collector_table import (
 from clew.sessions.engines.engine import Answer, Window
 from clew.sessions.engines.errors import EngineError, UnsupportedError
 from clew.sessions.engines.schema import TABLES
+from clew.store.otlp.limits import INT64
 from clew.store.record import SpanRecord
 
 PIP_LINE = "python -m pip install chdb"
@@ -148,7 +149,9 @@ class ClickHouseEngine:
         """Return the ids of those of *spans* that are in the table already."""
         if not spans:
             return set()
-        window = Window(min(it.start for it in spans), max(it.start for it in spans) + 1)
+        end = max(it.start for it in spans) + 10**9  # What is before 1678 may be rounded.
+        # After the latest time there is none that could be a limit.
+        window = Window(min(it.start for it in spans), end if end in INT64 else None)
         ids = ", ".join(f"('{it.trace_id.hex()}', '{it.span_id.hex()}')" for it in spans)
         sql = (
             f"SELECT DISTINCT TraceId, SpanId FROM {self._spans}{where(window)} "

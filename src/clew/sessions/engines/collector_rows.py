@@ -11,6 +11,7 @@ from math import isfinite, isnan
 from typing import Any
 
 from clew.sessions.json_values import storable
+from clew.store.otlp.limits import INT64
 from clew.store.record import KINDS, Attributes, SpanRecord
 
 _ESCAPED = {ord(it): f"\\u{ord(it):04x}" for it in "<>&\u2028\u2029"}
@@ -43,7 +44,7 @@ def row_of(span: SpanRecord, *, with_types: bool = False) -> dict[str, Any]:
         "Duration": max(0, span.end - span.start),
         "StatusCode": _STATUSES[span.status] if span.status < len(_STATUSES) else "",
         "StatusMessage": storable(span.status_message),
-        "Events.Timestamp": [it.time for it in span.events],
+        "Events.Timestamp": [min(it.time, INT64[-1]) for it in span.events],
         "Events.Name": [storable(it.name) for it in span.events],
         "Events.Attributes": [attributes(it.attributes) for it in span.events],
         "Links.TraceId": [it.trace_id.hex() for it in span.links],

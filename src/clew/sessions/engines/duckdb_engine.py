@@ -22,6 +22,8 @@ from clew.store.location import home_expanded
 
 _TYPES = {"text": "VARCHAR", "int": "BIGINT", "float": "DOUBLE"}
 _ROWS_AT_ONCE = 10_000
+_LATEST = 2**63 - 1
+"""A time of so many nanoseconds is infinite to DuckDB, and that many before 1970, too."""
 _SOURCE = "source"
 _OPTIONS = {"parquet": {"since", "until"}, "duckdb": {"since", "until", "table"}}
 
@@ -133,7 +135,7 @@ class DuckDBEngine:
         conditions = [] if self._files is None else self._files.conditions(window)
         for bound, sign, day_sign in ((window.since_ns, ">=", ">="), (window.until_ns, "<", "<=")):
             if bound is not None:
-                conditions.append(f'epoch_ns("start") {sign} {bound}')
+                conditions.append(f"{_nanoseconds('start')} {sign} {bound}")
                 if "day" in self._columns:
                     day = f"CAST(make_timestamp_ns({bound}) AS DATE)"
                     # It is NULL where some files are in the folder of a day, and others are not.
@@ -153,7 +155,7 @@ class DuckDBEngine:
         """Return nanoseconds since 1970, or an error that says which file has a row without."""
         place = text(self.label) if self._files is None else FILE
         said = text(f" has a row without {column}, which is no span")
-        return f"coalesce(epoch_ns({quoted(column)}), error({place} || {said}))"
+        return f"coalesce({_nanoseconds(column)}, error({place} || {said}))"
 
     def query(self, sql: str) -> Answer:
         """Return what *sql* selects."""
@@ -289,3 +291,10 @@ class DuckDBEngine:
             raise UnsupportedError(message)
         with self._writing:
             self._delete(trace_ids)
+
+
+def _nanoseconds(column: str) -> str:
+    """Return nanoseconds since 1970, also of the two times that DuckDB takes for infinite ones."""
+    name = quoted(column)
+    infinite = f"CASE CAST({name} AS VARCHAR) WHEN 'infinity' THEN {_LATEST} "
+    return f"coalesce(epoch_ns({name}), {infinite}WHEN '-infinity' THEN -{_LATEST} END)"

@@ -7,6 +7,7 @@ than the specification allows to be written: integers as numbers or texts, names
 
 import binascii
 import json
+import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,6 +27,10 @@ from clew.store.record import KINDS, Event, Link, Resource, Scope, SpanRecord, V
 
 _UINT32, _UINT64 = range(2**32), range(2**64)
 _INT32 = range(-(2**31), 2**31)
+_INTEGER = re.compile(r"-?[0-9]+")
+_LONGEST = 100
+_DOUBLE = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?|NaN|-?Infinity")
+"""Numbers that are texts. Python would also read spaces, other digits, and ``1_000``."""
 _KINDS = {f"SPAN_KIND_{name}": number for number, name in enumerate(KINDS)}
 _STATUSES = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": 2}
 
@@ -189,9 +194,9 @@ def _boolean(value: dict[str, Any], _depth: int) -> bool:
 
 def _double(value: dict[str, Any], _depth: int) -> float:
     given = value["doubleValue"]
-    if type(given) in {int, float, str}:
+    if type(given) in {int, float} or (type(given) is str and _DOUBLE.fullmatch(given)):
         # Python's names of what is no finite number are also those of JSON in protobuf.
-        with suppress(ValueError, OverflowError):
+        with suppress(OverflowError):
             return float(given)
     return _refuse("doubleValue", given, "a number")
 
@@ -254,15 +259,21 @@ def _integer(
     if given is None:
         return 0
     number = given
-    try:
-        if type(given) is str:
-            number = names[given] if names and given in names else int(given)
-        elif type(given) is float and given.is_integer():
-            number = int(given)
-    except ValueError:
-        _refuse(name, given, "an integer")
+    if type(given) is str:
+        if names and given in names:
+            return names[given]
+        if not _INTEGER.fullmatch(given):
+            _refuse(name, given, "an integer")
+        # Python refuses to read thousands of digits.
+        number = int(given) if len(given) <= _LONGEST else None
+    elif type(given) is float and given.is_integer():
+        number = int(given)
     if type(number) is not int or number not in allowed:
-        _refuse(name, given, f"an integer from {allowed[0]} to {allowed[-1]}")
+        within = f"an integer from {allowed[0]} to {allowed[-1]}"
+        if type(given) is str:  # Which is allowed, unlike the number that it is.
+            message = f"not OTLP/JSON: {name} is out of range: give {within}"
+            raise MalformedError(message)
+        _refuse(name, given, within)
     return number
 
 
