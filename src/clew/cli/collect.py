@@ -75,7 +75,7 @@ def _serve(server: OtlpServer, intake: Intake, maintenance: FileMaintenance, sto
     serving = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     serving.start()
     try:
-        maintenance.run_until(stop, lambda: intake.received)
+        maintenance.run_until(stop, intake.received_till_now)
     finally:
         server.shutdown()
         serving.join()

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 _MOST_SESSIONS = 5
 _MOST_LINES = 200
-"""Of one conversation; most are shorter, and the store has the rest. Half are of its beginning, and
-half of its end: what the test complains about is mostly said last, and where it broke below that.
-"""
+"""Of one conversation; most are shorter, and the store has the rest."""
 _WIDTH = 100
 
 
@@ -45,8 +43,8 @@ def _sections(fixture: "SessionFixture") -> Iterator[tuple[str, str]]:
 
 def _text(session: Session, fixture: "SessionFixture") -> str:
     lines = [click.unstyle(line) for line in conversation(session, full=False, width=_WIDTH)]
-    if (left := len(lines) - _MOST_LINES) > 0:
-        begin = _MOST_LINES // 2
-        lines[begin : begin + left] = ["", f"… {number_of(left, 'line')} left out.", ""]
+    if left := max(0, len(lines) - _MOST_LINES):
+        del lines[_MOST_LINES:]
+        lines += ["", f"… and {number_of(left, 'line')} more."]
     lines += ["", f"Kept in {fixture.path}"]
     return "\n".join(lines)

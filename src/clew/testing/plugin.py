@@ -51,14 +51,11 @@ def clew_session(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the conversations of a test that fails to its report, also where a fixture fails."""
+    """Add the conversations of a test that fails to its report."""
     report = yield
     fixture = item.stash.get(_USED, None)
-    if fixture is not None and report.failed:
+    if fixture is not None and call.when == "call" and report.failed:
         from clew.testing.failure import sections
 
         report.sections.extend(sections(fixture))
-    if fixture is not None and call.when == "teardown":
-        fixture.close()  # The sections have opened its store again.
-        del item.stash[_USED]  # If the test is run again, it begins with nothing.
     return report
