@@ -246,6 +246,7 @@ class Readers:
     def open(self) -> Reader:
         """Return a new reader, which the caller closes."""
         self._before_opening()
+        self.follow()
         reader = Reader(self.path, self._turns)
         with self._lock:
             self._opened = [it for it in self._opened if not it.is_closed] + [reader]
