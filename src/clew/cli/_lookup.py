@@ -9,6 +9,7 @@ from clew.core.errors import ClewError
 from clew.core.wording import number_of
 from clew.sessions.session import Session
 from clew.sessions.store import SessionNotFoundError
+from clew.store.encoding import is_utf8
 
 if TYPE_CHECKING:
     from clew.sessions.opening import Conversations
@@ -47,6 +48,11 @@ def stored_user(store: "Conversations", typed: str | None) -> str | None:
 
 def unknown(store: "Conversations", typed: str) -> str:
     """Return a message: there is no such session, and which ones may be meant."""
+    if number := number_of_spans(store, typed):
+        return (
+            f"session {typed!r} in {store.path} has {number_of(number, 'span')}, but no turn, so "
+            "there is nothing to show; clew export --session gives its spans away"
+        )
     message = f"there is no session {typed!r} in {store.path}"
     if number := _has_user(store, typed):
         return f"{message}; it is a user, with {number_of(number, 'session')}: --user {typed}"
@@ -69,6 +75,14 @@ def _has_user(store: "Conversations", user: str) -> int:
     """Return in how many sessions a user is."""
     rows = store.sql("SELECT count(*) AS number FROM user_sessions WHERE user_id = ?", (user,))
     return int(rows[0]["number"])
+
+
+def number_of_spans(store: "Conversations", session: str) -> int:
+    """Return how many spans have this id of a session; there may be no turn in them."""
+    if not is_utf8(session):
+        return 0
+    query = "SELECT count(*) AS number FROM spans WHERE session_id = ?"
+    return int(store.sql(query, (session,))[0]["number"])
 
 
 def _beginning_with(store: "Conversations", typed: str) -> list[str]:

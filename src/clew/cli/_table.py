@@ -10,6 +10,8 @@ from clew.cli._figures import NOTHING
 
 _GAP = "  "
 _HARMLESS = {"0", "", NOTHING}
+_WIDEST = 100
+"""Columns up to which a cell has others filled up to its width, where no width is given."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,12 @@ def table(
     shown = list(range(len(columns)))
     if width is not None:
         shown, widths = _fitting(columns, widths, width)
+    filled = widths if width is not None else [min(it, _WIDEST) for it in widths]
     titles = [column.title for column in columns]
-    yield click.style(_row(columns, shown, widths, titles, heading=True), dim=True)
+    yield click.style(_row(columns, shown, filled, titles, heading=True), dim=True)
     for row in cells:
-        yield _row(columns, shown, widths, row)
+        cut = row if width is None else list(map(_terminal.fit, row, widths))
+        yield _row(columns, shown, filled, cut)
 
 
 def _fitting(
@@ -84,7 +88,7 @@ def _row(
     cells = []
     for index in shown:
         column, width = columns[index], widths[index]
-        cell = _terminal.pad(_terminal.fit(row[index], width), width, right=column.right)
+        cell = _terminal.pad(row[index], width, right=column.right)
         if column.alarming and not heading and row[index] not in _HARMLESS:
             cell = click.style(cell, fg="red")
         cells.append(cell)

@@ -14,6 +14,7 @@ from clew.core.wording import number_of
 from clew.sessions.maintenance import FileMaintenance
 from clew.store.http_server import HOST, PORT, OtlpServer
 from clew.store.intake import Intake
+from clew.store.listening import cannot_listen
 from clew.store.receiver import PATH, Receiver
 
 
@@ -54,10 +55,9 @@ def command(*, host: str, port: int, names: tuple[str, ...], store: Path, as_jso
         try:
             server = OtlpServer(Receiver(intake, hosts=[host, *names]), (host, port))
         except OSError as error:
-            message = f"cannot listen on {host}:{port}: {error.strerror or error}; try --port"
-            raise CollectError(message) from error
+            raise CollectError(cannot_listen(host, port, error)) from error
         with server:
-            shown = f"[{host}]" if ":" in host else host
+            shown = f"[{host}]" if ":" in host and host[0] != "[" else host
             url = f"http://{shown}:{server.server_port}"
             _terminal.write(f"Receiving at {url}{PATH} into {store}; Ctrl-C ends it.", err=True)
             _serve(server, intake, maintenance, stop)
@@ -75,7 +75,7 @@ def _serve(server: OtlpServer, intake: Intake, maintenance: FileMaintenance, sto
     serving = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     serving.start()
     try:
-        maintenance.run_until(stop, lambda: intake.received)
+        maintenance.run_until(stop, intake.received_till_now)
     finally:
         server.shutdown()
         serving.join()

@@ -19,6 +19,7 @@ from clew.store.http_body import (
     has_body,
     read_body,
 )
+from clew.store.listening import addresses
 from clew.store.receiver import Receiver, Response, failure, in_origin_form, lowercased
 
 logger = logging.getLogger("clew")
@@ -58,9 +59,8 @@ class OtlpServer(ThreadingHTTPServer):
         self._connections: set[socket.socket] = set()
         self._answering: set[socket.socket] = set()
         self._changed = Condition()
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
-        super().__init__(address, _Handler)
+        self.address_family, place = addresses(*address)[0]
+        super().__init__(place, _Handler)
 
     @property
     def is_crowded(self) -> bool:

@@ -67,9 +67,10 @@ def create_app(
     It answers requests for localhost and *hosts*. With a *token* it shows pages to whoever has it.
     Of a session that is not in the store the *source* is asked.
     """
-    readers = Readers(store)
-    changes = Changes(readers)
     intake = intake or Intake(store)
+    readers = Readers(store, before_opening=intake.follow)
+    intake.before_opening = readers.follow
+    changes = Changes(readers)
     hosts = list(hosts)
 
     @asynccontextmanager
@@ -77,7 +78,7 @@ def create_app(
         changes.start()
         await run_in_threadpool(_prepare, readers)  # So that threads are prepared, too.
         stop, maintenance = Event(), FileMaintenance(store)
-        arguments = (stop, lambda: intake.received)
+        arguments = (stop, intake.received_till_now)
         Thread(target=maintenance.run_until, args=arguments, daemon=True).start()
         yield
         stop.set()

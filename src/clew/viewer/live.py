@@ -7,7 +7,7 @@ from time import time_ns
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from clew.core.errors import ClewError
 from clew.viewer.readers import Reader, Readers
@@ -96,8 +96,10 @@ class Changes:
             return ("no store",)
 
 
-async def events(request: Request) -> StreamingResponse:
+async def events(request: Request) -> Response:
     """Answer a request to ``/events``."""
+    if request.method == "HEAD":  # A stream would never end, and nothing of it would be sent.
+        return Response(media_type="text/event-stream")
     changes: Changes = request.app.state.changes
     text = request.headers.get("last-event-id") or request.query_params.get("seen", "")
     seen = int(text) if text.isdecimal() and len(text) < 20 else None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from time import monotonic, sleep
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -17,6 +18,8 @@ from clew.sessions.store import SessionStore
 from clew.sessions.views import add_views
 from clew.sessions.words import turns_of
 from clew.store.database import StoreError, connect
+from clew.store.location import file_identity
+from clew.store.moved import index_of
 from clew.store.reader import spans_of_trace, spans_with_ids
 from clew.store.record import SpanRecord
 from clew.viewer.answers import Answer, Answers
@@ -41,7 +44,14 @@ _OUTLINE = """
 SELECT id, openinference_kind, session_id, span_id, parent_id, name, start_ns, end_ns, status
 FROM span WHERE trace_id = ? ORDER BY start_ns, id
 """
-Identity = tuple[int, int]
+_PATIENCE = 2.0
+"""How many seconds those that still read a file that was replaced are waited for."""
+File = tuple[int, int] | None
+Identity = tuple[File, File]
+"""Of the file, and of the one beside it through which processes share its log.
+
+Both stay as long as the file is open, unless somebody puts another one in its place.
+"""
 
 
 class TraceNotFoundError(LookupError):
@@ -55,8 +65,9 @@ class TraceNotFoundError(LookupError):
 class Reader:
     """Sessions, turns and spans, read by one request at a time."""
 
-    def __init__(self, path: Path, identity: Identity, turns: "_TurnCache") -> None:
-        self.identity = identity
+    def __init__(self, path: Path, turns: "_TurnCache") -> None:
+        file = file_identity(path)
+        self.is_closed = False
         self.sessions = SessionStore(path, catches_up=False)
         try:
             self._connection = connect(path, read_only=True)
@@ -64,10 +75,12 @@ class Reader:
             self.sessions.close()
             raise
         add_views(self._connection)
+        self.identity: Identity = (file, file_identity(index_of(path)))
         self._turns = turns
 
     def close(self) -> None:
         """Close the file."""
+        self.is_closed = True
         self.sessions.close()
         self._connection.close()
 
@@ -185,8 +198,10 @@ class Reader:
 class Readers:
     """Keeps readers of one store open; opens new ones if another file has taken its place."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, before_opening: Callable[[], None] = lambda: None) -> None:
         self.path = path
+        self._before_opening = before_opening
+        self._opened: list[Reader] = []
         self._idle: list[Reader] = []
         self._lock = Lock()
         self._turns = _TurnCache()
@@ -230,7 +245,32 @@ class Readers:
 
     def open(self) -> Reader:
         """Return a new reader, which the caller closes."""
-        return Reader(self.path, _identity(self.path), self._turns)
+        self._before_opening()
+        self.follow()
+        reader = Reader(self.path, self._turns)
+        with self._lock:
+            self._opened = [it for it in self._opened if not it.is_closed] + [reader]
+        return reader
+
+    def follow(self) -> None:
+        """Let go of a log that was removed since it was opened; raise an error if it is in use.
+
+        SQLite has one for all that open the file in this process, the next that writes as well.
+        """
+        until = monotonic() + _PATIENCE
+        while self._has_removed_log():
+            if monotonic() > until:
+                message = f"{self.path} was replaced while it was open, and is still read"
+                raise StoreError(message)
+            sleep(0.02)
+
+    def _has_removed_log(self) -> bool:
+        for reader in self._take_idle(_identity(self.path))[0]:
+            reader.close()
+        file, index = _identity(self.path)
+        with self._lock:
+            opened = [it.identity for it in self._opened if not it.is_closed]
+        return any(it[0] == file and it[1] != index for it in opened)
 
     def is_current(self, reader: Reader) -> bool:
         """Whether *reader* reads the file that is there now."""
@@ -245,17 +285,18 @@ class Readers:
             reader.close()
 
     def _take(self) -> Reader:
-        identity = _identity(self.path)
-        with self._lock:
-            idle, self._idle = self._idle, []
-        stale = [reader for reader in idle if reader.identity != identity]
-        usable = [reader for reader in idle if reader.identity == identity]
+        stale, taken = self._take_idle(_identity(self.path), at_most=1)
         for reader in stale:
             reader.close()
-        taken = usable.pop() if usable else None
+        return taken[0] if taken else self.open()
+
+    def _take_idle(self, identity: Identity, at_most: int = 0) -> tuple[list[Reader], list[Reader]]:
+        """Take out those that read another file than this one, and some that read this one."""
         with self._lock:
-            self._idle += usable
-        return taken or self.open()
+            stale = [reader for reader in self._idle if reader.identity != identity]
+            usable = [reader for reader in self._idle if reader.identity == identity]
+            self._idle = usable[at_most:]
+        return stale, usable[:at_most]
 
     def _give_back(self, reader: Reader) -> None:
         with self._lock:
@@ -294,8 +335,4 @@ class _TurnCache:
 
 
 def _identity(path: Path) -> Identity:
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return found.st_dev, found.st_ino
+    return file_identity(path), file_identity(index_of(path))

@@ -6,7 +6,6 @@ import socket
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import Thread, current_thread, main_thread
@@ -17,12 +16,12 @@ import uvicorn
 from clew.core.errors import ClewError
 from clew.store.http_server import HOST, PORT, OtlpServer
 from clew.store.intake import Intake
+from clew.store.listening import address_of, addresses, cannot_listen
 from clew.store.receiver import PATH, Receiver
 from clew.viewer.app import create_app
 from clew.viewer.source import Source
 
 DEFAULT_PORT = 4319
-_ALL_ADDRESSES = {str(IPv4Address(0)), "::", ""}
 
 
 class ServerError(ClewError):
@@ -52,14 +51,15 @@ def serve(
     """
     host = address.host
     listening = _listen(host, address.port)
-    token = "" if _is_loopback(host) else token_urlsafe(16)
+    # Not what was given: 127.1 is this machine, too, and a name may be of any.
+    token = "" if address_of(listening).is_loopback else token_urlsafe(16)
     number = listening.getsockname()[1]
-    name = "127.0.0.1" if host in _ALL_ADDRESSES else host
-    shown = f"[{name}]" if ":" in name else name
-    url = f"http://{shown}:{number}/{f'?token={token}' if token else ''}"
+    url = f"http://{_shown(host, listening)}:{number}/{f'?token={token}' if token else ''}"
     intake = Intake(store)
     door = _second_door(intake, say) if source is None else None
-    app = create_app(store, hosts=[host], token=token, intake=intake, source=source)
+    app = create_app(
+        store, hosts=[host] if token else [], token=token, intake=intake, source=source
+    )
     if door is not None:  # There is one limit for the bodies that come to both.
         app.state.memory = door.memory
     config = uvicorn.Config(
@@ -109,20 +109,40 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    number, failed = port or 0, OSError("it has no address")
     for number in (DEFAULT_PORT, 0) if port is None else (port,):
-        listening = socket.socket(family)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((host, number))
-        except OSError as error:
-            listening.close()
-            if port is not None or number == 0:
-                message = f"cannot listen on {host}:{number}: {error.strerror or error}; try --port"
-                raise ServerError(message) from error
-        else:
-            return listening
-    raise AssertionError
+            for family, address in addresses(host, number):
+                try:
+                    return _bound(family, address)
+                except OSError as error:
+                    failed = error
+        except OSError as error:  # There is no such host.
+            failed = error
+    raise ServerError(cannot_listen(host, number, failed)) from failed
+
+
+def _bound(family: socket.AddressFamily, address: object) -> socket.socket:
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)  # type: ignore[arg-type]
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _shown(host: str, listening: socket.socket) -> str:
+    """Return the host as it is in an address that a browser can open."""
+    address = address_of(listening)
+    if host.lower() == "localhost":
+        return host.lower()
+    # A name is no address: without a token, another site could take it over (DNS rebinding).
+    name = str(address) if address.is_loopback else host.strip("[]")
+    if address.is_unspecified:
+        name = "127.0.0.1"
+    return f"[{name}]" if ":" in name else name
 
 
 def _second_door(intake: Intake, say: Callable[[str], None]) -> OtlpServer | None:
@@ -139,12 +159,3 @@ def _second_door(intake: Intake, say: Callable[[str], None]) -> OtlpServer | Non
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     say(f"Receiving spans at http://{HOST}:{PORT}{PATH}")
     return server
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

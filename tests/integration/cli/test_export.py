@@ -373,3 +373,16 @@ def test_a_span_of_the_latest_time_is_exported(clew, write):
     write(spans, turn("other"))
     done = clew("export", "--to", "jsonl", "-", "--session", "chat-42")
     assert done.stdout.count('"spanId"') == len(spans)
+
+
+def test_a_session_without_a_turn_is_exported(clew, write, tmp_path):
+    """Its spans say nothing of what they are; another session's id begins like its own."""
+    (first, *_) = turn("plain", number=1)
+    write([replace(first, attributes={"session.id": "plain"})], turn("plain-2", number=2))
+    said = clew("sessions", "plain-without", status=1)
+    assert "there is no session" in said.stderr
+    file = tmp_path / "spans.jsonl"
+    clew("export", "--to", "jsonl", file, "--session", "plain")
+    (line,) = file.read_text("utf-8").splitlines()
+    (span,) = from_json(line)
+    assert span.attributes == {"session.id": "plain"}

@@ -315,3 +315,20 @@ def test_a_reader_that_has_seen_enough_ends_it(environment, filled):
     ) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_a_session_without_a_turn_is_said_to_have_spans(clew, write):
+    (first, *_) = turn("plain")
+    write([replace(first, attributes={"session.id": "plain"})])
+    said = clew("sessions", "plain", status=1).stderr
+    assert "session 'plain' in " in said
+    assert "has 1 span, but no turn" in said
+    assert "clew export --session" in said
+
+
+def test_one_long_id_makes_no_other_row_long(clew, write):
+    """Where the list goes into a pipe; there it is whole."""
+    write(turn("x" * 5000), turn("short", number=2))
+    lines = clew("sessions").stdout.splitlines()
+    assert sorted(len(line) > 5000 for line in lines) == [False, False, True]
+    assert max(len(line) for line in lines if "x" * 50 not in line) < 400

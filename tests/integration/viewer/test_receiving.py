@@ -54,6 +54,15 @@ def test_spans_are_taken(page, request_):
     assert b"sent" in answered(page, head(method="GET", path="/"))[2]
 
 
+def test_what_asks_only_for_the_head_of_the_events_is_answered_at_once(page):
+    with Connection(page, timeout=5) as connection:
+        connection.send(head("Connection: close", method="HEAD", path="/events"))
+        status, headers, _ = connection.answer()
+        assert (status, headers["connection"]) == (200, "close")
+        assert headers["content-type"].startswith("text/event-stream")
+        assert connection.is_closed()
+
+
 def test_a_client_that_breaks_off_disturbs_nobody(page, caplog):
     form = whole(b"a=b", path="/evaluations", media_type=FORM)
     for start in (head("Content-Length: 50"), whole(BODY)[:-5], form[:-1]):

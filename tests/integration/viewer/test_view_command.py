@@ -41,6 +41,15 @@ def is_free(port):
         return True
 
 
+def skip_without_ipv6(host):
+    if ":" not in host:
+        return
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+
 def send(address, spans):
     body = gzip.compress(to_json(spans))
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
@@ -122,6 +131,47 @@ def test_a_port_that_is_taken_is_named(path):
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["view", "--no-browser"], ["collect"]])
+@pytest.mark.parametrize(
+    "host", ["[::1", "bad host", "256.1.1.1", "a" * 70 + ".example", "192.0.2.1"]
+)
+def test_a_host_that_this_machine_has_not_is_named(path, host, command):
+    command = [sys.executable, "-m", "clew", *command, "--port", "0", "--host", host]
+    command += ["--store", path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"cannot listen on {host}: " in done.stderr
+    assert "name an address of this machine with --host" in done.stderr
+    assert "--port" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("LOCALHOST", "localhost"),
+        ("127.1", "127.0.0.1"),
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("::1", "[::1]"),
+        ("[::1]", "[::1]"),
+    ],
+)
+def test_this_machine_needs_no_token_however_it_is_written(path, filled, host, shown):
+    skip_without_ipv6(host)
+    with serving(path, "--host", host) as (address, _):
+        assert re.fullmatch(rf"http://{re.escape(shown)}:\d+/", address)
+        assert "chat-42" in read(address)
+
+
+@pytest.mark.parametrize("host", ["0", "0:0:0:0:0:0:0:0", "::", "", "::ffff:0:0"])
+def test_all_addresses_need_a_token_however_they_are_written(path, filled, host):
+    skip_without_ipv6(host)
+    with serving(path, "--host", host) as (address, _):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=.+", address)
+        with pytest.raises(OSError, match="401"):
+            read(address.partition("?")[0])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from clew.cli import _data, _terminal
-from clew.cli._lookup import find, stored_user
+from clew.cli._lookup import find, number_of_spans, stored_user
 from clew.cli._options import (
     copied_store_option,
     filter_options,
@@ -139,7 +139,7 @@ def command(
         if to == "phoenix":
             opened.catch_up()  # With the evaluations that spans carry, and with turns.
         search["user"] = stored_user(opened, search["user"])
-        chosen = None if session is None else iter([find(opened, session).id])
+        chosen = None if session is None else iter([_id_of(opened, session)])
         if chosen is None and any(value is not None for value in search.values()):
             chosen = sessions_like(opened, searched_in(window, search))
         with closing(connect(store, read_only=True)) as connection:
@@ -163,6 +163,11 @@ def command(
         for line in _told(result):
             _terminal.write(line, err=to_pipe)
     sys.exit(0 if result.complete else 1)
+
+
+def _id_of(store: SessionStore, typed: str) -> str:
+    """Return the id of the session that is meant; one that has spans needs no turn."""
+    return typed if number_of_spans(store, typed) else find(store, typed).id
 
 
 def _export(
