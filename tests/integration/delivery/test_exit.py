@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 
 import pytest
 
@@ -224,6 +226,15 @@ def test_a_forked_child_that_ends_at_once_delivers_its_spans(application, way, s
 
 def _tells_of_forks():
     return Path("/proc/self/stat").exists()
+
+
+@forking
+def test_a_forked_child_that_ends_at_once_stores_its_spans(application, tmp_path):
+    path = tmp_path / "sessions.db"
+    end = application("forks_and_ends_at_once", CLEW_STORE=str(path), CLEW_EXIT_TIMEOUT="30")
+    assert end.values("child") == [4]
+    with closing(connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM span").fetchone() == (5 + 1,)
 
 
 @forking
