@@ -45,7 +45,9 @@ class _ChildProcesses:
         """The providers that clew was started with."""
         self.after_last_flush: list[Callable[[], None]] = []
         self._registered = False
-        self._exit = ForkExit(self.flush_perhaps_last)
+        self._exit = ForkExit(self.flush_unless_ended)
+        self._has_ended = False
+        """Whether this process has been flushed for the last time."""
 
     def add(self, provider: object) -> None:
         """Care for the exporters of *provider*."""
@@ -98,7 +100,13 @@ class _ChildProcesses:
     def flush_last(self) -> None:
         """Export what is left, within limits: a dead collector must not keep the process alive."""
         begin_exit()
+        self._has_ended = True
         self.flush_and_call()
+
+    def flush_unless_ended(self) -> None:
+        """Flush before ``os._exit``: a process of multiprocessing's has just been flushed."""
+        if not self._has_ended:
+            self.flush_perhaps_last()
 
     def flush_perhaps_last(self) -> None:
         """As `flush_last`, but nothing is limited any more if the process goes on after all."""
@@ -142,6 +150,7 @@ class _ChildProcesses:
     def after_fork(self) -> None:
         """Give the exporters connections of their own, and flush at the end, in a child process."""
         self._exit.note_fork()
+        self._has_ended = False
         try:
             for exporter in {it for provider in self.providers for it in _exporters(provider)}:
                 _renew_connections(exporter)
