@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from clew.cli.demo.conversation import _missing
 from clew.cli.export import parquet, phoenix
-from clew.core.frameworks import FRAMEWORKS
+from clew.core.frameworks import FRAMEWORKS, Layer
 from clew.core.install_command import pip_line
 from clew.doctor import destinations
 from clew.doctor.installed import _grouped, of_framework
