@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from clew.cli.demo.conversation import _missing
 from clew.cli.export import parquet, phoenix
-from clew.core.frameworks import FRAMEWORKS
+from clew.core.frameworks import FRAMEWORKS, Layer
 from clew.core.install_command import pip_line
 from clew.doctor import destinations
 from clew.doctor.installed import _grouped, of_framework
@@ -230,3 +230,10 @@ def test_a_newer_clew_is_not_on_this_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert pip_line(upgrade=True) == "python -m pip install --upgrade clew"
     assert pip_line(python="/usr/bin/python3") == "/usr/bin/python3 -m pip install clew"
+
+
+def test_a_framework_of_the_table_is_installed_by_its_extra():
+    """An instrumentor supports older versions of it than clew is tested with."""
+    for item in candidates():
+        if item.framework.layer is not Layer.UNKNOWN:
+            assert item.pip_line() == pip_line(item.framework.name)

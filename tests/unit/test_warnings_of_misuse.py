@@ -101,6 +101,7 @@ def test_ids_where_nothing_is_traced_are_warned_of_once(python):
     (line,) = python(f"import clew\n{TWICE}").stderr.splitlines()
     assert "nothing is traced yet" in line
     assert "clew.instrument_all()" in line
+    assert "unless this process only passes them on" in line
 
 
 IMPORTS = """

@@ -32,7 +32,8 @@ def check_tracing() -> None:
     if not in_logs and _nothing_traces():
         logger.warning(
             "clew: ids are set, but nothing is traced yet, so they are on no span: "
-            "call clew.instrument_all() first, at the start of the program"
+            "call clew.instrument_all() first, at the start of the program, "
+            "unless this process only passes them on"
         )
 
 

@@ -73,9 +73,10 @@ def check_unrecorded(examined: Examined) -> Iterator[Finding]:
         yield warning(
             "app-watched",
             f"{processes} of the app made spans and recorded nothing, so what follows leaves them "
-            "out: killed, ended with os._exit(), or still running",
+            "out: killed, ended with os._exit() without being a forked child, or still running",
             fix="let them end by themselves, and give a multiprocessing.Pool "
-            "initializer=clew.carry_initializer(): else their last spans are lost, too",
+            "initializer=clew.carry_initializer(): a process that is killed (SIGKILL) loses its "
+            "last spans, too",
         )
 
 

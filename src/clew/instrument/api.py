@@ -161,7 +161,8 @@ def instrument_automatically() -> None:
         return
     if settings.EAGER.read():
         activator.preload()
-    activator.require(options.only, strict=settings.STRICT.read())
+    # What CLEW_ONLY names has been logged: nobody could catch an error here.
+    activator.require(options.only, strict=settings.STRICT.read() and not options.only)
 
 
 def running_provider() -> TracerProvider | None:

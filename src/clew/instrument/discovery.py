@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from clew.core import install_command
 from clew.core.frameworks import FRAMEWORKS, Framework, Layer
 from clew.core.installed_version import version_of
 
@@ -59,9 +60,12 @@ class Candidate(NamedTuple):
     def pip_line(self) -> str:
         """Return the command that installs the framework.
 
-        The first requirement is the framework itself; the others that an ``instruments`` extra
-        names are optional companions.
+        For one of the table it is clew's own extra, whose versions clew is tested with: an
+        instrumentor may support older ones, too. For any other, the first requirement is the
+        framework itself; the others that an ``instruments`` extra names are optional companions.
         """
+        if self.framework.layer is not Layer.UNKNOWN:
+            return install_command.pip_line(self.framework.name)
         first = self.requirements[:1]
         wanted = f"{first[0].name}{first[0].specifier}" if first else self.framework.trigger
         return f'python -m pip install "{wanted}"'

@@ -2,9 +2,10 @@
 
 OpenTelemetry's BatchSpanProcessor starts again in a forked child, with an empty queue. Two things
 are left to do. A child made by ``multiprocessing`` ends by ``os._exit``, which skips ``atexit``:
-its last spans are flushed by one of multiprocessing's own finalizers. And a child inherits the
-exporter's open connection and its locks: two processes that write requests into one socket corrupt
-both, so the child gets connections of its own.
+its last spans are flushed by one of multiprocessing's own finalizers; in any other forked child
+`ForkExit` does that. And a child inherits the exporter's open connection and its locks: two
+processes that write requests into one socket corrupt both, so the child gets connections of its
+own.
 """
 
 import atexit
@@ -27,6 +28,7 @@ from clew.export.delivery_processor import Delivery
 from clew.export.exit_deadline import begin_exit, possible_exit, seconds_left
 from clew.patching.import_hooks import when_imported
 from clew.patching.undo import UndoStack
+from clew.propagation.fork_exit import ForkExit
 
 _LOG_GRACE_SECONDS = 0.2
 """Added to the time of the flush, to log what did not arrive."""
@@ -43,6 +45,21 @@ class _ChildProcesses:
         """The providers that clew was started with."""
         self.after_last_flush: list[Callable[[], None]] = []
         self._registered = False
+        self._exit = ForkExit(self.flush_unless_ended)
+        self._has_ended = False
+        """Whether this process has been flushed for the last time."""
+
+    def add(self, provider: object) -> None:
+        """Care for the exporters of *provider*."""
+        self.providers[provider] = True
+        self.register_hooks()
+        self._exit.wrap()
+
+    def remove(self, provider: object) -> None:
+        """Undo `add`, except for the hooks."""
+        self.providers.discard(provider)
+        if not self.is_used():
+            self._exit.unwrap()
 
     def register_hooks(self) -> None:
         """Register, once, the hooks of ``os`` and ``multiprocessing``: they cannot be removed."""
@@ -83,7 +100,18 @@ class _ChildProcesses:
     def flush_last(self) -> None:
         """Export what is left, within limits: a dead collector must not keep the process alive."""
         begin_exit()
+        self._has_ended = True
         self.flush_and_call()
+
+    def flush_unless_ended(self) -> None:
+        """Flush before ``os._exit``: a process of multiprocessing's has just been flushed."""
+        if not self._has_ended:
+            self.flush_perhaps_last()
+
+    def flush_perhaps_last(self) -> None:
+        """As `flush_last`, but nothing is limited any more if the process goes on after all."""
+        with possible_exit():
+            self.flush_and_call()
 
     def flush_and_call(self) -> None:
         """Export what is left, and call who waits for that."""
@@ -120,12 +148,19 @@ class _ChildProcesses:
             _before_fork()
 
     def after_fork(self) -> None:
-        """Give the exporters connections of their own, in a child process."""
+        """Give the exporters connections of their own, and flush at the end, in a child process."""
+        self._exit.note_fork()
+        self._has_ended = False
         try:
             for exporter in {it for provider in self.providers for it in _exporters(provider)}:
                 _renew_connections(exporter)
         except Exception:
             contain("renewing connections after a fork")
+        try:
+            if self.is_used():
+                self._exit.wrap()
+        except Exception:
+            contain("preparing the end of a forked process")
 
 
 def _when_child_ends(flush: Callable[[], None]) -> None:
@@ -144,9 +179,8 @@ _connections_of_parent: list[object] = []
 
 def support_child_processes(provider: object, undo: UndoStack) -> None:
     """Let the exporters of *provider* work in child processes."""
-    undo.add(partial(_children.providers.discard, provider))
-    _children.providers[provider] = True
-    _children.register_hooks()
+    undo.add(partial(_children.remove, provider))
+    _children.add(provider)
 
 
 def flush_last_spans() -> None:
@@ -169,8 +203,7 @@ def flush_spans() -> None:
 
 def flush_perhaps_last_spans() -> None:
     """As `flush_last_spans`, but nothing is limited any more if the process goes on after all."""
-    with possible_exit():
-        _children.flush_and_call()
+    _children.flush_perhaps_last()
 
 
 def flush_when_ended() -> None:

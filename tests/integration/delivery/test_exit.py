@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 
 import pytest
 
@@ -201,6 +203,98 @@ def test_a_child_of_multiprocessing_delivers_its_spans(application, start):
         end = application("has_children", collector.endpoint, START=start)
         assert collector.names["work"] == 1 + 5
     assert not end.log_lines
+
+
+@forking
+@pytest.mark.parametrize(
+    ("way", "spans"),
+    [
+        ("forks_and_ends_at_once", 5 + 1),
+        ("forks_as_a_daemon", 4 + 2 + 1),
+        ("starts_in_a_child", 1),
+    ],
+)
+def test_a_forked_child_that_ends_at_once_delivers_its_spans(application, way, spans):
+    if way == "starts_in_a_child" and not _tells_of_forks():
+        pytest.skip("this system does not tell whether a process was forked")
+    with collecting("live") as collector:
+        end = application(way, collector.endpoint)
+        assert collector.names["work"] == spans
+    assert set(end.values("child")) == {4}
+    assert not end.log_lines
+
+
+def _tells_of_forks():
+    return Path("/proc/self/stat").exists()
+
+
+@forking
+def test_a_forked_child_that_ends_at_once_stores_its_spans(application, tmp_path):
+    path = tmp_path / "sessions.db"
+    end = application("forks_and_ends_at_once", CLEW_STORE=str(path), CLEW_EXIT_TIMEOUT="30")
+    assert end.values("child") == [4]
+    with closing(connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM span").fetchone() == (5 + 1,)
+
+
+@forking
+@pytest.mark.parametrize("behaviour", ["hanging", "503"])
+def test_a_forked_child_that_ends_at_once_does_not_wait_for_a_dead_collector(
+    application, behaviour
+):
+    with collecting(behaviour) as collector:
+        end = application("forks_and_ends_at_once", collector.endpoint, **TIMEOUT)
+    assert end.values("child") == [4]
+    first, last = sorted(end.values("done"))
+    assert last - first < EXIT_TIMEOUT + SLACK  # The child's end; the parent's is the usual one.
+    assert any("1 span could not be delivered before the end" in it for it in end.log_lines)
+
+
+@forking
+@pytest.mark.parametrize("behaviour", ["live", "hanging"])
+def test_a_signal_handler_that_ends_a_forked_child_waits_for_nothing_of_its_own(
+    application, behaviour
+):
+    with collecting(behaviour) as collector:
+        end = application("forks_and_ends_in_a_signal_handler", collector.endpoint, **TIMEOUT)
+    assert end.values("child") == [4]
+    first, last = sorted(end.values("done"))
+    assert last - first < EXIT_TIMEOUT + SLACK
+
+
+@forking
+def test_a_forked_child_that_has_made_no_spans_ends_at_once(application):
+    with collecting("hanging") as collector:
+        end = application("forks_and_ends_idle", collector.endpoint, CLEW_EXIT_TIMEOUT="30")
+    assert end.values("child") == [4]
+    first, last = sorted(end.values("done"))
+    assert last - first < SLACK
+
+
+@forking
+def test_a_forked_child_ends_as_ever_once_clew_is_switched_off(application):
+    with collecting("live") as collector:
+        end = application("forks_and_ends_without_clew", collector.endpoint)
+        assert not collector.names
+    assert end.values("child") == [4]
+    assert end.values("same") == [True]
+
+
+@forking
+def test_an_error_at_its_end_does_not_keep_a_forked_child(application):
+    with collecting("live") as collector:
+        end = application("forks_and_is_not_told", collector.endpoint)
+    assert end.values("child") == [5]
+    assert any("clew failed while flushing a forked process" in it for it in end.log_lines)
+
+
+@forking
+def test_a_forked_child_that_does_not_end_after_all_is_not_limited(application):
+    with collecting("slow") as collector:
+        end = application("forks_and_goes_on", collector.endpoint, **TIMEOUT)
+        assert collector.names["work"] == 30
+    assert end.values("arrived") == [True] * 5
+    assert end.values("child") == [4]
 
 
 @each_way

@@ -88,19 +88,29 @@ assert worker.exitcode == -15
     assert diagnosis.data["app"]["spans"]["model_calls"] == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_workers_that_record_nothing(app, openai):
-    """What they have done is not known, so that nothing is said of what the app does not do."""
-    child = """
-import os
+FORKED = """
+import os, signal
 if (child := os.fork()) == 0:
     clew.instrument_all()
     call()
-    os._exit(0)
+    {end}
 os.waitpid(child, 0)
 """
-    diagnosis = app(CALL + child)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_workers_that_record_nothing(app, openai):
+    """What they have done is not known, so that nothing is said of what the app does not do."""
+    diagnosis = app(CALL + FORKED.format(end="os.kill(os.getpid(), signal.SIGKILL)"))
     assert diagnosis.data["app"]["processes"] == 1
     assert diagnosis.severity("app-watched") == "warning"
     assert diagnosis.says("app-watched", "1 process of the app made spans", "os._exit()")
     assert diagnosis.found("app-armed") == diagnosis.found("app-calls") == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_that_ends_at_once_records_what_it_did(app, openai):
+    diagnosis = app(CALL + FORKED.format(end="os._exit(0)"))
+    assert diagnosis.data["app"]["processes"] == 2
+    assert diagnosis.found("app-watched") == []
+    assert diagnosis.data["app"]["spans"]["model_calls"] == 1

@@ -208,11 +208,12 @@ def test_an_invalid_setting_logs_one_line(instrumented):
     assert "CLEW_SESSION_SAMPLE_RATE='150%'" in line
 
 
-def test_an_error_of_strict_is_logged(instrumented, install):
+@pytest.mark.parametrize("only", [{}, {"CLEW_ONLY": "openai"}], ids=["all", "only"])
+def test_an_error_of_strict_is_logged_once(instrumented, install, only):
     install("openai", "0.1", files={"openai/__init__.py": ""})
-    done = instrumented(ONE_SPAN, CLEW_STRICT="1", **NO_EXPORTER)
+    done = instrumented(ONE_SPAN, CLEW_STRICT="1", **only, **NO_EXPORTER)
     assert done.out == "the application runs\n"
-    assert any("openai is incompatible" in line for line in done.complaints)
+    assert len([line for line in done.complaints if "openai is incompatible" in line]) == 1
 
 
 RAISING = """

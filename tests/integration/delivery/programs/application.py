@@ -6,11 +6,13 @@ machine's monotonic time), and at the very end what clew counted.
 
 import atexit
 import json
+import logging
 import multiprocessing
 import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread, main_thread
 
@@ -35,6 +37,8 @@ atexit.register(count)
 from opentelemetry import trace  # After atexit.register; see count().
 
 import clew
+from clew.export.queue import exporter_queues
+from clew.propagation import fork
 
 clew.instrument_all()
 provider = trace.get_tracer_provider()
@@ -189,6 +193,104 @@ def forks():
     if child:
         os.waitpid(child, 0)
         done()
+
+
+def in_a_child(*works):
+    """Fork, do all of *works*, the last of which ends the process; then report its status."""
+    if child := os.fork():
+        report(child=os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return
+    try:
+        for each in works:
+            each()
+    finally:
+        os._exit(99)  # Something was raised.
+
+
+def end_with_4():
+    os._exit(4)
+
+
+def forks_and_ends_at_once():
+    """As a job queue's worker: the parent's spans are waiting when it forks."""
+    work()
+    in_a_child(lambda: work(1), done, end_with_4)
+
+
+def forks_and_ends_idle():
+    in_a_child(done, end_with_4)
+
+
+def forks_as_a_daemon():
+    """The child forks and ends; its own child works on, and has a child."""
+
+    def grandchild():
+        in_a_child(lambda: in_a_child(lambda: work(1), end_with_4), lambda: work(2), end_with_4)
+
+    in_a_child(lambda: work(4), grandchild, end_with_4)
+
+
+def forks_and_ends_in_a_signal_handler():
+    """It comes while this thread has what a queue and the log are locked with."""
+
+    def end(*_):
+        os._exit(4)
+
+    def locked():
+        signal.signal(signal.SIGTERM, end)
+        (queue,) = exporter_queues()
+        with queue._lock, queue._starting:
+            for handler in logging.getLogger().handlers:
+                handler.acquire()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+
+    logging.basicConfig()
+    in_a_child(lambda: work(1), done, locked)
+
+
+def forks_and_ends_without_clew():
+    def switched_off():
+        work(1)
+        clew.uninstrument_all()
+        report(same=os._exit is real_exit)
+
+    real_exit = os._exit
+    in_a_child(switched_off, done, end_with_4)
+
+
+def starts_in_a_child():
+    """As a worker that imports its application's modules only in the child of a job."""
+    clew.uninstrument_all()
+
+    def start():
+        clew.instrument_all()
+        fork._children._exit._is_child = None  # As if clew had been imported only now.
+        fork._children._exit.unwrap()
+        fork._children.add(provider)
+
+    in_a_child(start, lambda: work(1), done, end_with_4)
+
+
+def forks_and_is_not_told():
+    """An error of clew's at the end does not keep the process from ending."""
+
+    def raise_error():
+        raise ZeroDivisionError
+
+    fork._children.flush = raise_error
+    in_a_child(done, lambda: os._exit(5))
+
+
+def forks_and_goes_on():
+    """A call that does not end the process limits nothing after it."""
+
+    def go_on():
+        with suppress(TypeError):
+            os._exit("4")
+        work_on()
+
+    in_a_child(go_on, done, end_with_4)
 
 
 def has_children():
