@@ -270,7 +270,8 @@ class Readers:
         file, index = _identity(self.path)
         with self._lock:
             opened = [it.identity for it in self._opened if not it.is_closed]
-        return any(it[0] == file and it[1] != index for it in opened)
+        # One that had none reads the file alone.
+        return any(it[0] == file and it[1] not in (None, index) for it in opened)
 
     def is_current(self, reader: Reader) -> bool:
         """Whether *reader* reads the file that is there now."""
