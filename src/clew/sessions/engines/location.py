@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_LATEST_NS = 291 * 365 * 86_400 * 10**9
+_YEARS = range(1678, 2262)
 """Nanoseconds are counted in 64 bits."""
 _AGO = re.compile(r"(\d+)([mhdw])")
 
@@ -99,6 +99,7 @@ def _nanoseconds(name: str, given: Sequence[str] | None) -> int | None:
     text = given[-1].strip()
     if ago := _AGO.fullmatch(text):
         found = time_ns() - int(ago[1]) * _UNITS[ago[2]] * 10**9
+        is_near = found > -(2**63)
     else:
         try:
             moment = datetime.fromisoformat(text)
@@ -107,7 +108,8 @@ def _nanoseconds(name: str, given: Sequence[str] | None) -> int | None:
             raise EngineError(message) from None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         found = int(moment.timestamp()) * 10**9
-    if abs(found) > _LATEST_NS:
+        is_near = moment.year in _YEARS
+    if not is_near:
         message = f"{name}={text!r:.40} is too far away: no span began before 1678 or after 2261"
         raise EngineError(message)
     return found

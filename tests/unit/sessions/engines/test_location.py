@@ -1,10 +1,11 @@
-"""Where it is kept what is known of an engine."""
+"""Where it is kept what is known of an engine, and which time a URL chooses."""
 
 from pathlib import Path
 
 import pytest
 
-from clew.sessions.engines.location import file_for
+from clew.sessions.engines.errors import EngineError
+from clew.sessions.engines.location import file_for, window_of
 
 
 def of(url):
@@ -46,3 +47,14 @@ def test_two_databases_of_a_folder_are_two_places():
 
 def test_what_is_no_path_is_a_place():
     assert of("duckdb:\0") != of("duckdb:")
+
+
+def test_times_are_taken_as_far_as_spans_have_them():
+    first, last = window_of("duckdb:lake?since=1678-01-01&until=2261-12-31T23:59:59")
+    assert (first, last) == (-9_214_560_000 * 10**9, 9_214_646_399 * 10**9)
+
+
+@pytest.mark.parametrize("time", ["1677-12-31", "2262-01-01", "200000w"])
+def test_a_time_that_no_span_has_is_refused(time):
+    with pytest.raises(EngineError, match=f"since='{time}' is too far away: .* after 2261"):
+        window_of(f"duckdb:lake?since={time}")
