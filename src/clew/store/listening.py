@@ -2,8 +2,12 @@
 
 import errno
 import socket
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
+
+_SIX = 6
+"""The version of IPv6."""
 
 
 def addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
@@ -13,6 +17,10 @@ def addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
     """
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
+    with suppress(ValueError):  # An address need not be looked up.
+        family = socket.AF_INET6 if ip_address(host).version == _SIX else socket.AF_INET
+        if "%" not in host:  # Of which network, the system knows.
+            return [(family, (host, port))]
     try:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -51,3 +51,9 @@ def test_ipv4_comes_first(monkeypatch):
         socket.AF_INET,
         socket.AF_INET6,
     ]
+
+
+def test_an_address_is_not_looked_up(monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    assert addresses("127.0.0.1", 4319) == [(socket.AF_INET, ("127.0.0.1", 4319))]
+    assert addresses("[::1]", 4319) == [(socket.AF_INET6, ("::1", 4319))]
