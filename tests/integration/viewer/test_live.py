@@ -127,6 +127,15 @@ def test_before_anything_was_said_it_is_running_too(ask, write):
     assert location == "/session?id=chat-42&turn=1#turn-1"
 
 
+def test_a_turn_that_says_nothing_yet_is_shown_beside_others(ask, write):
+    write(turn(start=now() - 60 * SECOND))
+    silent = turn(number=2, start=now() - 2 * SECOND)
+    write([span for span in silent if span.name == "get_order"])
+    html = ask.get("/session?id=chat-42").text
+    assert 'id="turn-2"' in html
+    assert ">running<" in html
+
+
 @pytest.mark.parametrize(
     ("flags", "seconds", "running"),
     [(0x101, 30, True), (0x101, 90, False), (0x301, 1, True), (0x301, 9, False), (0, 9, False)],
